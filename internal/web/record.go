@@ -1,0 +1,165 @@
+package web
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"time"
+)
+
+// A Recorder is the one wrapper of http.ResponseWriter: it notes the final
+// status and the bytes of the body. It keeps the abilities of what it wraps
+// (Unwrap, Flush, Hijack, ReadFrom), so nothing behind it has to know.
+type Recorder struct {
+	http.ResponseWriter
+	Status   int   // 0 until the final status is written
+	Bytes    int64 // of the body, as handed to the connection
+	Hijacked bool  // the connection was taken over (an upgrade)
+}
+
+// Unwrap serves http.ResponseController.
+func (r *Recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// WriteHeader notes the status; a 1xx is not the answer yet, but for 101.
+func (r *Recorder) WriteHeader(code int) {
+	if r.Status == 0 && (code >= 200 || code == http.StatusSwitchingProtocols) {
+		r.Status = code
+	}
+	r.ResponseWriter.WriteHeader(code)
+}
+
+// Write counts the body.
+func (r *Recorder) Write(b []byte) (int, error) {
+	if r.Status == 0 {
+		r.Status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.Bytes += int64(n)
+	return n, err
+}
+
+// ReadFrom lets large bodies go from socket to socket (splice) where the
+// connection below can do that.
+func (r *Recorder) ReadFrom(src io.Reader) (int64, error) {
+	if r.Status == 0 {
+		r.Status = http.StatusOK
+	}
+	n, err := io.Copy(r.ResponseWriter, src)
+	r.Bytes += n
+	return n, err
+}
+
+// Flush sends what is buffered; an error shows at the next Write.
+func (r *Recorder) Flush() { _ = http.NewResponseController(r.ResponseWriter).Flush() }
+
+// Hijack hands the connection over.
+func (r *Recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := http.NewResponseController(r.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, fmt.Errorf("take over the connection: %w", err)
+	}
+	r.Hijacked = true
+	if r.Status == 0 {
+		r.Status = http.StatusSwitchingProtocols
+	}
+	return c, rw, nil
+}
+
+// Done is told of each request that has ended: what was recorded, and how
+// long it took.
+type Done func(r *http.Request, rec *Recorder, took time.Duration)
+
+// Record notes what is answered and tells each of done, also when the
+// handler panics.
+func Record(done ...Done) Middleware {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			rec := &Recorder{ResponseWriter: w}
+			start := time.Now()
+			defer func() {
+				took := time.Since(start)
+				for _, d := range done {
+					d(r, rec, took)
+				}
+			}()
+			next.ServeHTTP(rec, r)
+		})
+	}
+}
+
+// AccessLog writes one line a request: never a query string, a cookie, or
+// anything of a body.
+func AccessLog(log *slog.Logger) Done {
+	return func(r *http.Request, rec *Recorder, took time.Duration) {
+		if !log.Enabled(r.Context(), slog.LevelInfo) {
+			return
+		}
+		info := From(r.Context())
+		attrs := make([]slog.Attr, 0, 14)
+		attrs = append(attrs,
+			slog.String("request_id", info.ID),
+			slog.String("client", info.Client.String()),
+			slog.String("method", cut(r.Method, 32)),
+			slog.String("host", cut(info.Host, 256)),
+			slog.String("path", cut(r.URL.EscapedPath(), 1024)),
+			slog.String("proto", r.Proto),
+			slog.Int("status", rec.Status),
+			slog.Int64("bytes", rec.Bytes),
+			slog.Float64("seconds", took.Seconds()),
+		)
+		if info.Route != "" {
+			attrs = append(attrs, slog.String("route", info.Route))
+		}
+		if info.User != "" {
+			attrs = append(attrs, slog.String("user", info.User))
+		}
+		if info.Session != "" {
+			attrs = append(attrs, slog.String("session", info.Session))
+		}
+		if info.Err != nil {
+			attrs = append(attrs, slog.String("error", info.Err.Error()))
+		}
+		log.LogAttrs(context.WithoutCancel(r.Context()), slog.LevelInfo, "request", attrs...)
+	}
+}
+
+func cut(s string, n int) string {
+	if len(s) > n {
+		return s[:n] + "..."
+	}
+	return s
+}
+
+// Guard turns a panic into a 500, logged once with its stack.
+// http.ErrAbortHandler passes through: it says that the answer must be seen
+// to be broken, and a guard that swallowed it would make half an answer look
+// whole.
+func Guard(log *slog.Logger, answer func(http.ResponseWriter, *http.Request, error)) Middleware {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer func() {
+				v := recover()
+				if v == nil {
+					return
+				}
+				if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+					panic(v)
+				}
+				info := From(r.Context())
+				log.LogAttrs(context.WithoutCancel(r.Context()), slog.LevelError, "panic",
+					slog.String("request_id", info.ID), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+				if rec, ok := w.(*Recorder); ok && rec.Status != 0 {
+					panic(http.ErrAbortHandler) // half an answer must not look whole
+				}
+				answer(w, r, Fail(http.StatusInternalServerError, "", fmt.Errorf("panic: %v", v)))
+			}()
+			next.ServeHTTP(w, r)
+		})
+	}
+}

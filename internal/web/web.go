@@ -1,0 +1,79 @@
+// Package web holds what every answer of ours has in common: the chain that
+// each request passes, the facts about a request that the chain finds out
+// (Info), errors with one text for the visitor and another for the log, the
+// one wrapper of http.ResponseWriter, and the look and the headers of our own
+// pages.
+//
+// A handler of ours returns an error instead of writing one; Answer is the
+// one place that turns errors into pages or problem+json.
+package web
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+)
+
+// Info is what the chain knows of one request, and what the rooms behind it
+// add for the access line. One goroutine serves a request, so there is no
+// lock; whoever outlives the handler must copy what it needs.
+type Info struct {
+	ID     string     // the request's id, in logs, on error pages, and sent upstream
+	Peer   netip.Addr // the other end of the connection; invalid for a unix socket
+	Client netip.Addr // the visitor: Peer, or what trusted proxies say
+	// Trusted says that the peer is one of trusted_proxies, so that its
+	// X-Forwarded-* were believed.
+	Trusted bool
+	Scheme  string // "http" or "https", as the visitor sees it
+	Host    string // host[:port] as the visitor sees it, as sent; not yet checked
+
+	Route   string // the route that was taken, for logs and metrics: host and path of the configuration
+	User    string // who asked; "" when unknown or not looked up
+	Session string // the public handle of the session; "" when there is none
+	Err     error  // what went wrong, for the access line
+}
+
+// Secure says whether the visitor's connection is https.
+func (i *Info) Secure() bool { return i.Scheme == "https" }
+
+type infoKey struct{}
+
+// With puts info into the context; Begin does so for every request.
+func With(ctx context.Context, info *Info) context.Context {
+	return context.WithValue(ctx, infoKey{}, info)
+}
+
+// From gives the request's Info. It is never nil: without Begin (as in a
+// unit test) it is an empty one that nobody else sees.
+func From(ctx context.Context) *Info {
+	if info, ok := ctx.Value(infoKey{}).(*Info); ok {
+		return info
+	}
+	return &Info{Scheme: "http"}
+}
+
+// A Middleware wraps a handler.
+type Middleware func(http.Handler) http.Handler
+
+// Chain wraps h; the first of ms is the outermost.
+func Chain(h http.Handler, ms ...Middleware) http.Handler {
+	for i := len(ms) - 1; i >= 0; i-- {
+		h = ms[i](h)
+	}
+	return h
+}
+
+// A Handler is an http.Handler that leaves its failures to others. It has
+// written nothing when it returns an error.
+type Handler func(w http.ResponseWriter, r *http.Request) error
+
+// IsNavigation says whether a person is going to a page, so that a redirect
+// or an HTML answer is of use: Sec-Fetch-Mode is navigate or, from clients
+// without fetch metadata, Accept names text/html and there is no
+// X-Requested-With (the header that XMLHttpRequest libraries set).
+func IsNavigation(r *http.Request) bool {
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode == "navigate" && r.Header.Get("Upgrade") == ""
+	}
+	return acceptsHTML(r.Header) && r.Header.Get("X-Requested-With") == "" && r.Header.Get("Upgrade") == ""
+}

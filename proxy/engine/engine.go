@@ -1,0 +1,81 @@
+// Package engine carries one judged request to an upstream and the answer
+// back. It knows HTTP and nothing of logins, rules or routes: what it is given
+// in a Request is sent, and what must not pass was taken out before.
+package engine
+
+import (
+	"net/http"
+	"time"
+)
+
+// A Request is what goes to the upstream, beside the visitor's request that
+// it was made of.
+type Request struct {
+	In     *http.Request // the visitor's: body, trailers, context; its header is not looked at
+	Method string
+	Target string      // the request target as it stands in the request line: path and query, byte for byte
+	Host   string      // the Host header
+	Header http.Header // end-to-end fields, canonical names; the engine owns it from now on. No hop-by-hop field is in it
+	// Upgrade is the protocol to ask for with Connection: Upgrade, as the
+	// visitor spelled it; "": none.
+	Upgrade string
+	// Trailers says that the visitor sent TE: trailers, which is told on.
+	Trailers bool
+	MaxBody  int64 // bytes of the visitor's body; 0: no limit. One more is an Error with Kind TooLarge
+
+	// Answer is called with the head of each answer (1xx, 101 and the final
+	// one) before anything of it is sent to the visitor; hop-by-hop fields
+	// have been taken out. It may change h. An error refuses the answer: the
+	// visitor gets the error instead. nil: answers pass as they are.
+	Answer func(status int, h http.Header) error
+	// Trailer is called with the answer's trailers before they are sent; it may
+	// change them. nil: they pass as they are.
+	Trailer func(h http.Header)
+	// Switched is told that the connection has been handed over to another
+	// protocol; its result is called when that has ended. nil: nobody cares.
+	Switched func() (ended func())
+}
+
+// An Upstream is where requests go. Safe for concurrent use.
+type Upstream interface {
+	// Forward sends r and streams the answer to w. It returns an *Error
+	// while nothing has been written to w, so that the caller can answer.
+	// Once the answer's head has been sent, a failure panics with
+	// http.ErrAbortHandler: half an answer must not look whole.
+	Forward(w http.ResponseWriter, r *Request) error
+
+	// Close drops idle connections; requests under way end by themselves.
+	Close()
+}
+
+// Timeouts bound what an upstream and a visitor may take; 0: no bound.
+type Timeouts struct {
+	Connect  time.Duration // to connect, TLS included
+	Response time.Duration // from the end of the request to the head of the final answer
+	// Stall is how long a visitor may neither send the body bytes that are
+	// waited for nor take those that are offered. An upstream that has begun
+	// its answer may be silent for as long as it likes.
+	Stall time.Duration
+}
+
+// The kinds of an Error; they are labels of gatehouse_upstream_errors_total.
+const (
+	Connect  = "connect"   // no connection
+	Timeout  = "timeout"   // connected, but no answer in time
+	Protocol = "protocol"  // an answer that is not HTTP as it should be
+	Aborted  = "aborted"   // the connection broke before the answer's head was whole
+	TooLarge = "too_large" // the visitor's body is over MaxBody: not the upstream's fault
+	Visitor  = "visitor"   // the visitor left, stalled, or sent a broken body: not the upstream's fault
+	Refused  = "refused"   // Request.Answer refused the answer
+)
+
+// An Error says why there is no answer of the upstream.
+type Error struct {
+	Kind string
+	Err  error
+}
+
+func (e *Error) Error() string { return e.Kind + ": " + e.Err.Error() }
+
+// Unwrap gives Err.
+func (e *Error) Unwrap() error { return e.Err }

@@ -1,0 +1,58 @@
+package sessions
+
+import (
+	"net/http"
+	"time"
+
+	"gatehouse/internal/secret"
+	"gatehouse/internal/value"
+)
+
+// Config is the section session of the configuration.
+type Config struct {
+	Store string `yaml:"store"` // bolt | memory; redis and postgres are refused for now, by name
+	Redis struct {
+		URL secret.Text `yaml:"url"`
+	} `yaml:"redis"`
+	Postgres struct {
+		URL secret.Text `yaml:"url"`
+	} `yaml:"postgres"`
+	IdleTimeout    value.Duration `yaml:"idle_timeout"` // 0: none
+	MaxAge         value.Duration `yaml:"max_age"`      // from login, whatever the use
+	RememberMe     value.Duration `yaml:"remember_me"`  // 0: not offered
+	BrowserSession bool           `yaml:"browser_session"`
+	MaxPerUser     int            `yaml:"max_per_user"` // 0: no limit
+	Secrets        []secret.Text  `yaml:"secrets"`      // the first signs, all verify; empty: data_dir/secrets
+}
+
+// SetDefaults fills in what contract.md names as defaults.
+func (c *Config) SetDefaults() {
+	c.Store = "bolt"
+	c.IdleTimeout = value.Duration(30 * time.Minute)
+	c.MaxAge = value.Duration(12 * time.Hour)
+}
+
+// CookieConfig is the section cookie of the configuration.
+type CookieConfig struct {
+	Name     string `yaml:"name"`
+	Domain   string `yaml:"domain"`
+	SameSite string `yaml:"same_site"` // lax | strict | none
+	Secure   string `yaml:"secure"`    // auto | true | false
+}
+
+// SetDefaults fills in what contract.md names as defaults.
+func (c *CookieConfig) SetDefaults() {
+	c.Name, c.SameSite, c.Secure = "gatehouse", "lax", "auto"
+}
+
+// Mode gives SameSite as net/http names it.
+func (c *CookieConfig) Mode() http.SameSite {
+	switch c.SameSite {
+	case "strict":
+		return http.SameSiteStrictMode
+	case "none":
+		return http.SameSiteNoneMode
+	default:
+		return http.SameSiteLaxMode
+	}
+}

@@ -1,0 +1,96 @@
+package sessions
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+)
+
+// A Store keeps records under keys. Each method is one atomic step and safe
+// for concurrent use. A record whose Expires has passed counts as absent for
+// Load, Update and Touch, and as present for Create; List yields it still.
+//
+// The error is one of the three below, or a failure of the store itself,
+// which says nothing about the session: "could not tell".
+//
+// A Store returns and keeps copies: no caller ever shares memory with it.
+type Store interface {
+	// Load gives the record under key: ErrNotFound when there is none. It
+	// never creates.
+	Load(ctx context.Context, key string) (Record, error)
+
+	// Create stores a new record, with Version 1. ErrExists when the key is
+	// taken; it never overwrites.
+	Create(ctx context.Context, key string, r Record) error
+
+	// Update replaces a record that is still there, if it is the version
+	// that r was loaded as (r.Version), and stores it as the next version.
+	// ErrNotFound, and nothing is stored, when it has gone: a request that
+	// outlives a logout must not log back in. ErrConflict when it has
+	// changed meanwhile.
+	Update(ctx context.Context, key string, r Record) error
+
+	// Touch moves Seen and Expires only; the version stays. ErrNotFound when
+	// it has gone. A touch may be lost in a crash; nothing else may.
+	Touch(ctx context.Context, key string, seen, expires time.Time) error
+
+	// Delete removes the record and gives it back, so that whoever ends a
+	// session can say whose it was. ErrNotFound when there was none: of two
+	// logouts at once exactly one has ended the session.
+	Delete(ctx context.Context, key string) (Record, error)
+
+	// List yields the records that q selects, by key in ascending order, in
+	// constant memory. The iteration may run beside writes; what is written
+	// meanwhile may or may not be seen. After an error it ends.
+	List(ctx context.Context, q Query) iter.Seq2[Entry, error]
+
+	// DeleteExpired removes up to limit records whose Expires is not after
+	// now, oldest first, and yields them. Fewer than limit: none is left.
+	DeleteExpired(ctx context.Context, now time.Time, limit int) ([]Entry, error)
+
+	// Count says how many records there are, expired ones included.
+	Count(ctx context.Context) (int, error)
+
+	// Close releases what the store holds. It is called once, last.
+	Close() error
+}
+
+// A Record is all that a store knows of a session. Data means nothing to it.
+// Times are stored in UTC with at least millisecond precision.
+type Record struct {
+	Data    []byte        // sealed by the Manager; nil: no data
+	User    string        // whose session, an index; "" for nobody's
+	Source  string        // which source of accounts the user came from
+	Stamp   string        // the account's stamp at login (Django's session auth hash)
+	Created time.Time     // when this id was made
+	Login   time.Time     // when the password was given; zero for nobody's
+	Seen    time.Time     // last use, as of the last Touch or Update
+	Expires time.Time     // an index; not after Limit
+	Limit   time.Time     // the session ends then, whatever its use; zero: no such limit
+	Idle    time.Duration // how far a use moves Expires; 0: not at all
+	Browser bool          // the cookie ends with the browser
+	Addr    string        // the visitor's address at login, for lists
+	Agent   string        // User-Agent at login, cut to 256 bytes, for lists
+	Version uint64        // Update replaces only this version, and stores the next
+}
+
+// An Entry is a record with its key.
+type Entry struct {
+	Key string // 64 hexadecimal digits: the SHA-256 of the id in the cookie
+	Record
+}
+
+// A Query selects records; the zero Query selects all.
+type Query struct {
+	User   string // only this user's
+	Prefix string // only keys that begin so (a handle)
+	After  string // only keys greater than this (the last one of the page before)
+}
+
+// What a Store says besides yes.
+var (
+	ErrNotFound = errors.New("sessions: no such session")      // Django: load gives {}, save raises UpdateError
+	ErrExists   = errors.New("sessions: key is taken")         // Django: CreateError
+	ErrConflict = errors.New("sessions: changed since loaded") // Django has none: the last writer wins
+)
