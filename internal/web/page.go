@@ -72,7 +72,7 @@ func (p *Page) Write(w http.ResponseWriter, r *http.Request, code int, data any)
 		return Fail(http.StatusInternalServerError, "", fmt.Errorf("render page %s: %w", p.name, err))
 	}
 	h := w.Header()
-	PageHeaders(h)
+	PageHeaders(r, h)
 	h.Set("Content-Security-Policy", p.csp)
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	send(w, r, code, b.Bytes())
@@ -80,8 +80,12 @@ func (p *Page) Write(w http.ResponseWriter, r *http.Request, code int, data any)
 }
 
 // PageHeaders sets the headers that all answers of our own carry: never
-// stored, never framed, never guessed at, never indexed (contract: Endpoints).
-func PageHeaders(h http.Header) {
+// stored, never framed, never guessed at, never indexed (contract: Endpoints),
+// and over https, never again without it (HSTS, RFC 6797).
+func PageHeaders(r *http.Request, h http.Header) {
+	if From(r.Context()).Secure() {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", policy(nil, nil))
 	h.Set("X-Frame-Options", "DENY")
@@ -198,7 +202,7 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, p Problem) {
 	if err != nil {
 		body = []byte("{}") // four strings and a number: cannot happen
 	}
-	PageHeaders(w.Header())
+	PageHeaders(r, w.Header())
 	w.Header().Set("Content-Type", "application/problem+json")
 	send(w, r, p.Status, append(body, '\n'))
 }
