@@ -1,0 +1,166 @@
+// Package demo is the small legacy application that `gatehouse demo` puts
+// behind the gate. It has no login, no sessions and no accounts of its own: it
+// believes the header X-Forwarded-User, as many old applications do, and shows
+// what reaches it, so that a visitor sees at a glance what the gate does.
+//
+//	/            who the gate says you are, and every header that arrived
+//	/headers     the same as JSON
+//	/form        a form, echoed
+//	/upload      size and SHA-256 of each file
+//	/download    ?n= bytes, with or without a length, ranges allowed
+//	/events      server-sent events
+//	/echo        a WebSocket that sends back what it gets
+//	/slow        answers after ?s= seconds
+//	/broken      promises more than it sends and breaks off
+//	/spoof       sends a forged identity header and shows what became of it
+//	/admin       for the gate to keep for the group admins
+//	/public      for the gate to let anybody see
+//
+// The application checks nothing itself: that /admin needs a group and /public
+// needs nobody is a rule of the gate. Without a gate in front everything is
+// open and X-Forwarded-User is whatever the caller wrote, which is the point.
+package demo
+
+import (
+	"embed"
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+//go:embed files
+var files embed.FS
+
+// app holds what never changes after New.
+type app struct {
+	pages *template.Template
+}
+
+// New returns the application. It keeps no state, so one handler may serve any
+// number of listeners at once.
+func New() http.Handler {
+	a := &app{pages: template.Must(template.ParseFS(files, "files/*.html"))}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", a.index)
+	mux.HandleFunc("GET /headers", headers)
+	mux.HandleFunc("GET /form", a.form)
+	mux.HandleFunc("POST /form", a.form)
+	mux.HandleFunc("GET /upload", a.upload)
+	mux.HandleFunc("POST /upload", a.upload)
+	mux.HandleFunc("GET /download", download)
+	mux.HandleFunc("GET /events", events)
+	mux.HandleFunc("GET /echo", echo)
+	mux.HandleFunc("GET /live", a.plain("live"))
+	mux.HandleFunc("GET /slow", a.slow)
+	mux.HandleFunc("GET /broken", broken)
+	mux.HandleFunc("GET /spoof", a.plain("spoof"))
+	mux.HandleFunc("GET /admin", a.plain("admin"))
+	mux.HandleFunc("GET /public", a.plain("public"))
+	mux.HandleFunc("GET /app.css", static("files/app.css", "text/css; charset=utf-8"))
+	mux.HandleFunc("GET /app.js", static("files/app.js", "text/javascript; charset=utf-8"))
+	return polite(mux)
+}
+
+// polite adds to every answer what a careful application adds. Pages are not
+// stored, so that the back button shows nothing after signing out.
+func polite(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'; base-uri 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// arrived is what the application saw of a request. It is all that a page may
+// show, and the JSON of /headers.
+type arrived struct {
+	User    string   `json:"user"` // as X-Forwarded-User says; empty: nobody
+	Method  string   `json:"method"`
+	Target  string   `json:"target"` // as it stood in the request line
+	Host    string   `json:"host"`
+	Proto   string   `json:"proto"`
+	Headers []field  `json:"headers"` // sorted by name
+	Cookies []string `json:"cookies"` // names only
+}
+
+// field is one header line.
+type field struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	Ours  bool   `json:"identity,omitempty"` // the gate's word about the visitor
+}
+
+func read(r *http.Request) arrived {
+	a := arrived{
+		User:   r.Header.Get("X-Forwarded-User"),
+		Method: r.Method, Target: r.RequestURI, Host: r.Host, Proto: r.Proto,
+		Headers: []field{}, Cookies: []string{},
+	}
+	for name, values := range r.Header {
+		for _, v := range values {
+			a.Headers = append(a.Headers, field{name, v, isIdentity(name)})
+		}
+	}
+	slices.SortStableFunc(a.Headers, func(x, y field) int { return strings.Compare(x.Name, y.Name) })
+	for _, c := range r.Cookies() {
+		a.Cookies = append(a.Cookies, c.Name)
+	}
+	return a
+}
+
+// isIdentity marks the headers that the gate sends by default.
+func isIdentity(name string) bool {
+	switch http.CanonicalHeaderKey(name) {
+	case "X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups", "X-Forwarded-Preferred-Username":
+		return true
+	}
+	return false
+}
+
+// view is what a template gets.
+type view struct {
+	arrived
+	Form  []field // of /form: what was sent
+	Files []file  // of /upload: what was sent
+	Slept string  // of /slow
+}
+
+// show writes a page. The template is executed straight into the answer: they
+// are our own, fixed files, and tests run every one.
+func (a *app) show(w http.ResponseWriter, name string, v view) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if err := a.pages.ExecuteTemplate(w, name+".html", v); err != nil {
+		panic(http.ErrAbortHandler) // the visitor has gone, or half a page is out
+	}
+}
+
+func (a *app) index(w http.ResponseWriter, r *http.Request) {
+	a.show(w, "index", view{arrived: read(r)})
+}
+
+// plain is a page that depends on nothing but who asks.
+func (a *app) plain(name string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		a.show(w, name, view{arrived: read(r)})
+	}
+}
+
+func headers(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(read(r)); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func static(name, mime string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", mime)
+		http.ServeFileFS(w, r, files, name)
+	}
+}
