@@ -156,13 +156,13 @@ func TestDownload(t *testing.T) {
 	}
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/download?n=1000", nil)
 	req.Header.Set("Range", "bytes=17-18")
-	resp, err := http.DefaultClient.Do(req)
+	ranged, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = resp.Body.Close() }()
-	if got, _ := io.ReadAll(resp.Body); resp.StatusCode != http.StatusPartialContent || string(got) != "bc" {
-		t.Errorf("range: status %d, body %q", resp.StatusCode, got)
+	defer func() { _ = ranged.Body.Close() }()
+	if got, _ := io.ReadAll(ranged.Body); ranged.StatusCode != http.StatusPartialContent || string(got) != "bc" {
+		t.Errorf("range: status %d, body %q", ranged.StatusCode, got)
 	}
 }
 

@@ -1,0 +1,45 @@
+# What a developer runs. Each target says what it needs and installs it when it
+# is missing; .ci/run is the whole of it in the order of CI.
+
+LINT    := 2.15.0
+GOFUMPT := 0.12.0
+
+export PATH := $(PATH):$(shell go env GOPATH)/bin
+
+.PHONY: build test fuzz lint fmt setup clean
+
+build: ## the program, static, without the paths of this machine
+	CGO_ENABLED=0 go build -trimpath -o gatehouse .
+
+test: setup ## everything: the race detector, a real browser, a real Django
+	go vet ./...
+	go test -race -shuffle=on -timeout 15m ./...
+
+fuzz: ## each fuzz target for 20 seconds; make fuzz FOR=10m for longer
+	./.ci/fuzz $(or $(FOR),20s)
+
+lint: bin/golangci-lint-$(LINT) bin/gofumpt-$(GOFUMPT)
+	@test -z "$$(bin/gofumpt-$(GOFUMPT) -l .)" || { bin/gofumpt-$(GOFUMPT) -d .; exit 1; }
+	bin/golangci-lint-$(LINT) fmt --diff
+	bin/golangci-lint-$(LINT) run ./...
+
+fmt: bin/golangci-lint-$(LINT)
+	bin/golangci-lint-$(LINT) fmt
+
+setup: ## Debian's Chromium, Django, gunicorn and C compiler, when missing
+	@./.ci/setup
+
+# The tools are pinned here and not in go.mod, whose short list is a defence.
+# One of the right version that is installed already is taken as it is.
+bin/golangci-lint-$(LINT):
+	@mkdir -p bin
+	@if golangci-lint version 2>/dev/null | grep -qF 'version $(LINT) '; then ln -sf "$$(command -v golangci-lint)" $@; \
+	else GOBIN=$(CURDIR)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(LINT) && mv bin/golangci-lint $@; fi
+
+bin/gofumpt-$(GOFUMPT):
+	@mkdir -p bin
+	@if gofumpt -version 2>/dev/null | grep -q '^v$(GOFUMPT) '; then ln -sf "$$(command -v gofumpt)" $@; \
+	else GOBIN=$(CURDIR)/bin go install mvdan.cc/gofumpt@v$(GOFUMPT) && mv bin/gofumpt $@; fi
+
+clean:
+	rm -rf gatehouse bin
