@@ -1,6 +1,30 @@
+// Package config reads the one file that everything is configured in, and
+// says what is wrong with it: each problem with its file, line and key, what
+// was found, and what to write instead; all problems at once.
+//
+// Every section has its struct, its defaults and its check in the room that
+// uses it. This package composes them. A struct may have, on its pointer:
+//
+//	SetDefaults()                                               // called before anything is read into it
+//	Check(bad, warn func(key, format string, args ...any))      // called when all is read; keys as seen from the section
+//
+// bad reports a mistake, which refuses the file. warn reports a danger that
+// somebody asked for: it goes into Config.Warnings.
+//
+// The file is YAML, less what makes YAML surprising: scalars are the text that
+// stands there (no is a name, not false), there are no anchors, aliases, merge
+// keys, tags and second documents, and its size, depth and number of entries
+// are bounded before the parser sees it, so no file takes more than a moment.
+// Reading changes nothing anywhere: it is safe to check any file on any machine.
 package config
 
 import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+
 	"gatehouse/auth"
 	"gatehouse/internal/value"
 	"gatehouse/internal/web"
@@ -8,12 +32,16 @@ import (
 	"gatehouse/sessions"
 )
 
-// Config is a configuration that has been read and checked.
+// Config is a configuration that has been read and checked. It is not changed
+// any more: a reload makes a new one.
+//
+// Paths of files and folders in it (data_dir, tls, login.template) are
+// relative to the configuration's folder in the file, and ready for use here.
 type Config struct {
-	Version        int                   `yaml:"version"`
-	Listen         string                `yaml:"listen"`
-	DataDir        string                `yaml:"data_dir"`
-	TrustedProxies []string              `yaml:"trusted_proxies"`
+	Version        int                   `yaml:"version"`         // 1
+	Listen         string                `yaml:"listen"`          // host:port | unix:/path | systemd
+	DataDir        string                `yaml:"data_dir"`        // the database, generated secrets and control socket
+	TrustedProxies []string              `yaml:"trusted_proxies"` // networks or addresses whose X-Forwarded-* are believed
 	TLS            TLSConfig             `yaml:"tls"`
 	Admin          AdminConfig           `yaml:"admin"`
 	Log            LogConfig             `yaml:"log"`
@@ -27,49 +55,139 @@ type Config struct {
 	File      string       `yaml:"-"` // where it was read from; "" for a configuration made in memory (demo)
 	LoginHTML string       `yaml:"-"` // the text of login.template; "" : the built-in page
 	Trusted   web.Networks `yaml:"-"` // TrustedProxies, parsed
-	Warnings  []Problem    `yaml:"-"` // dangers that somebody asked for; told at each start
+	Warnings  Problems     `yaml:"-"` // dangers that somebody asked for, by line; told at each start
 }
 
-// TLSConfig is the section tls.
-type TLSConfig struct {
-	CertFile string `yaml:"cert_file"`
-	KeyFile  string `yaml:"key_file"`
+// SetDefaults fills in what contract.md names as defaults.
+func (c *Config) SetDefaults() {
+	c.Version = 1
+	c.Listen = "127.0.0.1:8080"
+	c.DataDir = "./data"
 }
+
+// TLSConfig is the section tls: both files, or neither for plain HTTP.
+type TLSConfig struct {
+	CertFile string `yaml:"cert_file"` // PEM, the server's certificate first
+	KeyFile  string `yaml:"key_file"`  // PEM, without a passphrase
+}
+
+// Enabled says whether we speak TLS ourselves.
+func (c *TLSConfig) Enabled() bool { return c.CertFile != "" && c.KeyFile != "" }
 
 // AdminConfig is the section admin.
 type AdminConfig struct {
-	Listen string `yaml:"listen"`
+	Listen string `yaml:"listen"` // host:port or unix:/path for /healthz, /readyz and /metrics; "": off
 }
 
 // LogConfig is the section log.
 type LogConfig struct {
 	Level  string `yaml:"level"`  // debug | info | warn | error
-	Format string `yaml:"format"` // auto | text | json
-	Access bool   `yaml:"access"`
+	Format string `yaml:"format"` // auto: text on a terminal, else json | text | json
+	Access bool   `yaml:"access"` // one line a request
 }
+
+// SetDefaults fills in what contract.md names as defaults.
+func (c *LogConfig) SetDefaults() { c.Level, c.Format, c.Access = "info", "auto", true }
 
 // Limits that hold for every configuration file.
 const (
-	MaxFile = value.Size(1 << 20)
+	MaxFile   = value.Size(1 << 20)  // the file as a whole
+	MaxScalar = value.Size(64 << 10) // one value, and each file that holds a secret
+	MaxDepth  = 32                   // sections within sections
+	MaxParts  = 50_000               // lines, commas and opening brackets together: what bounds the work of the parser
 )
 
-// A Problem is a mistake, or a warning, with its place.
-type Problem struct {
-	File    string
-	Line    int    // from 1; 0: the file as a whole
-	Key     string // such as routes[1].upstream; "" for the file as a whole
-	Message string // what was found, and the remedy after a semicolon
+// Defaults gives the configuration of an empty file: every default, no user
+// and no route. It is for configurations that are made in code; CheckAll
+// completes them.
+func Defaults() *Config {
+	c := new(Config)
+	setDefaults(reflect.ValueOf(c))
+	return c
 }
-
-// Problems is an error: everything that is wrong with a file, by line.
-type Problems []Problem
-
-func (ps Problems) Error() string { panic("being built") }
 
 // Load reads, expands and checks the file. The error is Problems, or says
 // why the file could not be read. Loading changes nothing anywhere.
-func Load(file string) (*Config, error) { panic("being built") }
+func Load(file string) (*Config, error) {
+	f, err := os.Open(file) //nolint:gosec // G304: the operator's own file
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, int64(MaxFile)+1))
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	return parse(file, data, info, os.LookupEnv)
+}
 
 // Parse is Load for bytes that are at hand; file is named in problems, and
-// relative paths start at its folder.
-func Parse(file string, data []byte) (*Config, error) { panic("being built") }
+// relative paths start at its folder. What depends on the file's mode is not
+// checked.
+func Parse(file string, data []byte) (*Config, error) {
+	return parse(file, data, nil, os.LookupEnv)
+}
+
+// CheckAll checks a configuration that was made in code, fills in what is
+// derived from it (Trusted, LoginHTML, Warnings), and gives all that is wrong
+// with it as Problems without lines; nil when nothing is.
+func (c *Config) CheckAll() error {
+	r := newReport("")
+	c.check(r, ".", nil)
+	return c.finish(r)
+}
+
+// parse does all that Load does but opening the file. A panic, ours or the
+// YAML parser's, becomes a problem: no file can take the process down.
+func parse(file string, data []byte, info os.FileInfo, env func(string) (string, bool)) (c *Config, err error) {
+	r := newReport(file)
+	defer func() {
+		if e := recover(); e != nil {
+			// The panic's value may hold text of the file, so it is not shown.
+			r.bad(1, "", "the file cannot be understood (%T); please report this as a bug", e)
+			c, err = nil, r.problems.sorted()
+		}
+	}()
+	root := parseTree(data, r)
+	if root == nil {
+		return nil, r.problems.sorted()
+	}
+	dir := filepath.Dir(file)
+	c = Defaults()
+	c.File = file
+	d := &decoder{report: r, dir: dir, env: env}
+	d.decode(root, reflect.ValueOf(c).Elem(), "")
+	c.check(r, dir, info)
+	if err := c.finish(r); err != nil {
+		return nil, err
+	}
+	c.resolve(dir)
+	return c, nil
+}
+
+func (c *Config) finish(r *report) error {
+	c.Warnings = r.warnings.sorted()
+	if len(r.problems) > 0 {
+		return r.problems.sorted()
+	}
+	return nil
+}
+
+// resolve makes paths relative to the configuration's folder ready for use.
+func (c *Config) resolve(dir string) {
+	for _, p := range []*string{&c.DataDir, &c.TLS.CertFile, &c.TLS.KeyFile, &c.Login.Template} {
+		*p = under(dir, *p)
+	}
+}
+
+// under gives a path of the file as the process sees it.
+func under(dir, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}

@@ -1,0 +1,258 @@
+package config
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/text/unicode/norm"
+
+	"gatehouse/proxy"
+)
+
+// checkLater refuses, by name, what later versions will have.
+func (c *Config) checkLater(r *report) {
+	if s := c.Session.Store; s == "redis" || s == "postgres" {
+		r.bad(r.line("session.store"), "session.store", "%q comes in a later version; write bolt or memory", s)
+	}
+	const remove = "comes in a later version; remove the section, and write store: bolt or memory"
+	if !c.Session.Redis.URL.IsZero() {
+		r.bad(r.line("session.redis"), "session.redis", remove)
+	}
+	if !c.Session.Postgres.URL.IsZero() {
+		r.bad(r.line("session.postgres"), "session.postgres", remove)
+	}
+	for i, route := range c.Routes {
+		if strings.HasPrefix(strings.ToLower(route.Upstream), "h2c:") {
+			key := index("routes", i) + ".upstream"
+			r.bad(r.line(key), key, "h2c:// comes in a later version; write http://, which is HTTP/1.1, or https://")
+		}
+	}
+}
+
+// across checks what no section can see alone.
+type across struct {
+	*report
+	dir  string
+	info fs.FileInfo // of the configuration file; nil: not known
+}
+
+// bad reports, unless something was said of the key already.
+func (a *across) bad(key, format string, args ...any) {
+	if !a.isBroken(key) {
+		a.report.bad(a.line(key), key, format, args...)
+	}
+}
+
+// warn does the same with a danger.
+func (a *across) warn(key, format string, args ...any) {
+	if !a.isBroken(key) {
+		a.report.warn(key, format, args...)
+	}
+}
+
+func (c *Config) checkAcross(a *across) {
+	c.checkUsers(a)
+	c.checkRoutes(a)
+	c.checkHeaders(a)
+	c.checkPublic(a)
+	c.checkConnection(a)
+	c.checkFiles(a)
+	if a.info != nil && len(a.inline) > 0 && openToOthers(a.info) {
+		a.warn(a.inline[0], "others may read this file, which holds secrets (mode %#o); chmod 600 it, or write %s_file", a.info.Mode().Perm(), a.inline[0][strings.LastIndex(a.inline[0], ".")+1:])
+	}
+}
+
+// checkUsers finds names that are one person to whoever reads them.
+func (c *Config) checkUsers(a *across) {
+	first := map[string]int{}
+	for i, u := range c.Users {
+		name := norm.NFKC.String(u.Name)
+		if name == "" {
+			continue
+		}
+		if j, ok := first[name]; ok {
+			a.bad(index("users", i)+".name", "%s is the same user as %s; remove one", quote(u.Name), a.where(index("users", j)))
+			continue
+		}
+		first[name] = i
+	}
+}
+
+// checkRoutes finds routes that match the same requests.
+func (c *Config) checkRoutes(a *across) {
+	first := map[string]int{}
+	for i, r := range c.Routes {
+		at := strings.ToLower(strings.TrimSuffix(r.Host, ".")) + cleanPath(r.Path)
+		if j, ok := first[at]; ok {
+			a.bad(index("routes", i), "has the same host and path as %s; change one of them, or put the rules of both into one route", a.where(index("routes", j)))
+			continue
+		}
+		first[at] = i
+	}
+}
+
+// where names another entry by its key and line.
+func (a *across) where(key string) string {
+	if line := a.line(key); line > 0 {
+		return fmt.Sprintf("%s in line %d", key, line)
+	}
+	return key
+}
+
+// cleanPath gives the path by which routes and rules are compared: a slash at
+// the end changes nothing.
+func cleanPath(p string) string { return path.Clean("/" + p) }
+
+// checkHeaders finds identity headers that an application cannot tell apart.
+func (c *Config) checkHeaders(a *across) {
+	spelled := map[string]string{} // the folded name: as it was written first
+	c.checkHeaderNames(a, "identity", &c.Identity, spelled)
+	for i := range c.Routes {
+		if own := c.Routes[i].Identity; own != nil {
+			c.checkHeaderNames(a, index("routes", i)+".identity", own, spelled)
+		}
+	}
+}
+
+func (c *Config) checkHeaderNames(a *across, section string, id *proxy.IdentityConfig, spelled map[string]string) {
+	names := make([]string, 0, len(id.Headers))
+	for name := range id.Headers {
+		names = append(names, name)
+	}
+	key := func(name string) string { return section + ".headers." + name }
+	slices.SortFunc(names, func(x, y string) int { // as they stand in the file
+		if d := a.line(key(x)) - a.line(key(y)); d != 0 {
+			return d
+		}
+		return strings.Compare(x, y)
+	})
+	here := map[string]string{}
+	for _, name := range names {
+		folded := foldHeader(name)
+		if other, ok := here[folded]; ok {
+			a.bad(key(name), "an application cannot tell %s from %s; remove one", quote(name), quote(other))
+			continue
+		}
+		here[folded] = name
+		if other, ok := spelled[folded]; ok && other != name {
+			a.warn(key(name), "is spelled %s elsewhere in this file; write both alike, so that no application looks for the other one", quote(other))
+		}
+		if spelled[folded] == "" {
+			spelled[folded] = name
+		}
+	}
+}
+
+// foldHeader gives what applications see that read headers as CGI does:
+// X-User, x_user and X.User are one.
+func foldHeader(name string) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case 'a' <= c && c <= 'z' || '0' <= c && c <= '9':
+			return c
+		case 'A' <= c && c <= 'Z':
+			return c + 'a' - 'A'
+		}
+		return '-'
+	}, name)
+}
+
+// checkPublic finds routes that nobody has to sign in for.
+func (c *Config) checkPublic(a *across) {
+	for i, route := range c.Routes {
+		for j, rule := range route.Access {
+			if !rule.Public || rule.Deny {
+				break // what follows is not all of the route
+			}
+			everything := rule.Exact == "" && len(rule.Methods) == 0 && len(rule.Networks) == 0 && covers(rule.Path, route.Path)
+			if everything {
+				a.warn(index(index("routes", i)+".access", j), "everything of this route is public: nobody has to sign in; write a path, unless that is what you want")
+				break
+			}
+		}
+	}
+}
+
+// covers says whether a rule's path takes in all of a route's.
+func covers(rule, route string) bool {
+	rule, route = cleanPath(rule), cleanPath(route)
+	return rule == "/" || route == rule || strings.HasPrefix(route, rule+"/")
+}
+
+// checkConnection compares how visitors reach us with what the cookie and
+// their addresses need.
+func (c *Config) checkConnection(a *across) {
+	if c.Admin.Listen != "" && c.Admin.Listen == c.Listen {
+		a.bad("admin.listen", "%s is listen already; write another port", quote(c.Admin.Listen))
+	}
+	proxied := len(c.TrustedProxies) > 0
+	socket := strings.HasPrefix(c.Listen, "unix:")
+	switch {
+	case c.TLS.CertFile != "" || c.TLS.KeyFile != "":
+		if c.Cookie.Secure == "false" {
+			a.warn("cookie.secure", "false lets browsers send the session over plain http as well; write auto")
+		}
+		return
+	case proxied:
+	case socket:
+		a.warn("listen", "behind a unix socket without trusted_proxies, every visitor counts as one unknown address on plain http; write trusted_proxies: [127.0.0.1], and let the proxy in front set X-Forwarded-For and -Proto")
+	case c.Listen != "systemd" && !onlyLocal(c.Listen):
+		a.warn("listen", "%s takes passwords over plain http; write tls, or put a proxy with https in front and name it in trusted_proxies", quote(c.Listen))
+	}
+	if c.Cookie.Secure == "true" && !proxied {
+		a.warn("cookie.secure", "browsers do not keep a Secure cookie from plain http, so that signing in leads back to the login page; write tls, or name the proxy with https in trusted_proxies, or write auto")
+	}
+}
+
+// checkFiles reads the files that the configuration names, all but those of
+// secrets, which are read already.
+func (c *Config) checkFiles(a *across) {
+	if c.TLS.Enabled() {
+		c.checkCertificate(a)
+	}
+	if c.Login.Template != "" {
+		text, _, err := readSmall(under(a.dir, c.Login.Template), int(MaxFile))
+		if err != nil {
+			a.bad("login.template", "%v", err)
+			return
+		}
+		if len(text) == 0 {
+			a.bad("login.template", "the file %s is empty; copy login.html and change it", quote(c.Login.Template))
+			return
+		}
+		c.LoginHTML = string(text)
+	}
+}
+
+func (c *Config) checkCertificate(a *across) {
+	cert, _, certErr := readSmall(under(a.dir, c.TLS.CertFile), int(MaxFile))
+	if certErr != nil {
+		a.bad("tls.cert_file", "%v", certErr)
+	}
+	key, info, keyErr := readSmall(under(a.dir, c.TLS.KeyFile), int(MaxFile))
+	if keyErr != nil {
+		a.bad("tls.key_file", "%v", keyErr)
+	}
+	if certErr != nil || keyErr != nil {
+		return
+	}
+	if openToOthers(info) {
+		a.warn("tls.key_file", "others may read the file %s (mode %#o); chmod 600 it", quote(c.TLS.KeyFile), info.Mode().Perm())
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		a.bad("tls.cert_file", "%s; write a certificate and its private key, both in PEM", strings.TrimPrefix(err.Error(), "tls: "))
+		return
+	}
+	switch now := time.Now(); {
+	case now.After(pair.Leaf.NotAfter):
+		a.warn("tls.cert_file", "the certificate has expired on %s; renew it", pair.Leaf.NotAfter.Format(time.DateOnly))
+	case now.Before(pair.Leaf.NotBefore):
+		a.warn("tls.cert_file", "the certificate is not valid before %s; check the clock", pair.Leaf.NotBefore.Format(time.DateOnly))
+	}
+}

@@ -1,0 +1,218 @@
+package config
+
+import (
+	"io/fs"
+	"net"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+)
+
+// A checker is a section that can say what is wrong with it.
+type checker interface {
+	Check(bad, warn func(key, format string, args ...any))
+}
+
+// check asks every section, then looks at what concerns several of them.
+// dir is where relative paths start; info, which may be nil, is of the file
+// that the configuration was read from.
+func (c *Config) check(r *report, dir string, info fs.FileInfo) {
+	c.checkLater(r)
+	checkSections(reflect.ValueOf(c).Elem(), "", r)
+	c.checkAcross(&across{report: r, dir: dir, info: info})
+}
+
+// checkSections calls Check of v and of all sections below it.
+func checkSections(v reflect.Value, key string, r *report) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			checkSections(v.Elem(), key, r)
+		}
+	case reflect.Slice:
+		if k := v.Type().Elem().Kind(); k != reflect.Struct && k != reflect.Pointer {
+			return
+		}
+		for i := range v.Len() {
+			if r.full() {
+				return
+			}
+			checkSections(v.Index(i), index(key, i), r)
+		}
+	case reflect.Struct:
+		if readsItself(v) {
+			return
+		}
+		checkSection(v, key, r)
+		for i := range v.NumField() {
+			f := v.Type().Field(i)
+			if name := f.Tag.Get("yaml"); f.IsExported() && name != "" && name != "-" {
+				checkSections(v.Field(i), join(key, name), r)
+			}
+		}
+	}
+}
+
+// checkSection calls Check of one section, if it has it. What it says of keys
+// that a problem is known of already is left out.
+func checkSection(v reflect.Value, section string, r *report) {
+	s, ok := v.Addr().Interface().(checker)
+	if !ok {
+		return
+	}
+	var found Problems
+	bad := func(key, format string, args ...any) {
+		full := join(section, key)
+		if !r.isBroken(full) {
+			found = append(found, r.problem(r.line(full), full, format, args...))
+		}
+	}
+	warn := func(key, format string, args ...any) {
+		if full := join(section, key); !r.isBroken(full) {
+			r.warn(full, format, args...)
+		}
+	}
+	s.Check(bad, warn)
+	for _, p := range found {
+		r.bad(p.Line, p.Key, "%s", p.Message)
+	}
+}
+
+// Check looks at the keys that stand in no section.
+func (c *Config) Check(bad, warn func(key, format string, args ...any)) {
+	if c.Version != 1 {
+		bad("version", "%d is no version that this program knows; write 1", c.Version)
+	}
+	if c.Listen == "" {
+		bad("listen", `is empty; write host:port, such as 127.0.0.1:8080, unix:/path, or systemd`)
+	} else if what := badListen(c.Listen); what != "" && c.Listen != "systemd" {
+		bad("listen", "%s", what)
+	}
+	if c.DataDir == "" {
+		bad("data_dir", "is empty; write the path of a folder, such as ./data")
+	}
+	c.Trusted = nil
+	for i, text := range c.TrustedProxies {
+		p, what := network(text)
+		if what != "" {
+			bad(index("trusted_proxies", i), "%s", what)
+			continue
+		}
+		if p.Bits() < 8 && p.Addr().Is4() || p.Bits() < 7 {
+			warn(index("trusted_proxies", i), "with %s, almost anybody can claim any address and https by sending X-Forwarded-For and -Proto; name the networks of your own proxies only", text)
+		}
+		c.Trusted = append(c.Trusted, p)
+	}
+	if len(c.Routes) == 0 {
+		warn("routes", "there are none, so that nothing is forwarded; write at least one with its upstream")
+	}
+}
+
+// Check says whether both files are there, or neither.
+func (c *TLSConfig) Check(bad, _ func(key, format string, args ...any)) {
+	switch {
+	case c.CertFile != "" && c.KeyFile == "":
+		bad("key_file", "is missing; cert_file needs it, write the file of its private key")
+	case c.CertFile == "" && c.KeyFile != "":
+		bad("cert_file", "is missing; key_file needs it, write the file of its certificate")
+	}
+}
+
+// Check says whether admin.listen can be listened on.
+func (c *AdminConfig) Check(bad, warn func(key, format string, args ...any)) {
+	if c.Listen == "" {
+		return
+	}
+	if what := badListen(c.Listen); what != "" {
+		bad("listen", "%s", what)
+	} else if !onlyLocal(c.Listen) {
+		warn("listen", "%s shows metrics and health to whoever reaches it, without a login; write 127.0.0.1:9090, or close the port to others", quote(c.Listen))
+	}
+}
+
+// Check says whether level and format are known words.
+func (c *LogConfig) Check(bad, _ func(key, format string, args ...any)) {
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Level) {
+		bad("level", "%s is no level; write debug, info, warn or error", quote(c.Level))
+	}
+	if !slices.Contains([]string{"auto", "text", "json"}, c.Format) {
+		bad("format", "%s is no format; write auto, text or json", quote(c.Format))
+	}
+}
+
+// badListen says what is wrong with host:port or unix:/path.
+func badListen(s string) string {
+	if path, ok := strings.CutPrefix(s, "unix:"); ok {
+		switch {
+		case !strings.HasPrefix(path, "/"):
+			return quote(s) + " is not an absolute path; write unix:/path"
+		case len(path) > 100: // sun_path holds 108 bytes, with a NUL, on Linux
+			return quote(s) + " is too long for a socket; write a path of 100 bytes at most"
+		}
+		return ""
+	}
+	if rest, ok := strings.CutPrefix(s, "http://"); ok {
+		return quote(s) + " is an address with a scheme; write " + quote(strings.TrimRight(rest, "/"))
+	}
+	if strings.HasPrefix(s, "https://") {
+		return quote(s) + " is an address with a scheme; write host:port, and tls.cert_file and tls.key_file for https"
+	}
+	host, port, err := net.SplitHostPort(s)
+	switch {
+	case err != nil && isPort(s):
+		return quote(s) + " is only a port; write 127.0.0.1:" + s + ", or :" + s + " for all addresses"
+	case err != nil && strings.Count(s, ":") > 1:
+		return quote(s) + " is not host:port; write an IPv6 address in brackets, such as [::1]:8080"
+	case err != nil:
+		return quote(s) + " is not host:port; write 127.0.0.1:8080, unix:/path, or systemd"
+	case !isPort(port):
+		return quote(s) + " has no port from 0 to 65535; write one, such as 8080"
+	case strings.ContainsAny(host, " /@,*?#"):
+		return quote(s) + " is not host:port; write the address of an interface, or :" + port + " for all addresses"
+	}
+	return ""
+}
+
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && strconv.FormatUint(n, 10) == s
+}
+
+// onlyLocal says whether nobody but this machine can connect to the address.
+func onlyLocal(listen string) bool {
+	if strings.HasPrefix(listen, "unix:") {
+		return true
+	}
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return false
+	}
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.Unmap().IsLoopback()
+}
+
+// network reads 10.0.0.0/8 or 192.0.2.1.
+func network(s string) (p netip.Prefix, what string) {
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), ""
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		if s == "*" {
+			return p, `"*" is not a network; write the addresses of your proxies, such as 10.0.0.0/8`
+		}
+		return p, quote(s) + " is not a network; write 10.0.0.0/8 or 192.0.2.1"
+	}
+	if p.Addr().Is4In6() {
+		return p, quote(s) + " is an IPv4 network written as IPv6; write it as IPv4, such as 10.0.0.0/8"
+	}
+	if p != p.Masked() {
+		return p, quote(s) + " has an address inside the network; write " + p.Masked().String() + " for the network, or " + p.Addr().String() + " for the address"
+	}
+	return p, ""
+}
+

@@ -1,0 +1,358 @@
+package config
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+
+	"gatehouse/internal/secret"
+)
+
+var (
+	secretType  = reflect.TypeFor[secret.Text]()
+	secretsType = reflect.TypeFor[[]secret.Text]()
+	wholeNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
+)
+
+// A decoder fills structs from a tree of nodes, by their yaml tags. It knows
+// structs, pointers to them, text, true and false, whole numbers, lists, maps
+// of text, and whatever reads itself (encoding.TextUnmarshaler).
+type decoder struct {
+	*report
+	dir string                      // where relative paths start
+	env func(string) (string, bool) // the environment
+}
+
+// setDefaults calls SetDefaults of v's sections, then its own, so that a
+// section may change the defaults of those inside it.
+func setDefaults(v reflect.Value) {
+	v = reflect.Indirect(v)
+	if v.Kind() != reflect.Struct || readsItself(v) {
+		return
+	}
+	for i := range v.NumField() {
+		if v.Type().Field(i).IsExported() && v.Field(i).Kind() == reflect.Struct {
+			setDefaults(v.Field(i))
+		}
+	}
+	if s, ok := v.Addr().Interface().(interface{ SetDefaults() }); ok {
+		s.SetDefaults()
+	}
+}
+
+func readsItself(v reflect.Value) bool {
+	_, ok := v.Addr().Interface().(encoding.TextUnmarshaler)
+	return ok
+}
+
+// decode reads n into v, which is addressable, and notes where the key stands.
+func (d *decoder) decode(n *yaml.Node, v reflect.Value, key string) {
+	if _, ok := d.lines[key]; !ok {
+		d.lines[key] = n.Line
+	}
+	if d.full() || key != "" && d.broken[key] {
+		return
+	}
+	if isNull(n) {
+		d.bad(d.lines[key], key, "%s", noValue(n, v.Kind()))
+		return
+	}
+	switch {
+	case readsItself(v):
+		d.decodeText(n, v, key)
+	case v.Kind() == reflect.Struct:
+		d.decodeStruct(n, v, key)
+	case v.Kind() == reflect.Pointer:
+		p := reflect.New(v.Type().Elem())
+		setDefaults(p)
+		v.Set(p)
+		d.decode(n, p.Elem(), key)
+	case v.Kind() == reflect.Slice:
+		d.decodeList(n, v, key)
+	case v.Kind() == reflect.Map:
+		d.decodeMap(n, v, key)
+	default:
+		d.decodeScalar(n, v, key)
+	}
+}
+
+// noValue is for a key with nothing behind it, which might mean the default,
+// or empty, or a forgotten line: nobody knows.
+func noValue(n *yaml.Node, kind reflect.Kind) string {
+	empty := `""`
+	switch kind {
+	case reflect.Slice:
+		empty = "[]"
+	case reflect.Map, reflect.Struct, reflect.Pointer:
+		empty = "{}"
+	case reflect.Bool:
+		empty = "true or false"
+	case reflect.Int:
+		empty = "0"
+	}
+	if n.Value != "" {
+		return fmt.Sprintf("%s is no value; remove the line for the default, or write %s (or %q for this text)", n.Value, empty, n.Value)
+	}
+	return "has no value; remove the line for the default, or write " + empty
+}
+
+func (d *decoder) decodeStruct(n *yaml.Node, v reflect.Value, key string) {
+	if n.Kind != yaml.MappingNode {
+		d.bad(n.Line, key, "%s where keys and values belong; write %s", kindOf(n), exampleOf(v.Type()))
+		return
+	}
+	fields := fieldsOf(v.Type())
+	seen := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name, child := n.Content[i], n.Content[i+1]
+		full := join(key, name.Value)
+		if badName(name) != "" || d.full() {
+			continue
+		}
+		if line, ok := seen[name.Value]; ok {
+			d.bad(name.Line, full, "the key is given twice; line %d has it already, remove one", line)
+			continue
+		}
+		seen[name.Value] = name.Line
+		d.lines[full] = name.Line
+		if f, ok := fields[name.Value]; ok {
+			d.decode(child, v.Field(f.index), full)
+		} else if f, ok := fields[strings.TrimSuffix(name.Value, "_file")]; ok && f.secret {
+			d.decodeSecretFile(child, v.Field(f.index), full)
+		} else {
+			d.unknown(name, key, fields)
+		}
+	}
+	for name := range seen {
+		file := name + "_file"
+		if line, ok := seen[file]; ok && fields[name].secret {
+			d.bad(max(line, seen[name]), join(key, file), "%s is given as well; write only one of them", name)
+		}
+	}
+}
+
+// decodeList reads a list; the defaults of v are replaced as a whole. An empty
+// list is not nil.
+func (d *decoder) decodeList(n *yaml.Node, v reflect.Value, key string) {
+	if n.Kind != yaml.SequenceNode {
+		found := kindOf(n)
+		if v.Type() != secretsType && n.Kind == yaml.ScalarNode {
+			found = quote(n.Value) + " is not a list; write [" + n.Value + "]"
+			if len(n.Value) > 40 || strings.ContainsAny(n.Value, "[]{},\n") {
+				found = "text where a list belongs; write [ ] around it"
+			}
+			d.bad(n.Line, key, "%s", found)
+			return
+		}
+		d.bad(n.Line, key, "%s where a list belongs; begin each entry with a - on a line of its own, or write [a, b]", found)
+		return
+	}
+	list := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
+	for i, child := range n.Content {
+		setDefaults(list.Index(i).Addr())
+		d.decode(child, list.Index(i), index(key, i))
+	}
+	v.Set(list)
+}
+
+// decodeMap reads a map of text; the defaults of v are replaced as a whole.
+func (d *decoder) decodeMap(n *yaml.Node, v reflect.Value, key string) {
+	if n.Kind != yaml.MappingNode {
+		d.bad(n.Line, key, "%s where names and values belong; write one \"name: value\" a line", kindOf(n))
+		return
+	}
+	m := reflect.MakeMap(v.Type())
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name, child := n.Content[i], n.Content[i+1]
+		if badName(name) != "" || d.full() {
+			continue
+		}
+		full := join(key, name.Value)
+		if m.MapIndex(reflect.ValueOf(name.Value)).IsValid() {
+			d.bad(name.Line, full, "the name is given twice; line %d has it already, remove one", d.lines[full])
+			continue
+		}
+		d.lines[full] = name.Line
+		entry := reflect.New(v.Type().Elem()).Elem()
+		d.decode(child, entry, full)
+		m.SetMapIndex(reflect.ValueOf(name.Value), entry)
+	}
+	v.Set(m)
+}
+
+// text gives the scalar as it was written, with the environment put in.
+func (d *decoder) text(n *yaml.Node, key string) (string, bool) {
+	if n.Kind != yaml.ScalarNode {
+		d.bad(n.Line, key, "%s where one value belongs; write the value in quotes if it begins with [ or {", kindOf(n))
+		return "", false
+	}
+	s, err := expand(n.Value, d.env)
+	if err != nil {
+		d.bad(n.Line, key, "%v", err)
+		return "", false
+	}
+	if what := badText(s); what != "" {
+		d.bad(n.Line, key, "%s", what)
+		return "", false
+	}
+	return s, true
+}
+
+// badText is for what can get into a value in spite of checkSource: by an
+// escape, a block, or the environment. It does not repeat the value.
+func badText(s string) string {
+	switch {
+	case strings.ContainsAny(s, "\n\r"):
+		return "the value holds a line break; write it on one line"
+	case !utf8.ValidString(s):
+		return "the value is not UTF-8; write it in UTF-8"
+	case strings.ContainsFunc(s, isControl):
+		return "the value holds an invisible character; remove it"
+	}
+	return ""
+}
+
+func (d *decoder) decodeText(n *yaml.Node, v reflect.Value, key string) {
+	s, ok := d.text(n, key)
+	if !ok {
+		return
+	}
+	if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s)); err != nil {
+		if v.Type() == secretType {
+			err = fmt.Errorf("the value of %d bytes cannot be used", len(s))
+		}
+		d.bad(n.Line, key, "%v", err)
+	}
+	if v.Type() == secretType && s != "" && !strings.Contains(n.Value, "${") {
+		d.inline = append(d.inline, key)
+	}
+}
+
+func (d *decoder) decodeScalar(n *yaml.Node, v reflect.Value, key string) {
+	s, ok := d.text(n, key)
+	if !ok {
+		return
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(s)
+	case reflect.Bool:
+		if s != "true" && s != "false" {
+			d.bad(n.Line, key, "%s is neither true nor false; write %s", quote(s), meant(s))
+			return
+		}
+		v.SetBool(s == "true")
+	case reflect.Int:
+		i, err := strconv.Atoi(s)
+		if !wholeNumber.MatchString(s) || err != nil {
+			d.bad(n.Line, key, "%s is not a whole number; write decimal digits only, such as 10", quote(s))
+			return
+		}
+		v.SetInt(int64(i))
+	default:
+		panic("config: no way to read " + v.Type().String())
+	}
+}
+
+// meant guesses which of true and false somebody had in mind.
+func meant(s string) string {
+	switch strings.ToLower(s) {
+	case "true", "yes", "on", "y", "1", "enabled":
+		return "true"
+	case "false", "no", "off", "n", "0", "disabled":
+		return "false"
+	}
+	return "true or false"
+}
+
+// decodeSecretFile reads the file that n names into a secret, or one secret a
+// line into a list of them.
+func (d *decoder) decodeSecretFile(n *yaml.Node, v reflect.Value, key string) {
+	d.lines[strings.TrimSuffix(key, "_file")] = d.lines[key]
+	if d.broken[key] {
+		return
+	}
+	if isNull(n) || n.Kind == yaml.ScalarNode && n.Value == "" {
+		d.bad(n.Line, key, "has no value; write the path of a file, or remove the line")
+		return
+	}
+	path, ok := d.text(n, key)
+	if !ok {
+		return
+	}
+	text, info, err := readSecret(under(d.dir, path))
+	if err != nil {
+		d.bad(n.Line, key, "%v", err)
+		return
+	}
+	if openToOthers(info) {
+		d.warn(key, "others may read the file %s (mode %#o); chmod 600 it", quote(path), info.Mode().Perm())
+	}
+	if v.Type() == secretType {
+		if badText(text) != "" {
+			d.bad(n.Line, key, "the file %s holds more than one line of text; write the secret on one line", quote(path))
+			return
+		}
+		v.Set(reflect.ValueOf(secret.New(text)))
+		return
+	}
+	var list []secret.Text
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\r\n")
+		if line == "" {
+			continue
+		}
+		if badText(line) != "" {
+			d.bad(n.Line, key, "line %d of the file %s holds an invisible character; remove it", len(list)+1, quote(path))
+			return
+		}
+		list = append(list, secret.New(line))
+	}
+	v.Set(reflect.ValueOf(list))
+}
+
+// A field is one key of a section.
+type field struct {
+	index  int
+	secret bool // may be given as key_file
+}
+
+// fieldsOf gives the keys of a section.
+func fieldsOf(t reflect.Type) map[string]field {
+	fields := map[string]field{}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name := f.Tag.Get("yaml")
+		if f.IsExported() && name != "" && name != "-" {
+			fields[name] = field{index: i, secret: f.Type == secretType || f.Type == secretsType}
+		}
+	}
+	return fields
+}
+
+func kindOf(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "keys and values"
+	case yaml.SequenceNode:
+		return "a list"
+	default:
+		return "text"
+	}
+}
+
+// exampleOf writes the first key of a section, as what could stand there.
+func exampleOf(t reflect.Type) string {
+	for f := range t.Fields() {
+		if name := f.Tag.Get("yaml"); name != "" && name != "-" {
+			return "\"" + name + ": ...\", indented below the key"
+		}
+	}
+	return "keys and values"
+}

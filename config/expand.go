@@ -1,0 +1,56 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// expand puts environment variables in: ${NAME} is the variable, $${ writes
+// ${, and any other $ is itself, because hashes hold many. What a variable
+// holds is not expanded again, and never becomes more than text: expansion
+// comes after YAML.
+func expand(s string, env func(string) (string, bool)) (string, error) {
+	if !strings.Contains(s, "${") {
+		return s, nil
+	}
+	var b strings.Builder
+	for s != "" {
+		switch {
+		case strings.HasPrefix(s, "$${"):
+			b.WriteString("${")
+			s = s[len("$${"):]
+		case strings.HasPrefix(s, "${"):
+			name, rest, ok := variable(s[len("${"):])
+			if !ok {
+				return "", fmt.Errorf("${ begins an environment variable, but no name and } follow; write ${NAME}, or $${ for ${ itself")
+			}
+			value, ok := env(name)
+			if !ok {
+				return "", fmt.Errorf("the environment variable %s is not set; set it, or write $${ for ${ itself", name)
+			}
+			b.WriteString(value)
+			s = rest
+		default:
+			b.WriteByte(s[0])
+			s = s[1:]
+		}
+		if b.Len() > int(MaxScalar) {
+			return "", fmt.Errorf("the value is longer than %v after environment variables are put in; shorten it", MaxScalar)
+		}
+	}
+	return b.String(), nil
+}
+
+// variable splits NAME}rest.
+func variable(s string) (name, rest string, ok bool) {
+	name, rest, ok = strings.Cut(s, "}")
+	if !ok || name == "" || '0' <= name[0] && name[0] <= '9' {
+		return "", "", false
+	}
+	for _, c := range []byte(name) {
+		if c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return "", "", false
+		}
+	}
+	return name, rest, true
+}

@@ -1,0 +1,160 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A Problem is a mistake, or a warning, with its place.
+type Problem struct {
+	File    string // "" for a configuration made in memory
+	Line    int    // from 1; 0 for a configuration made in memory
+	Key     string // such as routes[1].upstream; "" for the file as a whole
+	Message string // what was found, and the remedy after a semicolon
+}
+
+// String writes the problem as FILE:LINE: key: what; remedy.
+func (p Problem) String() string {
+	var b strings.Builder
+	if p.File != "" {
+		b.WriteString(p.File + ":")
+		if p.Line > 0 {
+			b.WriteString(strconv.Itoa(p.Line) + ":")
+		}
+		b.WriteByte(' ')
+	}
+	if p.Key != "" {
+		b.WriteString(p.Key + ": ")
+	}
+	b.WriteString(p.Message)
+	return b.String()
+}
+
+// Problems is an error: everything that is wrong with a file, by line.
+type Problems []Problem
+
+// Error writes one problem a line.
+func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (ps Problems) sorted() Problems {
+	slices.SortStableFunc(ps, func(a, b Problem) int { return a.Line - b.Line })
+	return ps
+}
+
+// maxProblems is how many problems of one file are told. Who made a hundred
+// mistakes has the wrong file.
+const maxProblems = 100
+
+// A report collects problems, and knows where each key stands.
+type report struct {
+	file     string
+	lines    map[string]int  // the line of each key that the file has
+	broken   map[string]bool // keys that a problem was told of: nothing else is said of them, or of what is below
+	inline   []string        // keys of secrets that stand in the file itself
+	problems Problems
+	warnings Problems
+}
+
+func newReport(file string) *report {
+	return &report{file: file, lines: map[string]int{}, broken: map[string]bool{}}
+}
+
+// bad records a mistake.
+func (r *report) bad(line int, key, format string, args ...any) {
+	r.broken[key] = true
+	if r.full() {
+		return
+	}
+	r.problems = append(r.problems, r.problem(line, key, format, args...))
+	if r.full() {
+		r.problems = append(r.problems, r.problem(line, "", "and more; only %d problems are told at once", maxProblems))
+	}
+}
+
+// warn records a danger that somebody asked for.
+func (r *report) warn(key, format string, args ...any) {
+	if len(r.warnings) < maxProblems {
+		r.warnings = append(r.warnings, r.problem(r.line(key), key, format, args...))
+	}
+}
+
+func (r *report) problem(line int, key, format string, args ...any) Problem {
+	return Problem{File: r.file, Line: line, Key: printable(key), Message: fmt.Sprintf(format, args...)}
+}
+
+// full says that nothing more will be told, so that looking on is idle.
+func (r *report) full() bool { return len(r.problems) >= maxProblems }
+
+// line gives the line of the key, or of the nearest section around it that
+// the file has; 0 when there is no file.
+func (r *report) line(key string) int {
+	for {
+		if line, ok := r.lines[key]; ok || key == "" {
+			return line
+		}
+		key = parent(key)
+	}
+}
+
+// isBroken says whether a problem was told of the key, or of one around it.
+func (r *report) isBroken(key string) bool {
+	for {
+		if r.broken[key] {
+			return true
+		}
+		if key == "" {
+			return false
+		}
+		key = parent(key)
+	}
+}
+
+// parent gives the section around a key: routes[1].upstream, routes[1],
+// routes, "".
+func parent(key string) string {
+	return key[:max(strings.LastIndexAny(key, ".["), 0)]
+}
+
+// join puts a key below a section.
+func join(section, key string) string {
+	if section == "" || key == "" || key[0] == '[' {
+		return section + key
+	}
+	return section + "." + key
+}
+
+func index(list string, i int) string { return list + "[" + strconv.Itoa(i) + "]" }
+
+// printable keeps a key from the file harmless: on one line, and short.
+func printable(key string) string {
+	const most = 120
+	if len(key) <= most && !strings.ContainsFunc(key, isControl) {
+		return key
+	}
+	return fmt.Sprintf("%.*q", most, key)
+}
+
+// quote shows a value that was found: never of a secret.
+func quote(s string) string {
+	const most = 80
+	if len(s) > most {
+		return strconv.Quote(s[:most]) + "..."
+	}
+	return strconv.Quote(s)
+}
+
+// isControl says whether r cannot be seen, and does not belong in a name or
+// value: control characters, and those that reorder a line to the eye.
+func isControl(r rune) bool {
+	return r < ' ' || 0x7f <= r && r <= 0x9f ||
+		0x202a <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069 || // bidirectional overrides
+		r == 0x2028 || r == 0x2029 || r == 0xfeff
+}

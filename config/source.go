@@ -1,0 +1,72 @@
+package config
+
+import (
+	"bytes"
+	"unicode/utf8"
+)
+
+// utf8BOM is what some editors put at the beginning of a file.
+var utf8BOM = []byte("\xef\xbb\xbf")
+
+// checkSource looks at the bytes before the YAML parser does. What it lets
+// through is text with lines as everybody counts them, and so little of it
+// that the parser needs a moment only: the parser's memory grows with the
+// number of lines and entries, not with the size, and %TAG lines cost it
+// quadratic time. It gives the text without a byte order mark.
+func checkSource(data []byte, r *report) ([]byte, bool) {
+	if len(data) > int(MaxFile) {
+		r.bad(1, "", "the file is larger than %v; keep accounts in the database (gatehouse user add)", MaxFile)
+		return nil, false
+	}
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		r.bad(1, "", "the file is UTF-16; save it as UTF-8")
+		return nil, false
+	}
+	data = bytes.TrimPrefix(data, utf8BOM)
+	parts := 0
+	line := 0
+	for rest := range bytes.Lines(data) {
+		line++
+		if what := badLine(rest); what != "" {
+			r.bad(line, "", "%s", what)
+			if r.full() {
+				return nil, false
+			}
+		}
+		parts += 1 + bytes.Count(rest, []byte(",")) + bytes.Count(rest, []byte("[")) + bytes.Count(rest, []byte("{"))
+		if parts > MaxParts {
+			r.bad(line, "", "more than %d lines and list entries up to here; keep accounts in the database (gatehouse user add)", MaxParts)
+			return nil, false
+		}
+	}
+	return data, len(r.problems) == 0
+}
+
+// badLine says what is wrong with a line, "" if nothing is.
+func badLine(line []byte) string {
+	if line[0] == '%' {
+		return "YAML directives (a line that begins with %) are not supported; remove the line"
+	}
+	line = bytes.TrimSuffix(line, []byte("\n"))
+	line = bytes.TrimSuffix(line, []byte("\r"))
+	if !utf8.Valid(line) {
+		return "the line is not UTF-8; save the file as UTF-8"
+	}
+	for _, c := range string(line) {
+		if c == 0 {
+			return "the line holds a NUL byte; remove it (is this a text file, in UTF-8?)"
+		}
+		if c == '\r' {
+			return "the line holds a carriage return inside; end lines with a line feed"
+		}
+		if isControl(c) && c != '\t' {
+			return "the line holds the invisible character " + codePoint(c) + "; remove it"
+		}
+	}
+	return ""
+}
+
+func codePoint(c rune) string {
+	const hex = "0123456789ABCDEF"
+	return "U+" + string([]byte{hex[c>>12&15], hex[c>>8&15], hex[c>>4&15], hex[c&15]})
+}
