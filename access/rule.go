@@ -1,0 +1,92 @@
+package access
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// A rule is a RuleConfig that was checked.
+type rule struct {
+	path     string // "" selects every path; without a slash at the end, but for the root
+	segments int    // of path
+	exact    bool
+	methods  []string // nil: all
+	networks []netip.Prefix
+
+	public, deny bool
+	named        bool // only who is in users or groups
+	users        []string
+	groups       []string
+}
+
+type match int
+
+const (
+	missed match = iota
+	nearly       // but for letter case, or a slash at the end of an exact path
+	met
+)
+
+func (r *rule) match(f Facts) match {
+	if r.methods != nil && !r.hasMethod(f.Method) || r.networks != nil && !r.hasClient(f.Client) {
+		return missed
+	}
+	if r.path == "" {
+		return met
+	}
+	path := f.Path
+	if !r.exact {
+		path = firstSegments(path, r.segments)
+	}
+	switch {
+	case path == r.path:
+		return met
+	case strings.EqualFold(strings.TrimSuffix(path, "/"), strings.TrimSuffix(r.path, "/")):
+		return nearly
+	default:
+		return missed
+	}
+}
+
+// firstSegments gives the first n segments of an absolute path, and the whole
+// path where it has no more: /a/b of /a/b/c for 2.
+func firstSegments(path string, n int) string {
+	for i := range len(path) {
+		if path[i] != '/' {
+			continue
+		}
+		if n == 0 {
+			return path[:i]
+		}
+		n--
+	}
+	return path
+}
+
+func (r *rule) hasMethod(m string) bool {
+	return slices.Contains(r.methods, m) || m == "HEAD" && slices.Contains(r.methods, "GET")
+}
+
+func (r *rule) hasClient(a netip.Addr) bool {
+	if !a.IsValid() {
+		return false
+	}
+	a = a.Unmap().WithZone("")
+	return slices.ContainsFunc(r.networks, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+func (r *rule) says(who *Who) Decision {
+	switch {
+	case r.deny:
+		return Deny
+	case r.public:
+		return Public
+	case !r.named || who == nil:
+		return signedIn(who)
+	case slices.Contains(r.users, who.Name) || slices.ContainsFunc(who.Groups, func(g string) bool { return slices.Contains(r.groups, g) }):
+		return Allow
+	default:
+		return Deny
+	}
+}
