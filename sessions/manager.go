@@ -2,10 +2,15 @@ package sessions
 
 import (
 	"context"
-	"iter"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
+	"sync"
 	"time"
+
+	"github.com/gorilla/securecookie"
 )
 
 // Options are what a Manager is made of. Store and Secrets are required.
@@ -15,7 +20,7 @@ type Options struct {
 
 	Cookie   Cookie
 	Age      time.Duration // a session lives this long after its last use (Django's SESSION_COOKIE_AGE); 0: until Limit alone
-	Limit    time.Duration // a session lives this long after login, whatever its use; 0: no such limit
+	Limit    time.Duration // a session lives this long after login (nobody's: after its creation), whatever its use; 0: no such limit
 	Remember time.Duration // the Limit of a session with Login.Remember, which has no Age; 0: Remember counts for nothing
 	Browser  bool          // cookies of browser length, unless the session says otherwise
 	Max      int           // sessions a user may have; a login over it ends the oldest; 0: no limit
@@ -25,7 +30,9 @@ type Options struct {
 	TouchEvery time.Duration
 
 	// Ended is told of each session that this Manager ends: logout, expired,
-	// revoked, password, account, limit, replaced. It must not block. May be nil.
+	// limit, replaced (by a new id), flush, and the reasons that are given to
+	// Revoke, RevokeUser and RevokeAll (revoked, password, account). It must
+	// not block, and may be called by several goroutines at once. May be nil.
 	Ended func(i Info, reason string)
 
 	Log *slog.Logger // nil: nothing is logged
@@ -54,16 +61,103 @@ type Info struct {
 	Seen    time.Time
 	Expires time.Time
 	Limit   time.Time
+	Idle    time.Duration // how far a use moves Expires; 0: not at all
 	Addr    string
 	Agent   string
 }
 
+const handleLen = 16
+
+// handle gives what people call the session with the key.
+func handle(key string) string { return key[:min(len(key), handleLen)] }
+
+func newInfo(key string, r *Record) Info {
+	return Info{
+		Key: key, Handle: handle(key),
+		User: r.User, Source: r.Source, Stamp: r.Stamp,
+		Created: r.Created, Login: r.Login, Seen: r.Seen, Expires: r.Expires, Limit: r.Limit, Idle: r.Idle,
+		Addr: r.Addr, Agent: r.Agent,
+	}
+}
+
 // A Manager makes sessions out of a store and a cookie. It belongs to one
 // configuration; the store outlives it. Safe for concurrent use.
-type Manager struct{}
+type Manager struct {
+	o     Options
+	store Store
+	start time.Time // with the monotonic clock
+
+	codecs    []*securecookie.SecureCookie // the first signs
+	signedFor time.Duration                // how long a signature counts
+	seals     [][]byte                     // what the keys of data are derived with; the first seals
+	proved    *bounded[[32]byte, proof]    // cookies that were verified, by the SHA-256 of the value
+	hostName  string                       // Name with the prefix __Host-
+	logins    [64]sync.Mutex               // by user: one login at a time counts sessions, where there is a Max
+	work      background
+}
+
+// forever is how long browsers keep a cookie at most (RFC 6265bis, 5.5).
+const forever = 400 * 24 * time.Hour
 
 // NewManager checks the options.
-func NewManager(o Options) (*Manager, error) { panic("being built") }
+func NewManager(o Options) (*Manager, error) {
+	if o.Cookie.Name == "" {
+		o.Cookie.Name = "gatehouse"
+	}
+	if o.Cookie.SameSite == 0 {
+		o.Cookie.SameSite = http.SameSiteLaxMode
+	}
+	if o.TouchEvery == 0 {
+		o.TouchEvery = min(max(o.Age/10, time.Second), time.Minute)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	m := &Manager{
+		o: o, store: o.Store, start: time.Now(), hostName: hostPrefix + o.Cookie.Name,
+		signedFor: forever,
+		proved:    newBounded[[32]byte, proof](provedMax, func(k [32]byte) byte { return k[0] }),
+	}
+	if o.Limit > 0 {
+		m.signedFor = min(max(o.Limit, o.Remember), forever)
+	}
+	if err := m.deriveKeys(o.Secrets); err != nil {
+		return nil, err
+	}
+	m.work.do = m.doWork
+	return m, nil
+}
+
+func (o *Options) check() error {
+	switch {
+	case o.Store == nil:
+		return errors.New("sessions: no store")
+	case len(o.Secrets) == 0:
+		return errors.New("sessions: no secrets")
+	case o.Age < 0, o.Limit < 0, o.Remember < 0, o.TouchEvery < 0, o.Max < 0:
+		return errors.New("sessions: a duration or limit is negative")
+	case o.Age == 0 && o.Limit == 0:
+		return errors.New("sessions: neither Age nor Limit: sessions would never end")
+	case !validCookieName(o.Cookie.Name):
+		return fmt.Errorf("sessions: %q is not the name of a cookie", o.Cookie.Name)
+	case strings.HasPrefix(o.Cookie.Name, hostPrefix), strings.HasPrefix(o.Cookie.Name, "__Secure-"):
+		return fmt.Errorf("sessions: the prefix of the cookie's name %q is added here", o.Cookie.Name)
+	}
+	for i, s := range o.Secrets {
+		if len(s) < secretMin {
+			return fmt.Errorf("sessions: secret %d has %d bytes, fewer than %d", i, len(s), secretMin)
+		}
+	}
+	return nil
+}
+
+// Close writes the uses that Seen has taken, and stops the work in the
+// background. The store stays open. After it the Manager serves still, but
+// records no use.
+func (m *Manager) Close() { m.work.close() }
 
 // Find says whose session the request's cookie opens: the hot path. It does
 // not extend the session, and reads no data.
@@ -71,47 +165,54 @@ func NewManager(o Options) (*Manager, error) { panic("being built") }
 // ErrNotFound: nobody's, because there is no cookie of ours, or two, or one
 // that we did not sign, or its session has ended. Any other error: the store
 // could not tell.
-func (m *Manager) Find(r *http.Request) (Info, error) { panic("being built") }
-
-// Seen records a use of the session: its idle time begins again. It writes
-// at most once every Options.TouchEvery, in the background, and never brings
-// back a session that has ended.
-func (m *Manager) Seen(i Info) { panic("being built") }
-
-// Open gives the request's session, or a new one when it has none. Lazy: the
-// store is asked at the first use.
-func (m *Manager) Open(r *http.Request) *Session { panic("being built") }
-
-// Commit saves the session if it was modified, and puts Set-Cookie (with
-// Vary and Cache-Control) into h. Call it once, before the first byte of the
-// answer. A status of 500 and more saves nothing (Django 4.2).
-func (m *Manager) Commit(s *Session, h http.Header, status int) error { panic("being built") }
-
-// Expire puts a Set-Cookie into h that deletes our cookie at the visitor, by
-// each name that it may have.
-func (m *Manager) Expire(r *http.Request, h http.Header) { panic("being built") }
-
-// CookieNames gives the names under which our cookie may travel: none of them
-// may pass to an upstream, or come from one.
-func (m *Manager) CookieNames() []string { panic("being built") }
-
-// List yields sessions, expired ones left out.
-func (m *Manager) List(ctx context.Context, q Query) iter.Seq2[Info, error] { panic("being built") }
-
-// Revoke ends the session with the handle (or longer prefix of the key).
-// ErrNotFound when there is none; an error that names both when two match.
-func (m *Manager) Revoke(ctx context.Context, handle, reason string) (Info, error) {
-	panic("being built")
+func (m *Manager) Find(r *http.Request) (Info, error) {
+	key, ok := m.findKey(r)
+	if !ok {
+		return Info{}, ErrNotFound
+	}
+	rec, err := m.store.Load(r.Context(), key)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		m.work.add(job{key: key, expired: true}) // perhaps it has only just ended
+		return Info{}, ErrNotFound
+	case err != nil:
+		return Info{}, fmt.Errorf("find session %s: %w", handle(key), err)
+	case rec.expired(m.now()):
+		m.work.add(job{key: key, expired: true})
+		return Info{}, ErrNotFound
+	}
+	return newInfo(key, &rec), nil
 }
 
-// RevokeUser ends every session of the user but those for which keep is true
-// (nil: keeps none) and says how many.
-func (m *Manager) RevokeUser(ctx context.Context, user, reason string, keep func(Info) bool) (int, error) {
-	panic("being built")
+// now is the time by which sessions end. A wall clock that is set back does
+// not turn it back while the process runs, so that nobody's session gets
+// longer by it; one that is set forward ends sessions early.
+func (m *Manager) now() time.Time {
+	now := time.Now()
+	return later(m.start, now.Sub(m.start), now)
 }
 
-// RevokeAll ends every session and says how many.
-func (m *Manager) RevokeAll(ctx context.Context, reason string) (int, error) { panic("being built") }
+// later gives the wall clock, or the time that has passed since start if
+// that leads further.
+func later(start time.Time, passed time.Duration, wall time.Time) time.Time {
+	wall = wall.Round(0)
+	if t := start.Round(0).Add(passed); t.After(wall) {
+		return t
+	}
+	return wall
+}
 
-// Purge removes the sessions that have expired, in batches, and says how many.
-func (m *Manager) Purge(ctx context.Context) (int, error) { panic("being built") }
+// ended tells Options.Ended.
+func (m *Manager) ended(key string, r *Record, reason string) {
+	if m.o.Ended != nil {
+		m.o.Ended(newInfo(key, r), reason)
+	}
+}
+
+// writeTime is how long a change of a session may take. It goes on when the
+// visitor has gone: who left must not undo a login.
+const writeTime = 5 * time.Second
+
+func detach(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), writeTime)
+}

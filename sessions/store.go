@@ -1,9 +1,11 @@
 package sessions
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"iter"
+	"strings"
 	"time"
 )
 
@@ -15,6 +17,8 @@ import (
 // which says nothing about the session: "could not tell".
 //
 // A Store returns and keeps copies: no caller ever shares memory with it.
+// Keys are lower-case hexadecimal digits. The caller's Version counts in
+// Update alone.
 type Store interface {
 	// Load gives the record under key: ErrNotFound when there is none. It
 	// never creates.
@@ -31,8 +35,10 @@ type Store interface {
 	// changed meanwhile.
 	Update(ctx context.Context, key string, r Record) error
 
-	// Touch moves Seen and Expires only; the version stays. ErrNotFound when
-	// it has gone. A touch may be lost in a crash; nothing else may.
+	// Touch moves Seen and Expires only; the version stays. Expires moves only
+	// in a record with Idle, and never past the record's Limit, whatever the
+	// caller knew of the two. ErrNotFound when it has gone. A touch may be
+	// lost in a crash; nothing else may.
 	Touch(ctx context.Context, key string, seen, expires time.Time) error
 
 	// Delete removes the record and gives it back, so that whoever ends a
@@ -75,6 +81,46 @@ type Record struct {
 	Version uint64        // Update replaces only this version, and stores the next
 }
 
+// expired says whether the session has ended by its own times.
+func (r *Record) expired(now time.Time) bool {
+	return !now.Before(r.Expires) || !r.Limit.IsZero() && !now.Before(r.Limit)
+}
+
+// touch is what every store does to a record in Touch.
+func (r *Record) touch(seen, expires time.Time) {
+	r.Seen = stored(seen)
+	if r.Idle <= 0 {
+		return
+	}
+	if !r.Limit.IsZero() && expires.After(r.Limit) {
+		expires = r.Limit
+	}
+	r.Expires = stored(expires)
+}
+
+// normal gives the record as a store keeps it: its own memory, and times that
+// every store can hold.
+func (r *Record) normal(version uint64) Record {
+	c := *r
+	c.Data = bytes.Clone(r.Data)
+	if len(c.Data) == 0 {
+		c.Data = nil
+	}
+	for _, t := range []*time.Time{&c.Created, &c.Login, &c.Seen, &c.Expires, &c.Limit} {
+		*t = stored(*t)
+	}
+	c.Version = version
+	return c
+}
+
+// stored gives t as stores keep times: in UTC, in whole microseconds.
+func stored(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return time.UnixMicro(t.UnixMicro()).UTC()
+}
+
 // An Entry is a record with its key.
 type Entry struct {
 	Key string // 64 hexadecimal digits: the SHA-256 of the id in the cookie
@@ -86,6 +132,11 @@ type Query struct {
 	User   string // only this user's
 	Prefix string // only keys that begin so (a handle)
 	After  string // only keys greater than this (the last one of the page before)
+}
+
+// matches says whether q selects the record.
+func (q *Query) matches(key string, r *Record) bool {
+	return (q.User == "" || r.User == q.User) && strings.HasPrefix(key, q.Prefix) && key > q.After
 }
 
 // What a Store says besides yes.

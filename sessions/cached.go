@@ -1,0 +1,186 @@
+package sessions
+
+import (
+	"context"
+	"iter"
+	"sync"
+	"time"
+)
+
+// Cached keeps the records of a Store in memory, a bounded number of them,
+// and is exact as long as all writes to the store pass through it: what a
+// call has written, every later Load sees.
+//
+// The trap of such a cache is a reader that missed, reads the old record, and
+// puts it into the cache after a logout. So a reader may only fill if its
+// ticket still counts, and every write to the key takes tickets away and lets
+// nobody have one until it is done.
+type Cached struct {
+	store   Store
+	records *bounded[string, Record]
+	keys    [16]keyShard
+}
+
+// A keyShard knows which keys are being read for the cache or written to.
+type keyShard struct {
+	mu      sync.Mutex
+	tickets map[string]*ticket
+	writing map[string]int
+}
+
+// A ticket is a reader's right to fill.
+type ticket struct{ readers int }
+
+// NewCached keeps up to maxEntries records of store in memory.
+func NewCached(store Store, maxEntries int) *Cached {
+	c := &Cached{store: store, records: newBounded[string, Record](maxEntries, lastByte)}
+	for i := range c.keys {
+		c.keys[i].tickets, c.keys[i].writing = map[string]*ticket{}, map[string]int{}
+	}
+	return c
+}
+
+func lastByte(key string) byte {
+	if key == "" {
+		return 0
+	}
+	return byte(digit(key[len(key)-1])) //nolint:gosec // 0 to 15
+}
+
+func (c *Cached) keyShard(key string) *keyShard { return &c.keys[lastByte(key)%16] }
+
+// Load serves Store.
+func (c *Cached) Load(ctx context.Context, key string) (Record, error) {
+	if r, ok := c.records.get(key); ok {
+		if r.expired(time.Now()) {
+			return Record{}, ErrNotFound
+		}
+		return r.normal(r.Version), nil
+	}
+	t := c.begin(key)
+	r, err := c.store.Load(ctx, key)
+	c.fill(key, t, &r, err)
+	return r, err
+}
+
+// begin gives a reader its ticket; none while the key is being written.
+func (c *Cached) begin(key string) *ticket {
+	s := c.keyShard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.writing[key] > 0 {
+		return nil
+	}
+	t := s.tickets[key]
+	if t == nil {
+		t = &ticket{}
+		s.tickets[key] = t
+	}
+	t.readers++
+	return t
+}
+
+// fill puts what was read into the cache, if the ticket still counts.
+func (c *Cached) fill(key string, t *ticket, r *Record, err error) {
+	if t == nil {
+		return
+	}
+	s := c.keyShard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tickets[key] != t {
+		return
+	}
+	if t.readers--; t.readers == 0 {
+		delete(s.tickets, key)
+	}
+	if err == nil {
+		c.records.put(key, r.normal(r.Version))
+	}
+}
+
+// write does a write to the key, and forgets what was known of it before and
+// after. What f gives is what the store has now, nil if that is not known; it
+// is kept if nobody else writes to the key.
+func (c *Cached) write(key string, f func() (*Record, error)) error {
+	s := c.keyShard(key)
+	s.mu.Lock()
+	s.writing[key]++
+	delete(s.tickets, key)
+	c.forget(key)
+	s.mu.Unlock()
+
+	r, err := f()
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.writing[key]--; s.writing[key] == 0 {
+		delete(s.writing, key)
+		if r != nil && err == nil {
+			c.records.put(key, *r)
+		}
+	}
+	return err
+}
+
+func (c *Cached) forget(key string) {
+	s := c.records.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remove(key)
+}
+
+// evict forgets the record without a write.
+func (c *Cached) evict(key string) {
+	_ = c.write(key, func() (*Record, error) { return nil, nil })
+}
+
+// Create serves Store.
+func (c *Cached) Create(ctx context.Context, key string, r Record) error {
+	return c.write(key, func() (*Record, error) {
+		kept := r.normal(1)
+		return &kept, c.store.Create(ctx, key, r)
+	})
+}
+
+// Update serves Store.
+func (c *Cached) Update(ctx context.Context, key string, r Record) error {
+	return c.write(key, func() (*Record, error) {
+		kept := r.normal(r.Version + 1)
+		return &kept, c.store.Update(ctx, key, r)
+	})
+}
+
+// Touch serves Store. The next Load reads the record anew.
+func (c *Cached) Touch(ctx context.Context, key string, seen, expires time.Time) error {
+	return c.write(key, func() (*Record, error) { return nil, c.store.Touch(ctx, key, seen, expires) })
+}
+
+// Delete serves Store.
+func (c *Cached) Delete(ctx context.Context, key string) (r Record, err error) {
+	err = c.write(key, func() (*Record, error) {
+		r, err = c.store.Delete(ctx, key)
+		return nil, err
+	})
+	return r, err
+}
+
+// DeleteExpired serves Store.
+func (c *Cached) DeleteExpired(ctx context.Context, now time.Time, limit int) ([]Entry, error) {
+	gone, err := c.store.DeleteExpired(ctx, now, limit)
+	for _, e := range gone {
+		c.evict(e.Key)
+	}
+	return gone, err
+}
+
+// List serves Store: it asks the store.
+func (c *Cached) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
+	return c.store.List(ctx, q)
+}
+
+// Count serves Store: it asks the store.
+func (c *Cached) Count(ctx context.Context) (int, error) { return c.store.Count(ctx) }
+
+// Close closes the store.
+func (c *Cached) Close() error { return c.store.Close() }

@@ -1,0 +1,204 @@
+package sessions
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"gatehouse/internal/web"
+)
+
+const (
+	hostPrefix = "__Host-"
+
+	// An id is 256 random bits, in the cookie and in Session.ID as base64url.
+	idBytes = 32
+	idLen   = 43
+
+	// cookieLen is the length of every value that we write: securecookie's
+	// base64 of time, "|", base64 of the id, "|" and HMAC.
+	cookieLen = 140
+
+	// provedMax bounds what is remembered of cookies that were verified.
+	provedMax = 64 << 10
+)
+
+// A proof is what securecookie has proved of a cookie's value.
+type proof struct {
+	key   string
+	until int64 // seconds since 1970: the signature counts until then, this second included
+}
+
+// newID makes the id of a new session.
+func newID() string {
+	var b [idBytes]byte
+	_, _ = rand.Read(b[:]) // never fails, see its documentation
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// keyOf gives the key under which the store has the session with the id.
+func keyOf(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return hex.EncodeToString(sum[:])
+}
+
+// findKey gives the store's key for the request's cookie. A value that was
+// verified before costs one hash and one look-up.
+func (m *Manager) findKey(r *http.Request) (string, bool) {
+	value, n := findCookie(r.Header["Cookie"], m.cookieName(r))
+	if n != 1 || len(value) != cookieLen {
+		return "", false
+	}
+	var buf [cookieLen]byte
+	copy(buf[:], value)
+	sum := sha256.Sum256(buf[:])
+	if p, ok := m.proved.get(sum); ok && time.Now().Unix() <= p.until {
+		return p.key, true
+	}
+	id, signed, ok := m.verify(value)
+	if !ok {
+		return "", false
+	}
+	p := proof{key: keyOf(id), until: signed + int64(m.signedFor/time.Second)}
+	m.proved.put(sum, p)
+	return p.key, true
+}
+
+// findCookie gives the value of the cookie with the name, and how many there
+// are. Names are compared exactly: a cookie's name has letter case, and no
+// quotes.
+func findCookie(lines []string, name string) (value string, n int) {
+	for _, line := range lines {
+		for len(line) > 0 {
+			var part string
+			part, line, _ = strings.Cut(line, ";")
+			part = strings.Trim(part, " \t")
+			if rest, ok := strings.CutPrefix(part, name); ok {
+				rest = strings.TrimLeft(rest, " \t")
+				if v, ok := strings.CutPrefix(rest, "="); ok {
+					value = strings.TrimLeft(v, " \t")
+					n++
+				}
+			}
+		}
+	}
+	return value, n
+}
+
+// verify checks the form of a cookie's value, then its signature, and gives
+// the id and the second in which it was signed. There is one way to write a
+// value: base64 that a decoder would merely tolerate is refused, so that no
+// two values open the same session.
+func (m *Manager) verify(value string) (id string, signed int64, ok bool) {
+	if len(value) != cookieLen || strings.ContainsAny(value, "\r\n") {
+		return "", 0, false
+	}
+	raw, err := base64.URLEncoding.Strict().DecodeString(value)
+	if err != nil {
+		return "", 0, false
+	}
+	for _, c := range m.codecs {
+		var b []byte
+		// Every error means that the value is not ours: what else may fail in
+		// securecookie is a codec that was set up wrongly, see deriveKeys.
+		if c.Decode(m.o.Cookie.Name, value, &b) != nil {
+			continue
+		}
+		at, _, _ := strings.Cut(string(raw), "|")
+		signed, err := strconv.ParseInt(at, 10, 64)
+		return string(b), signed, err == nil && validID(string(b))
+	}
+	return "", 0, false
+}
+
+// validID says whether id has the form of what newID makes.
+func validID(id string) bool {
+	if len(id) != idLen || strings.ContainsAny(id, "\r\n") {
+		return false
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(id)
+	return err == nil && len(b) == idBytes
+}
+
+// sign gives the cookie's value for the id.
+func (m *Manager) sign(id string) (string, error) {
+	return m.codecs[0].Encode(m.o.Cookie.Name, []byte(id))
+}
+
+func (m *Manager) secure(r *http.Request) bool {
+	return m.o.Cookie.Secure == nil || m.o.Cookie.Secure(r)
+}
+
+// cookieName is the one name under which our cookie counts on this request.
+func (m *Manager) cookieName(r *http.Request) string { return m.nameFor(m.secure(r)) }
+
+func (m *Manager) nameFor(secure bool) string {
+	if secure && m.o.Cookie.Domain == "" {
+		return m.hostName
+	}
+	return m.o.Cookie.Name
+}
+
+// CookieNames gives the names under which our cookie may travel: none of them
+// may pass to an upstream, or come from one.
+func (m *Manager) CookieNames() []string { return []string{m.o.Cookie.Name, m.hostName} }
+
+// Expire puts a Set-Cookie into h that deletes our cookie at the visitor, by
+// each name that it may have.
+func (m *Manager) Expire(r *http.Request, h http.Header) {
+	secure := m.secure(r)
+	m.deleteCookie(h, m.nameFor(secure), secure)
+	if name := m.o.Cookie.Name; m.nameFor(secure) != name {
+		m.deleteCookie(h, name, secure)
+	}
+}
+
+func (m *Manager) deleteCookie(h http.Header, name string, secure bool) {
+	c := m.cookie(name, "", secure)
+	c.MaxAge, c.Expires = -1, time.Unix(0, 0)
+	putCookie(h, c)
+}
+
+// cookie gives the cookie's name, value and attributes: those of a browser
+// that forgets it at its end.
+func (m *Manager) cookie(name, value string, secure bool) *http.Cookie {
+	//nolint:gosec // Secure follows the visitor's connection; see Cookie.Secure
+	return &http.Cookie{
+		Name: name, Value: value, Path: "/", Domain: m.o.Cookie.Domain,
+		Secure: secure, HttpOnly: true, SameSite: m.o.Cookie.SameSite,
+	}
+}
+
+// putCookie is the one place that writes our Set-Cookie. Such an answer
+// depends on who asks and belongs to nobody else, so it says so to caches.
+func putCookie(h http.Header, c *http.Cookie) {
+	lines := h["Set-Cookie"]
+	kept := make([]string, 0, len(lines)+1)
+	for _, line := range lines {
+		if !strings.HasPrefix(line, c.Name+"=") {
+			kept = append(kept, line)
+		}
+	}
+	h["Set-Cookie"] = append(kept, c.String())
+	h.Set("Cache-Control", "no-store")
+	web.AddVary(h, "Cookie")
+}
+
+// validCookieName says whether name is a token (RFC 6265, 4.1.1) of 1 to 64
+// bytes.
+func validCookieName(name string) bool {
+	if name == "" || len(name) > 64 {
+		return false
+	}
+	for i := range len(name) {
+		if c := name[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("()<>@,;:\\\"/[]?={}", c) >= 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,110 @@
+package sessions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+)
+
+// purgeBatch is how many expired sessions a store removes in one go.
+const purgeBatch = 1000
+
+// List yields sessions, expired ones left out.
+func (m *Manager) List(ctx context.Context, q Query) iter.Seq2[Info, error] {
+	return func(yield func(Info, error) bool) {
+		for e, err := range m.store.List(ctx, q) {
+			if err != nil {
+				yield(Info{}, fmt.Errorf("list sessions: %w", err))
+				return
+			}
+			if e.expired(m.now()) {
+				continue
+			}
+			if !yield(newInfo(e.Key, &e.Record), nil) {
+				return
+			}
+		}
+	}
+}
+
+// Revoke ends the session with the handle (or longer prefix of the key).
+// ErrNotFound when there is none; an error that names both when two match.
+func (m *Manager) Revoke(ctx context.Context, handle, reason string) (Info, error) {
+	if len(handle) < handleLen || strings.Trim(handle, "0123456789abcdef") != "" {
+		return Info{}, ErrNotFound
+	}
+	var found []Info
+	for i, err := range m.List(ctx, Query{Prefix: handle}) {
+		if err != nil {
+			return Info{}, err
+		}
+		if found = append(found, i); len(found) == 2 {
+			return Info{}, fmt.Errorf("sessions: %s is the beginning of both %s and %s; write more of it",
+				handle, found[0].Key, found[1].Key)
+		}
+	}
+	if len(found) == 0 {
+		return Info{}, ErrNotFound
+	}
+	return found[0], m.revoke(ctx, found[0].Key, reason)
+}
+
+func (m *Manager) revoke(ctx context.Context, key, reason string) error {
+	r, err := m.store.Delete(ctx, key)
+	if err != nil {
+		return wrap("revoke", key, err)
+	}
+	m.ended(key, &r, reason)
+	return nil
+}
+
+// RevokeUser ends every session of the user but those for which keep is true
+// (nil: keeps none) and says how many. No user ("") has no sessions.
+func (m *Manager) RevokeUser(ctx context.Context, user, reason string, keep func(Info) bool) (int, error) {
+	if user == "" {
+		return 0, nil
+	}
+	return m.revokeAll(ctx, Query{User: user}, reason, keep)
+}
+
+// RevokeAll ends every session and says how many.
+func (m *Manager) RevokeAll(ctx context.Context, reason string) (int, error) {
+	return m.revokeAll(ctx, Query{}, reason, nil)
+}
+
+func (m *Manager) revokeAll(ctx context.Context, q Query, reason string, keep func(Info) bool) (n int, err error) {
+	for i, err := range m.List(ctx, q) {
+		if err != nil {
+			return n, err
+		}
+		if keep != nil && keep(i) {
+			continue
+		}
+		switch err := m.revoke(ctx, i.Key, reason); {
+		case err == nil:
+			n++
+		case !errors.Is(err, ErrNotFound):
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// Purge removes the sessions that have expired, in batches, and says how many.
+func (m *Manager) Purge(ctx context.Context) (n int, err error) {
+	for {
+		gone, err := m.store.DeleteExpired(ctx, m.now(), purgeBatch)
+		for _, e := range gone {
+			m.ended(e.Key, &e.Record, "expired")
+		}
+		n += len(gone)
+		if err != nil {
+			return n, fmt.Errorf("purge sessions: %w", err)
+		}
+		if len(gone) < purgeBatch {
+			return n, nil
+		}
+	}
+}

@@ -1,0 +1,132 @@
+package sessions
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Login is who has just proved to be whom, and from where.
+type Login struct {
+	User, Source string
+	Stamp        string // the account's; the session ends when it moves
+	Addr, Agent  string // for lists
+	Remember     bool   // "keep me signed in"
+}
+
+// agentMax is how much of a User-Agent is kept.
+const agentMax = 256
+
+// Login makes the session l.User's, always under a new id: the data stay when
+// it was nobody's or already this user's with the same stamp, and go when it
+// was somebody else's (Django's auth.login). The record is in the store when
+// it returns; Commit sends the cookie.
+func (s *Session) Login(ctx context.Context, l Login) error {
+	if l.User == "" {
+		return errors.New("sessions: a login without a user")
+	}
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.load(ctx); err != nil {
+		return err
+	}
+	if s.m.o.Max > 0 { // count after creating, one at a time: two logins at once must not end each other
+		mu := s.m.loginLock(l.User)
+		mu.Lock()
+		defer mu.Unlock()
+	}
+	before := s.state
+	s.become(l)
+	if err := s.cycle(ctx, true); err != nil {
+		s.state = before
+		return err
+	}
+	if s.m.o.Max > 0 {
+		s.m.endOldest(ctx, l.User, keyOf(s.id))
+	}
+	return nil
+}
+
+// become puts the login into the record that is about to be created.
+func (s *Session) become(l Login) {
+	r := &s.rec
+	if r.User != "" && (r.User != l.User || r.Source != l.Source || r.Stamp != l.Stamp) {
+		s.content = content{}
+	}
+	s.content.Remember = l.Remember && s.m.o.Remember > 0
+	now := s.m.now()
+	r.User, r.Source, r.Stamp = l.User, l.Source, l.Stamp
+	r.Addr, r.Agent = l.Addr, cut(l.Agent, agentMax)
+	r.Login, r.Limit = now, time.Time{}
+	switch o := &s.m.o; {
+	case s.content.Remember:
+		r.Limit = now.Add(o.Remember)
+	case o.Limit > 0:
+		r.Limit = now.Add(o.Limit)
+	}
+}
+
+// Renew gives the session a new id and the new stamp, after its owner has
+// changed the password (Django's update_session_auth_hash). ErrNotFound: the
+// session was logged out meanwhile, and stays so.
+func (s *Session) Renew(ctx context.Context, stamp string) error {
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.load(ctx); err != nil {
+		return err
+	}
+	if s.id == "" {
+		return ErrNotFound
+	}
+	before := s.state
+	s.rec.Stamp = stamp
+	if err := s.cycle(ctx, false); err != nil {
+		s.state = before
+		return err
+	}
+	return nil
+}
+
+func (m *Manager) loginLock(user string) *sync.Mutex {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(user))
+	return &m.logins[h.Sum32()%uint32(len(m.logins))]
+}
+
+// endOldest ends the user's oldest sessions, by the time of login, until
+// there are no more than Max. The one with the key stays. A failure is no
+// failure of the login: the next one counts again.
+func (m *Manager) endOldest(ctx context.Context, user, keep string) {
+	var others []Info
+	for i, err := range m.List(ctx, Query{User: user}) {
+		if err != nil {
+			m.o.Log.Error("sessions not counted at login", slog.Any("error", err))
+			return
+		}
+		if i.Key != keep {
+			others = append(others, i)
+		}
+	}
+	slices.SortFunc(others, func(a, b Info) int { return a.Login.Compare(b.Login) })
+	for len(others) >= m.o.Max {
+		if err := m.revoke(ctx, others[0].Key, "limit"); err != nil && !errors.Is(err, ErrNotFound) {
+			m.o.Log.Error("oldest session not ended", slog.String("session", others[0].Handle), slog.Any("error", err))
+			return
+		}
+		others = others[1:]
+	}
+}
+
+// cut gives valid UTF-8 of at most n bytes.
+func cut(s string, n int) string {
+	return strings.ToValidUTF8(s[:min(len(s), n)], "")
+}

@@ -1,0 +1,334 @@
+package sessions
+
+import (
+	"container/heap"
+	"context"
+	"fmt"
+	"hash/maphash"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Memory is a Store that forgets everything when the process ends: for tests,
+// the demo, and whoever wants that.
+type Memory struct {
+	// A key belongs to the shard of its first digit, so that the order of
+	// the shards is the order of the keys.
+	shards [16]memoryShard
+	users  [16]userShard
+	seed   maphash.Seed
+	count  atomic.Int64
+}
+
+// A memoryShard holds records by key, and by the time when they expire.
+type memoryShard struct {
+	mu      sync.Mutex
+	records map[string]*memoryRecord
+	expiry  expiryHeap
+}
+
+type memoryRecord struct {
+	key string
+	pos int // in the shard's heap
+	Record
+}
+
+// A userShard holds the keys of users. Its lock is taken inside that of a
+// memoryShard, never the other way round.
+type userShard struct {
+	mu   sync.Mutex
+	keys map[string]map[string]struct{}
+}
+
+// NewMemory makes an empty store.
+func NewMemory() *Memory {
+	m := &Memory{seed: maphash.MakeSeed()}
+	for i := range m.shards {
+		m.shards[i].records = map[string]*memoryRecord{}
+		m.users[i].keys = map[string]map[string]struct{}{}
+	}
+	return m
+}
+
+// Load serves Store.
+func (m *Memory) Load(ctx context.Context, key string) (Record, error) {
+	s, r, err := m.live(ctx, key)
+	if err != nil {
+		return Record{}, err
+	}
+	defer s.mu.Unlock()
+	return r.normal(r.Version), nil
+}
+
+// Create serves Store.
+func (m *Memory) Create(ctx context.Context, key string, r Record) error {
+	s, err := m.lock(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	if s.records[key] != nil {
+		return ErrExists
+	}
+	e := &memoryRecord{key: key, Record: r.normal(1)}
+	s.records[key] = e
+	heap.Push(&s.expiry, e)
+	m.index(r.User, key, true)
+	m.count.Add(1)
+	return nil
+}
+
+// Update serves Store.
+func (m *Memory) Update(ctx context.Context, key string, r Record) error {
+	s, e, err := m.live(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	if e.Version != r.Version {
+		return ErrConflict
+	}
+	if e.User != r.User {
+		m.index(e.User, key, false)
+		m.index(r.User, key, true)
+	}
+	e.Record = r.normal(r.Version + 1)
+	heap.Fix(&s.expiry, e.pos)
+	return nil
+}
+
+// Touch serves Store.
+func (m *Memory) Touch(ctx context.Context, key string, seen, expires time.Time) error {
+	s, e, err := m.live(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	e.touch(seen, expires)
+	heap.Fix(&s.expiry, e.pos)
+	return nil
+}
+
+// Delete serves Store.
+func (m *Memory) Delete(ctx context.Context, key string) (Record, error) {
+	s, err := m.lock(ctx, key)
+	if err != nil {
+		return Record{}, err
+	}
+	defer s.mu.Unlock()
+	e := s.records[key]
+	if e == nil {
+		return Record{}, ErrNotFound
+	}
+	m.remove(s, e)
+	return e.Record, nil
+}
+
+// List serves Store. It holds the keys of one shard, or of one user, at a time.
+func (m *Memory) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		for keys := range m.pages(q) {
+			slices.Sort(keys)
+			for _, key := range keys {
+				s, err := m.lock(ctx, key)
+				if err != nil {
+					yield(Entry{}, err)
+					return
+				}
+				e := s.records[key]
+				if e == nil || !q.matches(key, &e.Record) {
+					s.mu.Unlock()
+					continue
+				}
+				found := Entry{key, e.normal(e.Version)}
+				s.mu.Unlock()
+				if !yield(found, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// pages yields the keys that q may select, unsorted within a page.
+func (m *Memory) pages(q Query) iter.Seq[[]string] {
+	return func(yield func([]string) bool) {
+		var keys []string
+		if q.User != "" {
+			u := m.user(q.User)
+			u.mu.Lock()
+			for key := range u.keys[q.User] {
+				keys = append(keys, key)
+			}
+			u.mu.Unlock()
+			yield(keys)
+			return
+		}
+		for i := range m.shards {
+			s := &m.shards[i]
+			keys = keys[:0]
+			s.mu.Lock()
+			for key := range s.records {
+				if strings.HasPrefix(key, q.Prefix) && key > q.After {
+					keys = append(keys, key)
+				}
+			}
+			s.mu.Unlock()
+			if !yield(keys) {
+				return
+			}
+		}
+	}
+}
+
+// DeleteExpired serves Store.
+func (m *Memory) DeleteExpired(ctx context.Context, now time.Time, limit int) ([]Entry, error) {
+	var gone []Entry
+	for len(gone) < limit {
+		if err := ctx.Err(); err != nil {
+			return gone, err
+		}
+		s := m.oldest()
+		if s == nil {
+			break
+		}
+		s.mu.Lock()
+		if len(s.expiry) == 0 { // taken meanwhile
+			s.mu.Unlock()
+			continue
+		}
+		e := s.expiry[0]
+		if e.Expires.After(now) {
+			s.mu.Unlock()
+			break
+		}
+		m.remove(s, e)
+		s.mu.Unlock()
+		gone = append(gone, Entry{e.key, e.Record})
+	}
+	return gone, nil
+}
+
+// oldest gives the shard whose first record expires first; nil when all are
+// empty.
+func (m *Memory) oldest() (first *memoryShard) {
+	var at time.Time
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.Lock()
+		if len(s.expiry) > 0 && (first == nil || s.expiry[0].Expires.Before(at)) {
+			first, at = s, s.expiry[0].Expires
+		}
+		s.mu.Unlock()
+	}
+	return first
+}
+
+// Count serves Store.
+func (m *Memory) Count(context.Context) (int, error) { return int(m.count.Load()), nil }
+
+// Close serves Store; there is nothing to release.
+func (m *Memory) Close() error { return nil }
+
+// lock locks the key's shard.
+func (m *Memory) lock(ctx context.Context, key string) (*memoryShard, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if key == "" {
+		return nil, fmt.Errorf("sessions: the key is empty")
+	}
+	s := &m.shards[digit(key[0])]
+	s.mu.Lock()
+	return s, nil
+}
+
+// live gives a record that has not expired, with its shard locked, or
+// ErrNotFound and no lock.
+func (m *Memory) live(ctx context.Context, key string) (*memoryShard, *memoryRecord, error) {
+	s, err := m.lock(ctx, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	e := s.records[key]
+	if e == nil || e.expired(time.Now()) {
+		s.mu.Unlock()
+		return nil, nil, ErrNotFound
+	}
+	return s, e, nil
+}
+
+func (m *Memory) remove(s *memoryShard, e *memoryRecord) {
+	delete(s.records, e.key)
+	heap.Remove(&s.expiry, e.pos)
+	m.index(e.User, e.key, false)
+	m.count.Add(-1)
+}
+
+func (m *Memory) user(name string) *userShard {
+	return &m.users[maphash.String(m.seed, name)%uint64(len(m.users))]
+}
+
+func (m *Memory) index(user, key string, add bool) {
+	if user == "" {
+		return
+	}
+	u := m.user(user)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	keys := u.keys[user]
+	switch {
+	case add && keys == nil:
+		u.keys[user] = map[string]struct{}{key: {}}
+	case add:
+		keys[key] = struct{}{}
+	case len(keys) > 1:
+		delete(keys, key)
+	default:
+		delete(u.keys, user)
+	}
+}
+
+// digit gives the value of a hexadecimal digit; other bytes go to the shard
+// of a digit as well.
+func digit(c byte) int {
+	switch {
+	case c <= '9':
+		return int(max(c, '0') - '0')
+	case c < 'a':
+		return 9
+	default:
+		return int(min(c, 'f')-'a') + 10
+	}
+}
+
+// expiryHeap has the record that expires first in front.
+type expiryHeap []*memoryRecord
+
+func (h expiryHeap) Len() int           { return len(h) }
+func (h expiryHeap) Less(i, j int) bool { return h[i].Expires.Before(h[j].Expires) }
+
+func (h expiryHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].pos, h[j].pos = i, j
+}
+
+// Push serves heap.Interface.
+func (h *expiryHeap) Push(x any) {
+	e, _ := x.(*memoryRecord)
+	e.pos = len(*h)
+	*h = append(*h, e)
+}
+
+// Pop serves heap.Interface.
+func (h *expiryHeap) Pop() any {
+	old := *h
+	e := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	return e
+}

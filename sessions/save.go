@@ -1,0 +1,298 @@
+package sessions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"gatehouse/internal/web"
+)
+
+const (
+	createTries = 3  // ids that are taken: once is a miracle, thrice a broken store
+	mergeTries  = 64 // writers of one session at the same time
+)
+
+// Save stores the session: under a new id when it has none, else in place.
+// It never brings back a session that has ended: ErrNotFound says that it
+// was logged out meanwhile, and nothing is stored. What other requests have
+// stored since it was loaded stays, except under the keys that this one has
+// set or deleted.
+func (s *Session) Save(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.save(ctx)
+}
+
+func (s *Session) save(ctx context.Context) error {
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	if s.id == "" {
+		return s.create(ctx)
+	}
+	if err := s.load(ctx); err != nil {
+		return err
+	}
+	if s.id == "" {
+		return ErrNotFound // it had an id until now: a new one is the next Save's
+	}
+	key := keyOf(s.id)
+	for range mergeTries {
+		err := s.replace(ctx, key)
+		if !errors.Is(err, ErrConflict) {
+			return wrap("save", key, err)
+		}
+		if err := s.merge(ctx); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("save session %s: %w %d times", handle(key), ErrConflict, mergeTries)
+}
+
+// replace updates the record of the version that was loaded.
+func (s *Session) replace(ctx context.Context, key string) error {
+	r := s.rec
+	now := s.m.now()
+	s.apply(&r, now)
+	r.Seen = now
+	data, err := s.m.seal(s.id, key, s.content)
+	if err != nil {
+		return err
+	}
+	r.Data = data
+	if err := s.m.store.Update(ctx, key, r); err != nil {
+		return err
+	}
+	r.Version++
+	s.stored(r)
+	return nil
+}
+
+// merge loads the session anew, and applies to it what this request did.
+func (s *Session) merge(ctx context.Context) error {
+	rec, theirs, err := s.read(ctx)
+	if err != nil {
+		return err
+	}
+	if s.cleared {
+		theirs.Values = nil
+	}
+	for key, raw := range s.changes {
+		theirs.set(key, raw)
+	}
+	if s.policy {
+		theirs.Expiry = s.content.Expiry
+	}
+	s.rec, s.content = rec, theirs
+	return nil
+}
+
+// Create stores the session under a new id, whatever id it had: the record
+// of that one stays (Django's create; see Cycle).
+func (s *Session) Create(ctx context.Context) error {
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.load(ctx); err != nil {
+		return err
+	}
+	return s.create(ctx)
+}
+
+// create stores the session as it is under a new id.
+func (s *Session) create(ctx context.Context) error {
+	s.loaded = true
+	r := s.rec
+	now := s.m.now()
+	if r.User == "" && r.Version == 0 && s.m.o.Limit > 0 { // a login has set its own
+		r.Limit = now.Add(s.m.o.Limit)
+	}
+	s.apply(&r, now)
+	r.Created, r.Seen = now, now
+	var err error
+	for range createTries {
+		id := newID()
+		key := keyOf(id)
+		if r.Data, err = s.m.seal(id, key, s.content); err != nil {
+			return err
+		}
+		if err = s.m.store.Create(ctx, key, r); errors.Is(err, ErrExists) {
+			continue
+		} else if err != nil {
+			return wrap("create", key, err)
+		}
+		s.id, r.Version = id, 1
+		s.stored(r)
+		s.accessed, s.modified = true, true
+		return nil
+	}
+	return fmt.Errorf("create session: %w", err)
+}
+
+// stored remembers r as what the store has.
+func (s *Session) stored(r Record) {
+	s.rec, s.changes, s.cleared, s.policy, s.saved = r, nil, false, false, true
+}
+
+// apply puts the times of a session that is used now into r: the session's
+// own policy, or the manager's, never past r.Limit.
+func (s *Session) apply(r *Record, now time.Time) {
+	o, own := &s.m.o, Expiry{}
+	if s.content.Expiry != nil {
+		own = *s.content.Expiry
+	}
+	r.Browser = own.Close || o.Browser && own.After == 0 && own.At.IsZero() && !s.content.Remember
+	switch {
+	case !own.At.IsZero():
+		r.Idle, r.Expires = 0, own.At
+	case own.After != 0:
+		r.Idle, r.Expires = max(0, own.After), now.Add(own.After)
+	case s.content.Remember || o.Age == 0:
+		r.Idle, r.Expires = 0, r.Limit
+		if r.Limit.IsZero() { // not stored yet, or stored when there was an Age
+			r.Expires = now.Add(max(o.Limit, o.Age))
+		}
+	default:
+		r.Idle, r.Expires = o.Age, now.Add(o.Age)
+	}
+	if !r.Limit.IsZero() && r.Expires.After(r.Limit) {
+		r.Expires = r.Limit
+	}
+}
+
+// Cycle gives the session a new id with the same data. The old id is dead
+// when it returns. ErrNotFound: the session was logged out meanwhile, and
+// stays so.
+func (s *Session) Cycle(ctx context.Context) error {
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.load(ctx); err != nil {
+		return err
+	}
+	before := s.state
+	if err := s.cycle(ctx, false); err != nil {
+		s.state = before
+		return err
+	}
+	return nil
+}
+
+// cycle creates the new record before it deletes the old one: a crash in
+// between leaves two, never none, and nobody has the id of the second. If
+// the old one has gone meanwhile, it takes the new one back, unless the
+// session is proved anew. The caller restores the state after an error.
+func (s *Session) cycle(ctx context.Context, proved bool) error {
+	oldID := s.id
+	if err := s.create(ctx); err != nil || oldID == "" {
+		return err
+	}
+	oldKey := keyOf(oldID)
+	old, err := s.m.store.Delete(ctx, oldKey)
+	switch {
+	case err == nil:
+		s.m.ended(oldKey, &old, "replaced")
+		return nil
+	case errors.Is(err, ErrNotFound) && proved:
+		return nil
+	}
+	if _, undo := s.m.store.Delete(ctx, keyOf(s.id)); undo != nil {
+		s.m.o.Log.Warn("session left over", slog.String("session", handle(keyOf(s.id))), slog.Any("error", undo))
+	}
+	return wrap("cycle", oldKey, err)
+}
+
+// Flush ends the session: no data, no id, no record. What is written to it
+// afterwards is a new session's. Ending nobody's session stores nothing.
+func (s *Session) Flush(ctx context.Context) error { return s.end(ctx, "flush") }
+
+// Logout is Flush, told to Options.Ended as a logout.
+func (s *Session) Logout(ctx context.Context) error { return s.end(ctx, "logout") }
+
+func (s *Session) end(ctx context.Context, reason string) error {
+	ctx, cancel := detach(ctx)
+	defer cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.id != "" {
+		key := keyOf(s.id)
+		switch old, err := s.m.store.Delete(ctx, key); {
+		case err == nil:
+			s.m.ended(key, &old, reason)
+		case !errors.Is(err, ErrNotFound):
+			return wrap("end", key, err)
+		}
+	}
+	s.state = state{loaded: true}
+	s.modify()
+	return nil
+}
+
+// Commit saves the session if it was modified, and puts Set-Cookie (with
+// Vary and Cache-Control) into h. Call it once, before the first byte of the
+// answer. A status of 500 and more saves nothing (Django 4.2).
+//
+// A session that was logged out meanwhile is no error: the write is dropped,
+// and no cookie is sent.
+func (m *Manager) Commit(s *Session, h http.Header, status int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sent && s.empty() {
+		m.deleteCookie(h, m.nameFor(s.secure), s.secure)
+		return nil
+	}
+	if s.accessed {
+		web.AddVary(h, "Cookie")
+	}
+	if !s.modified || s.empty() || status >= http.StatusInternalServerError {
+		return nil
+	}
+	if !s.saved {
+		err := s.save(s.ctx)
+		if errors.Is(err, ErrNotFound) {
+			m.o.Log.Debug("session ended before it was saved")
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return s.sendCookie(h)
+}
+
+func (s *Session) sendCookie(h http.Header) error {
+	value, err := s.m.sign(s.id)
+	if err != nil {
+		return fmt.Errorf("sign the session's cookie: %w", err)
+	}
+	c := s.m.cookie(s.m.nameFor(s.secure), value, s.secure)
+	if !s.rec.Browser {
+		now := s.m.now()
+		c.Expires = s.rec.cookieEnds(now)
+		c.MaxAge = int(c.Expires.Sub(now).Round(time.Second) / time.Second)
+		if c.MaxAge <= 0 {
+			c.MaxAge = -1 // 0 would leave it out
+		}
+	}
+	putCookie(h, c)
+	return nil
+}
+
+// cookieEnds says until when the browser keeps the cookie. Where uses are
+// recorded, that is for users, the browser must keep it longer than the
+// session lasts without them.
+func (r *Record) cookieEnds(now time.Time) time.Time {
+	at := r.Expires
+	if r.User != "" && r.Idle > 0 {
+		at = r.Limit
+	}
+	if last := now.Add(forever); at.IsZero() || at.After(last) {
+		return last
+	}
+	return at
+}
