@@ -2,18 +2,21 @@ package auth
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
-	"iter"
+	"fmt"
+	"strings"
 	"time"
-
-	"go.etcd.io/bbolt"
+	"unicode/utf8"
 
 	"gatehouse/internal/secret"
 )
 
-// An Account is a person as a source of accounts knows them.
+// An Account is a person as a source of accounts knows them. Its Groups may
+// be shared with others: whoever wants to change them makes a copy.
 type Account struct {
-	Name         string // NFKC, 1 to 256 bytes, no control characters
+	Name         string // NFKC, 1 to 256 bytes, no control characters; see NormalizeName
 	PasswordHash secret.Text
 	Email        string
 	DisplayName  string
@@ -27,11 +30,25 @@ type Account struct {
 	Changed time.Time // of the last change; zero for an account of the file
 }
 
+// The sources of accounts.
+const (
+	sourceFile     = "file"
+	sourceDatabase = "database"
+)
+
 // ErrNoAccount says that there is no account of that name.
 var ErrNoAccount = errors.New("auth: no such account")
 
 // ErrAccountExists says that the name is taken.
 var ErrAccountExists = errors.New("auth: the account exists already")
+
+// Accounts is where people are looked up. Safe for concurrent use.
+type Accounts interface {
+	// Account gives the account of that name, which is compared as stored
+	// after NFKC. ErrNoAccount when there is none; any other error means
+	// that the source could not tell.
+	Account(ctx context.Context, name string) (Account, error)
+}
 
 // UserConfig is one of users in the configuration: an account of the file.
 type UserConfig struct {
@@ -43,48 +60,157 @@ type UserConfig struct {
 	Disabled     bool        `yaml:"disabled"`
 }
 
-// FileAccounts gives the accounts of the configuration.
-func FileAccounts(users []UserConfig) (Accounts, error) { panic("being built") }
+// Check tells bad of each mistake and warn of each danger, by the key within
+// this user and the remedy.
+func (u *UserConfig) Check(bad, warn func(key, format string, args ...any)) {
+	if _, err := NormalizeName(u.Name); err != nil {
+		bad("name", "%q: %v", u.Name, err)
+	}
+	switch err := CheckHash(u.PasswordHash); {
+	case err != nil:
+		bad("password_hash", "%v", err)
+	case weakParameters(u.PasswordHash.Reveal()):
+		warn("password_hash", "has lower parameters than what is safe today, and an account of the file is not upgraded at login; %s", remedy)
+	}
+	checkFacts(Account{Email: u.Email, DisplayName: u.DisplayName, Groups: u.Groups}, bad)
+}
 
-// A Database keeps accounts in the embedded file. It outlives a
-// configuration. Safe for concurrent use.
-type Database struct{}
+// weakParameters says whether a hash that can be used costs a guesser much
+// less than a hash of ours.
+func weakParameters(hash string) bool {
+	s, err := parseHash(hash)
+	return err == nil && s.cost() < current.cost()/2
+}
 
-// NewDatabase uses a bucket of db, which it makes.
-func NewDatabase(db *bbolt.DB) (*Database, error) { panic("being built") }
+// checkFacts checks what is told to upstreams in headers: nothing may break
+// a line, or a list of groups.
+func checkFacts(a Account, bad func(key, format string, args ...any)) {
+	for _, f := range []struct {
+		key, text string
+		max       int
+	}{{"email", a.Email, 320}, {"display_name", a.DisplayName, 256}} {
+		if why := badFact(f.text, f.max); why != "" {
+			bad(f.key, "%q %s; write it without", f.text, why)
+		}
+	}
+	if a.Email != "" && strings.Count(a.Email, "@") != 1 {
+		bad("email", "%q is no address; write one like name@example.com, or leave it out", a.Email)
+	}
+	for i, g := range a.Groups {
+		switch why := badFact(g, 256); {
+		case g == "" || why != "":
+			bad(fmt.Sprintf("groups[%d]", i), "%q is empty, too long, or has control characters; write a plain name", g)
+		case strings.Contains(g, ",") || strings.TrimSpace(g) != g:
+			bad(fmt.Sprintf("groups[%d]", i), "%q has a comma or a space at an end, and upstreams are told groups with commas between; write a plain name", g)
+		}
+	}
+}
+
+func badFact(s string, size int) string {
+	switch {
+	case !utf8.ValidString(s):
+		return "is not UTF-8"
+	case len(s) > size:
+		return fmt.Sprintf("is longer than %d bytes", size)
+	case firstControl(s) != 0:
+		return "has a control or format character"
+	}
+	return ""
+}
+
+// fileAccounts are the accounts of the configuration: they never change.
+type fileAccounts map[string]Account
+
+// FileAccounts gives the accounts of the configuration. The stamp of each is
+// made from its hash, so that a new hash in the file ends the sessions.
+func FileAccounts(users []UserConfig) (Accounts, error) {
+	list := make(fileAccounts, len(users))
+	for i, u := range users {
+		var err error
+		u.Check(func(key, format string, args ...any) {
+			err = errors.Join(err, fmt.Errorf("users[%d].%s: "+format, append([]any{i, key}, args...)...))
+		}, func(string, string, ...any) {})
+		if err != nil {
+			return nil, err
+		}
+		name, err := NormalizeName(u.Name)
+		if err != nil {
+			return nil, fmt.Errorf("users[%d].name: %w", i, err)
+		}
+		if _, taken := list[name]; taken {
+			return nil, fmt.Errorf("users[%d].name: %q stands there twice: %w", i, name, ErrAccountExists)
+		}
+		stamp := sha256.Sum256([]byte("gatehouse account stamp\x00" + u.PasswordHash.Reveal()))
+		list[name] = Account{
+			Name: name, PasswordHash: u.PasswordHash, Email: u.Email, DisplayName: u.DisplayName,
+			Groups: u.Groups, Disabled: u.Disabled, Source: sourceFile, Stamp: hex.EncodeToString(stamp[:16]),
+		}
+	}
+	return list, nil
+}
 
 // Account serves Accounts.
-func (d *Database) Account(ctx context.Context, name string) (Account, error) { panic("being built") }
-
-// Add stores a new account; ErrAccountExists when the name is taken. The
-// Stamp and the times are set here.
-func (d *Database) Add(ctx context.Context, a Account) error { panic("being built") }
-
-// Change loads the account, lets f change it, and stores it, in one step.
-// The stamp does not move; see SetPassword. An error of f ends it, and
-// nothing is stored.
-func (d *Database) Change(ctx context.Context, name string, f func(*Account) error) error {
-	panic("being built")
+func (f fileAccounts) Account(_ context.Context, name string) (Account, error) {
+	if !plainName(name) {
+		var err error
+		if name, err = NormalizeName(name); err != nil {
+			return Account{}, ErrNoAccount
+		}
+	}
+	if a, ok := f[name]; ok {
+		return a, nil
+	}
+	return Account{}, ErrNoAccount
 }
 
-// SetPassword stores a new hash and moves the stamp, which ends the account's
-// sessions. It gives the new stamp.
-func (d *Database) SetPassword(ctx context.Context, name string, hash secret.Text) (stamp string, err error) {
-	panic("being built")
-}
-
-// Upgrade replaces old by a better hash of the same password, if old is still
-// what is stored. The stamp stays, so nobody is signed out.
-func (d *Database) Upgrade(ctx context.Context, name string, old, hash secret.Text) error {
-	panic("being built")
-}
-
-// Delete removes the account. ErrNoAccount when there is none.
-func (d *Database) Delete(ctx context.Context, name string) error { panic("being built") }
-
-// List yields all accounts by name.
-func (d *Database) List(ctx context.Context) iter.Seq2[Account, error] { panic("being built") }
+// inOrder asks each source in turn.
+type inOrder []Accounts
 
 // InOrder looks names up in each source in turn; the first that knows the
-// name decides.
-func InOrder(sources ...Accounts) Accounts { panic("being built") }
+// name decides. A source that could not tell decides as well: a name that it
+// may hold must not be taken from the next one.
+func InOrder(sources ...Accounts) Accounts { return inOrder(sources) }
+
+// Account serves Accounts.
+func (o inOrder) Account(ctx context.Context, name string) (Account, error) {
+	for _, source := range o {
+		a, err := source.Account(ctx, name)
+		if !errors.Is(err, ErrNoAccount) {
+			return a, err
+		}
+	}
+	return Account{}, ErrNoAccount
+}
+
+// databaseOf finds the source whose passwords we keep ourselves; nil when
+// there is none.
+func databaseOf(a Accounts) *Database {
+	switch a := a.(type) {
+	case *Database:
+		return a
+	case inOrder:
+		for _, source := range a {
+			if d := databaseOf(source); d != nil {
+				return d
+			}
+		}
+	}
+	return nil
+}
+
+// expectFile tells the Hasher what the accounts of the file cost, before the
+// first login does: their hashes are never upgraded.
+func expectFile(h *Hasher, a Accounts) {
+	switch a := a.(type) {
+	case fileAccounts:
+		for _, account := range a {
+			if s, err := parseHash(account.PasswordHash.Reveal()); err == nil {
+				h.expect(s)
+			}
+		}
+	case inOrder:
+		for _, source := range a {
+			expectFile(h, source)
+		}
+	}
+}

@@ -1,7 +1,16 @@
+// Package auth says who is asking: it looks people up, checks their
+// passwords, and serves the login, logout and account pages under Prefix.
+// What a person may do is not its business; see package access.
+//
+// A check has three outcomes: an identity, nobody, or could not tell. The
+// last is an error, and becomes a 503: never a pass, and never a logout.
 package auth
 
 import (
 	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -17,12 +26,13 @@ import (
 const Prefix = "/_gate/"
 
 // An Identity is who asks. It comes from a session and an account, never from
-// anything that a client sent.
+// anything that a client sent. Its Groups are shared: nobody changes them.
 type Identity struct {
 	Name        string // the stored spelling
 	Email       string // "" when unknown
 	DisplayName string // "" when unknown
 	Groups      []string
+	Source      string        // "file" or "database"
 	Session     sessions.Info // the session that it came with
 }
 
@@ -32,53 +42,135 @@ type Options struct {
 	Accounts Accounts          // required: where people are looked up
 	Hasher   *Hasher           // required: outlives a configuration, because it bounds the work of the process
 	Throttle *Throttle         // outlives a configuration as well; nil: tries are not limited
-	Secrets  [][]byte          // sign the CSRF and device cookies; the first signs, all verify
+	Secrets  [][]byte          // required: sign the CSRF and device cookies; the first signs, all verify
 
 	Cookie    sessions.Cookie // the look of the session's cookie; ours follow it
 	Remember  time.Duration   // how long "keep me signed in" keeps; 0: not offered
-	Title     string          // of the login page
-	LoginHTML string          // the template of the login page (login.html or the operator's); see LoginPage for its data
+	Title     string          // of the login page; "" is Sign in
+	LoginHTML string          // required: the template of the login page (login.html or the operator's); see LoginPage for its data
 
-	Pages   *web.Pages // answers errors
-	Audit   *audit.Log // nil: no audit
-	Metrics *metrics.Metrics
-	Log     *slog.Logger
+	Pages   *web.Pages       // not used by Auth, which returns its errors; may be nil
+	Audit   *audit.Log       // nil: no audit
+	Metrics *metrics.Metrics // nil: not counted
+	Log     *slog.Logger     // nil: nothing is logged
 }
 
 // An Auth says who asks, and serves our own pages. It belongs to one
 // configuration. Safe for concurrent use.
-type Auth struct{}
+type Auth struct {
+	o          Options
+	keys       keys
+	cookieBase string
+	database   *Database // the accounts whose passwords can be changed here; nil: none
+	login      *web.Page
+	logout     *web.Page
+	account    *web.Page
+	pages      map[string]page // by path
+}
 
 // New checks the options and the template.
-func New(o Options) (*Auth, error) { panic("being built") }
+func New(o Options) (*Auth, error) {
+	switch {
+	case o.Sessions == nil || o.Accounts == nil || o.Hasher == nil:
+		return nil, errors.New("auth: sessions, accounts and a hasher are required")
+	case len(o.Secrets) == 0:
+		return nil, errors.New("auth: no secrets")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Title == "" {
+		o.Title = "Sign in"
+	}
+	a := &Auth{o: o, keys: newKeys(o.Secrets), cookieBase: o.Cookie.Name, database: databaseOf(o.Accounts)}
+	if a.cookieBase == "" {
+		a.cookieBase = "gatehouse"
+	}
+	if err := a.parsePages(); err != nil {
+		return nil, err
+	}
+	a.pages = a.routes()
+	expectFile(o.Hasher, o.Accounts)
+	return a, nil
+}
 
 // Identify says who asks: an identity, nobody (nil, nil), or could not tell
 // (an error, which must become a 503 and never a pass or a logout).
 //
 // A session whose account has gone, is disabled, or has another password than
 // at login is ended here, and gives nobody. Identify does not extend the
-// session: see Active.
-func (a *Auth) Identify(r *http.Request) (*Identity, error) { panic("being built") }
+// session: see Active. It notes the name and the session for the access line.
+func (a *Auth) Identify(r *http.Request) (*Identity, error) {
+	info, err := a.o.Sessions.Find(r)
+	switch {
+	case errors.Is(err, sessions.ErrNotFound):
+		return nil, nil //nolint:nilnil // nobody: the second of three outcomes
+	case err != nil:
+		return nil, web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("identify: %w", err))
+	case info.User == "":
+		return nil, nil //nolint:nilnil // nobody's session
+	}
+	account, err := a.o.Accounts.Account(r.Context(), info.User)
+	if err != nil && !errors.Is(err, ErrNoAccount) {
+		return nil, web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("identify: %w", err))
+	}
+	if reason := outdated(info, account, err); reason != "" {
+		a.end(r, info, reason)
+		return nil, nil //nolint:nilnil // nobody any more
+	}
+	about := web.From(r.Context())
+	about.User, about.Session = account.Name, info.Handle
+	return &Identity{
+		Name: account.Name, Email: account.Email, DisplayName: account.DisplayName,
+		Groups: account.Groups, Source: account.Source, Session: info,
+	}, nil
+}
+
+// outdated says why the session must not count any more; "" when it may.
+func outdated(info sessions.Info, account Account, err error) (reason string) {
+	switch {
+	case err != nil, account.Disabled, account.Source != info.Source:
+		return "account"
+	case account.Stamp == "" || subtle.ConstantTimeCompare([]byte(account.Stamp), []byte(info.Stamp)) != 1:
+		return "password"
+	}
+	return ""
+}
+
+// end ends somebody's session. When that fails it has ended all the same for
+// this request, and is tried again at the next.
+func (a *Auth) end(r *http.Request, info sessions.Info, reason string) {
+	ctx := context.WithoutCancel(r.Context())
+	switch _, err := a.o.Sessions.Revoke(ctx, info.Key, reason); {
+	case errors.Is(err, sessions.ErrNotFound): // another request was faster
+	case err != nil:
+		a.o.Log.LogAttrs(ctx, slog.LevelError, "session could not be ended",
+			slog.String("session", info.Handle), slog.String("user", info.User), slog.Any("error", err))
+	default:
+		a.event(r, audit.SessionRevoked, slog.String("user", info.User), slog.String("session", info.Handle), slog.String("reason", reason))
+	}
+}
 
 // Active records that the person did something: the idle time begins again.
-func (a *Auth) Active(id *Identity) { panic("being built") }
-
-// Challenge answers a request that needs a login: a navigation is redirected
-// to the login page, with the way back in next; everything else gets 401
-// problem+json with login_url (contract: Answers of the gate).
-func (a *Auth) Challenge(w http.ResponseWriter, r *http.Request) error { panic("being built") }
-
-// ServeHTTP serves the pages under Prefix.
-func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request) error { panic("being built") }
+// It may be called with nil.
+func (a *Auth) Active(id *Identity) {
+	if id != nil {
+		a.o.Sessions.Seen(id.Session)
+	}
+}
 
 // CookieNames gives the names of all cookies of ours: none of them may pass
 // to an upstream, or come from one.
-func (a *Auth) CookieNames() []string { panic("being built") }
+func (a *Auth) CookieNames() []string {
+	names := a.o.Sessions.CookieNames()
+	for _, kind := range []string{"csrf", "device"} {
+		names = append(names, a.cookieBase+"_"+kind, "__Host-"+a.cookieBase+"_"+kind)
+	}
+	return names
+}
 
-// Accounts is where people are looked up. Safe for concurrent use.
-type Accounts interface {
-	// Account gives the account of that name, which is compared as stored
-	// after NFKC. ErrNoAccount when there is none; any other error means
-	// that the source could not tell.
-	Account(ctx context.Context, name string) (Account, error)
+// event writes an audit event with where it came from.
+func (a *Auth) event(r *http.Request, name string, attrs ...slog.Attr) {
+	info := web.From(r.Context())
+	a.o.Audit.Event(r.Context(), name, append(attrs, slog.String("client", info.Client.String()), slog.String("request_id", info.ID))...)
 }

@@ -2,39 +2,127 @@ package auth
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"sync/atomic"
+	"time"
 
+	"gatehouse/internal/limit"
 	"gatehouse/internal/secret"
+	"gatehouse/internal/web"
 )
 
 // A Hasher makes and checks password hashes: as many at a time as there are
 // cores, with a short queue, so that logins cannot eat the machine. There is
-// one in a process.
-type Hasher struct{}
+// one in a process. Safe for concurrent use.
+//
+// Whatever is checked costs about the same: what the dearest hash costs that
+// the Hasher has met. So the time of an answer does not tell whether there
+// is such an account, or what kind of hash it has.
+type Hasher struct {
+	gate   *limit.Gate
+	params params
+	model  atomic.Pointer[scheme] // the dearest hash met; nobody's password is compared with it
+	worked func(cost float64)     // told of each piece of work; nil but in tests
+}
+
+const (
+	hashPatience = 5 * time.Second // in the queue
+	queuePerCore = 4
+	// maxModel is how much dearer than ours a hash may be for the others to
+	// be made to look like it: one odd account must not slow down everybody's login.
+	maxModel = 8
+)
 
 // NewHasher makes a Hasher for n hashes at a time; 0: one for each core.
-func NewHasher(n int) *Hasher { panic("being built") }
+func NewHasher(n int) *Hasher { return newHasher(n, current) }
 
-// Hash makes a new hash (argon2id, OWASP's parameters).
+func newHasher(n int, p params) *Hasher {
+	if n <= 0 {
+		n = runtime.GOMAXPROCS(0)
+	}
+	h := &Hasher{gate: limit.NewGate(n, n*queuePerCore, hashPatience), params: p}
+	var dummy scheme = argon{params: p, id: true, salt: make([]byte, saltLen), key: make([]byte, keyLen)}
+	h.model.Store(&dummy)
+	return h
+}
+
+// Hash makes a new hash (argon2id, OWASP's parameters) of a password of 1 to
+// 1024 bytes. *web.Error 429 with Retry-After when the queue is full.
 func (h *Hasher) Hash(ctx context.Context, password string) (secret.Text, error) {
-	panic("being built")
+	if password == "" || len(password) > maxPassword {
+		return secret.Text{}, errPasswordLength
+	}
+	if err := h.enter(ctx); err != nil {
+		return secret.Text{}, err
+	}
+	defer h.gate.Leave()
+	return phc(newArgon(h.params, password)), nil
 }
 
 // Check says whether the password is hash's. An error means that it could
-// not tell: *web.Error 429 with Retry-After when the queue is full. An empty
-// or unreadable hash never matches, and costs what a good one costs.
+// not tell: *web.Error 429 with Retry-After when the queue is full, 503 when
+// ctx ended in it. An empty or unreadable hash never matches, and costs what
+// a good one costs. A password of more than 1024 bytes is refused before
+// any work; that an empty one is refused is the login page's business, since
+// some stores hold hashes of it.
 func (h *Hasher) Check(ctx context.Context, hash secret.Text, password string) (ok bool, err error) {
-	panic("being built")
+	if len(password) > maxPassword {
+		return false, nil
+	}
+	s, unreadable := parseHash(hash.Reveal())
+	if unreadable == nil {
+		h.expect(s)
+	}
+	if err := h.enter(ctx); err != nil {
+		return false, err
+	}
+	defer h.gate.Leave()
+	model := *h.model.Load()
+	if unreadable != nil {
+		h.work(model.cost())
+		_ = model.matches(password) // whatever it says
+		return false, nil
+	}
+	h.work(s.cost())
+	ok = s.matches(password)
+	if gap := model.cost() - s.cost(); gap > model.cost()/20 {
+		h.work(gap)
+		burn(gap, password)
+	}
+	return ok, nil
 }
 
-// CheckHash says what is wrong with a stored hash: its kind is not known, it
-// is broken, too weak, or asks for more work or memory than is safe. nil: it
-// can be used.
-func CheckHash(hash secret.Text) error { panic("being built") }
+// expect makes the work for unknown names look like the work for s, if s is
+// dearer than what was met until now.
+func (h *Hasher) expect(s scheme) {
+	if s.cost() > maxModel*h.params.cost() {
+		return
+	}
+	for {
+		m := h.model.Load()
+		if s.cost() <= (*m).cost() || h.model.CompareAndSwap(m, &s) {
+			return
+		}
+	}
+}
 
-// Weak says whether a hash should be made anew at the next login: another
-// kind than ours, or lower parameters.
-func Weak(hash secret.Text) bool { panic("being built") }
+func (h *Hasher) work(cost float64) {
+	if h.worked != nil {
+		h.worked(cost)
+	}
+}
 
-// CheckPassword says why a new password must not be set (too short, too
-// long, too common); nil: it may. Used where we set passwords, never at login.
-func CheckPassword(password, name string) error { panic("being built") }
+func (h *Hasher) enter(ctx context.Context) error {
+	err := h.gate.Enter(ctx)
+	if errors.Is(err, limit.ErrBusy) {
+		return web.Later(http.StatusTooManyRequests, "Too many people are signing in right now. Please wait a little.", h.gate.Patience(),
+			fmt.Errorf("check a password: %w", err))
+	}
+	if err != nil {
+		return web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("check a password: %w", err))
+	}
+	return nil
+}

@@ -1,0 +1,272 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/internal/audit"
+	"gatehouse/internal/web"
+	"gatehouse/sessions"
+)
+
+// accountPage is the data of account.html.
+type accountPage struct {
+	Name, DisplayName, Email string
+	Groups                   string
+	Source                   string
+	CSRFToken                string
+	Notice                   string // what was done
+	Error                    string // why a password was not changed
+	Sessions                 []sessionRow
+	More                     bool // there are more sessions than are shown
+	CanChange                bool // the password is kept here
+	MinPassword              int
+}
+
+type sessionRow struct {
+	Handle, Device, Addr string
+	Login, Seen          time.Time
+	This                 bool
+}
+
+// maxRows is how many sessions the page shows.
+const maxRows = 200
+
+// notices are what the page says after a redirect, by the query's done.
+var notices = map[string]string{
+	"ended":    "The session has ended.",
+	"others":   "All your other sessions have ended.",
+	"password": "Your password is changed. Your other sessions have ended.",
+}
+
+func (a *Auth) showAccount(w http.ResponseWriter, r *http.Request) error {
+	id, err := a.Identify(r)
+	if err != nil {
+		return err
+	}
+	if id == nil {
+		return a.Challenge(w, r)
+	}
+	a.Active(id)
+	return a.accountForm(w, r, id, http.StatusOK, notices[r.URL.Query().Get("done")], "")
+}
+
+func (a *Auth) accountForm(w http.ResponseWriter, r *http.Request, id *Identity, code int, notice, problem string) error {
+	p := accountPage{
+		Name: id.Name, DisplayName: id.DisplayName, Email: id.Email, Groups: strings.Join(sorted(id.Groups), ", "), Source: id.Source,
+		CSRFToken: a.formToken(w, r, id.Session.Key), Notice: notice, Error: problem,
+		CanChange: a.canChange(id), MinPassword: minPassword,
+	}
+	for info, err := range a.o.Sessions.List(r.Context(), sessions.Query{User: id.Name}) {
+		if err != nil {
+			return couldNot("list sessions", err)
+		}
+		if len(p.Sessions) == maxRows {
+			p.More = true
+			break
+		}
+		p.Sessions = append(p.Sessions, sessionRow{
+			Handle: info.Handle, Device: Device(info.Agent), Addr: info.Addr,
+			Login: info.Login.UTC(), Seen: info.Seen.UTC(), This: info.Key == id.Session.Key,
+		})
+	}
+	slices.SortStableFunc(p.Sessions, func(x, y sessionRow) int {
+		if x.This != y.This {
+			if x.This {
+				return -1
+			}
+			return 1
+		}
+		return y.Seen.Compare(x.Seen)
+	})
+	return a.account.Write(w, r, code, p)
+}
+
+func (a *Auth) canChange(id *Identity) bool { return a.database != nil && id.Source == sourceDatabase }
+
+// postEnd ends one of the visitor's own sessions.
+func (a *Auth) postEnd(w http.ResponseWriter, r *http.Request) error {
+	f, id, err := a.checkForm(w, r)
+	if err != nil {
+		return err
+	}
+	if id == nil {
+		return a.Challenge(w, r)
+	}
+	if f["session"] == id.Session.Handle {
+		if err := a.endOwn(w, r, id); err != nil {
+			return err
+		}
+		redirect(w, r, http.StatusSeeOther, Prefix+"login")
+		return nil
+	}
+	own, err := a.ownSession(r.Context(), id.Name, f["session"])
+	if err != nil {
+		return err
+	}
+	if own.Key != "" { // else it has ended already
+		if _, err := a.o.Sessions.Revoke(r.Context(), own.Key, "revoked"); err != nil && !errors.Is(err, sessions.ErrNotFound) {
+			return couldNot("end a session", err)
+		}
+		a.event(r, audit.SessionRevoked, slog.String("user", id.Name), slog.String("session", own.Handle), slog.String("reason", "revoked"))
+	}
+	redirect(w, r, http.StatusSeeOther, Prefix+"?done=ended")
+	return nil
+}
+
+// ownSession finds a session by its handle among the user's own: nobody ends
+// another's. The zero Info says that there is none.
+func (a *Auth) ownSession(ctx context.Context, user, handle string) (sessions.Info, error) {
+	for info, err := range a.o.Sessions.List(ctx, sessions.Query{User: user}) {
+		if err != nil {
+			return sessions.Info{}, couldNot("end a session", err)
+		}
+		if info.Handle == handle {
+			return info, nil
+		}
+	}
+	return sessions.Info{}, nil
+}
+
+// postEndOthers ends all of the visitor's sessions but this one.
+func (a *Auth) postEndOthers(w http.ResponseWriter, r *http.Request) error {
+	_, id, err := a.checkForm(w, r)
+	if err != nil {
+		return err
+	}
+	if id == nil {
+		return a.Challenge(w, r)
+	}
+	if err := a.endOthers(r, id.Name, id.Session.Key, "revoked"); err != nil {
+		return err
+	}
+	redirect(w, r, http.StatusSeeOther, Prefix+"?done=others")
+	return nil
+}
+
+func (a *Auth) endOthers(r *http.Request, user, key, reason string) error {
+	n, err := a.o.Sessions.RevokeUser(r.Context(), user, reason, func(i sessions.Info) bool { return i.Key == key })
+	if err != nil {
+		return couldNot("end sessions", err)
+	}
+	if n > 0 {
+		a.event(r, audit.SessionRevoked, slog.String("user", user), slog.Int("count", n), slog.String("reason", reason))
+	}
+	return nil
+}
+
+// postPassword changes the visitor's password. Guessing the old one here is
+// counted like guessing it at the login page.
+func (a *Auth) postPassword(w http.ResponseWriter, r *http.Request) error {
+	f, id, err := a.checkForm(w, r)
+	if err != nil {
+		return err
+	}
+	if id == nil {
+		return a.Challenge(w, r)
+	}
+	if !a.canChange(id) {
+		return web.Refuse(http.StatusForbidden, "The administrator keeps the password of this account.")
+	}
+	code, problem, err := a.changePassword(w, r, id, f)
+	if err != nil {
+		return err
+	}
+	if problem != "" {
+		return a.accountForm(w, r, id, code, "", problem)
+	}
+	redirect(w, r, http.StatusSeeOther, Prefix+"?done=password")
+	return nil
+}
+
+// changePassword changes it, or gives a status and what to tell the person.
+func (a *Auth) changePassword(w http.ResponseWriter, r *http.Request, id *Identity, f form) (int, string, error) {
+	old, fresh := f["old_password"], f["new_password"]
+	switch {
+	case old == "" || len(old) > maxPassword:
+		return http.StatusUnauthorized, "The old password is not right.", nil
+	case fresh != f["new_password_again"]:
+		return http.StatusUnprocessableEntity, "The two new passwords differ.", nil
+	case fresh == old:
+		return http.StatusUnprocessableEntity, "The new password is the old one.", nil
+	}
+	if err := CheckPassword(fresh, id.Name); err != nil {
+		return http.StatusUnprocessableEntity, strings.ToUpper(err.Error()[:1]) + err.Error()[1:] + ".", nil
+	}
+	account, err := a.confirm(r, id, old)
+	switch e := (*web.Error)(nil); {
+	case errors.Is(err, errWrong):
+		return http.StatusUnauthorized, "The old password is not right.", nil
+	case errors.As(err, &e) && e.Code == http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", e.Header.Get("Retry-After"))
+		return e.Code, e.Msg, nil
+	case err != nil:
+		return 0, "", err
+	}
+	hash, err := a.o.Hasher.Hash(r.Context(), fresh)
+	if err != nil {
+		return 0, "", err
+	}
+	stamp, err := a.database.SetPassword(r.Context(), id.Name, hash)
+	if err != nil {
+		return 0, "", couldNot("change the password", err)
+	}
+	a.event(r, audit.PasswordChanged, slog.String("user", id.Name), slog.String("by", "user"))
+	account.Stamp = stamp
+	return 0, "", a.renew(w, r, id, account)
+}
+
+// confirm checks the password of somebody who is signed in once more.
+func (a *Auth) confirm(r *http.Request, id *Identity, password string) (Account, error) {
+	y, err := a.count(r, id.Name)
+	if err != nil {
+		return Account{}, err
+	}
+	account, err := a.o.Accounts.Account(r.Context(), id.Name)
+	if err != nil {
+		y.giveBack()
+		return Account{}, couldNot("look up an account", err)
+	}
+	switch right, err := a.o.Hasher.Check(r.Context(), account.PasswordHash, password); {
+	case err != nil:
+		y.giveBack()
+		return Account{}, err
+	case !right:
+		a.event(r, audit.LoginFailure, slog.String("user", id.Name), slog.String("reason", "wrong old password"))
+		return Account{}, errWrong
+	}
+	y.giveBack()
+	return account, nil
+}
+
+// renew gives the session of somebody who has changed the password a new id
+// and the new stamp, and ends the others. Another request of the same
+// browser may have met the new stamp first, and ended the session: then there
+// is a new one, since the password was just given.
+func (a *Auth) renew(w http.ResponseWriter, r *http.Request, id *Identity, account Account) error {
+	s := a.o.Sessions.Open(r)
+	err := s.Renew(r.Context(), account.Stamp)
+	var info sessions.Info
+	switch {
+	case errors.Is(err, sessions.ErrNotFound):
+		if info, err = a.newSession(w, r, account, false); err != nil {
+			return err
+		}
+	case err != nil:
+		return couldNot("renew the session", err)
+	default:
+		if info, err = s.Info(r.Context()); err == nil {
+			err = a.o.Sessions.Commit(s, w.Header(), http.StatusSeeOther)
+		}
+		if err != nil {
+			return couldNot("renew the session", err)
+		}
+	}
+	a.setCSRF(w, r)
+	return a.endOthers(r, id.Name, info.Key, "password")
+}

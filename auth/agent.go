@@ -1,0 +1,64 @@
+package auth
+
+import "strings"
+
+// Device says in words what a User-Agent claims to be: Firefox on Windows.
+// It is for people who look through their own sessions, and proves nothing.
+// "" gives Unknown device. Nothing of the header itself is in the answer.
+func Device(agent string) string {
+	agent = agent[:min(len(agent), 512)]
+	browser := firstOf(agent, [][2]string{
+		// The order counts: most browsers claim to be others as well.
+		{"Edg", "Edge"},
+		{"OPR/", "Opera"},
+		{"Opera", "Opera"},
+		{"Vivaldi", "Vivaldi"},
+		{"SamsungBrowser", "Samsung Internet"},
+		{"FxiOS", "Firefox"},
+		{"Firefox/", "Firefox"},
+		{"CriOS", "Chrome"},
+		{"Chromium", "Chromium"},
+		{"HeadlessChrome", "Chrome"},
+		{"Chrome/", "Chrome"},
+		{"Safari/", "Safari"},
+		{"Trident/", "Internet Explorer"},
+		{"MSIE", "Internet Explorer"},
+		{"curl/", "curl"},
+		{"Wget/", "Wget"},
+		{"python-requests", "Python"},
+		{"Python", "Python"},
+		{"Go-http-client", "A Go program"},
+		{"okhttp", "An Android program"},
+	})
+	system := firstOf(agent, [][2]string{
+		{"iPhone", "iPhone"},
+		{"iPad", "iPad"},
+		{"Android", "Android"},
+		{"Windows", "Windows"},
+		{"CrOS", "ChromeOS"},
+		{"Mac OS X", "macOS"},
+		{"Macintosh", "macOS"},
+		{"FreeBSD", "FreeBSD"},
+		{"OpenBSD", "OpenBSD"},
+		{"Linux", "Linux"},
+		{"X11", "Unix"},
+	})
+	switch {
+	case browser == "" && system == "":
+		return "Unknown device"
+	case system == "":
+		return browser
+	case browser == "":
+		return "A browser on " + system
+	}
+	return browser + " on " + system
+}
+
+func firstOf(s string, list [][2]string) string {
+	for _, e := range list {
+		if strings.Contains(s, e[0]) {
+			return e[1]
+		}
+	}
+	return ""
+}

@@ -1,0 +1,54 @@
+package auth
+
+import (
+	"net/http"
+
+	"gatehouse/internal/web"
+)
+
+// Challenge answers a request that needs a login: a navigation is redirected
+// to the login page, with the way back in next; everything else gets 401
+// problem+json with login_url (contract: Answers of the gate).
+//
+// The way back of a GET or HEAD is what it came for. Another method cannot be
+// repeated by a redirect, so its way back is the page that it was sent from.
+// The redirect is relative: nothing that a client said of a host is in it.
+func (a *Auth) Challenge(w http.ResponseWriter, r *http.Request) error {
+	web.AddVary(w.Header(), "Cookie")
+	if !web.IsNavigation(r) {
+		login := Prefix + "login"
+		if next := cameFrom(r); next != "/" {
+			login = loginURL(next)
+		}
+		web.WriteProblem(w, r, web.Problem{Status: http.StatusUnauthorized, Detail: "Please sign in.", LoginURL: login})
+		return nil
+	}
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		next, _ := SafeNext(target(r))
+		redirect(w, r, http.StatusFound, loginURL(next))
+		return nil
+	}
+	redirect(w, r, http.StatusSeeOther, loginURL(cameFrom(r)))
+	return nil
+}
+
+// redirect answers with a redirect that nobody stores. The location is a
+// path of ours or what SafeNext gave.
+func redirect(w http.ResponseWriter, r *http.Request, code int, location string) {
+	h := w.Header()
+	web.PageHeaders(r, h)
+	h.Set("Location", location)
+	h.Set("Content-Length", "0")
+	w.WriteHeader(code)
+}
+
+// seeOther is the redirect after what r asked for was done, or need not be:
+// 302 after GET and HEAD, 303 after the others.
+func seeOther(w http.ResponseWriter, r *http.Request, location string) error {
+	code := http.StatusSeeOther
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		code = http.StatusFound
+	}
+	redirect(w, r, code, location)
+	return nil
+}

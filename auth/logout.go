@@ -1,0 +1,78 @@
+package auth
+
+import (
+	"log/slog"
+	"net/http"
+
+	"gatehouse/internal/audit"
+	"gatehouse/internal/web"
+)
+
+type logoutPage struct {
+	Name, CSRFToken string
+	Next            string // "" when there is none
+}
+
+// showLogout asks: a GET ends nothing, since any page can make a browser
+// send one.
+func (a *Auth) showLogout(w http.ResponseWriter, r *http.Request) error {
+	id, err := a.Identify(r)
+	if err != nil {
+		return err
+	}
+	next, given := nextOf(r.URL.RawQuery)
+	if !given {
+		next = ""
+	}
+	if id == nil {
+		return seeOther(w, r, afterLogout(next))
+	}
+	return a.logout.Write(w, r, http.StatusOK, logoutPage{Name: id.Name, Next: next, CSRFToken: a.formToken(w, r, id.Session.Key)})
+}
+
+// postLogout ends the session. Who is not signed in any more (two logouts at
+// once) is told the same.
+func (a *Auth) postLogout(w http.ResponseWriter, r *http.Request) error {
+	f, id, err := a.checkForm(w, r)
+	if err != nil {
+		return err
+	}
+	if id != nil {
+		if err := a.endOwn(w, r, id); err != nil {
+			return err
+		}
+	} else {
+		a.o.Sessions.Expire(r, w.Header())
+	}
+	next, given := f.next(r)
+	if !given {
+		next = ""
+	}
+	redirect(w, r, http.StatusSeeOther, afterLogout(next))
+	return nil
+}
+
+// endOwn ends the session of the visitor himself.
+func (a *Auth) endOwn(w http.ResponseWriter, r *http.Request, id *Identity) error {
+	s := a.o.Sessions.Open(r)
+	if err := s.Logout(r.Context()); err != nil {
+		return couldNot("sign out", err)
+	}
+	if err := a.o.Sessions.Commit(s, w.Header(), http.StatusSeeOther); err != nil {
+		return couldNot("sign out", err)
+	}
+	if web.From(r.Context()).Secure() {
+		// So that the Back button shows nothing. Browsers take this over
+		// https only.
+		w.Header().Set("Clear-Site-Data", `"cache"`)
+	}
+	a.event(r, audit.Logout, slog.String("user", id.Name), slog.String("session", id.Session.Handle))
+	return nil
+}
+
+func afterLogout(next string) string {
+	if next == "" {
+		return Prefix + "login"
+	}
+	return next
+}

@@ -1,0 +1,61 @@
+package auth
+
+import (
+	"errors"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+const maxName = 256 // bytes, after NFKC
+
+// NormalizeName gives the one spelling of an account's name: NFKC, so that a
+// full-width "ａlice" is alice (Django's UsernameField). Names are compared
+// with case. An error says what a name must not be: empty, over 256 bytes,
+// with a control or format character (they would forge lines and hide in
+// lists), or with a space at an end.
+func NormalizeName(name string) (string, error) {
+	if len(name) > 4*maxName || !utf8.ValidString(name) {
+		return "", errors.New("a name is UTF-8 text of at most 256 bytes")
+	}
+	if !plainName(name) {
+		name = norm.NFKC.String(name)
+	}
+	if name == "" || len(name) > maxName {
+		return "", errors.New("a name has 1 to 256 bytes")
+	}
+	if bad := firstControl(name); bad != 0 {
+		return "", errors.New("a name has no control or format characters")
+	}
+	first, _ := utf8.DecodeRuneInString(name)
+	last, _ := utf8.DecodeLastRuneInString(name)
+	if unicode.IsSpace(first) || unicode.IsSpace(last) {
+		return "", errors.New("a name has no space at its beginning or end")
+	}
+	return name, nil
+}
+
+// plainName says whether NFKC would leave the name alone, quickly.
+func plainName(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return norm.NFKC.IsNormalString(s)
+		}
+	}
+	return true
+}
+
+// firstControl gives the first control, format or line-breaking character; 0
+// when there is none.
+func firstControl(s string) rune {
+	for _, r := range s {
+		if r < ' ' || r == 0x7f || r > 0x7f && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
+			if r == 0 {
+				return unicode.ReplacementChar // a NUL is one as well
+			}
+			return r
+		}
+	}
+	return 0
+}

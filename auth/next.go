@@ -1,0 +1,164 @@
+package auth
+
+import (
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+
+	"gatehouse/internal/web"
+)
+
+// maxNext is how long a return-to address may be, in bytes as it is sent.
+const maxNext = 2048
+
+// SafeNext says whether a visitor may be sent to next after login or logout,
+// and gives it as it can stand in a Location: byte-equal, but for bytes that
+// a header cannot carry (spaces, anything but ASCII), which are
+// percent-encoded. When it is not safe, it gives "/" and false.
+//
+// Safe is a path of this origin alone: it begins with one slash; it holds no
+// backslash and no control character; its path has no empty segment and no dot
+// segment, encoded or not; it has at most 2048 bytes; and in no reading does
+// it point below Prefix, where it could loop or sign out. What comes after a ?
+// or # is free. So there is nothing in it that two readers of URLs could read
+// differently (Django's url_has_allowed_host_and_scheme allows more: other
+// hosts, relative paths).
+func SafeNext(next string) (string, bool) {
+	if next == "" || next[0] != '/' || len(next) > maxNext {
+		return "/", false
+	}
+	for i := range len(next) {
+		if c := next[i]; c < ' ' || c == 0x7f || c == '\\' {
+			return "/", false
+		}
+	}
+	p := next
+	if i := strings.IndexAny(next, "?#"); i >= 0 {
+		p = next[:i]
+	}
+	if !plainSegments(p) || oursInAnyReading(p) {
+		return "/", false
+	}
+	out := carried(next)
+	if len(out) > maxNext {
+		return "/", false
+	}
+	return out, true
+}
+
+// plainSegments says whether the path has neither an empty segment (but for
+// the last) nor a dot segment, in the spellings that browsers and servers
+// take for one: %2e for a dot, parameters after a semicolon.
+func plainSegments(p string) bool {
+	rest, more := p[1:], true
+	for more {
+		var segment string
+		segment, rest, more = strings.Cut(rest, "/")
+		if segment == "" && more {
+			return false
+		}
+		segment, _, _ = strings.Cut(segment, ";")
+		switch strings.ReplaceAll(strings.ToLower(segment), "%2e", ".") {
+		case ".", "..":
+			return false
+		}
+	}
+	return true
+}
+
+// oursInAnyReading says whether the path could be taken for one of our own
+// pages by a reader who decodes it up to three times, drops parameters, or
+// does not care for case.
+func oursInAnyReading(p string) bool {
+	own := strings.TrimSuffix(Prefix, "/")
+	for range 4 {
+		segments := strings.Split(strings.ToLower(strings.ReplaceAll(p, `\`, "/")), "/")
+		for i, s := range segments {
+			if end := strings.IndexAny(s, ";?#"); end >= 0 {
+				segments[i] = s[:end]
+			}
+		}
+		if flat := path.Clean("/" + strings.Join(segments, "/")); flat == own || strings.HasPrefix(flat, own+"/") {
+			return true
+		}
+		decoded, err := url.PathUnescape(p)
+		if err != nil || decoded == p {
+			return false
+		}
+		p = decoded
+	}
+	return false
+}
+
+// carried percent-encodes what a header line cannot carry.
+func carried(s string) string {
+	const digits = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c >= 0x7f {
+			b.WriteByte('%')
+			b.WriteByte(digits[c>>4])
+			b.WriteByte(digits[c&15])
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// target gives the path and query that the request came for, as sent.
+func target(r *http.Request) string {
+	t := r.RequestURI
+	if i := strings.Index(t, "://"); i > 0 && t[0] != '/' { // absolute form
+		t = t[i+3:]
+		if i = strings.IndexAny(t, "/?"); i < 0 {
+			return "/"
+		}
+		t = t[i:]
+	}
+	if t == "" {
+		t = r.URL.RequestURI()
+	}
+	return t
+}
+
+// cameFrom gives the path and query of the page that the request was made
+// on, if it is one of this origin and safe to go back to; else "/".
+func cameFrom(r *http.Request) string {
+	u, err := url.Parse(r.Header.Get("Referer"))
+	if err != nil || u.Opaque != "" || !sameOrigin(u, web.From(r.Context())) {
+		return "/"
+	}
+	next, _ := SafeNext(u.RequestURI())
+	return next
+}
+
+// sameOrigin compares scheme, host and port of u with what the visitor sees.
+func sameOrigin(u *url.URL, info *web.Info) bool {
+	return strings.EqualFold(u.Scheme, info.Scheme) && sameHost(u, info)
+}
+
+func sameHost(u *url.URL, info *web.Info) bool {
+	return u.Host != "" && u.User == nil && bareHost(u.Scheme, u.Host) == bareHost(info.Scheme, info.Host)
+}
+
+// bareHost is host without the port that goes without saying, in one case.
+func bareHost(scheme, host string) string {
+	host = strings.ToLower(host)
+	switch strings.ToLower(scheme) {
+	case "https":
+		return strings.TrimSuffix(host, ":443")
+	case "http":
+		return strings.TrimSuffix(host, ":80")
+	}
+	return host
+}
+
+// loginURL is the login page's address with the way back in it, which is
+// percent-encoded but for the slash, as Django does.
+func loginURL(next string) string { return Prefix + "login?next=" + quote(next) }
+
+func quote(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(url.QueryEscape(s), "%2F", "/"), "+", "%20")
+}

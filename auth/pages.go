@@ -1,0 +1,197 @@
+package auth
+
+import (
+	_ "embed" // our pages and icons
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gatehouse/internal/web"
+)
+
+var (
+	//go:embed logout.html
+	logoutHTML string
+	//go:embed account.html
+	accountHTML string
+	//go:embed static/logo.svg
+	logoSVG string
+)
+
+// A page is what lives at one path: one handler for GET and HEAD, one for
+// POST; nil: the method is not allowed.
+type page struct {
+	get, post web.Handler
+}
+
+func (a *Auth) routes() map[string]page {
+	return map[string]page{
+		Prefix:                         {get: a.showAccount},
+		Prefix + "login":               {get: a.showLogin, post: a.postLogin},
+		Prefix + "logout":              {get: a.showLogout, post: a.postLogout},
+		Prefix + "session":             {get: a.showSession},
+		Prefix + "sessions/end":        {post: a.postEnd},
+		Prefix + "sessions/end-others": {post: a.postEndOthers},
+		Prefix + "password":            {post: a.postPassword},
+		Prefix + "static/style.css":    {get: static("text/css; charset=utf-8", web.Style())},
+		Prefix + "static/logo.svg":     {get: static("image/svg+xml", logoSVG)},
+		Prefix + "static/favicon.svg":  {get: static("image/svg+xml", logoSVG)},
+	}
+}
+
+func (a *Auth) parsePages() (err error) {
+	if a.login, err = web.NewPage("login.html", a.o.LoginHTML, sampleLogin); err != nil {
+		return fmt.Errorf("login page: %w", err)
+	}
+	if a.logout, err = web.NewPage("logout.html", logoutHTML, logoutPage{}); err != nil {
+		return fmt.Errorf("logout page: %w", err)
+	}
+	if a.account, err = web.NewPage("account.html", accountHTML, accountPage{Sessions: []sessionRow{{}}}); err != nil {
+		return fmt.Errorf("account page: %w", err)
+	}
+	return nil
+}
+
+// ServeHTTP serves the pages under Prefix:
+//
+//	login                 GET, POST  the form; see contract.md
+//	logout                GET, POST  asks; ends the session
+//	(itself)              GET        the account page, with the forms for
+//	sessions/end          POST       csrf_token, session (a handle): end one
+//	sessions/end-others   POST       csrf_token: end all but this one
+//	password              POST       csrf_token, old_password, new_password, new_password_again
+//	session               GET        JSON for scripts
+//	static/               GET        style.css, logo.svg, favicon.svg
+//
+// Only the literal spelling of a path counts. Like every handler of ours it
+// returns what goes wrong, for web.Pages to answer.
+func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
+	limitBody(w, r)
+	if r.Header.Get("Service-Worker") != "" {
+		return web.Refuse(http.StatusBadRequest, "There is no service worker here.")
+	}
+	path := r.URL.EscapedPath()
+	if !strings.HasPrefix(path, Prefix+"static/") {
+		web.AddVary(w.Header(), "Cookie")
+	}
+	p, ok := a.pages[path]
+	if !ok {
+		return web.Refuse(http.StatusNotFound, "")
+	}
+	switch {
+	case p.get != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		return p.get(w, r)
+	case p.post != nil && r.Method == http.MethodPost:
+		return p.post(w, r)
+	}
+	return p.notAllowed()
+}
+
+func (p page) notAllowed() error {
+	var allow []string
+	if p.get != nil {
+		allow = append(allow, http.MethodGet, http.MethodHead)
+	}
+	if p.post != nil {
+		allow = append(allow, http.MethodPost)
+	}
+	e := web.Refuse(http.StatusMethodNotAllowed, "")
+	e.Header = http.Header{"Allow": {strings.Join(allow, ", ")}}
+	return e
+}
+
+// static serves a text that never changes.
+func static(kind, text string) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		send(w, r, kind, []byte(text))
+		return nil
+	}
+}
+
+func send(w http.ResponseWriter, r *http.Request, kind string, body []byte) {
+	h := w.Header()
+	web.PageHeaders(r, h)
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Content-Type", kind)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // a visitor who left is no failure of ours
+	}
+}
+
+// A state is what a script may know of its session. Seconds that are null
+// have no end.
+type state struct {
+	Authenticated bool     `json:"authenticated"`
+	User          string   `json:"user"`
+	Groups        []string `json:"groups"`
+	IdleRemaining *int64   `json:"idle_remaining"` // until the session ends for lack of use
+	Remaining     *int64   `json:"remaining"`      // until it ends whatever its use
+}
+
+// showSession never extends the session: a script that asks is no person who
+// does something.
+func (a *Auth) showSession(w http.ResponseWriter, r *http.Request) error {
+	id, err := a.Identify(r)
+	if err != nil {
+		return err
+	}
+	s := state{Groups: []string{}}
+	if id == nil {
+		s.IdleRemaining, s.Remaining = new(int64), new(int64)
+	} else {
+		s.Authenticated, s.User = true, id.Name
+		s.Groups = append(s.Groups, id.Groups...)
+		if id.Session.Idle > 0 {
+			s.IdleRemaining = secondsUntil(id.Session.Expires)
+		}
+		s.Remaining = secondsUntil(id.Session.Limit)
+	}
+	body, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("encode the session's state: %w", err)
+	}
+	send(w, r, "application/json", append(body, '\n'))
+	return nil
+}
+
+func secondsUntil(t time.Time) *int64 {
+	if t.IsZero() {
+		return nil
+	}
+	left := max(0, int64(time.Until(t)/time.Second))
+	return &left
+}
+
+// checkForm reads the form of somebody who is signed in, and makes sure that
+// he sent it: from a page of ours that was made for this session. The
+// identity is nil when nobody is signed in; then only the origin was checked.
+func (a *Auth) checkForm(w http.ResponseWriter, r *http.Request) (form, *Identity, error) {
+	f, err := readForm(w, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !fromHere(r) {
+		return nil, nil, errForeign()
+	}
+	id, err := a.Identify(r)
+	if err != nil || id == nil {
+		return f, nil, err
+	}
+	if !a.validToken(r, f["csrf_token"], id.Session.Key) {
+		return nil, nil, web.Refuse(http.StatusForbidden, "This form is out of date. Please go back, load the page again, and repeat it.")
+	}
+	return f, id, nil
+}
+
+func errForeign() error {
+	return web.Refuse(http.StatusForbidden, "This form was not sent from this site.")
+}
+
+// names of groups, sorted, for people.
+func sorted(list []string) []string { return slices.Sorted(slices.Values(list)) }

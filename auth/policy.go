@@ -1,0 +1,71 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// minPassword is NIST's minimum where a password is the only factor
+// (SP 800-63B-4, 3.1.1.2).
+const minPassword = 15
+
+// CheckPassword says why a new password must not be set (too short, too
+// long, too easily guessed), in words for the person who chose it; nil: it
+// may. There are no rules on what it is made of. Used where we set passwords,
+// never at login.
+func CheckPassword(password, name string) error {
+	switch n := utf8.RuneCountInString(password); {
+	case len(password) > maxPassword:
+		return errors.New("the password is longer than 1024 bytes")
+	case n < minPassword:
+		return fmt.Errorf("the password has %d characters; take at least %d, for example four words", n, minPassword)
+	}
+	low := strings.ToLower(password)
+	switch {
+	case name != "" && strings.ReplaceAll(low, strings.ToLower(name), "") == "",
+		name != "" && len(name) >= minPassword/2 && strings.Contains(low, strings.ToLower(name)) && len(low)-len(name) < minPassword/2:
+		return errors.New("the password is the user's name; take something that others do not know")
+	case repeats(low):
+		return errors.New("the password repeats a few characters; take something longer to guess, for example four words")
+	case common(low):
+		return errors.New("the password is among the first that are tried; take something of your own, for example four words")
+	}
+	return nil
+}
+
+// repeats says whether s is one short piece again and again.
+func repeats(s string) bool {
+	for n := 1; n <= 5; n++ {
+		if strings.Repeat(s[:min(n, len(s))], len(s)/n+1)[:len(s)] == s {
+			return true
+		}
+	}
+	return false
+}
+
+// common says whether s is a run along the keyboard or the alphabet, or one
+// of the long passwords on every list, with little added.
+func common(s string) bool {
+	letters := strings.Map(func(r rune) rune {
+		if strings.ContainsRune(" -_.!?#$*", r) {
+			return -1
+		}
+		return r
+	}, s)
+	for _, run := range []string{
+		"abcdefghijklmnopqrstuvwxyz", "zyxwvutsrqponmlkjihgfedcba", "01234567890123456789012345678901234567890", "98765432109876543210987654321098765432109",
+		"qwertyuiopasdfghjklzxcvbnm", "qwertzuiopasdfghjklyxcvbnm", "azertyuiopqsdfghjklmwxcvbn", "1qaz2wsx3edc4rfv5tgb6yhn7ujm", "1q2w3e4r5t6y7u8i9o0p", "qazwsxedcrfvtgbyhnujmikolp",
+	} {
+		if rest := strings.TrimRight(letters, "0123456789"); strings.Contains(run, letters) || len(rest) > 5 && strings.HasPrefix(run, rest) {
+			return true
+		}
+	}
+	words := strings.Trim(letters, "0123456789")
+	rest := words
+	for _, word := range []string{"password", "passw0rd", "passwort", "letmein", "welcome", "iloveyou", "administrator", "admin", "changeme", "qwerty", "secret", "default", "gatehouse", "test", "user", "login", "my", "this", "is", "the", "your", "please"} {
+		rest = strings.ReplaceAll(rest, word, "")
+	}
+	return words != "" && len(rest) < 3
+}
