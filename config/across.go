@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io/fs"
@@ -48,6 +49,16 @@ func (a *across) bad(key, format string, args ...any) {
 	}
 }
 
+// touched says whether a problem was told of the section, or of a key in it.
+func (a *across) touched(section string) bool {
+	for key := range a.broken {
+		if key == section || strings.HasPrefix(key, section+".") {
+			return true
+		}
+	}
+	return a.isBroken(section)
+}
+
 // warn does the same with a danger.
 func (a *across) warn(key, format string, args ...any) {
 	if !a.isBroken(key) {
@@ -87,6 +98,9 @@ func (c *Config) checkUsers(a *across) {
 func (c *Config) checkRoutes(a *across) {
 	first := map[string]int{}
 	for i, r := range c.Routes {
+		if a.touched(index("routes", i)) {
+			continue // its host and path may be what is wrong
+		}
 		at := strings.ToLower(strings.TrimSuffix(r.Host, ".")) + cleanPath(r.Path)
 		if j, ok := first[at]; ok {
 			a.bad(index("routes", i), "has the same host and path as %s; change one of them, or put the rules of both into one route", a.where(index("routes", j)))
@@ -194,9 +208,6 @@ func (c *Config) checkConnection(a *across) {
 	socket := strings.HasPrefix(c.Listen, "unix:")
 	switch {
 	case c.TLS.CertFile != "" || c.TLS.KeyFile != "":
-		if c.Cookie.Secure == "false" {
-			a.warn("cookie.secure", "false lets browsers send the session over plain http as well; write auto")
-		}
 		return
 	case proxied:
 	case socket:
@@ -216,12 +227,12 @@ func (c *Config) checkFiles(a *across) {
 		c.checkCertificate(a)
 	}
 	if c.Login.Template != "" {
-		text, _, err := readSmall(under(a.dir, c.Login.Template), int(MaxFile))
+		text, _, err := readSmall(under(a.dir, c.Login.Template), MaxFile)
 		if err != nil {
 			a.bad("login.template", "%v", err)
 			return
 		}
-		if len(text) == 0 {
+		if len(bytes.TrimSpace(text)) == 0 {
 			a.bad("login.template", "the file %s is empty; copy login.html and change it", quote(c.Login.Template))
 			return
 		}
@@ -230,11 +241,11 @@ func (c *Config) checkFiles(a *across) {
 }
 
 func (c *Config) checkCertificate(a *across) {
-	cert, _, certErr := readSmall(under(a.dir, c.TLS.CertFile), int(MaxFile))
+	cert, _, certErr := readSmall(under(a.dir, c.TLS.CertFile), MaxFile)
 	if certErr != nil {
 		a.bad("tls.cert_file", "%v", certErr)
 	}
-	key, info, keyErr := readSmall(under(a.dir, c.TLS.KeyFile), int(MaxFile))
+	key, info, keyErr := readSmall(under(a.dir, c.TLS.KeyFile), MaxFile)
 	if keyErr != nil {
 		a.bad("tls.key_file", "%v", keyErr)
 	}

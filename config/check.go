@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
 )
 
 // A checker is a section that can say what is wrong with it.
@@ -215,4 +214,3 @@ func network(s string) (p netip.Prefix, what string) {
 	}
 	return p, ""
 }
-

@@ -92,14 +92,14 @@ func noValue(n *yaml.Node, kind reflect.Kind) string {
 	case reflect.Map, reflect.Struct, reflect.Pointer:
 		empty = "{}"
 	case reflect.Bool:
-		empty = "true or false"
+		return "has no value; remove the line for the default, or write true or false"
 	case reflect.Int:
 		empty = "0"
 	}
 	if n.Value != "" {
-		return fmt.Sprintf("%s is no value; remove the line for the default, or write %s (or %q for this text)", n.Value, empty, n.Value)
+		return fmt.Sprintf("%s is no value; remove the line for the default, write %s for none, or %q for this text", n.Value, empty, n.Value)
 	}
-	return "has no value; remove the line for the default, or write " + empty
+	return "has no value; remove the line for the default, or write " + empty + " for none"
 }
 
 func (d *decoder) decodeStruct(n *yaml.Node, v reflect.Value, key string) {
@@ -274,7 +274,13 @@ func meant(s string) string {
 // decodeSecretFile reads the file that n names into a secret, or one secret a
 // line into a list of them.
 func (d *decoder) decodeSecretFile(n *yaml.Node, v reflect.Value, key string) {
-	d.lines[strings.TrimSuffix(key, "_file")] = d.lines[key]
+	base := strings.TrimSuffix(key, "_file")
+	d.lines[base] = d.lines[key]
+	defer func() {
+		if d.broken[key] {
+			d.broken[base] = true // it is not missing as well
+		}
+	}()
 	if d.broken[key] {
 		return
 	}

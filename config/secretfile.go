@@ -9,12 +9,14 @@ import (
 	"strings"
 	"syscall"
 	"unicode/utf8"
+
+	"gatehouse/internal/value"
 )
 
 // readSecret reads the file of a key that ends in _file. The text is never
 // part of an error. One line break at the end is not part of the text.
 func readSecret(path string) (text string, info fs.FileInfo, err error) {
-	b, info, err := readSmall(path, int(MaxScalar))
+	b, info, err := readSmall(path, MaxScalar)
 	if err != nil {
 		return "", nil, err
 	}
@@ -31,7 +33,7 @@ func readSecret(path string) (text string, info fs.FileInfo, err error) {
 
 // readSmall reads a regular file that may be limit bytes long. It never waits:
 // a named pipe that nobody writes to is refused like a folder.
-func readSmall(path string, limit int) ([]byte, fs.FileInfo, error) {
+func readSmall(path string, limit value.Size) ([]byte, fs.FileInfo, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // G304: a file that the operator named
 	if err != nil {
 		return nil, nil, fileError(path, err)
@@ -48,8 +50,8 @@ func readSmall(path string, limit int) ([]byte, fs.FileInfo, error) {
 	if err != nil {
 		return nil, nil, fileError(path, err)
 	}
-	if len(b) > limit {
-		return nil, nil, fmt.Errorf("the file %s is larger than %d bytes; is it the right one?", quote(path), limit)
+	if len(b) > int(limit) {
+		return nil, nil, fmt.Errorf("the file %s is larger than %v; check the path", quote(path), limit)
 	}
 	return b, info, nil
 }

@@ -18,6 +18,7 @@ const mostLocated = 128 << 10
 var (
 	yamlLine   = regexp.MustCompile(`^yaml: line (\d+): `)
 	yamlAnchor = regexp.MustCompile(`^yaml: unknown anchor '(.*)' referenced$`)
+	noSpace    = regexp.MustCompile(`^[ -]*([a-z_]{1,40}):[^ \s/]`)
 )
 
 // syntaxProblem reports what the YAML parser could not read, in words that
@@ -31,6 +32,12 @@ func syntaxProblem(data []byte, err error, r *report) {
 	}
 	line := locate(data, err)
 	content := lineAt(data, line)
+	for _, at := range []int{line - 1, line} {
+		if m := noSpace.FindSubmatch(lineAt(data, at)); m != nil && len(elsewhere(string(m[1]))) > 0 {
+			r.bad(at, "", "there is no space after %s:; write %s: and the value behind a space", m[1], m[1])
+			return
+		}
+	}
 	if at, ok := tabIndent(data, line); ok {
 		r.bad(at, "", "the line is indented with a tab; YAML wants spaces")
 		return
@@ -39,6 +46,9 @@ func syntaxProblem(data []byte, err error, r *report) {
 	remedy, ok := remedies[what]
 	if !ok {
 		remedy = "this is not YAML; look at the quotes, brackets and indentation here"
+	}
+	if bytes.Contains(content, []byte("::")) && what == "did not find expected node content" {
+		remedy = `an IPv6 address inside [ ] needs quotes; write "::1"`
 	}
 	if bytes.Contains(content, []byte("${")) && bytes.ContainsAny(content, "[,") {
 		remedy += `; inside { } and [ ], a value with ${NAME} must stand in quotes: "${NAME}"`
@@ -72,16 +82,12 @@ var remedies = map[string]string{
 	"exceeded max depth of 10000":                            "nested too deeply; no key lies this deep",
 }
 
-// anchorProblem is about a value such as *.example.com without quotes, which
-// YAML takes for an alias. Its text is shown only where it can be no secret.
+// anchorProblem is about a value that begins with * and has no quotes, which
+// YAML takes for an alias. It may be a secret, so it is not repeated.
 func anchorProblem(data []byte, name string, r *report) {
 	line := 1
 	if i := bytes.Index(data, []byte("*"+name)); i >= 0 {
 		line = 1 + bytes.Count(data[:i], []byte("\n"))
-	}
-	if strings.HasPrefix(name, ".") {
-		r.bad(line, "", "*%s has no quotes, so that YAML takes it for an alias; write %q", name, "*"+name)
-		return
 	}
 	r.bad(line, "", "a value begins with * and has no quotes, so that YAML takes it for an alias; write it in quotes")
 }

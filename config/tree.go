@@ -39,7 +39,7 @@ func parseTree(data []byte, r *report) *yaml.Node {
 	}
 	root := doc.Content[0]
 	if root.Kind != yaml.MappingNode {
-		r.bad(root.Line, "", "the file is not a list of keys and values; begin it with version: 1")
+		r.bad(root.Line, "", "the file holds no keys and values; begin it with version: 1")
 		return nil
 	}
 	checkShape(root, "", 0, r)
