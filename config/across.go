@@ -10,8 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/text/unicode/norm"
-
+	"gatehouse/auth"
 	"gatehouse/proxy"
 )
 
@@ -82,9 +81,9 @@ func (c *Config) checkAcross(a *across) {
 func (c *Config) checkUsers(a *across) {
 	first := map[string]int{}
 	for i, u := range c.Users {
-		name := norm.NFKC.String(u.Name)
-		if name == "" {
-			continue
+		name, err := auth.NormalizeName(u.Name)
+		if err != nil {
+			continue // its own check says so
 		}
 		if j, ok := first[name]; ok {
 			a.bad(index("users", i)+".name", "%s is the same user as %s; remove one", quote(u.Name), a.where(index("users", j)))

@@ -127,6 +127,8 @@ func (c *AdminConfig) Check(bad, warn func(key, format string, args ...any)) {
 	}
 	if what := badListen(c.Listen); what != "" {
 		bad("listen", "%s", what)
+	} else if strings.HasPrefix(c.Listen, "unix:") {
+		bad("listen", "%s is a unix socket; write host:port, such as 127.0.0.1:9090 (gatehouse health asks the control socket)", quote(c.Listen))
 	} else if !onlyLocal(c.Listen) {
 		warn("listen", "%s shows metrics and health to whoever reaches it, without a login; write 127.0.0.1:9090, or close the port to others", quote(c.Listen))
 	}

@@ -76,7 +76,7 @@ func (c *TLSConfig) Enabled() bool { return c.CertFile != "" && c.KeyFile != "" 
 
 // AdminConfig is the section admin.
 type AdminConfig struct {
-	Listen string `yaml:"listen"` // host:port or unix:/path for /healthz, /readyz and /metrics; "": off
+	Listen string `yaml:"listen"` // host:port for /healthz, /readyz and /metrics; "": off
 }
 
 // LogConfig is the section log.
