@@ -11,7 +11,10 @@ import (
 // A Request is what goes to the upstream, beside the visitor's request that
 // it was made of.
 type Request struct {
-	In     *http.Request // the visitor's: body, trailers, context; its header is not looked at
+	// In is the visitor's: body, length, trailers, context; of its header only
+	// whether there was a Content-Length. A trailer is sent on when its name
+	// stands in In.Trailer at the time of the call: take out the others there.
+	In     *http.Request
 	Method string
 	Target string      // the request target as it stands in the request line: path and query, byte for byte
 	Host   string      // the Host header
@@ -39,9 +42,13 @@ type Request struct {
 // An Upstream is where requests go. Safe for concurrent use.
 type Upstream interface {
 	// Forward sends r and streams the answer to w. It returns an *Error
-	// while nothing has been written to w, so that the caller can answer.
-	// Once the answer's head has been sent, a failure panics with
-	// http.ErrAbortHandler: half an answer must not look whole.
+	// while no final head has been written to w (1xx may have been), so that
+	// the caller can answer. Once the answer's head has been sent, a failure
+	// panics with http.ErrAbortHandler: half an answer must not look whole.
+	//
+	// Fields that stand in w.Header() before the call are the caller's own:
+	// they go out with the answer, and the upstream can neither replace nor
+	// add to them. After an Error they, and only they, are there still.
 	Forward(w http.ResponseWriter, r *Request) error
 
 	// Close drops idle connections; requests under way end by themselves.
@@ -51,7 +58,7 @@ type Upstream interface {
 // Timeouts bound what an upstream and a visitor may take; 0: no bound.
 type Timeouts struct {
 	Connect  time.Duration // to connect, TLS included
-	Response time.Duration // from the end of the request to the head of the final answer
+	Response time.Duration // from the end of the request to the head of the final answer; an upstream that takes nothing of a body for so long does not answer either
 	// Stall is how long a visitor may neither send the body bytes that are
 	// waited for nor take those that are offered. An upstream that has begun
 	// its answer may be silent for as long as it likes.
@@ -67,6 +74,7 @@ const (
 	TooLarge = "too_large" // the visitor's body is over MaxBody: not the upstream's fault
 	Visitor  = "visitor"   // the visitor left, stalled, or sent a broken body: not the upstream's fault
 	Refused  = "refused"   // Request.Answer refused the answer
+	Invalid  = "invalid"   // the Request cannot be put into HTTP/1.1 (a CR in a value, say): nothing was sent, the caller's fault
 )
 
 // An Error says why there is no answer of the upstream.

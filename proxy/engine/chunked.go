@@ -1,0 +1,173 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math"
+)
+
+const (
+	maxChunkLine = 4 << 10  // a chunk's size line or a trailer's line
+	maxTrailer   = 16 << 10 // all trailer lines together
+	maxExcess    = 16 << 10 // what chunk lines may take beyond what data earn, see line
+)
+
+// errMore says that what is there does not reach to the next thing to give.
+var errMore = errors.New("more bytes are needed")
+
+// A dechunker takes the chunked coding off a body (RFC 9112, 7.1). It reads
+// from byte slices and never waits, so that it can be run on a copy of itself
+// to see what is coming. The zero value begins a body.
+type dechunker struct {
+	state   chunkState
+	left    int64 // of the chunk at hand
+	excess  int64
+	trailer []byte // the trailer section's lines, with their ends
+}
+
+type chunkState int
+
+const (
+	atSize chunkState = iota
+	inData
+	afterData
+	inTrailer
+	ended
+)
+
+// step gives the next bytes of the body in p, which lie in p itself, and how
+// many bytes of p it has used up. The error is errMore when the rest of p
+// holds nothing whole, io.EOF at the end of the body, or a badAnswer.
+func (d *dechunker) step(p []byte) (data []byte, used int, err error) {
+	for {
+		rest := p[used:]
+		n := 0
+		switch d.state {
+		case atSize:
+			n, err = d.size(rest)
+		case inData:
+			if len(rest) == 0 {
+				return nil, used, errMore
+			}
+			n = int(min(d.left, int64(len(rest))))
+			if d.left -= int64(n); d.left == 0 {
+				d.state = afterData
+			}
+			return rest[:n], used + n, nil
+		case afterData:
+			n, err = d.end(rest)
+		case inTrailer:
+			n, err = d.trailerLine(rest)
+		case ended:
+			err = io.EOF
+		}
+		if err != nil {
+			return nil, used, err
+		}
+		used += n
+	}
+}
+
+// size reads the line before a chunk. Extensions are read over. As in
+// net/http, what lines take beyond a fair share of the data is bounded, so
+// that nobody sends megabytes of extensions around single bytes.
+func (d *dechunker) size(p []byte) (int, error) {
+	line, n, err := chunkLine(p)
+	if err != nil {
+		return 0, err
+	}
+	if d.left, err = parseChunkSize(line); err != nil {
+		return 0, err
+	}
+	d.excess = max(0, d.excess+int64(n)-16-min(2*min(d.left, maxExcess), maxExcess))
+	if d.excess > maxExcess {
+		return 0, badAnswer("chunk extensions are too long")
+	}
+	d.state = inData
+	if d.left == 0 {
+		d.state = inTrailer
+	}
+	return n, nil
+}
+
+func (d *dechunker) end(p []byte) (int, error) {
+	const crlf = "\r\n"
+	if have := p[:min(len(p), 2)]; string(have) != crlf[:len(have)] {
+		return 0, badAnswer("chunk is longer than it says")
+	}
+	if len(p) < 2 {
+		return 0, errMore
+	}
+	d.state = atSize
+	return 2, nil
+}
+
+func (d *dechunker) trailerLine(p []byte) (int, error) {
+	line, n, err := chunkLine(p)
+	if err != nil {
+		return 0, err
+	}
+	if len(line) == 0 {
+		d.state = ended
+		return n, nil
+	}
+	if len(d.trailer)+n > maxTrailer {
+		return 0, badAnswer("trailers are too long")
+	}
+	d.trailer = append(d.trailer, p[:n]...)
+	return n, nil
+}
+
+// chunkLine gives the line at the beginning of p without its CR LF, and its
+// length with it.
+func chunkLine(p []byte) (line []byte, n int, err error) {
+	i := bytes.IndexByte(p[:min(len(p), maxChunkLine)], '\n')
+	switch {
+	case i < 0 && len(p) >= maxChunkLine:
+		return nil, 0, badAnswer("line in a chunked body is too long")
+	case i < 0:
+		return nil, 0, errMore
+	case i == 0 || p[i-1] != '\r':
+		return nil, 0, badAnswer("line in a chunked body ends in a bare LF")
+	}
+	line = p[:i-1]
+	if bytes.IndexByte(line, '\r') >= 0 {
+		return nil, 0, badAnswer("bare CR in a chunked body")
+	}
+	return line, i + 1, nil
+}
+
+// parseChunkSize reads hexadecimal digits up to the end, a semicolon, or the
+// spaces with which old servers fill up.
+func parseChunkSize(line []byte) (int64, error) {
+	digits := line
+	if i := bytes.IndexByte(line, ';'); i >= 0 {
+		digits = line[:i]
+	}
+	digits = bytes.TrimRight(digits, " \t")
+	if len(digits) == 0 {
+		return 0, badAnswer("chunk has no size")
+	}
+	var n int64
+	for _, c := range digits {
+		v, ok := hexDigit(c)
+		if !ok || n > math.MaxInt64>>4 {
+			return 0, badAnswer("chunk size is no number")
+		}
+		n = n<<4 | v
+	}
+	return n, nil
+}
+
+func hexDigit(c byte) (int64, bool) {
+	switch {
+	case '0' <= c && c <= '9':
+		return int64(c - '0'), true
+	case 'a' <= c && c <= 'f':
+		return int64(c-'a') + 10, true
+	case 'A' <= c && c <= 'F':
+		return int64(c-'A') + 10, true
+	}
+	return 0, false
+}

@@ -1,0 +1,231 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	smallBuffer = 8 << 10  // stays with a connection
+	largeBuffer = 32 << 10 // is borrowed while a body is copied
+	maxHead     = 64 << 10 // bytes of an answer's head
+)
+
+// longAgo is a deadline that has passed: it ends every read and write.
+var longAgo = time.Unix(1, 0)
+
+// A conn is one connection to an upstream. It belongs to one goroutine at a
+// time, with two exceptions: a sender may write the body while the owner
+// reads the answer, and anybody may cut it.
+type conn struct {
+	nc  net.Conn
+	raw syscall.RawConn
+
+	small []byte  // the buffer that stays
+	large *[]byte // the one that is borrowed, or nil
+	in    []byte  // the one in use: small, large, or grown for a long head
+	r, w  int     // in[r:w] has been read from nc and not been used
+	heard bool    // the upstream has said something since begin
+	out   []byte  // the request's head, and a small body behind it
+
+	since time.Time // idle since then
+	// What the check for quiet needs, made once to spare an allocation each time.
+	peek    func(fd uintptr)
+	isQuiet bool
+	cutFunc func()
+
+	mu        sync.Mutex // guards deadlines: who cuts must have the last word
+	wasCut    bool
+	reading   bool // a read deadline is set
+	writing   bool // a write deadline is set
+	answering bool // the final head is there: no response timeout any more
+}
+
+func newConn(nc net.Conn) (*conn, error) {
+	c := &conn{nc: nc, small: make([]byte, smallBuffer)}
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return nil, fmt.Errorf("connection of type %T has no file descriptor", nc)
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("file descriptor: %w", err)
+	}
+	c.raw = raw
+	c.in = c.small
+	c.cutFunc = c.cut
+	c.peek = func(fd uintptr) {
+		var b [1]byte
+		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		c.isQuiet = errors.Is(err, syscall.EAGAIN)
+	}
+	return c, nil
+}
+
+// begin makes c ready for the next exchange.
+func (c *conn) begin() {
+	c.heard = false
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answering = false
+	if c.writing && !c.wasCut {
+		c.writing = false
+		_ = c.nc.SetWriteDeadline(time.Time{})
+	}
+}
+
+// quiet looks, without waiting, whether the upstream has closed the
+// connection or sent bytes that nobody asked for. Either makes it useless.
+func (c *conn) quiet() bool {
+	c.isQuiet = false
+	if err := c.raw.Control(c.peek); err != nil {
+		return false
+	}
+	return c.isQuiet
+}
+
+// cut ends every read and write of c, now and later. Anybody may call it.
+func (c *conn) cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wasCut = true
+	_ = c.nc.SetDeadline(longAgo)
+}
+
+// readWithin bounds the reads from now on; 0: no bound.
+func (c *conn) readWithin(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.readWithinLocked(d)
+}
+
+func (c *conn) readWithinLocked(d time.Duration) {
+	if c.wasCut || d == 0 && !c.reading {
+		return
+	}
+	c.reading = d > 0
+	_ = c.nc.SetReadDeadline(after(d))
+}
+
+// writeWithin bounds the writes from now on; 0: no bound.
+func (c *conn) writeWithin(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.wasCut || d == 0 && !c.writing {
+		return
+	}
+	c.writing = d > 0
+	_ = c.nc.SetWriteDeadline(after(d))
+}
+
+// requestSent starts the clock of the response timeout, unless the answer has
+// come already.
+func (c *conn) requestSent(timeout time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.answering {
+		c.readWithinLocked(timeout)
+	}
+}
+
+// answerBegun stops that clock. The deadline itself is taken back when
+// something has to be waited for.
+func (c *conn) answerBegun() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answering = true
+}
+
+func after(d time.Duration) time.Time {
+	if d == 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(d)
+}
+
+// buffered is what has been read and not used. It is valid until fill.
+func (c *conn) buffered() []byte { return c.in[c.r:c.w] }
+
+// fill waits for more bytes behind the buffered ones. There must be room.
+func (c *conn) fill() error {
+	if c.r > 0 {
+		c.w = copy(c.in, c.in[c.r:c.w])
+		c.r = 0
+	}
+	n, err := c.nc.Read(c.in[c.w:])
+	c.w += n
+	if n > 0 {
+		c.heard = true
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+// head reads up to the empty line that ends an answer's head, which is part
+// of the result. Lines end in CR LF and nothing else (RFC 9112, 2.2).
+func (c *conn) head() (string, error) {
+	seen := 0 // bytes in whole lines, known to be well ended
+	for {
+		b := c.buffered()
+		if !beginsLikeHTTP(b) {
+			return "", badAnswer("does not begin with HTTP/1")
+		}
+		end, err := headEnd(b, &seen)
+		if err != nil {
+			return "", err
+		}
+		if end > maxHead || end == 0 && len(b) >= maxHead {
+			return "", badAnswer("head is over 64 KiB")
+		}
+		if end > 0 {
+			c.r += end
+			return string(b[:end]), nil
+		}
+		if len(b) == len(c.in) {
+			c.in = append(make([]byte, 0, 4*len(b)), b...)[:4*len(b)]
+			c.r, c.w = 0, len(b)
+		}
+		if err := c.fill(); err != nil {
+			return "", err
+		}
+	}
+}
+
+func beginsLikeHTTP(b []byte) bool {
+	const begin = "HTTP/1."
+	return strings.HasPrefix(begin, string(b[:min(len(b), len(begin))]))
+}
+
+// enlarge borrows a larger buffer for a body.
+func (c *conn) enlarge(from *sync.Pool) {
+	if len(c.in) >= largeBuffer {
+		return
+	}
+	c.large = from.Get().(*[]byte) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+	c.w = copy(*c.large, c.buffered())
+	c.r = 0
+	c.in = *c.large
+}
+
+// shrink gives it back. Nothing may be buffered.
+func (c *conn) shrink(to *sync.Pool) {
+	c.in, c.r, c.w = c.small, 0, 0
+	if c.large != nil {
+		to.Put(c.large)
+		c.large = nil
+	}
+	if cap(c.out) > largeBuffer {
+		c.out = nil
+	}
+}
+
+func (c *conn) close() { _ = c.nc.Close() }

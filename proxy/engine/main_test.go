@@ -1,0 +1,206 @@
+package engine
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"gatehouse/internal/web"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A rawUpstream is a TCP server that does with each connection what it is
+// told to, however wrong.
+type rawUpstream struct {
+	addr  string
+	conns atomic.Int32 // accepted so far
+}
+
+// upstream starts one. serve gets each connection, which is closed when it
+// returns, and the connection's number, from 1.
+func upstream(t testing.TB, serve func(c *net.TCPConn, br *bufio.Reader, n int)) *rawUpstream {
+	t.Helper()
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &rawUpstream{addr: l.Addr().String()}
+	var open atomic.Int32
+	open.Add(1)
+	go func() {
+		defer open.Add(-1)
+		for {
+			c, err := l.AcceptTCP()
+			if err != nil {
+				return
+			}
+			n := int(u.conns.Add(1))
+			open.Add(1)
+			go func() {
+				defer open.Add(-1)
+				defer c.Close()
+				serve(c, bufio.NewReader(c), n)
+			}()
+		}
+	}()
+	t.Cleanup(func() {
+		l.Close()
+		within(t, "the upstream's goroutines to end", func() bool { return open.Load() == 0 })
+	})
+	return u
+}
+
+// says is an upstream that reads requests without a body and answers each
+// with the same bytes.
+func says(t testing.TB, answer string) *rawUpstream {
+	t.Helper()
+	return upstream(t, func(c *net.TCPConn, br *bufio.Reader, _ int) {
+		for readHead(br) != "" {
+			io.WriteString(c, answer)
+		}
+	})
+}
+
+// readHead reads a request's head; "" at the end of the connection.
+func readHead(br *bufio.Reader) string {
+	var b strings.Builder
+	for {
+		line, err := br.ReadString('\n')
+		if err != nil {
+			return ""
+		}
+		b.WriteString(line)
+		if line == "\r\n" {
+			return b.String()
+		}
+	}
+}
+
+// A gate is a server that forwards everything to an upstream and remembers
+// what came of it.
+type gate struct {
+	*httptest.Server
+	up     *HTTP1
+	errs   chan error // one for each request; nil when it went well
+	aborts atomic.Int32
+}
+
+var short = Timeouts{Connect: 2 * time.Second, Response: 5 * time.Second, Stall: 5 * time.Second}
+
+// front starts one; change may alter each request before it is forwarded.
+func front(t testing.TB, o HTTP1Options, change func(*Request)) *gate {
+	t.Helper()
+	g := unstarted(t, o, change)
+	g.Start()
+	return g
+}
+
+func unstarted(t testing.TB, o HTTP1Options, change func(*Request)) *gate {
+	t.Helper()
+	if o.Timeouts == (Timeouts{}) {
+		o.Timeouts = short
+	}
+	g := &gate{up: NewHTTP1(o), errs: make(chan error, 1000)}
+	h := http.HandlerFunc(func(w http.ResponseWriter, in *http.Request) {
+		r := request(in)
+		if change != nil {
+			change(r)
+		}
+		defer func() {
+			if v := recover(); v != nil {
+				g.aborts.Add(1)
+				g.note(errors.New("aborted"))
+				panic(v)
+			}
+		}()
+		err := g.up.Forward(w, r)
+		if err != nil {
+			w.Header().Set("X-Kind", kind(err))
+			w.WriteHeader(http.StatusBadGateway)
+		}
+		g.note(err)
+	})
+	g.Server = httptest.NewUnstartedServer(web.Chain(h, web.Record()))
+	g.Config.ErrorLog = nil
+	t.Cleanup(func() {
+		g.Close()
+		g.up.Close()
+	})
+	return g
+}
+
+// note remembers the outcome of a request, as long as there is room.
+func (g *gate) note(err error) {
+	select {
+	case g.errs <- err:
+	default:
+	}
+}
+
+// request makes of the visitor's request what a caller would.
+func request(in *http.Request) *Request {
+	r := &Request{In: in, Method: in.Method, Target: in.RequestURI, Host: in.Host, Header: in.Header.Clone()}
+	if hasToken(in.Header.Get("Connection"), "upgrade") {
+		r.Upgrade = in.Header.Get("Upgrade")
+	}
+	for name := range r.Header {
+		if hopByHop(name) {
+			delete(r.Header, name)
+		}
+	}
+	return r
+}
+
+func kind(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return ""
+}
+
+// within polls for a condition.
+func within(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for tick := time.NewTicker(time.Millisecond); !ok(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// ask sends raw bytes to the gate and gives the connection to read from.
+func ask(t testing.TB, g *gate, request string) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	c, err := net.Dial("tcp", g.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.WriteString(c, request); err != nil {
+		t.Fatal(err)
+	}
+	return c, bufio.NewReader(c)
+}
+
+// exchangeRaw asks and reads all up to the end of the connection.
+func exchangeRaw(t testing.TB, g *gate, request string) string {
+	t.Helper()
+	_, br := ask(t, g, request)
+	b, _ := io.ReadAll(br)
+	return string(b)
+}
+
+const get = "GET /x HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n"

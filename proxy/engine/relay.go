@@ -1,0 +1,288 @@
+package engine
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// answer sends the final answer to the visitor and gives the connection
+// back, if it can be used again. It tells whether it has disposed of the
+// connection, and panics when the answer cannot be completed.
+func (x *exchange) answer(a *answer) (done bool) {
+	x.c.answerBegun()
+	h := x.w.Header()
+	if x.length != 0 && x.body == nil && (x.sender == nil || !x.sender.whole.Load()) {
+		// The body is not read to its end. net/http would read on beside the
+		// sender to find the next request, unless there is none.
+		a.last = a.last || x.sender == nil
+		if x.r.In.ProtoMajor == 1 {
+			h["Connection"] = []string{"close"}
+		}
+	}
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // or net/http would guess one
+	}
+	x.eager = a.stream || a.chunked || a.length == untilClose || a.length > largeBuffer
+	x.offer()
+	x.w.WriteHeader(a.status)
+	if err := x.relay(a); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	return x.release(a)
+}
+
+// release gives the connection back to the pool if nothing speaks against it.
+func (x *exchange) release(a *answer) (done bool) {
+	if x.sender != nil {
+		x.flush()
+		if a.last || !x.sender.complete() {
+			return false
+		}
+	}
+	// A cut that comes too late may have left its deadline behind; bytes after
+	// the end belong to no answer.
+	if a.last || !x.unhook() || x.c.r != x.c.w {
+		return false
+	}
+	x.c.shrink(&x.up.buffers)
+	x.up.pool.put(x.c)
+	return true
+}
+
+// relay copies the body.
+func (x *exchange) relay(a *answer) error {
+	switch {
+	case a.chunked:
+		return x.relayChunks()
+	case a.length > 0:
+		return x.relayLength(a)
+	case a.length == untilClose:
+		return x.relayRest()
+	}
+	return nil
+}
+
+// relayLength copies a body of known length, from socket to socket where
+// that can be done.
+func (x *exchange) relayLength(a *answer) error {
+	splice := x.canSplice(a)
+	x.piece = 2 * minSplice
+	for left := a.length; left > 0; {
+		b := x.c.buffered()
+		if len(b) == 0 {
+			if splice {
+				n, err := x.splice(left)
+				left -= n
+				if err != nil {
+					return err
+				}
+				if n > 0 {
+					continue
+				}
+			}
+			if err := x.more(); err != nil {
+				return unexpected(err)
+			}
+			continue
+		}
+		b = b[:min(int64(len(b)), left)]
+		x.c.r += len(b)
+		left -= int64(len(b))
+		if err := x.write(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// relayRest copies up to the end of the connection.
+func (x *exchange) relayRest() error {
+	for {
+		if b := x.c.buffered(); len(b) > 0 {
+			x.c.r += len(b)
+			if err := x.write(b); err != nil {
+				return err
+			}
+		}
+		if err := x.more(); err != nil {
+			if err == io.EOF { //nolint:errorlint // only the bare one is an end
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+// relayChunks copies a chunked body, and its trailers.
+func (x *exchange) relayChunks() error {
+	var d dechunker
+	for {
+		data, used, err := d.step(x.c.buffered())
+		x.c.r += used
+		switch {
+		case len(data) > 0:
+			err = x.write(data)
+		case errors.Is(err, errMore):
+			err = unexpected(x.more())
+		case err == io.EOF: //nolint:errorlint // only the bare one is an end
+			return x.relayTrailers(string(d.trailer))
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// relayTrailers hands the trailers to net/http, which sends them behind the
+// body.
+func (x *exchange) relayTrailers(lines string) error {
+	if lines == "" {
+		return nil
+	}
+	t := http.Header{}
+	err := eachField(lines, func(name, value string) error {
+		if !neverTrailer(name) {
+			t[name] = append(t[name], value)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if x.r.Trailer != nil {
+		x.r.Trailer(t)
+	}
+	h := x.w.Header()
+	for name, values := range t {
+		h[http.TrailerPrefix+name] = values
+	}
+	x.flush() // or net/http might find a length for the body, and send no trailers
+	return nil
+}
+
+// peekChunks looks through what is there of a chunked body before anything
+// is sent. A malformed one can still be refused then, and one that is there
+// as a whole gets a length.
+func (x *exchange) peekChunks(a *answer) error {
+	if !a.chunked {
+		return nil
+	}
+	var d dechunker
+	var length int64
+	for p := x.c.buffered(); ; {
+		data, used, err := d.step(p)
+		p = p[used:]
+		length += int64(len(data))
+		switch {
+		case err == nil:
+		case errors.Is(err, errMore):
+			return nil
+		case err == io.EOF: //nolint:errorlint // only the bare one is an end
+			if len(d.trailer) == 0 {
+				x.setLength(length)
+			}
+			return nil
+		default:
+			return err
+		}
+	}
+}
+
+// setLength tells the visitor the length of a body that came in chunks.
+func (x *exchange) setLength(n int64) {
+	if !slices.Contains(x.own, "Content-Length") {
+		x.w.Header()["Content-Length"] = []string{strconv.FormatInt(n, 10)}
+	}
+}
+
+// more waits for the upstream, as long as it takes. The visitor gets what is
+// there before, unless the body is small and its length known.
+func (x *exchange) more() error {
+	if x.eager {
+		x.flush()
+	}
+	x.c.readWithin(0)
+	x.c.enlarge(&x.up.buffers)
+	return x.c.fill()
+}
+
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+func (x *exchange) write(b []byte) error {
+	x.offer()
+	_, err := x.w.Write(b)
+	return err
+}
+
+// flush sends what net/http holds back; an error shows at the next write.
+func (x *exchange) flush() {
+	x.offer()
+	_ = x.rc.Flush()
+}
+
+// offer gives the visitor so long to take what is written next. The deadline
+// is left behind in the end: what net/http has not sent yet needs it, and
+// before the next request net/http takes it back.
+func (x *exchange) offer() {
+	stall := x.up.o.Timeouts.Stall
+	if now := time.Now(); stall > 0 && now.Sub(x.offered) >= stall/8 {
+		x.offered = now
+		_ = x.rc.SetWriteDeadline(now.Add(stall + stall/8))
+	}
+}
+
+const (
+	minSplice = 16 << 10 // less is copied
+	maxSplice = 1 << 20
+)
+
+// canSplice tells whether the kernel can move the body: a plain connection
+// on either side, and nobody who wants to see each byte at once.
+func (x *exchange) canSplice(a *answer) bool {
+	in := x.r.In
+	if a.stream || a.length < minSplice || in.ProtoMajor != 1 || in.TLS != nil {
+		return false
+	}
+	switch x.c.nc.(type) {
+	case *net.TCPConn, *net.UnixConn:
+	default:
+		return false
+	}
+	_, ok := x.w.(io.ReaderFrom)
+	return ok
+}
+
+// splice moves what the upstream has already sent, if that is much; 0: it is
+// not. It never waits for the upstream, so that the visitor's deadline
+// measures the visitor alone. Progress does not show before a piece has gone
+// through, so a piece grows only while the visitor takes it fast.
+func (x *exchange) splice(left int64) (int64, error) {
+	n := min(left, x.piece, x.c.waiting())
+	if n < minSplice {
+		return 0, nil
+	}
+	x.offered = time.Time{}
+	x.offer()
+	defer func() {
+		if time.Since(x.offered) <= x.up.o.Timeouts.Stall/32 || x.up.o.Timeouts.Stall == 0 {
+			x.piece = min(2*x.piece, maxSplice)
+		} else {
+			x.piece = max(x.piece/2, minSplice)
+		}
+	}()
+	m, err := x.w.(io.ReaderFrom).ReadFrom(&io.LimitedReader{R: x.c.nc, N: n}) //nolint:forcetypeassert // canSplice looked
+	if err == nil && m < n {
+		err = io.ErrUnexpectedEOF
+	}
+	return m, err
+}

@@ -1,0 +1,143 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// errInvalid is the cause of every Error of Kind Invalid.
+var errInvalid = errors.New("request cannot be written as HTTP/1.1")
+
+// appendHead appends the request's head to b: Host first, then the fields,
+// then those that belong to this hop. length is that of the body: 0 for none,
+// -1 for chunked. Nothing that could end a line early gets through.
+func appendHead(b []byte, r *Request, length int64, trailers []string) ([]byte, error) {
+	switch {
+	case !validName(r.Method) || r.Method == http.MethodConnect:
+		return b, fmt.Errorf("%w: method %q", errInvalid, r.Method)
+	case !validTarget(r.Target):
+		return b, fmt.Errorf("%w: target %q", errInvalid, r.Target)
+	case r.Host != "" && !validTarget(r.Host):
+		return b, fmt.Errorf("%w: host %q", errInvalid, r.Host)
+	case r.Upgrade != "" && !validValue(r.Upgrade):
+		return b, fmt.Errorf("%w: upgrade %q", errInvalid, r.Upgrade)
+	}
+	b = append(b, r.Method...)
+	b = append(b, ' ')
+	b = append(b, r.Target...)
+	b = append(b, " HTTP/1.1\r\n"...)
+	b = appendField(b, "Host", r.Host)
+	for name, values := range r.Header {
+		var err error
+		if b, err = appendFields(b, name, values); err != nil {
+			return b, err
+		}
+	}
+	return appendHop(b, r, length, trailers), nil
+}
+
+// appendFields appends one line for each value. Fields that are not the
+// caller's to set are left out, however they got into the map.
+func appendFields(b []byte, name string, values []string) ([]byte, error) {
+	if !validName(name) {
+		return b, fmt.Errorf("%w: field name %q", errInvalid, name)
+	}
+	name = textproto.CanonicalMIMEHeaderKey(name)
+	if name == "Host" || name == "Content-Length" || hopByHop(name) {
+		return b, nil
+	}
+	for _, v := range values {
+		if strings.ContainsAny(v, "\r\n\x00") {
+			// The value stays out of the error: it may be a secret.
+			return b, fmt.Errorf("%w: CR, LF or NUL in the value of %s", errInvalid, name)
+		}
+		b = appendField(b, name, v)
+	}
+	return b, nil
+}
+
+func appendField(b []byte, name, value string) []byte {
+	b = append(b, name...)
+	b = append(b, ": "...)
+	b = append(b, value...)
+	return append(b, "\r\n"...)
+}
+
+// appendHop appends framing and hop-by-hop fields, and the empty line.
+func appendHop(b []byte, r *Request, length int64, trailers []string) []byte {
+	switch {
+	case length < 0:
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	case length > 0 || saysZero(r):
+		b = append(b, "Content-Length: "...)
+		b = strconv.AppendInt(b, length, 10)
+		b = append(b, "\r\n"...)
+	}
+	if length < 0 && len(trailers) > 0 {
+		b = appendField(b, "Trailer", strings.Join(trailers, ", "))
+	}
+	switch {
+	case r.Upgrade != "":
+		b = append(b, "Connection: Upgrade\r\n"...)
+		b = appendField(b, "Upgrade", r.Upgrade)
+	case r.Trailers:
+		b = append(b, "Connection: TE\r\nTE: trailers\r\n"...)
+	}
+	return append(b, "\r\n"...)
+}
+
+// saysZero tells whether a request without a body says so: when the visitor
+// did, and where a body is expected (RFC 9110, 8.6).
+func saysZero(r *Request) bool {
+	switch r.Method {
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+		return true
+	}
+	return len(r.In.Header["Content-Length"]) > 0
+}
+
+// idempotent methods may be sent again when nothing was answered (RFC 9110,
+// 9.2.2).
+func idempotent(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete, http.MethodTrace:
+		return true
+	}
+	return false
+}
+
+// trailerNames gives the trailers that may be sent on: those that were
+// announced and still stand in In.Trailer. What would frame, route or vouch
+// for a request has no place there (RFC 9110, 6.5.1), nor has a field that
+// the head has already.
+func trailerNames(r *Request) []string {
+	if len(r.In.Trailer) == 0 {
+		return nil
+	}
+	var names []string
+	for name := range r.In.Trailer {
+		canonical := textproto.CanonicalMIMEHeaderKey(name)
+		if _, taken := r.Header[canonical]; !taken && validName(name) && !neverTrailer(canonical) {
+			names = append(names, canonical)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// neverTrailer knows the fields that must not come behind a body, in either
+// direction: framing, routing, authentication, cookies, and what says how to
+// read the body.
+func neverTrailer(name string) bool {
+	switch name {
+	case "Authorization", "Cache-Control", "Content-Encoding", "Content-Length", "Content-Range", "Content-Type",
+		"Cookie", "Expect", "Forwarded", "Host", "Location", "Max-Forwards", "Set-Cookie", "Vary", "Www-Authenticate":
+		return true
+	}
+	return hopByHop(name)
+}

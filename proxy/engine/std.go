@@ -1,0 +1,426 @@
+package engine
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// StandardOptions say where a Standard upstream is.
+type StandardOptions struct {
+	Network  string      // "tcp" or "unix"; "": tcp
+	Address  string      // host:port, or the path of a socket
+	TLS      *tls.Config // nil: plain HTTP/1.1. Its ServerName is what the certificate must be for; HTTP/2 is spoken where the upstream can
+	Timeouts Timeouts
+}
+
+// Standard is an Upstream on top of http.Transport: for upstreams with TLS,
+// which may speak HTTP/2.
+type Standard struct {
+	o         StandardOptions
+	transport *http.Transport
+	switching *http.Transport // HTTP/1.1 only: HTTP/2 has no Upgrade
+	buffers   sync.Pool       // of *[]byte
+}
+
+const (
+	standardBuffer   = 32 << 10
+	standardInterim  = 100 // 1xx answers to one request
+	standardHead     = 64 << 10
+	standardIdle     = 128
+	standardIdleTime = 30 * time.Second
+	standardContinue = 2 * time.Second // see HTTP1Options.Continue
+)
+
+// NewStandard makes an upstream; nothing is connected before the first
+// request.
+func NewStandard(o StandardOptions) *Standard {
+	if o.Network == "" {
+		o.Network = "tcp"
+	}
+	dialer := &net.Dialer{Timeout: o.Timeouts.Connect}
+	u := &Standard{o: o, buffers: sync.Pool{New: func() any {
+		b := make([]byte, standardBuffer)
+		return &b
+	}}}
+	u.transport = &http.Transport{ // no Proxy: the environment has no say
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, o.Network, o.Address)
+		},
+		TLSClientConfig:        o.TLS,
+		TLSHandshakeTimeout:    o.Timeouts.Connect,
+		DisableCompression:     true,
+		MaxIdleConnsPerHost:    standardIdle,
+		IdleConnTimeout:        standardIdleTime,
+		ResponseHeaderTimeout:  o.Timeouts.Response,
+		ExpectContinueTimeout:  standardContinue,
+		MaxResponseHeaderBytes: standardHead,
+		ForceAttemptHTTP2:      o.TLS != nil,
+	}
+	u.switching = u.transport.Clone()
+	u.switching.ForceAttemptHTTP2 = false
+	u.switching.Protocols = new(http.Protocols)
+	u.switching.Protocols.SetHTTP1(true)
+	return u
+}
+
+// Close drops idle connections; requests under way end by themselves.
+func (u *Standard) Close() {
+	u.transport.CloseIdleConnections()
+	u.switching.CloseIdleConnections()
+}
+
+// Forward implements Upstream.
+//
+// A request is sent again when an idle connection turns out to be dead, if it
+// has no body and its method is GET, HEAD or OPTIONS, or if not one byte of it
+// was written.
+func (u *Standard) Forward(w http.ResponseWriter, r *Request) error {
+	ctx, cancel := context.WithCancel(r.In.Context())
+	defer cancel()
+	x := &standardExchange{up: u, w: w, r: r, rc: http.NewResponseController(w)}
+	for name := range w.Header() {
+		x.own = append(x.own, name)
+	}
+	out, e := x.request(ctx)
+	if e != nil {
+		return e
+	}
+	if x.body != nil {
+		defer x.body.stop()
+	}
+	transport := u.transport
+	if r.Upgrade != "" {
+		transport = u.switching
+	}
+	res, err := transport.RoundTrip(out)
+	x.interimOver()
+	if err != nil {
+		return x.verdict(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return x.upgrade(res)
+	}
+	return x.answer(res)
+}
+
+// A standardExchange is one request and its answer.
+type standardExchange struct {
+	up   *Standard
+	w    http.ResponseWriter
+	r    *Request
+	rc   *http.ResponseController
+	own  []string // names that the caller has put into w.Header()
+	body *standardBody
+
+	connected atomic.Bool
+
+	mu       sync.Mutex // held while an interim answer is passed on
+	over     bool       // the final answer, or an error, is there
+	interims int
+	refused  *Error // why an interim answer was refused
+}
+
+// request makes what RoundTrip takes.
+func (x *standardExchange) request(ctx context.Context) (*http.Request, *Error) {
+	in, r := x.r.In, x.r
+	if e := checkStandard(r); e != nil {
+		return nil, e
+	}
+	u := &url.URL{Scheme: "http", Host: x.up.o.Address}
+	if x.up.o.TLS != nil {
+		u.Scheme = "https"
+	}
+	if x.up.o.Network == "unix" {
+		u.Host = "localhost"
+	}
+	if err := setTarget(u, r.Target); err != nil {
+		return nil, &Error{Kind: Invalid, Err: err}
+	}
+	out := (&http.Request{
+		Method: r.Method, URL: u, Host: r.Host, Header: r.Header, ContentLength: in.ContentLength,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}).WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:        func(httptrace.GotConnInfo) { x.connected.Store(true) },
+		Got1xxResponse: x.interim,
+	}))
+	x.hopFields(out)
+	if in.Body == nil || in.Body == http.NoBody || in.ContentLength == 0 {
+		out.ContentLength = 0
+		delete(out.Header, "Expect")
+		if len(in.Header["Content-Length"]) > 0 && r.Method != http.MethodGet && r.Method != http.MethodHead {
+			out.TransferEncoding = []string{"identity"} // makes Transport send Content-Length: 0
+		}
+		return out, nil
+	}
+	if r.MaxBody > 0 && in.ContentLength > r.MaxBody {
+		return nil, &Error{Kind: TooLarge, Err: fmt.Errorf("body of %d bytes is over %d", in.ContentLength, r.MaxBody)}
+	}
+	if !in.ProtoAtLeast(1, 1) {
+		delete(out.Header, "Expect") // RFC 9110, 10.1.1: HTTP/1.0 knows no 100
+	}
+	// Without this, net/http reads the whole body before it sends an answer.
+	_ = x.rc.EnableFullDuplex()
+	x.body = newStandardBody(x.r, x.rc, x.up.o.Timeouts.Stall)
+	out.Body = x.body
+	out.Trailer = x.body.trailer
+	return out, nil
+}
+
+// hopFields puts in what concerns this connection, and keeps Transport from
+// saying more than the visitor did.
+func (x *standardExchange) hopFields(out *http.Request) {
+	h := out.Header
+	if x.r.Upgrade != "" {
+		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{x.r.Upgrade}
+	}
+	if x.r.Trailers {
+		h["Te"] = []string{"trailers"}
+	}
+	if _, ok := h["User-Agent"]; !ok {
+		h["User-Agent"] = []string{""}
+	}
+	// Transport takes a request with this field for one that may be repeated.
+	// In another spelling, which means the same, it does not.
+	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
+		if v, ok := h[name]; ok {
+			delete(h, name)
+			h[strings.ToLower(name)] = v
+		}
+	}
+}
+
+// checkStandard refuses what cannot be put into HTTP/1.1, so that it is not
+// taken for a failure of the upstream.
+func checkStandard(r *Request) *Error {
+	ok := validName(r.Method) && validTarget(r.Target) && validValue(r.Host)
+	for name, values := range r.Header {
+		ok = ok && validName(name)
+		for _, v := range values {
+			ok = ok && validValue(v)
+		}
+	}
+	if !ok {
+		return &Error{Kind: Invalid, Err: errInvalid}
+	}
+	return nil
+}
+
+// setTarget makes u.RequestURI give target byte for byte.
+func setTarget(u *url.URL, target string) error {
+	path, query, has := strings.Cut(target, "?")
+	u.RawQuery, u.ForceQuery = query, has && query == ""
+	if !strings.HasPrefix(path, "//") {
+		u.Opaque = path
+		return nil
+	}
+	// net/url takes an Opaque of //a/b for an authority.
+	plain, err := url.PathUnescape(path)
+	if err != nil {
+		return fmt.Errorf("target %q: %w", target, err)
+	}
+	u.Path, u.RawPath = plain, path
+	if u.EscapedPath() != path {
+		return fmt.Errorf("target %q begins with two slashes and has characters that must be escaped", target)
+	}
+	return nil
+}
+
+// interim passes a 1xx on. A 100 is not: it makes Transport read the body,
+// which makes net/http send one to a visitor who waits for it. It is called by
+// a goroutine of Transport, perhaps when RoundTrip has returned already.
+func (x *standardExchange) interim(status int, header textproto.MIMEHeader) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.over {
+		return nil
+	}
+	if x.interims++; x.interims > standardInterim {
+		x.refused = &Error{Kind: Protocol, Err: errors.New("there are too many interim answers")}
+		return x.refused
+	}
+	if status == http.StatusContinue || !x.r.In.ProtoAtLeast(1, 1) {
+		return nil
+	}
+	if err := x.take(status, http.Header(header)); err != nil {
+		x.refused = &Error{Kind: Refused, Err: err}
+		return x.refused
+	}
+	x.offer()
+	x.w.WriteHeader(status)
+	x.taken()
+	x.forget()
+	return nil
+}
+
+func (x *standardExchange) interimOver() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.over = true
+}
+
+// take copies the upstream's fields into w.Header() and shows them to Answer.
+func (x *standardExchange) take(status int, from http.Header) error {
+	h := x.w.Header()
+	nominated := from["Connection"]
+	for name, values := range from {
+		if !hopByHop(name) && !hasTokenIn(nominated, name) && !slices.Contains(x.own, name) {
+			h[name] = values
+		}
+	}
+	if x.r.Answer != nil {
+		return x.r.Answer(status, h)
+	}
+	return nil
+}
+
+// forget takes the upstream's fields out of w.Header() again.
+func (x *standardExchange) forget() {
+	h := x.w.Header()
+	for name := range h {
+		if !slices.Contains(x.own, name) {
+			delete(h, name)
+		}
+	}
+}
+
+// answer sends the final answer, and panics when it cannot be completed.
+func (x *standardExchange) answer(res *http.Response) error {
+	if res.StatusCode < http.StatusOK {
+		return &Error{Kind: Protocol, Err: fmt.Errorf("status %d", res.StatusCode)}
+	}
+	if err := x.take(res.StatusCode, res.Header); err != nil {
+		x.forget()
+		return &Error{Kind: Refused, Err: err}
+	}
+	h := x.w.Header()
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // or net/http would guess one
+	}
+	if x.body != nil && !x.body.complete() && x.r.In.ProtoMajor == 1 {
+		// net/http must not look for the next request in the rest of this one.
+		h["Connection"] = []string{"close"}
+	}
+	x.offer()
+	x.w.WriteHeader(res.StatusCode)
+	if err := x.relay(res); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+// relay copies the body and what comes behind it. What is there is sent at
+// once, unless more is about to come.
+func (x *standardExchange) relay(res *http.Response) error {
+	buf := x.up.buffers.Get().(*[]byte) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+	defer x.up.buffers.Put(buf)
+	left := res.ContentLength // -1: unknown
+	if left < 0 {
+		if err := x.rc.Flush(); err != nil {
+			return fmt.Errorf("send head: %w", err)
+		}
+	}
+	x.taken()
+	for {
+		n, err := res.Body.Read(*buf)
+		if n > 0 {
+			left -= int64(n)
+			if err := x.write((*buf)[:n], left != 0 && n < len(*buf)); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF { //nolint:errorlint // only the bare one is an end
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("read body: %w", err)
+		}
+	}
+	x.trailers(res.Trailer)
+	x.offer() // net/http sends the end when the handler has returned
+	return nil
+}
+
+func (x *standardExchange) write(b []byte, flush bool) error {
+	x.offer()
+	defer x.taken()
+	if _, err := x.w.Write(b); err != nil {
+		return fmt.Errorf("write body: %w", err)
+	}
+	if flush {
+		if err := x.rc.Flush(); err != nil {
+			return fmt.Errorf("flush body: %w", err)
+		}
+	}
+	return nil
+}
+
+func (x *standardExchange) trailers(from http.Header) {
+	if len(from) == 0 {
+		return
+	}
+	t := http.Header{}
+	for name, values := range from {
+		if !neverTrailer(name) {
+			t[name] = values
+		}
+	}
+	if x.r.Trailer != nil {
+		x.r.Trailer(t)
+	}
+	for name, values := range t {
+		x.w.Header()[http.TrailerPrefix+name] = values
+	}
+}
+
+// offer gives the visitor a moment to take what is written next, and taken
+// ends it: an upstream may be silent for as long as it likes.
+func (x *standardExchange) offer() {
+	if d := x.up.o.Timeouts.Stall; d > 0 {
+		_ = x.rc.SetWriteDeadline(time.Now().Add(d))
+	}
+}
+
+func (x *standardExchange) taken() {
+	if x.up.o.Timeouts.Stall > 0 {
+		_ = x.rc.SetWriteDeadline(time.Time{})
+	}
+}
+
+// verdict says why there is no answer.
+func (x *standardExchange) verdict(err error) *Error {
+	var dial *net.OpError
+	var timeout net.Error
+	switch {
+	case x.body != nil && x.body.fault.Load() != nil:
+		return x.body.fault.Load()
+	case x.refused != nil:
+		return x.refused
+	case x.r.In.Context().Err() != nil:
+		return gone(x.r.In.Context())
+	case !x.connected.Load(), errors.As(err, &dial) && dial.Op == "dial":
+		return &Error{Kind: Connect, Err: err}
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return &Error{Kind: Timeout, Err: err}
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
+		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, os.ErrDeadlineExceeded):
+		return &Error{Kind: Aborted, Err: err}
+	default:
+		return &Error{Kind: Protocol, Err: err}
+	}
+}

@@ -1,0 +1,139 @@
+package engine
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	tunnelBuffer = 8 << 10 // for each direction
+	handover     = 10 * time.Second
+)
+
+// mayUpgrade refuses a 101 that was not asked for, or to another protocol
+// than the one that was.
+func (x *exchange) mayUpgrade(a *answer) error {
+	switch {
+	case x.r.Upgrade == "":
+		return badAnswer("101 that nobody asked for")
+	case !strings.EqualFold(a.upgrade, x.r.Upgrade):
+		return badAnswer("101 to another protocol than was asked for")
+	case x.length != 0 && x.body == nil && (x.sender == nil || !x.sender.sent.Load()):
+		return badAnswer("101 before the end of the request")
+	}
+	return nil
+}
+
+// upgrade hands both connections over to the new protocol until it ends. It
+// closes the upstream's in any case.
+func (x *exchange) upgrade(a *answer) *Error {
+	defer x.drop()
+	visitor, rw, err := x.rc.Hijack()
+	if err != nil {
+		x.forget()
+		return &Error{Kind: Refused, Err: fmt.Errorf("upgrade: %w", err)}
+	}
+	defer visitor.Close() //nolint:errcheck // nothing is left to be done about it
+	ended := func() {}
+	if x.r.Switched != nil {
+		ended = x.r.Switched()
+	}
+	defer ended()
+
+	if !x.unhook() { // the visitor left, or was sent away, in this moment
+		return nil
+	}
+	x.c.readWithin(0)
+	x.c.writeWithin(0)
+	stop := context.AfterFunc(x.r.In.Context(), func() {
+		_ = visitor.Close()
+		x.c.close()
+	})
+	defer stop()
+
+	_ = visitor.SetWriteDeadline(after(handover))
+	if err := writeSwitch(rw.Writer, x.w.Header(), a.upgrade); err != nil {
+		return nil
+	}
+	_ = visitor.SetWriteDeadline(time.Time{})
+	tunnel(visitor, rw.Reader, x.c)
+	return nil
+}
+
+// writeSwitch writes the 101 with the fields that passed. net/http cannot: it
+// has let go of the connection.
+func writeSwitch(w *bufio.Writer, h http.Header, protocol string) error {
+	b := []byte("HTTP/1.1 101 Switching Protocols\r\n")
+	for name, values := range h {
+		var err error
+		if b, err = appendFields(b, name, values); err != nil {
+			return err
+		}
+	}
+	b = append(b, "Connection: Upgrade\r\n"...)
+	b = appendField(b, "Upgrade", protocol)
+	b = append(b, "\r\n"...)
+	if _, err := w.Write(b); err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+// tunnel relays both directions until both have ended. What either side sent
+// early lies in early and in c's buffer.
+func tunnel(visitor net.Conn, early *bufio.Reader, c *conn) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		pipe(visitor, c.nc, c.buffered())
+	}()
+	first, _ := early.Peek(early.Buffered())
+	pipe(c.nc, visitor, first)
+	<-done
+}
+
+// pipe sends first, and then what src gives, to dst. The end of src is told
+// to dst as a half-close, so that the other direction can finish; a failure
+// ends both.
+func pipe(dst, src net.Conn, first []byte) {
+	err := copyAll(dst, src, first)
+	if half, ok := dst.(interface{ CloseWrite() error }); ok && err == nil {
+		err = half.CloseWrite()
+	} else if !ok {
+		err = errors.ErrUnsupported
+	}
+	if err != nil {
+		_ = dst.Close()
+		_ = src.Close()
+	}
+}
+
+func copyAll(dst io.Writer, src io.Reader, first []byte) error {
+	b := make([]byte, tunnelBuffer)
+	for {
+		if _, err := dst.Write(first); err != nil {
+			return err
+		}
+		n, err := src.Read(b)
+		first = b[:n]
+		if err == nil {
+			continue
+		}
+		if n > 0 {
+			if _, err := dst.Write(first); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF { //nolint:errorlint // only the bare one is an end
+			return nil
+		}
+		return err
+	}
+}
