@@ -145,17 +145,31 @@ func (t *Table) entry(k Key, now time.Duration) *entry {
 		t.index[k] = int32(len(t.entries) - 1) //nolint:gosec // G115: the limit is far below 2^31
 		return &t.entries[len(t.entries)-1]
 	}
-	for {
+	i := t.victim(now)
+	delete(t.index, t.entries[i].key)
+	t.entries[i] = entry{key: k}
+	t.index[k] = int32(i) //nolint:gosec // G115: the limit is far below 2^31
+	return &t.entries[i]
+}
+
+// victim chooses the entry to forget: one that says nothing any more, if
+// there is one near the hand, else one that was not used since the hand last
+// passed.
+func (t *Table) victim(now time.Duration) int {
+	const near = 64
+	unused := -1
+	for n := 0; n < near || unused < 0; n++ {
 		i := t.hand
 		t.hand = (t.hand + 1) % len(t.entries)
 		e := &t.entries[i]
-		if e.used && e.full > now {
+		switch {
+		case e.full <= now:
+			return i
+		case e.used:
 			e.used = false
-			continue
+		case unused < 0:
+			unused = i
 		}
-		delete(t.index, e.key)
-		*e = entry{key: k}
-		t.index[k] = int32(i) //nolint:gosec // G115: the limit is far below 2^31
-		return e
 	}
+	return unused
 }

@@ -1,0 +1,436 @@
+package auth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"unicode/utf8"
+
+	"go.etcd.io/bbolt"
+
+	"gatehouse/auth"
+	"gatehouse/internal/secret"
+)
+
+// a hash of ours that no test has the password of
+const someHash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2U"
+
+func TestNormalizeName(t *testing.T) {
+	for _, c := range []struct{ name, in, want string }{
+		{"plain", "alice", "alice"},
+		{"with case", "Alice", "Alice"},
+		{"full width", "ａlice", "alice"},
+		{"ligature", "oﬃce", "office"},
+		{"composed", "Zoe\u0308", "Zoë"},
+		{"space inside", "alice b", "alice b"},
+		{"address", "a@example.com", "a@example.com"},
+		{"256 bytes", strings.Repeat("a", 256), strings.Repeat("a", 256)},
+		{"empty", "", ""},
+		{"257 bytes", strings.Repeat("a", 257), ""},
+		{"grows by NFKC", strings.Repeat("\ufdfa", 85), ""},
+		{"space before", " alice", ""},
+		{"space behind", "alice ", ""},
+		{"wide space behind", "alice\u3000", ""},
+		{"NUL", "ali\x00ce", ""},
+		{"line break", "alice\nroot", ""},
+		{"CR LF", "alice\r\nX-Admin: 1", ""},
+		{"escape", "\x1b[31malice", ""},
+		{"C1 control", "alice\u0085", ""},
+		{"direction override", "alice\u202e", ""},
+		{"zero width", "al\u200bice", ""},
+		{"line separator", "al\u2028ice", ""},
+		{"not UTF-8", "alice\xff", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := auth.NormalizeName(c.in)
+			if (err == nil) != (c.want != "") || got != c.want {
+				t.Errorf("NormalizeName(%q) = %q, %v; want %q", c.in, got, err, c.want)
+			}
+		})
+	}
+}
+
+func FuzzNormalizeName(f *testing.F) {
+	for _, s := range []string{"alice", "ａ", " x", "\u00a8", "a\u0308", "\xff", "\u202e"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got, err := auth.NormalizeName(s)
+		if err != nil {
+			if got != "" {
+				t.Errorf("%q: %q beside an error", s, got)
+			}
+			return
+		}
+		if again, err := auth.NormalizeName(got); err != nil || again != got {
+			t.Errorf("%q is %q once, then %q, %v", s, got, again, err)
+		}
+		if len(got) == 0 || len(got) > 256 || !utf8.ValidString(got) || strings.ContainsAny(got, "\x00\r\n\x1b\x7f") {
+			t.Errorf("%q gives %q", s, got)
+		}
+	})
+}
+
+func openDB(t testing.TB, file string) (*auth.Database, func()) {
+	t.Helper()
+	db, err := bbolt.Open(file, 0o600, &bbolt.Options{NoFreelistSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := auth.NewDatabase(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := false
+	stop := func() {
+		if !closed {
+			closed = true
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	t.Cleanup(stop)
+	return d, stop
+}
+
+func TestDatabase(t *testing.T) {
+	ctx := t.Context()
+	file := filepath.Join(t.TempDir(), "a.db")
+	d, stop := openDB(t, file)
+	alice := auth.Account{Name: "ａlice", PasswordHash: secret.New(someHash), Email: "a@example.com", DisplayName: "Alice", Groups: []string{"staff"}}
+	if err := d.Add(ctx, alice); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Add(ctx, auth.Account{Name: "alice", PasswordHash: secret.New(someHash)}); !errors.Is(err, auth.ErrAccountExists) {
+		t.Errorf("Add twice: %v", err)
+	}
+	first, err := d.Account(ctx, "alice")
+	if err != nil || first.Email != "a@example.com" || first.Stamp == "" || first.Created.IsZero() || first.Source != "database" {
+		t.Fatalf("Account: %+v, %v", first, err)
+	}
+	for _, name := range []string{"Alice", "bob", "", " alice"} {
+		if _, err := d.Account(ctx, name); !errors.Is(err, auth.ErrNoAccount) {
+			t.Errorf("Account(%q): %v, want ErrNoAccount", name, err)
+		}
+	}
+
+	if err := d.Change(ctx, "alice", func(a *auth.Account) error {
+		a.Disabled, a.Stamp, a.Name, a.PasswordHash = true, "moved", "mallory", secret.New("x")
+		a.Groups[0] = "admins"
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	changed, err := d.Account(ctx, "alice")
+	if err != nil || !changed.Disabled || changed.Groups[0] != "admins" || changed.Stamp != first.Stamp || changed.PasswordHash.Reveal() != someHash {
+		t.Errorf("after Change: %+v, %v", changed, err)
+	}
+	if first.Groups[0] != "staff" {
+		t.Error("Change reaches into accounts that were handed out")
+	}
+	wrong := errors.New("no")
+	if err := d.Change(ctx, "alice", func(a *auth.Account) error { a.Disabled = false; return wrong }); !errors.Is(err, wrong) {
+		t.Errorf("Change: %v", err)
+	}
+	if err := d.Change(ctx, "alice", func(a *auth.Account) error { a.Groups = []string{"a,admins"}; return nil }); err == nil {
+		t.Error("a group with a comma is stored")
+	}
+	if now, _ := d.Account(ctx, "alice"); !now.Disabled || now.Groups[0] != "admins" {
+		t.Errorf("a failed Change was stored: %+v", now)
+	}
+
+	better := secret.New(strings.Replace(someHash, "t=2", "t=3", 1))
+	if err := d.Upgrade(ctx, "alice", secret.New("another"), better); err != nil {
+		t.Fatal(err)
+	}
+	if now, _ := d.Account(ctx, "alice"); now.PasswordHash.Reveal() != someHash {
+		t.Error("Upgrade replaced a hash that had changed meanwhile")
+	}
+	if err := d.Upgrade(ctx, "alice", secret.New(someHash), better); err != nil {
+		t.Fatal(err)
+	}
+	if now, _ := d.Account(ctx, "alice"); now.PasswordHash.Reveal() != better.Reveal() || now.Stamp != first.Stamp {
+		t.Error("Upgrade did not replace the hash alone")
+	}
+	stamp, err := d.SetPassword(ctx, "alice", secret.New(someHash))
+	if err != nil || stamp == "" || stamp == first.Stamp {
+		t.Errorf("SetPassword: %q, %v", stamp, err)
+	}
+	if _, err := d.SetPassword(ctx, "alice", secret.New("plain text")); err == nil {
+		t.Error("plain text is stored as a hash")
+	}
+
+	stop() // what was stored is on disk
+	d, _ = openDB(t, file)
+	if now, err := d.Account(ctx, "alice"); err != nil || now.Stamp != stamp || !now.Disabled || now.PasswordHash.Reveal() != someHash {
+		t.Errorf("after a restart: %+v, %v", now, err)
+	}
+	if err := d.Delete(ctx, "alice"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Account(ctx, "alice"); !errors.Is(err, auth.ErrNoAccount) {
+		t.Errorf("after Delete: %v", err)
+	}
+	for what, err := range map[string]error{
+		"Delete": d.Delete(ctx, "alice"), "Upgrade": d.Upgrade(ctx, "alice", better, better),
+		"Change": d.Change(ctx, "alice", func(*auth.Account) error { return nil }),
+	} {
+		if !errors.Is(err, auth.ErrNoAccount) {
+			t.Errorf("%s of nobody: %v", what, err)
+		}
+	}
+	if _, err := d.SetPassword(ctx, "alice", better); !errors.Is(err, auth.ErrNoAccount) {
+		t.Errorf("SetPassword of nobody: %v", err)
+	}
+}
+
+func TestDatabaseLists(t *testing.T) {
+	d, _ := openDB(t, filepath.Join(t.TempDir(), "a.db"))
+	const n = 600 // more than one page
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			if err := d.Add(t.Context(), auth.Account{Name: fmt.Sprintf("user%04d", i), PasswordHash: secret.New(someHash)}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	i := 0
+	for a, err := range d.List(t.Context()) {
+		if want := fmt.Sprintf("user%04d", i); err != nil || a.Name != want {
+			t.Fatalf("account %d: %q, %v; want %q", i, a.Name, err, want)
+		}
+		i++
+		if i%100 == 0 { // the list may be changed by who reads it
+			if err := d.Delete(t.Context(), a.Name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if i != n {
+		t.Errorf("%d accounts, want %d", i, n)
+	}
+}
+
+func TestDatabaseCannotTellWhatItCannotRead(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.db")
+	db, err := bbolt.Open(file, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	d, err := auth.NewDatabase(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, v := range map[string]string{"broken": "{", "newer": `{"version":2}`, "empty": ""} {
+		if err := db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte("accounts")).Put([]byte(name), []byte(v)) }); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.Account(t.Context(), name); err == nil || errors.Is(err, auth.ErrNoAccount) {
+			t.Errorf("%s: %v, want could not tell", name, err)
+		}
+		if err := d.Delete(t.Context(), name); err != nil {
+			t.Errorf("%s cannot be deleted: %v", name, err)
+		}
+	}
+}
+
+// What Account gives after a change has returned is what was changed, however
+// many read meanwhile.
+func TestDatabaseRemembersNothingStale(t *testing.T) {
+	d, _ := openDB(t, filepath.Join(t.TempDir(), "a.db"))
+	if err := d.Add(t.Context(), auth.Account{Name: "alice", PasswordHash: secret.New(someHash)}); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					if _, err := d.Account(context.Background(), "alice"); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			}
+		})
+	}
+	for i := range 40 {
+		want := strconv.Itoa(i)
+		if err := d.Change(t.Context(), "alice", func(a *auth.Account) error { a.DisplayName = want; return nil }); err != nil {
+			t.Error(err)
+		}
+		if a, err := d.Account(t.Context(), "alice"); err != nil || a.DisplayName != want {
+			t.Errorf("after change %d: %q, %v", i, a.DisplayName, err)
+		}
+	}
+	close(stop)
+	readers.Wait()
+}
+
+func TestFileAccounts(t *testing.T) {
+	user := auth.UserConfig{Name: "ａlice", PasswordHash: secret.New(someHash), Groups: []string{"staff"}}
+	one, err := auth.FileAccounts([]auth.UserConfig{user})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := one.Account(t.Context(), "alice")
+	if err != nil || a.Stamp == "" || a.Source != "file" || !a.Created.IsZero() {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if wide, err := one.Account(t.Context(), "ａlice"); err != nil || wide.Name != "alice" {
+		t.Errorf("%+v, %v", wide, err)
+	}
+	if _, err := one.Account(t.Context(), "Alice"); !errors.Is(err, auth.ErrNoAccount) {
+		t.Errorf("names are not compared with case: %v", err)
+	}
+	user.PasswordHash = secret.New(strings.Replace(someHash, "t=2", "t=3", 1))
+	two, err := auth.FileAccounts([]auth.UserConfig{user})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := two.Account(t.Context(), "alice"); b.Stamp == a.Stamp {
+		t.Error("the stamp stays with another hash")
+	}
+	if _, err := auth.FileAccounts([]auth.UserConfig{user, {Name: "alice", PasswordHash: user.PasswordHash}}); err == nil {
+		t.Error("two spellings of one name are two accounts")
+	}
+	if _, err := auth.FileAccounts([]auth.UserConfig{{Name: "alice", PasswordHash: secret.New("hunter2")}}); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("a plain password: %v", err)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Account(context.Context, string) (auth.Account, error) {
+	return auth.Account{}, f.err
+}
+
+func TestInOrder(t *testing.T) {
+	file, err := auth.FileAccounts([]auth.UserConfig{{Name: "alice", PasswordHash: secret.New(someHash)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, _ := openDB(t, filepath.Join(t.TempDir(), "a.db"))
+	for _, name := range []string{"alice", "bob"} {
+		if err := d.Add(t.Context(), auth.Account{Name: name, PasswordHash: secret.New(someHash)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	both := auth.InOrder(file, d)
+	for name, source := range map[string]string{"alice": "file", "bob": "database"} {
+		if a, err := both.Account(t.Context(), name); err != nil || a.Source != source {
+			t.Errorf("%s: %q, %v; want %q", name, a.Source, err, source)
+		}
+	}
+	if _, err := both.Account(t.Context(), "carol"); !errors.Is(err, auth.ErrNoAccount) {
+		t.Errorf("carol: %v", err)
+	}
+	down := errors.New("down")
+	if _, err := auth.InOrder(failing{down}, d).Account(t.Context(), "bob"); !errors.Is(err, down) {
+		t.Errorf("a source that could not tell is passed over: %v", err)
+	}
+}
+
+func TestUserConfigCheck(t *testing.T) {
+	good := auth.UserConfig{Name: "alice", PasswordHash: secret.New(someHash), Email: "a@example.com", DisplayName: "Alice", Groups: []string{"staff"}}
+	for _, c := range []struct {
+		name   string
+		change func(*auth.UserConfig)
+		bad    string
+		warn   string
+	}{
+		{"good", func(*auth.UserConfig) {}, "", ""},
+		{"no name", func(u *auth.UserConfig) { u.Name = "" }, "name", ""},
+		{"no hash", func(u *auth.UserConfig) { u.PasswordHash = secret.Text{} }, "password_hash", ""},
+		{"plain text", func(u *auth.UserConfig) { u.PasswordHash = secret.New("hunter2") }, "password_hash", ""},
+		{"cheap hash", func(u *auth.UserConfig) {
+			u.PasswordHash = secret.New("$2b$04$jXwEHqpTx/yisCAVfLCcPOKN4b/tC8l21XK/IO3ddrOvIKTL.318S")
+		}, "", "password_hash"},
+		{"email with a line break", func(u *auth.UserConfig) { u.Email = "a@b\r\nX: y" }, "email", ""},
+		{"email with two at signs", func(u *auth.UserConfig) { u.Email = "a@evil@example.com" }, "email", ""},
+		{"display name with an escape", func(u *auth.UserConfig) { u.DisplayName = "\x1b[2J" }, "display_name", ""},
+		{"group with a comma", func(u *auth.UserConfig) { u.Groups = []string{"staff", "a,admins"} }, "groups[1]", ""},
+		{"empty group", func(u *auth.UserConfig) { u.Groups = []string{""} }, "groups[0]", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			u := good
+			c.change(&u)
+			var bad, warn []string
+			note := func(list *[]string) func(string, string, ...any) {
+				return func(key, format string, args ...any) {
+					*list = append(*list, key)
+					if text := fmt.Sprintf(format, args...); !strings.Contains(text, ";") && key != "name" || strings.Contains(text, "hunter2") || strings.Contains(text, "%!") {
+						t.Errorf("%s: %s", key, text)
+					}
+				}
+			}
+			u.Check(note(&bad), note(&warn))
+			if strings.Join(bad, " ") != c.bad || strings.Join(warn, " ") != c.warn {
+				t.Errorf("bad %v, warn %v; want %q, %q", bad, warn, c.bad, c.warn)
+			}
+		})
+	}
+}
+
+func TestLoginConfigCheck(t *testing.T) {
+	var c auth.LoginConfig
+	c.SetDefaults()
+	var bad, warn []string
+	check := func() {
+		bad, warn = nil, nil
+		c.Check(func(key, _ string, _ ...any) { bad = append(bad, key) }, func(key, _ string, _ ...any) { warn = append(warn, key) })
+	}
+	if check(); len(bad)+len(warn) > 0 {
+		t.Errorf("the defaults: %v, %v", bad, warn)
+	}
+	c.Title, c.Throttle.PerAccount.Count = "a\nb", 0
+	if check(); strings.Join(bad, " ") != "title" || strings.Join(warn, " ") != "throttle.per_account" {
+		t.Errorf("%v, %v", bad, warn)
+	}
+	c.SetDefaults()
+	c.Throttle.PerAccount.Count, c.Throttle.PerNetwork.Per = 1000, 1000*3600*1e9
+	if check(); strings.Join(bad, " ") != "throttle.per_network" || strings.Join(warn, " ") != "throttle.per_account" {
+		t.Errorf("%v, %v", bad, warn)
+	}
+}
+
+func ExampleDatabase() {
+	db, err := bbolt.Open(filepath.Join(tempDir(), "gatehouse.db"), 0o600, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = db.Close() }()
+	accounts, err := auth.NewDatabase(db)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	hash, err := auth.NewHasher(0).Hash(ctx, "correct horse battery staple")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(accounts.Add(ctx, auth.Account{Name: "alice", PasswordHash: hash, Groups: []string{"staff"}}))
+	a, err := accounts.Account(ctx, "alice")
+	fmt.Println(a.Name, a.Groups, a.PasswordHash, err)
+	// Output:
+	// <nil>
+	// alice [staff] [redacted] <nil>
+}
+
+func someSecret() secret.Text { return secret.New(someHash) }

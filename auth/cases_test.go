@@ -1,0 +1,38 @@
+package auth_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// rows reads a table of testdata/cases, or of the folder GATEHOUSE_CASES with
+// the same files and other rows: one map by column a row.
+func rows(t testing.TB, file string) []map[string]string {
+	t.Helper()
+	folder := os.Getenv("GATEHOUSE_CASES")
+	if folder == "" {
+		folder = filepath.Join("..", "testdata", "cases")
+	}
+	b, err := os.ReadFile(filepath.Join(folder, file)) //nolint:gosec // G304: a folder that the tester chose
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimRight(string(b), "\n"), "\n")
+	columns := strings.Split(lines[0], "\t")
+	var list []map[string]string
+	for _, line := range lines[1:] {
+		row := make(map[string]string, len(columns))
+		for i, v := range strings.Split(line, "\t") {
+			if i < len(columns) {
+				row[columns[i]] = v
+			}
+		}
+		list = append(list, row)
+	}
+	if len(list) == 0 {
+		t.Fatalf("%s has no rows", file)
+	}
+	return list
+}

@@ -1,0 +1,325 @@
+package auth_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"gatehouse/auth"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/metrics"
+	"gatehouse/internal/secret"
+	"gatehouse/internal/value"
+	"gatehouse/internal/web"
+	"gatehouse/sessions"
+)
+
+const (
+	alicesPassword = "correct horse battery staple"
+	bobsPassword   = "bobs own long password"
+)
+
+// A gate is a server with the real chain, the memory store and real
+// accounts: alice in the database, bob in the file, carol disabled.
+type gate struct {
+	*httptest.Server
+	auth     *auth.Auth
+	database *auth.Database
+	manager  *sessions.Manager
+	hasher   *auth.Hasher
+	throttle *auth.Throttle
+	metrics  *metrics.Metrics
+	down     *atomic.Bool // the accounts cannot tell
+	log      *safeBuffer
+	remember time.Duration
+	tls      bool
+	store    sessions.Store
+	rates    auth.ThrottleConfig
+	secrets  [][]byte
+	same     http.SameSite
+}
+
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// flaky is accounts that at times cannot tell.
+type flaky struct {
+	auth.Accounts
+	down *atomic.Bool
+}
+
+func (f flaky) Account(ctx context.Context, name string) (auth.Account, error) {
+	if f.down.Load() {
+		return auth.Account{}, errors.New("the accounts are down")
+	}
+	return f.Accounts.Account(ctx, name)
+}
+
+func newGate(t testing.TB, change ...func(*gate)) *gate {
+	t.Helper()
+	g := &gate{
+		down: new(atomic.Bool), log: &safeBuffer{}, metrics: metrics.New("test"), hasher: auth.CheapHasher(0),
+		store: sessions.NewMemory(), secrets: [][]byte{bytes.Repeat([]byte("s"), 32)},
+		rates: auth.ThrottleConfig{PerAccount: value.Rate{Count: 10, Per: 15 * time.Minute}, PerNetwork: value.Rate{Count: 1000, Per: 15 * time.Minute}},
+	}
+	for _, f := range change {
+		f(g)
+	}
+	g.throttle = auth.NewThrottle(g.rates)
+	g.database, _ = openDB(t, filepath.Join(t.TempDir(), "a.db"))
+	ctx := t.Context()
+	hash := func(password string) secret.Text {
+		h, err := g.hasher.Hash(ctx, password)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	for _, a := range []auth.Account{
+		{Name: "alice", PasswordHash: hash(alicesPassword), Email: "alice@example.com", DisplayName: "Alice A.", Groups: []string{"staff", "admins"}},
+		{Name: "carol", PasswordHash: hash(alicesPassword), Disabled: true},
+	} {
+		if err := g.database.Add(ctx, a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file, err := auth.FileAccounts([]auth.UserConfig{{Name: "bob", PasswordHash: hash(bobsPassword)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	logger := slog.New(slog.NewJSONHandler(g.log, nil))
+	look := sessions.Cookie{SameSite: g.same, Secure: func(r *http.Request) bool { return web.From(r.Context()).Secure() }}
+	g.manager, err = sessions.NewManager(sessions.Options{
+		Store: g.store, Secrets: g.secrets, Cookie: look, Age: 30 * time.Minute, Limit: 12 * time.Hour, Remember: g.remember,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.manager.Close)
+	html, err := os.ReadFile(filepath.Join("..", "login.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.auth, err = auth.New(auth.Options{
+		Sessions: g.manager, Accounts: auth.InOrder(flaky{file, g.down}, g.database), Hasher: g.hasher, Throttle: g.throttle,
+		Secrets: g.secrets, Cookie: look, Remember: g.remember, Title: "Sign in", LoginHTML: string(html),
+		Audit: audit.New(logger), Metrics: g.metrics, Log: logger,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.serve(t, logger)
+	return g
+}
+
+// serve starts the server: our pages, and behind the gate an application
+// that says hello.
+func (g *gate) serve(t testing.TB, logger *slog.Logger) {
+	t.Helper()
+	pages, err := web.NewPages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := g.answer(w, r); err != nil {
+			pages.Answer(w, r, err)
+		}
+	})
+	loopback := web.Networks{netip.MustParsePrefix("127.0.0.0/8")} // so that tests say with X-Forwarded-For who they are
+	chain := web.Chain(h, web.Begin(loopback), web.Record(web.AccessLog(logger)), web.Guard(logger, pages.Answer))
+	if g.tls {
+		g.Server = httptest.NewTLSServer(chain)
+	} else {
+		g.Server = httptest.NewServer(chain)
+	}
+	t.Cleanup(g.Close)
+}
+
+func (g *gate) answer(w http.ResponseWriter, r *http.Request) error {
+	if strings.HasPrefix(r.URL.Path, auth.Prefix) {
+		return g.auth.ServeHTTP(w, r)
+	}
+	id, err := g.auth.Identify(r)
+	switch {
+	case err != nil:
+		return err
+	case id == nil:
+		return g.auth.Challenge(w, r)
+	}
+	g.auth.Active(id)
+	_, err = io.WriteString(w, "hello "+id.Name)
+	return err
+}
+
+func withTLS(g *gate) { g.tls = true }
+
+// A browser keeps cookies and sends what a browser sends; it follows no
+// redirect.
+type browser struct {
+	t    testing.TB
+	g    *gate
+	http *http.Client
+	addr string // its address
+	site string // Sec-Fetch-Site of what it posts; "": not sent
+}
+
+func (g *gate) browser(t testing.TB) *browser {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := *g.Client()
+	c.Jar = jar
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &browser{t: t, g: g, http: &c, addr: "192.0.2.1", site: "same-origin"}
+}
+
+// An answer has been read.
+type answer struct {
+	*http.Response
+	body string
+}
+
+func (b *browser) do(r *http.Request) answer {
+	b.t.Helper()
+	if r.Header.Get("Accept") == "" {
+		r.Header.Set("Accept", "text/html")
+	}
+	r.Header.Set("X-Forwarded-For", b.addr)
+	r.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+	res, err := b.http.Do(r)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return answer{res, string(body)}
+}
+
+func (b *browser) request(method, path string, body io.Reader) *http.Request {
+	b.t.Helper()
+	r, err := http.NewRequestWithContext(b.t.Context(), method, b.g.URL+path, body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return r
+}
+
+func (b *browser) get(path string) answer {
+	b.t.Helper()
+	return b.do(b.request(http.MethodGet, path, nil))
+}
+
+// post sends a form: names and values in turn.
+func (b *browser) post(path string, fields ...string) answer {
+	b.t.Helper()
+	v := url.Values{}
+	for i := 0; i+1 < len(fields); i += 2 {
+		v.Add(fields[i], fields[i+1])
+	}
+	r := b.request(http.MethodPost, path, strings.NewReader(v.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if b.site != "" {
+		r.Header.Set("Sec-Fetch-Site", b.site)
+		r.Header.Set("Sec-Fetch-Mode", "navigate")
+	}
+	return b.do(r)
+}
+
+var tokenIn = regexp.MustCompile(`name="csrf_token" value="([^"]+)"`)
+
+// token gives the CSRF token of the first form on a page.
+func (b *browser) token(path string) string {
+	b.t.Helper()
+	m := tokenIn.FindStringSubmatch(b.get(path).body)
+	if m == nil {
+		b.t.Fatalf("%s has no form", path)
+	}
+	return m[1]
+}
+
+func (b *browser) login(name, password string, more ...string) answer {
+	b.t.Helper()
+	return b.post("/_gate/login", append([]string{"csrf_token", b.token("/_gate/login"), "username", name, "password", password}, more...)...)
+}
+
+// signIn must succeed.
+func (b *browser) signIn(name, password string) *browser {
+	b.t.Helper()
+	if a := b.login(name, password); a.StatusCode != http.StatusSeeOther {
+		b.t.Fatalf("sign in as %s: %s", name, a.Status)
+	}
+	return b
+}
+
+// who says who the application sees; "" nobody.
+func (b *browser) who() string {
+	b.t.Helper()
+	a := b.get("/app")
+	name, ok := strings.CutPrefix(a.body, "hello ")
+	if a.StatusCode != http.StatusOK || !ok {
+		return ""
+	}
+	return name
+}
+
+func (b *browser) cookies() map[string]string {
+	u, err := url.Parse(b.g.URL)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	m := map[string]string{}
+	for _, c := range b.http.Jar.Cookies(u) {
+		m[c.Name] = c.Value
+	}
+	return m
+}
+
+func (b *browser) setCookie(name, value string) {
+	u, err := url.Parse(b.g.URL)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.http.Jar.SetCookies(u, []*http.Cookie{{Name: name, Value: value, Path: "/"}})
+}
+
+func (a answer) want(t testing.TB, code int, location string) answer {
+	t.Helper()
+	if a.StatusCode != code || a.Header.Get("Location") != location {
+		t.Errorf("%s %s: %s to %q; want %d to %q", a.Request.Method, a.Request.URL.Path, a.Status, a.Header.Get("Location"), code, location)
+	}
+	return a
+}
