@@ -1,15 +1,21 @@
 package proxy
 
 import (
+	"time"
+
 	"gatehouse/access"
 	"gatehouse/internal/value"
 )
 
-// RouteConfig is one of routes in the configuration.
+// RouteConfig is one of routes in the configuration. The zero value of each
+// field but Upstream is usable, and the safer choice where there is one.
 type RouteConfig struct {
-	Host        string              `yaml:"host"`     // exact, *.example.com, or "": any
+	// Host is exact (wiki.example.com), *.example.com (which matches one label
+	// or more before the suffix, not example.com), or "": any. A port is
+	// compared only where it is given.
+	Host        string              `yaml:"host"`
 	Path        string              `yaml:"path"`     // by whole segments; "": /
-	Upstream    string              `yaml:"upstream"` // http, https, unix:/path; h2c is refused for now, by name
+	Upstream    string              `yaml:"upstream"` // http://host:port, https://host:port, or unix:/path; h2c is refused for now, by name
 	StripPrefix bool                `yaml:"strip_prefix"`
 	HostHeader  string              `yaml:"host_header"` // keep | upstream | a name
 	Timeouts    TimeoutConfig       `yaml:"timeouts"`
@@ -22,7 +28,8 @@ type RouteConfig struct {
 	Access      []access.RuleConfig `yaml:"access"`          // nil: whoever is signed in
 }
 
-// TimeoutConfig bounds how long an upstream, or a visitor, may take.
+// TimeoutConfig bounds how long an upstream, or a visitor, may take; 0: as
+// long as it likes.
 type TimeoutConfig struct {
 	Connect  value.Duration `yaml:"connect"`
 	Response value.Duration `yaml:"response"` // from the end of the request to the head of the answer
@@ -31,7 +38,55 @@ type TimeoutConfig struct {
 
 // IdentityConfig is the section identity: which headers carry whom.
 type IdentityConfig struct {
-	// Headers maps a header's name to username, email, display_name, groups,
-	// session_id or auth_time.
+	// Headers maps a header's name to username, email, display_name, groups
+	// (comma-separated), session_id (the public handle, which opens nothing)
+	// or auth_time (when the person signed in: RFC 3339, in UTC).
 	Headers map[string]string `yaml:"headers"`
 }
+
+// The words of the configuration.
+const (
+	keepHost     = "keep"
+	upstreamHost = "upstream"
+	strictNames  = "strict"
+	anyNames     = "any"
+	dropClear    = "drop"
+	passClear    = "pass"
+	websocket    = "websocket"
+)
+
+// SetDefaults fills in what contract.md names as defaults.
+func (c *RouteConfig) SetDefaults() {
+	c.Path = "/"
+	c.HostHeader = keepHost
+	c.Timeouts = TimeoutConfig{
+		Connect:  value.Duration(5 * time.Second),
+		Response: value.Duration(60 * time.Second),
+		Stall:    value.Duration(60 * time.Second),
+	}
+	c.Upgrade = []string{websocket}
+	c.HeaderNames = strictNames
+	c.ClearSite = dropClear
+}
+
+// SetDefaults fills in what contract.md names as defaults. It is called before
+// a file is read, whose map replaces this one as a whole.
+func (c *IdentityConfig) SetDefaults() {
+	c.Headers = map[string]string{
+		"X-Forwarded-User":               string(username),
+		"X-Forwarded-Email":              string(email),
+		"X-Forwarded-Groups":             string(groups),
+		"X-Forwarded-Preferred-Username": string(displayName),
+	}
+}
+
+func (c *RouteConfig) path() string {
+	if c.Path == "" {
+		return "/"
+	}
+	return c.Path
+}
+
+// label names the route in logs and metrics: host and path of the
+// configuration.
+func (c *RouteConfig) label() string { return c.Host + c.path() }

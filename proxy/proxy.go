@@ -1,70 +1,285 @@
+// Package proxy is the way of a request from the listener to an upstream and
+// back: which route takes it, whether the one who asks may make it, what of it
+// is sent on, and what of the answer is.
+//
+// The whole of the package is about one kind of mistake: two readers of the
+// same bytes who disagree. A path is judged in every reading that an upstream
+// could make of it; a header is dropped in every spelling that somebody could
+// take for one that only we may send; and what is forwarded is what was
+// judged, byte for byte.
 package proxy
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 
 	"gatehouse/access"
 	"gatehouse/auth"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/metrics"
 	"gatehouse/internal/web"
+	"gatehouse/sessions"
 )
+
+// A Gate says who asks and serves our own pages: *auth.Auth is one.
+type Gate interface {
+	// Identify gives an identity, nobody (nil, nil), or an error when it
+	// could not tell, which becomes a 503 and never a pass.
+	Identify(r *http.Request) (*auth.Identity, error)
+	// Active records that the person did something.
+	Active(id *auth.Identity)
+	// Challenge answers a request that needs a login.
+	Challenge(w http.ResponseWriter, r *http.Request) error
+	// ServeHTTP serves what lies under auth.Prefix.
+	ServeHTTP(w http.ResponseWriter, r *http.Request) error
+	// CookieNames are those that pass neither to an upstream nor from one.
+	CookieNames() []string
+}
 
 // Options are what a Proxy is made of.
 type Options struct {
 	Routes   []RouteConfig
-	Identity IdentityConfig // for routes without their own
-	Auth     *auth.Auth     // required
-	Pages    *web.Pages     // required: answers what goes wrong after a request was forwarded
-	Audit    *audit.Log
-	Metrics  *metrics.Metrics
-	Log      *slog.Logger
+	Identity IdentityConfig   // for routes without their own
+	Auth     Gate             // required
+	Audit    *audit.Log       // nil: no audit
+	Metrics  *metrics.Metrics // nil: nothing is counted
+	Log      *slog.Logger     // nil: nothing is logged
+
+	// Live is told of each request that is forwarded for a session, before
+	// it is; end breaks it off, an upgraded connection as well as a download.
+	// Its result is called when the request is over. Both must not block.
+	// nil: requests outlive their session.
+	Live func(session sessions.Info, end func()) (over func())
 }
 
 // A Proxy routes, judges and forwards requests. It belongs to one
 // configuration. Safe for concurrent use.
-type Proxy struct{}
+type Proxy struct {
+	auth    Gate
+	audit   *audit.Log
+	metrics *metrics.Metrics
+	log     *slog.Logger
+	live    func(session sessions.Info, end func()) (over func())
 
-// New builds the routes.
-func New(o Options) (*Proxy, error) { panic("being built") }
+	table   table
+	routes  []*route
+	names   *names
+	cookies cookies
+}
 
-// ServeHTTP takes a request the way that ARCHITECTURE.md describes.
-func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) error { panic("being built") }
+// New builds the routes. Nothing is connected before the first request.
+func New(o Options) (*Proxy, error) {
+	if o.Auth == nil {
+		return nil, errors.New("proxy: no Auth")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	p := &Proxy{
+		auth: o.Auth, audit: o.Audit, metrics: o.Metrics, log: o.Log, live: o.Live,
+		cookies: cookies{names: o.Auth.CookieNames()},
+	}
+	configured := o.Identity.names()
+	for i := range o.Routes {
+		c := o.Routes[i] // ours alone from now on
+		r, err := newRoute(&c, o.Identity)
+		if err == nil {
+			err = p.table.add(r)
+		}
+		if err != nil {
+			p.Close()
+			return nil, fmt.Errorf("routes[%d]: %w", i, err)
+		}
+		p.routes = append(p.routes, r)
+		configured = append(configured, c.Identity.names()...)
+	}
+	p.names = newNames(configured)
+	return p, nil
+}
 
 // Close lets go of idle connections to upstreams. Requests under way end by
 // themselves.
-func (p *Proxy) Close() { panic("being built") }
-
-// A Question is a request that nobody makes: for gatehouse explain.
-type Question struct {
-	Method string
-	URL    string // absolute, or a path
-	Client netip.Addr
-	Who    *access.Who // nil: not signed in
+func (p *Proxy) Close() {
+	for _, r := range p.routes {
+		r.upstream.Close()
+	}
 }
 
-// An Explanation says which route and rule decide, and why, for each reading
-// of the path.
-type Explanation struct {
-	Decision string    `json:"decision"` // allow | public | challenge | deny | ambiguous | own-page | no-route | bad-request
-	Why      string    `json:"why"`
-	Route    string    `json:"route,omitempty"`
-	Rule     int       `json:"rule"` // from 0; -1: none
-	Readings []Reading `json:"readings,omitempty"`
+// ServeHTTP takes a request from the routing to the end of the answer. It
+// returns an error while nothing has been written; once an answer has begun, a
+// failure panics with http.ErrAbortHandler.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
+	s := &passage{p: p, in: r, info: web.From(r.Context())}
+	hr, err := s.open()
+	if err != nil {
+		return err
+	}
+	switch {
+	case s.t.path == auth.Prefix[:len(auth.Prefix)-1]:
+		web.PageHeaders(r, w.Header())
+		w.Header().Set("Location", auth.Prefix)
+		w.WriteHeader(seeOther(r.Method))
+		return nil
+	case ownPath(s.t.path) && plainPath(s.t.path):
+		return p.auth.ServeHTTP(w, r)
+	}
+	q, err := newQuestion(hr, s.t.path, access.Facts{Method: r.Method, Client: s.info.Client})
+	if err != nil {
+		return err
+	}
+	v, err := q.judge(nil)
+	if err != nil {
+		return err
+	}
+	s.route = v.route
+	s.info.Route = v.route.label
+	if v.decision != access.Public {
+		if v, err = s.identify(q, v); err != nil {
+			web.AddVary(w.Header(), "Cookie")
+			return err
+		}
+	}
+	return s.act(w, v)
 }
 
-// A Reading is one way in which an upstream may read a path, and what is
-// decided of it.
-type Reading struct {
-	Path     string `json:"path"`
-	How      string `json:"how"` // such as "decoded once"
-	Route    string `json:"route"`
-	Rule     int    `json:"rule"`
-	Decision string `json:"decision"`
+// seeOther is how contract.md redirects: 302 after GET and HEAD, else 303.
+func seeOther(method string) int {
+	if method == http.MethodGet || method == http.MethodHead {
+		return http.StatusFound
+	}
+	return http.StatusSeeOther
 }
 
-// Explain decides a question without forwarding anything.
-func (p *Proxy) Explain(ctx context.Context, q Question) Explanation { panic("being built") }
+// open refuses what no rule needs to be asked about, and finds the routes of
+// the host.
+func (s *passage) open() (*hostRoutes, error) {
+	if err := checkMethod(s.in.Method); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.t, err = readTarget(s.in); err != nil {
+		return nil, err
+	}
+	if s.host, err = parseHost(s.info.Host, s.info.Scheme); err != nil {
+		return nil, web.Refuse(http.StatusBadRequest, "")
+	}
+	hr := s.p.table.find(s.host)
+	if hr == nil {
+		return nil, web.Refuse(http.StatusMisdirectedRequest, "")
+	}
+	if s.t.authority != "" {
+		// net/http has replaced the Host header by the authority. Such
+		// requests are meant for proxies: where any host would do, we must not
+		// look like one.
+		h, err := parseHost(s.t.authority, s.info.Scheme)
+		if err != nil {
+			return nil, web.Refuse(http.StatusBadRequest, "")
+		}
+		if h.name != s.host.name || h.port != s.host.port || !s.p.table.known(h) {
+			return nil, web.Refuse(http.StatusMisdirectedRequest, "")
+		}
+	}
+	return hr, nil
+}
+
+// checkMethod refuses what would open a tunnel or send a request back as it
+// came, on every protocol, and what readers might take for another method: one
+// that is not in capitals.
+func checkMethod(m string) error {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return nil
+	case http.MethodConnect, http.MethodTrace, "TRACK", "":
+		return notAllowed()
+	}
+	for i := range len(m) {
+		if c := m[i]; !('A' <= c && c <= 'Z' || i > 0 && (c == '-' || c == '_' || '0' <= c && c <= '9')) || i >= 32 {
+			return notAllowed()
+		}
+	}
+	return nil
+}
+
+func notAllowed() error {
+	e := web.Refuse(http.StatusMethodNotAllowed, "")
+	e.Header = http.Header{"Allow": {"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}}
+	return e
+}
+
+// identify finds out who asks, and judges again with that; what is decided of
+// nobody is known already.
+func (s *passage) identify(q *question, nobody verdict) (verdict, error) {
+	id, err := s.p.auth.Identify(s.in)
+	if err != nil {
+		return verdict{}, web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("identify: %w", err))
+	}
+	if id == nil {
+		return nobody, nil
+	}
+	s.id = id
+	s.info.User, s.info.Session = id.Name, id.Session.Handle
+	return q.judge(&access.Who{Name: id.Name, Groups: id.Groups})
+}
+
+// act does what was decided.
+func (s *passage) act(w http.ResponseWriter, v verdict) error {
+	switch v.decision {
+	case access.Public:
+		s.id = nil
+	case access.Allow:
+		if s.id == nil {
+			return web.Fail(http.StatusInternalServerError, "", errors.New("allowed, but nobody is signed in"))
+		}
+		s.p.auth.Active(s.id)
+	case access.Challenge:
+		web.AddVary(w.Header(), "Cookie")
+		return s.p.auth.Challenge(w, s.in)
+	default:
+		web.AddVary(w.Header(), "Cookie")
+		return s.deny(v)
+	}
+	return s.forward(w)
+}
+
+func (s *passage) deny(v verdict) error {
+	s.p.audit.Event(s.in.Context(), audit.AccessDenied,
+		slog.String("request_id", s.info.ID),
+		slog.String("user", s.info.User),
+		slog.String("client", s.info.Client.String()),
+		slog.String("method", s.in.Method),
+		slog.String("route", v.route.label),
+		slog.Int("rule", v.rule),
+	)
+	if s.id == nil {
+		return web.Refuse(http.StatusForbidden, "This page may not be seen.")
+	}
+	return web.Refuse(http.StatusForbidden, "")
+}
+
+// forward sends the request upstream and the answer back.
+func (s *passage) forward(w http.ResponseWriter) error {
+	if s.id != nil && s.p.live != nil {
+		ctx, cancel := context.WithCancel(s.in.Context())
+		defer cancel()
+		defer s.p.live(s.id.Session, cancel)()
+		s.in = s.in.WithContext(ctx)
+	}
+	r, err := s.request()
+	if err != nil {
+		return err
+	}
+	err = s.route.upstream.Forward(w, r)
+	if err == nil {
+		return nil
+	}
+	return s.failed(w, err)
+}
+
+// switched counts the connections that were handed over to another protocol.
+func (s *passage) switched() (ended func()) {
+	s.p.metrics.LiveStreams(1)
+	return func() { s.p.metrics.LiveStreams(-1) }
+}

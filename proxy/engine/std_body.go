@@ -53,7 +53,9 @@ func (b *standardBody) Read(p []byte) (int, error) {
 	}
 	n, err := b.r.In.Body.Read(p)
 	b.end()
-	b.read += int64(n)
+	if b.read += int64(n); b.read == b.r.In.ContentLength {
+		b.whole.Store(true)
+	}
 	switch {
 	case b.r.MaxBody > 0 && b.read > b.r.MaxBody:
 		return 0, b.fail(TooLarge, fmt.Errorf("body is over %d bytes", b.r.MaxBody))

@@ -1,0 +1,121 @@
+package proxy
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+
+	"gatehouse/auth"
+	"gatehouse/internal/web"
+)
+
+// answer is shown the head of every answer of the upstream, and takes out what
+// must not pass: what speaks for us (our cookie, who the visitor is), and what
+// would harm our own pages. An error refuses the answer.
+func (s *passage) answer(status int, h http.Header) error {
+	for name, values := range h {
+		if s.p.names.of(name) == identity {
+			delete(h, name)
+			continue
+		}
+		for _, v := range values {
+			if strings.ContainsAny(v, "\r\n\x00") {
+				return fmt.Errorf("answer header %s holds a line break or NUL", name)
+			}
+		}
+	}
+	s.dropSetCookie(h)
+	if s.route.conf.ClearSite != passClear {
+		dropClearSiteData(h)
+	}
+	s.dropWideWorker(h)
+	if s.id != nil && status >= http.StatusOK {
+		keepPrivate(h)
+	}
+	return nil
+}
+
+// trailer does the same with what comes behind the body, where cookies and
+// the like have no business at all.
+func (s *passage) trailer(h http.Header) {
+	for name, values := range h {
+		switch f := s.p.names.of(name); {
+		case f == identity, f == drop, name == "Set-Cookie", name == "Clear-Site-Data", name == "Service-Worker-Allowed",
+			strings.ContainsAny(strings.Join(values, ""), "\r\n\x00"):
+			delete(h, name)
+		}
+	}
+}
+
+func (s *passage) dropSetCookie(h http.Header) {
+	for _, name := range []string{"Set-Cookie", "Set-Cookie2"} {
+		lines := h[name]
+		kept := lines[:0]
+		for _, line := range lines {
+			if !s.p.cookies.mentions(line) {
+				kept = append(kept, line)
+			}
+		}
+		switch {
+		case len(lines) == 0:
+		case len(kept) == 0:
+			delete(h, name)
+		default:
+			h[name] = kept
+		}
+	}
+}
+
+// dropClearSiteData drops the header when it names cookies, or everything:
+// one application must not sign people out of all. The route can pass it.
+func dropClearSiteData(h http.Header) {
+	for _, line := range h["Clear-Site-Data"] {
+		if low := strings.ToLower(line); strings.Contains(low, "cookies") || strings.Contains(low, "*") {
+			delete(h, "Clear-Site-Data")
+			return
+		}
+	}
+}
+
+// dropWideWorker drops a Service-Worker-Allowed that takes in our own pages: a
+// service worker sees every request of its scope, so one script that somebody
+// managed to upload to an application could read passwords. The price: a
+// script that is to have the whole site as its scope must lie at the root of
+// the site, where browsers allow that without the header.
+func (s *passage) dropWideWorker(h http.Header) {
+	for _, v := range h["Service-Worker-Allowed"] {
+		if scopeCoversUs(v, s.t.path) {
+			delete(h, "Service-Worker-Allowed")
+			return
+		}
+	}
+}
+
+// scopeCoversUs resolves a scope as browsers do: relative to the script, and
+// as a prefix of the text of a path.
+func scopeCoversUs(scope, script string) bool {
+	u, err := url.Parse(strings.TrimSpace(scope))
+	if err != nil {
+		return true
+	}
+	p := u.Path
+	if !strings.HasPrefix(p, "/") {
+		dir, _ := path.Split(script)
+		p = dir + p
+	}
+	low := strings.ToLower(p)
+	if clean := path.Clean(low); clean != low && !strings.HasSuffix(low, "/") || strings.Contains(low, "/.") {
+		low = clean
+	}
+	return strings.HasPrefix(auth.Prefix, low) || strings.HasPrefix(low, auth.Prefix)
+}
+
+// keepPrivate tells caches that the answer depends on who asked.
+func keepPrivate(h http.Header) {
+	web.AddVary(h, "Cookie")
+	if len(h["Cache-Control"]) == 0 && len(h["Expires"]) == 0 && len(h["Pragma"]) == 0 {
+		h["Cache-Control"] = []string{"private"}
+	}
+}

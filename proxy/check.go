@@ -1,0 +1,284 @@
+package proxy
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"gatehouse/access"
+)
+
+type report = func(key, format string, args ...any)
+
+// Check reports every problem of the route, and warns of dangers that somebody
+// asked for. The keys are those of the route (upstream, origins[0]). The
+// sections inside it, rules and identity, are checked by themselves.
+func (c *RouteConfig) Check(bad, warn func(key, format string, args ...any)) {
+	c.checkHost(bad)
+	c.checkPath(bad)
+	if _, err := parseUpstream(c.Upstream); err != nil {
+		bad("upstream", "%v", err)
+	}
+	c.checkHostHeader(bad)
+	c.checkUpgrade(bad)
+	c.checkOrigins(bad)
+	checkWord(bad, "header_names", c.HeaderNames, strictNames, anyNames)
+	checkWord(bad, "clear_site_data", c.ClearSite, dropClear, passClear)
+	c.checkRules(bad, warn)
+	if c.HeaderNames == anyNames {
+		warn("header_names", "lets names such as x_user pass, which applications may take for x-user; strict is the safer choice")
+	}
+}
+
+func checkWord(bad report, key, value string, words ...string) {
+	if value != "" && !slices.Contains(words, value) {
+		bad(key, "%q is not known; write %s", value, strings.Join(words, " or "))
+	}
+}
+
+func (c *RouteConfig) checkHost(bad report) {
+	host := strings.ToLower(c.Host)
+	rest, wildcard := strings.CutPrefix(host, "*.")
+	switch {
+	case host == "":
+		return
+	case host == "*":
+		bad("host", `"*" is not a host; leave host out for a route that takes every host`)
+		return
+	case strings.Contains(host, "://"):
+		bad("host", "%q is an address; write the host alone, such as wiki.example.com", c.Host)
+		return
+	case strings.Contains(rest, "*"):
+		bad("host", "%q has a * that is not its first label; write *.example.com, or leave host out", c.Host)
+		return
+	}
+	switch h, err := parseHost(rest, ""); {
+	case err != nil:
+		bad("host", "%q is not a host name or address; write wiki.example.com or *.example.com", c.Host)
+	case wildcard && (h.name[0] == '[' || !strings.Contains(h.name, ".") && h.name != "localhost"):
+		bad("host", "%q takes in too much; write *.example.com, or leave host out", c.Host)
+	}
+}
+
+func (c *RouteConfig) checkPath(bad report) {
+	switch path := c.path(); {
+	case path[0] != '/':
+		bad("path", "%q does not begin with a slash; write %q", path, "/"+path)
+	case !plainPath(path):
+		bad("path", "%q can be read in more than one way; use letters, digits and - _ ~ . without empty or dot segments", path)
+	case ownLike(path):
+		bad("path", "%q belongs to our own pages; choose another", path)
+	}
+}
+
+func (c *RouteConfig) checkHostHeader(bad report) {
+	switch c.HostHeader {
+	case "", keepHost, upstreamHost:
+	default:
+		if _, err := parseHost(c.HostHeader, ""); err != nil {
+			bad("host_header", "%q is not a host; write keep, upstream, or a name such as wiki.internal", c.HostHeader)
+		}
+	}
+}
+
+func (c *RouteConfig) checkUpgrade(bad report) {
+	for i, p := range c.Upgrade {
+		key := fmt.Sprintf("upgrade[%d]", i)
+		switch low := strings.ToLower(p); {
+		case !isToken(p):
+			bad(key, "%q is not the name of a protocol; write websocket", p)
+		case low == "h2c", strings.HasPrefix(low, "h2c/"), low == "h2", strings.HasPrefix(low, "http/"), strings.HasPrefix(low, "tls"):
+			bad(key, "%q would let requests pass unseen behind the first one; leave it out", p)
+		}
+	}
+}
+
+func (c *RouteConfig) checkOrigins(bad report) {
+	for i, o := range c.Origins {
+		key := fmt.Sprintf("origins[%d]", i)
+		scheme, host, ok := strings.Cut(strings.ToLower(o), "://")
+		h, err := parseHost(host, scheme)
+		switch {
+		case o == "*":
+			bad(key, `"*" would let every site open connections in your visitors' names; write the origins, such as https://app.example.com`)
+		case !ok:
+			bad(key, "%q has no scheme; write %q", o, "https://"+o)
+		case scheme != "http" && scheme != "https":
+			bad(key, "%q is not an origin of web pages; write https://app.example.com", o)
+		case strings.ContainsAny(host, "/?#@"):
+			u, uerr := url.Parse(o)
+			if uerr != nil || u.Host == "" {
+				bad(key, "%q is not an origin; write https://app.example.com", o)
+				return
+			}
+			bad(key, "%q is more than an origin; write %q", o, scheme+"://"+u.Host)
+		case err != nil:
+			bad(key, "%q is not an origin; write https://app.example.com", o)
+		case h.origin(scheme) != strings.ToLower(o):
+			bad(key, "%q is not how browsers write it; write %q", o, h.origin(scheme))
+		}
+	}
+}
+
+// checkRules looks at the rules together, and at their paths as requests for
+// them would be read.
+func (c *RouteConfig) checkRules(bad, warn report) {
+	if c.Access != nil && len(c.Access) == 0 {
+		warn("access", "the list is empty, so that every request is denied; remove the key to let through whoever is signed in")
+	}
+	for i := range c.Access {
+		rule := &c.Access[i]
+		for _, p := range []struct{ key, path string }{{"path", rule.Path}, {"exact", rule.Exact}} {
+			if other := otherReading(p.path); other != "" {
+				bad(fmt.Sprintf("access[%d].%s", i, p.key), "%q can also be read as %q, so that every request for it would be refused; name a part of the path that has no such characters", p.path, other)
+			}
+		}
+		if j := coveredBy(c.Access[:i], rule); j >= 0 {
+			warn(fmt.Sprintf("access[%d]", i), "is never reached, because access[%d] selects everything that it does; move it up, or remove it", j)
+		}
+	}
+}
+
+// otherReading gives a reading of a request for path that differs from path;
+// "": there is none.
+func otherReading(path string) string {
+	if path == "" || path[0] != '/' || plainPath(path) {
+		return ""
+	}
+	list, ok := expand((&url.URL{Path: path}).EscapedPath())
+	if !ok {
+		return "something else"
+	}
+	for _, r := range list {
+		if !r.cautious && r.path != path {
+			return r.path
+		}
+	}
+	return ""
+}
+
+// coveredBy gives the place of an earlier rule that selects whatever rule
+// does; -1: there is none.
+func coveredBy(earlier []access.RuleConfig, rule *access.RuleConfig) int {
+	return slices.IndexFunc(earlier, func(e access.RuleConfig) bool {
+		prefix := strings.TrimSuffix(e.Path, "/")
+		path := rule.Path + rule.Exact // one of them is empty
+		paths := e.Exact == "" && (prefix == "" || strings.TrimSuffix(path, "/") == prefix || strings.HasPrefix(path, prefix+"/")) ||
+			e.Exact != "" && e.Exact == rule.Exact
+		return paths && within(rule.Methods, e.Methods) && within(rule.Networks, e.Networks)
+	})
+}
+
+// within says whether a list of what is selected (nil: everything) lies in
+// another.
+func within(list, in []string) bool {
+	if in == nil {
+		return true
+	}
+	return list != nil && !slices.ContainsFunc(list, func(s string) bool { return !slices.Contains(in, s) })
+}
+
+// names gives the names of the headers; a nil section has none.
+func (c *IdentityConfig) names() []string {
+	if c == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(c.Headers))
+}
+
+// Check reports every problem of the section. The keys are headers.NAME.
+func (c *IdentityConfig) Check(bad, _ func(key, format string, args ...any)) {
+	first := map[string]string{}
+	for _, name := range c.names() {
+		key := "headers." + name
+		switch {
+		case !isFieldName(name):
+			bad(key, "%q is not a header's name; use letters, digits and -, as in X-Forwarded-User", name)
+			continue
+		case !mayCarry(name):
+			bad(key, "%q has a meaning of its own in HTTP or here; choose another, such as X-Forwarded-User", name)
+			continue
+		}
+		folded := fold(name)
+		if other, ok := first[folded]; ok {
+			bad(key, "applications cannot tell %q from %q; remove one", name, other)
+		}
+		first[folded] = name
+		if f := c.Headers[name]; !slices.Contains(facts, fact(f)) {
+			bad(key, "%q is not known%s; write one of username, email, display_name, groups, session_id, auth_time", f, didYouMean(f))
+		}
+	}
+}
+
+// isFieldName knows the characters of a token (RFC 9110, 5.6.2).
+func isFieldName(s string) bool {
+	for i := range len(s) {
+		if !isAlnum(s[i]) && strings.IndexByte("!#$%&'*+-.^_`|~", s[i]) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// mayCarry says whether a header can say who asks: no name that HTTP needs,
+// that is rebuilt from the visitor's connection, or that readers look at for
+// something else.
+func mayCarry(name string) bool {
+	name = fold(name)
+	if strings.HasPrefix(name, "Sec-") || strings.HasPrefix(name, "Access-Control-") {
+		return false
+	}
+	for _, list := range [][]string{hopFields, rebuilt, overrides, claims, methodOverrides, {
+		"Authorization", "Accept", "Accept-Encoding", "Accept-Language", "Age", "Cache-Control", "Content-Encoding", "Content-Language",
+		"Content-Location", "Content-Range", "Content-Type", "Date", "Expect", "If-Match", "If-Modified-Since", "If-None-Match", "If-Range",
+		"If-Unmodified-Since", "Max-Forwards", "Origin", "Pragma", "Range", "Referer", "Server", "Set-Cookie", "User-Agent", "Vary", "Via",
+		"Location", "Www-Authenticate", "Etag", "Expires", "Last-Modified", "Clear-Site-Data", "Service-Worker-Allowed",
+	}} {
+		if slices.Contains(list, name) {
+			return false
+		}
+	}
+	return true
+}
+
+// didYouMean names the fact that a misspelled one is close to.
+func didYouMean(s string) string {
+	s = strings.ToLower(strings.NewReplacer("-", "_", " ", "_").Replace(s))
+	for name, f := range map[string]fact{
+		"user": username, "name": username, "login": username, "user_name": username, "uid": username, "mail": email, "e_mail": email,
+		"fullname": displayName, "full_name": displayName, "displayname": displayName, "preferred_username": displayName,
+		"group": groups, "roles": groups, "session": sessionID, "sid": sessionID, "time": authTime, "login_time": authTime,
+	} {
+		if s == name {
+			return fmt.Sprintf("; did you mean %s?", f)
+		}
+	}
+	for _, f := range facts {
+		if near(s, string(f)) {
+			return fmt.Sprintf("; did you mean %s?", f)
+		}
+	}
+	return ""
+}
+
+// near says whether two words differ by one letter, or two that changed
+// places.
+func near(a, b string) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	i := 0
+	for i < len(a) && a[i] == b[i] {
+		i++
+	}
+	switch len(b) - len(a) {
+	case 0:
+		return i == len(a) || a[i+1:] == b[i+1:] || i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
+	case 1:
+		return a[i:] == b[i+1:]
+	default:
+		return false
+	}
+}

@@ -1,0 +1,80 @@
+package proxy
+
+import (
+	"strings"
+)
+
+// cookies knows the names of our cookies. It never changes.
+type cookies struct{ names []string }
+
+// without gives one Cookie line of several, less the cookies of ours. The
+// others are byte for byte as they came. "": nothing is left.
+func (c *cookies) without(lines []string) string {
+	if len(lines) == 1 && !c.mentions(lines[0]) {
+		return lines[0]
+	}
+	var b strings.Builder
+	for _, line := range lines {
+		if !c.mentions(line) {
+			join(&b, line)
+			continue
+		}
+		for part := range strings.SplitSeq(line, ";") {
+			if part = strings.Trim(part, " \t"); !c.mentions(part) {
+				join(&b, part)
+			}
+		}
+	}
+	return b.String()
+}
+
+func join(b *strings.Builder, s string) {
+	if s == "" {
+		return
+	}
+	if b.Len() > 0 {
+		b.WriteString("; ")
+	}
+	b.WriteString(s)
+}
+
+// mentions says whether some reader of a Cookie or Set-Cookie line might find
+// a cookie of ours in it. Readers differ in what they take for spaces, quotes
+// and separators, in letter case, and in cookies without a name (what is set
+// as =name=value is sent back as name=value).
+func (c *cookies) mentions(line string) bool {
+	for part := range strings.SplitSeq(line, ";") {
+		first := true
+		for item := range strings.SplitSeq(part, ",") {
+			if c.isOurs(item, first) {
+				return true
+			}
+			first = false
+		}
+	}
+	return false
+}
+
+// isOurs looks at name=value. Behind a comma, which most readers take for a
+// part of the value before, a name without a value is not looked at.
+func (c *cookies) isOurs(item string, first bool) bool {
+	item = strings.TrimLeftFunc(item, notInName)
+	for _, name := range c.names {
+		if len(item) < len(name) || !strings.EqualFold(item[:len(name)], name) {
+			continue
+		}
+		rest := item[len(name):]
+		if rest == "" {
+			return first
+		}
+		if notInName(rune(rest[0])) && (first || strings.HasPrefix(strings.TrimLeft(rest, " \t\""), "=")) {
+			return true
+		}
+	}
+	return false
+}
+
+// notInName knows what a cookie's name cannot hold (RFC 6265, 4.1.1).
+func notInName(c rune) bool {
+	return c >= 0x80 || !isAlnum(byte(c)) && !strings.ContainsRune("!#$%&'*+-.^_`|~", c)
+}

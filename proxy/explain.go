@@ -1,0 +1,157 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"gatehouse/access"
+	"gatehouse/internal/web"
+)
+
+// A Question is a request that nobody makes: for gatehouse explain.
+type Question struct {
+	Method string // "": GET
+	URL    string // absolute, or a path, which asks for a route without host
+	Client netip.Addr
+	Who    *access.Who // nil: not signed in
+}
+
+// An Explanation says which route and rule decide, and why, for each reading
+// of the path.
+type Explanation struct {
+	Decision string    `json:"decision"` // allow | public | challenge | deny | ambiguous | own-page | no-route | bad-request
+	Why      string    `json:"why"`
+	Route    string    `json:"route,omitempty"`
+	Rule     int       `json:"rule"` // from 0; -1: none
+	Readings []Reading `json:"readings,omitempty"`
+}
+
+// A Reading is one way in which an upstream may read a path, and what is
+// decided of it.
+type Reading struct {
+	Path     string `json:"path"`
+	How      string `json:"how"` // such as "decoded, slashes merged"
+	Route    string `json:"route"`
+	Rule     int    `json:"rule"`
+	Decision string `json:"decision"`
+}
+
+// Explain decides a question without forwarding anything. It goes the way of
+// ServeHTTP, so that both say the same.
+func (p *Proxy) Explain(ctx context.Context, q Question) Explanation {
+	s, err := p.imagine(ctx, q)
+	if err != nil {
+		return Explanation{Decision: "bad-request", Rule: -1, Why: err.Error()}
+	}
+	hr, err := s.open()
+	if err != nil {
+		return explainError(err)
+	}
+	if ownPath(s.t.path) && plainPath(s.t.path) {
+		return Explanation{Decision: "own-page", Rule: -1, Why: "our own pages are on every host, and need no route"}
+	}
+	question, err := newQuestion(hr, s.t.path, access.Facts{Method: s.in.Method, Client: q.Client})
+	if err != nil {
+		return explainError(err)
+	}
+	v, err := question.judge(nil)
+	if err == nil && v.decision != access.Public {
+		v, err = question.judge(q.Who)
+	}
+	e := Explanation{Rule: -1}
+	if err != nil {
+		e = explainError(err)
+	} else {
+		e.Decision, e.Route, e.Rule, e.Why = v.decision.String(), v.route.label, v.rule, why(v, q.Who)
+	}
+	e.Readings = question.explain(q.Who)
+	return e
+}
+
+// imagine makes the request that the question is about.
+func (p *Proxy) imagine(ctx context.Context, q Question) (*passage, error) {
+	if q.Method == "" {
+		q.Method = http.MethodGet
+	}
+	info := &web.Info{Scheme: "https", Client: q.Client, Host: "localhost"}
+	target := q.URL
+	if !strings.HasPrefix(target, "/") {
+		scheme, _, ok := strings.Cut(target, "://")
+		if scheme = strings.ToLower(scheme); !ok || scheme != "http" && scheme != "https" {
+			return nil, errors.New("write a path, or an address with http:// or https://")
+		}
+		rest, authority, err := cutAuthority(target)
+		if err != nil {
+			return nil, errors.New("the address has no host")
+		}
+		info.Scheme, info.Host, target = scheme, authority, rest
+	}
+	if i := strings.IndexByte(target, '#'); i >= 0 {
+		target = target[:i] // browsers keep it for themselves
+	}
+	r := &http.Request{Method: q.Method, RequestURI: target, Host: info.Host, URL: &url.URL{}, ProtoMajor: 1, ProtoMinor: 1}
+	return &passage{p: p, in: r.WithContext(ctx), info: info}, nil
+}
+
+// explain judges each reading by itself.
+func (q *question) explain(who *access.Who) []Reading {
+	list := q.readings
+	if list == nil {
+		list = []reading{{path: q.path, from: -1}}
+	}
+	out := make([]Reading, len(list))
+	for i, r := range list {
+		v := q.one(r.path, who)
+		out[i] = Reading{Path: r.path, How: how(list, i), Rule: v.rule, Decision: v.decision.String()}
+		if v.route == nil {
+			out[i].Decision = "no-route"
+		} else {
+			out[i].Route = v.route.label
+		}
+	}
+	return out
+}
+
+func explainError(err error) Explanation {
+	e := Explanation{Decision: "bad-request", Rule: -1, Why: err.Error()}
+	switch web.AsError(err).Code {
+	case http.StatusMethodNotAllowed:
+		e.Why = "the method never passes, whatever the rules say"
+	case http.StatusMisdirectedRequest:
+		e.Decision, e.Why = "no-route", "no route takes the host"
+	case http.StatusNotFound:
+		e.Decision, e.Why = "no-route", "no route of the host takes the path"
+	case http.StatusBadRequest:
+		e.Why = "the host or the path is malformed, or could be read as one of our own pages"
+		if errors.Is(err, errAmbiguous) {
+			e.Decision, e.Why = "ambiguous", "upstreams may read the path in several ways, which lead to different decisions"
+		}
+	}
+	return e
+}
+
+func why(v verdict, who *access.Who) string {
+	switch {
+	case v.rule < 0 && v.decision == access.Deny:
+		return "no rule selects the request"
+	case v.rule < 0:
+		return "the route has no rules, so that whoever is signed in may pass"
+	}
+	switch v.decision {
+	case access.Public:
+		return "the rule is public"
+	case access.Challenge:
+		return "the rule asks who it is, and nobody is signed in"
+	case access.Allow:
+		return "the rule lets " + who.Name + " through"
+	default:
+		if who == nil {
+			return "the rule denies"
+		}
+		return "the rule does not let " + who.Name + " through"
+	}
+}

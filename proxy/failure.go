@@ -1,0 +1,58 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+
+	"gatehouse/internal/web"
+	"gatehouse/proxy/engine"
+)
+
+// statusGone is what nginx calls a request whose visitor left; nobody sees it
+// but the log.
+const statusGone = 499
+
+// failed turns what the engine says into an answer, and counts it when it is
+// the upstream's fault. What the error holds (the upstream's address, say)
+// goes to the log only.
+func (s *passage) failed(w http.ResponseWriter, err error) error {
+	if s.id != nil {
+		web.AddVary(w.Header(), "Cookie")
+	}
+	var e *engine.Error
+	if !errors.As(err, &e) {
+		return web.Fail(http.StatusBadGateway, "", err)
+	}
+	switch e.Kind {
+	case engine.TooLarge:
+		return web.Refuse(http.StatusRequestEntityTooLarge, "")
+	case engine.Invalid:
+		return web.Fail(http.StatusBadRequest, "", err)
+	case engine.Visitor:
+		return s.visitorFailed(err)
+	}
+	s.p.metrics.UpstreamError(s.route.label, e.Kind)
+	if e.Kind == engine.Timeout || timedOut(e.Err) {
+		return web.Fail(http.StatusGatewayTimeout, "", err)
+	}
+	return web.Fail(http.StatusBadGateway, "", err)
+}
+
+func (s *passage) visitorFailed(err error) error {
+	switch {
+	case s.in.Context().Err() != nil, errors.Is(err, context.Canceled):
+		return web.Fail(statusGone, "", err)
+	case timedOut(err):
+		return web.Fail(http.StatusRequestTimeout, "The request did not arrive in time.", err)
+	default:
+		return web.Fail(http.StatusBadRequest, "", err)
+	}
+}
+
+func timedOut(err error) bool {
+	var n net.Error
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &n) && n.Timeout()
+}

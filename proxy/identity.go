@@ -1,0 +1,106 @@
+package proxy
+
+import (
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"gatehouse/auth"
+)
+
+// A fact is what an identity header can carry.
+type fact string
+
+const (
+	username    fact = "username"
+	email       fact = "email"
+	displayName fact = "display_name"
+	groups      fact = "groups"
+	sessionID   fact = "session_id"
+	authTime    fact = "auth_time"
+)
+
+var facts = []fact{username, email, displayName, groups, sessionID, authTime}
+
+// of gives the fact of an identity; "" when there is none.
+func (f fact) of(id *auth.Identity) (string, error) {
+	switch f {
+	case username:
+		return id.Name, nil
+	case email:
+		return id.Email, nil
+	case displayName:
+		return id.DisplayName, nil
+	case groups:
+		if i := slices.IndexFunc(id.Groups, func(g string) bool {
+			return g == "" || strings.ContainsRune(g, ',') || strings.TrimSpace(g) != g
+		}); i >= 0 {
+			return "", fmt.Errorf("group %q cannot be told from others in a list with commas", id.Groups[i])
+		}
+		return strings.Join(id.Groups, ","), nil
+	case sessionID:
+		return id.Session.Handle, nil
+	case authTime:
+		if id.Session.Login.IsZero() {
+			return "", nil
+		}
+		return id.Session.Login.UTC().Format(time.RFC3339), nil
+	default:
+		return "", fmt.Errorf("%q is no fact about an identity", string(f))
+	}
+}
+
+// An identityHeader is one line that says who asks.
+type identityHeader struct {
+	name string // as it is sent
+	fact fact
+}
+
+// identityHeaders gives the lines of a configuration, by name.
+func identityHeaders(c IdentityConfig) []identityHeader {
+	list := make([]identityHeader, 0, len(c.Headers))
+	for name, f := range c.Headers {
+		list = append(list, identityHeader{textproto.CanonicalMIMEHeaderKey(name), fact(f)})
+	}
+	slices.SortFunc(list, func(a, b identityHeader) int { return strings.Compare(a.name, b.name) })
+	return list
+}
+
+// setIdentity puts the lines into h, where none of that name can be: what a
+// client sent was never copied. A value that would not arrive as it is, such
+// as one with a line break, is an error: another name must not be sent than
+// the one that was checked.
+func setIdentity(h http.Header, list []identityHeader, id *auth.Identity) error {
+	for _, l := range list {
+		v, err := l.fact.of(id)
+		if err != nil {
+			return fmt.Errorf("identity header %s: %w", l.name, err)
+		}
+		if v == "" {
+			continue
+		}
+		if !survives(v) {
+			return fmt.Errorf("identity header %s: %q cannot be sent in a header", l.name, v)
+		}
+		h[l.name] = []string{v}
+	}
+	return nil
+}
+
+// survives says whether a value arrives as it was sent: UTF-8, without
+// controls, and without the spaces at the ends that readers drop.
+func survives(v string) bool {
+	if v[0] == ' ' || v[len(v)-1] == ' ' || !utf8.ValidString(v) {
+		return false
+	}
+	for i := range len(v) {
+		if v[i] < ' ' || v[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}

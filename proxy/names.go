@@ -1,0 +1,142 @@
+package proxy
+
+import (
+	"net/textproto"
+	"strings"
+)
+
+// reserved are the names that say who asks. They are dropped from every
+// request and answer, on every route, whatever the configuration sends: an
+// application may trust a name that nobody here thought of.
+var reserved = []string{
+	"X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups", "X-Forwarded-Preferred-Username",
+	"Remote-User", "Remote-Name", "Remote-Email", "Remote-Groups",
+	"X-Remote-User", "X-Remote-Name", "X-Remote-Email", "X-Remote-Groups",
+	"X-Webauth-User",
+}
+
+// reservedPrefix is reserved with whatever follows.
+const reservedPrefix = "X-Auth-Request-"
+
+// hopFields belong to one connection (RFC 9110, 7.6.1), or are made anew for
+// the next.
+var hopFields = []string{
+	"Connection", "Proxy-Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	"Http2-Settings", "Proxy-Authorization", "Proxy-Authenticate", "Proxy-Authentication-Info",
+	"Content-Length", "Host",
+}
+
+// rebuilt are made from what is known of the visitor. A Proxy header becomes
+// HTTP_PROXY in CGI programs (httpoxy) and never passes.
+var rebuilt = []string{
+	"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Real-Ip", "Forwarded",
+	"X-Request-Id", "Cookie", "Proxy",
+}
+
+// overrides make frameworks (Symfony, Zend, IIS, Envoy) take another path or
+// host than the ones that were judged. They never pass, not even from a
+// trusted proxy: that one is believed about the visitor, not about rules.
+var overrides = []string{
+	"X-Original-Url", "X-Original-Uri", "X-Original-Path", "X-Rewrite-Url", "X-Rewrite-Uri", "X-Envoy-Original-Path",
+	"X-Original-Host", "X-Host", "X-Http-Host-Override", "X-Backend-Host",
+	"X-Forwarded-Uri", "X-Forwarded-Url", "X-Forwarded-Path", "X-Forwarded-Method", "X-Original-Method",
+}
+
+// claims say who or where the visitor is, or how he got here. They pass from a
+// trusted proxy, and so does every other X-Forwarded-*.
+var claims = []string{
+	"True-Client-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "Cf-Connecting-Ip", "Cf-Connecting-Ipv6", "Fastly-Client-Ip",
+	"X-Envoy-External-Address", "X-Remote-Ip", "X-Remote-Addr", "Client-Ip", "X-Originating-Ip", "X-Proxyuser-Ip",
+	"X-Scheme", "X-Url-Scheme", "Front-End-Https", "X-Ssl-Client-Cert", "X-Ssl-Client-Verify", "X-Ssl-Client-S-Dn",
+	"X-Client-Cert", "X-Client-Verify", "X-Client-Dn",
+}
+
+const claimPrefix = "X-Forwarded-"
+
+// methodOverrides make applications take another method than the one in the
+// request line. They pass where no rule looks at the method.
+var methodOverrides = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
+
+// names knows what to do with a request header by its name. It never changes.
+type names struct {
+	fate map[string]fate // by folded name
+}
+
+type fate byte
+
+const (
+	pass     fate = iota
+	drop          // always
+	identity      // drop, and from answers and trailers as well
+	claim         // drop, unless a trusted proxy sent it
+	override      // drop where a rule looks at the method
+)
+
+// newNames takes the identity headers of every route.
+func newNames(configured []string) *names {
+	n := &names{fate: map[string]fate{}}
+	for _, l := range []struct { // the last word on a name counts
+		fate  fate
+		names []string
+	}{
+		{claim, claims},
+		{override, methodOverrides},
+		{drop, hopFields},
+		{drop, rebuilt},
+		{drop, overrides},
+		{identity, reserved},
+		{identity, configured},
+	} {
+		for _, name := range l.names {
+			n.fate[fold(name)] = l.fate
+		}
+	}
+	return n
+}
+
+// of gives the fate of a name in any spelling.
+func (n *names) of(name string) fate {
+	name = fold(name)
+	if f, ok := n.fate[name]; ok {
+		return f
+	}
+	switch {
+	case strings.HasPrefix(name, reservedPrefix):
+		return identity
+	case strings.HasPrefix(name, claimPrefix):
+		return claim
+	default:
+		return pass
+	}
+}
+
+// fold gives the spelling in which names are compared: readers take - and _
+// for the same (CGI, WSGI), some take every odd character for _, and none
+// cares for letter case.
+func fold(name string) string {
+	if strictName(name) {
+		return textproto.CanonicalMIMEHeaderKey(name)
+	}
+	b := []byte(name)
+	for i, c := range b {
+		if !isAlnum(c) {
+			b[i] = '-'
+		}
+	}
+	return textproto.CanonicalMIMEHeaderKey(string(b))
+}
+
+// strictName says whether a name has only characters that all readers agree
+// about.
+func strictName(name string) bool {
+	for i := range len(name) {
+		if !isAlnum(name[i]) && name[i] != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+func isAlnum(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}

@@ -1,0 +1,75 @@
+package proxy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"gatehouse/access"
+	"gatehouse/proxy/engine"
+)
+
+// A route is a RouteConfig that is ready for requests. It never changes.
+type route struct {
+	conf     *RouteConfig
+	label    string
+	prefix   string // of the path, without a slash at the end
+	rules    *access.Rules
+	upstream engine.Upstream
+	host     string // the Host header; "": the visitor's
+	identity []identityHeader
+	origins  []string // for WebSockets, besides the route's own
+}
+
+func newRoute(c *RouteConfig, general IdentityConfig) (*route, error) {
+	var problems []string
+	c.Check(func(key, format string, args ...any) {
+		problems = append(problems, fmt.Sprintf(key+": "+format, args...))
+	}, func(string, string, ...any) {})
+	if c.Identity != nil {
+		general = *c.Identity
+	}
+	general.Check(func(key, format string, args ...any) {
+		problems = append(problems, fmt.Sprintf("identity."+key+": "+format, args...))
+	}, nil)
+	if len(problems) > 0 {
+		return nil, fmt.Errorf("route %q: %s", c.label(), strings.Join(problems, "; "))
+	}
+	rules, err := access.New(c.Access)
+	if err != nil {
+		return nil, fmt.Errorf("route %q: %w", c.label(), err)
+	}
+	a, err := parseUpstream(c.Upstream)
+	if err != nil {
+		return nil, fmt.Errorf("route %q: upstream: %w", c.label(), err)
+	}
+	r := &route{
+		conf: c, label: c.label(), prefix: strings.TrimSuffix(c.path(), "/"), rules: rules,
+		upstream: a.connect(c.Timeouts), identity: identityHeaders(general),
+	}
+	for _, o := range c.Origins {
+		r.origins = append(r.origins, strings.ToLower(o))
+	}
+	switch c.HostHeader {
+	case "", keepHost:
+	case upstreamHost:
+		r.host = a.host
+	default:
+		r.host = c.HostHeader
+	}
+	return r, nil
+}
+
+func (r *route) hasUpgrade(protocol string) bool {
+	return slices.ContainsFunc(r.conf.Upgrade, func(p string) bool { return strings.EqualFold(p, protocol) })
+}
+
+// strip takes the route's path off the front of another, which may be spelled
+// so that it is not there although all readings lie in it.
+func (r *route) strip(path string) (rest string, ok bool) {
+	rest, ok = strings.CutPrefix(path, r.prefix)
+	if rest == "" {
+		return "/", ok
+	}
+	return rest, ok && rest[0] == '/'
+}

@@ -1,0 +1,188 @@
+package proxy
+
+import (
+	"fmt"
+	"strings"
+
+	"gatehouse/access"
+)
+
+// A table finds the routes of a host. It never changes.
+type table struct {
+	exact map[string]*hostRoutes // by name or name:port
+	below map[string]*hostRoutes // by suffix, such as .example.com or .example.com:8443
+	any   *hostRoutes            // for every other host; nil: there are none
+}
+
+// find gives the routes of the most specific host: with its port before
+// without, exact before the longest wildcard before any. nil: nobody knows the
+// host. The routes of a less specific host are not asked for paths that are
+// missing here: a host has one list of routes.
+func (t *table) find(h hostPort) *hostRoutes {
+	if h.port != "" {
+		if hr := t.named(h.name, ":"+h.port); hr != nil {
+			return hr
+		}
+	}
+	if hr := t.named(h.name, ""); hr != nil {
+		return hr
+	}
+	return t.any
+}
+
+// known says whether a route names the host, so that it is not there for just
+// any.
+func (t *table) known(h hostPort) bool {
+	hr := t.find(h)
+	return hr != nil && hr != t.any
+}
+
+func (t *table) named(name, port string) *hostRoutes {
+	if hr := t.exact[name+port]; hr != nil {
+		return hr
+	}
+	if len(t.below) == 0 || name[0] == '[' {
+		return nil
+	}
+	for i := strings.IndexByte(name, '.'); i >= 0; {
+		if hr := t.below[name[i:]+port]; hr != nil {
+			return hr
+		}
+		next := strings.IndexByte(name[i+1:], '.')
+		if next < 0 {
+			break
+		}
+		i += next + 1
+	}
+	return nil
+}
+
+func (t *table) add(r *route) error {
+	host := strings.ToLower(r.conf.Host)
+	var hr *hostRoutes
+	switch {
+	case host == "":
+		if t.any == nil {
+			t.any = &hostRoutes{}
+		}
+		hr = t.any
+	case strings.HasPrefix(host, "*."):
+		hr = entry(&t.below, hostKey(host[1:]))
+	default:
+		hr = entry(&t.exact, hostKey(host))
+	}
+	return hr.add(r)
+}
+
+// hostKey takes the dot off the end of a host in the configuration.
+func hostKey(host string) string {
+	name, port, ok := host, "", false
+	if !strings.HasPrefix(host, "[") {
+		name, port, ok = strings.Cut(host, ":")
+	}
+	name = strings.TrimSuffix(name, ".")
+	if ok {
+		name += ":" + port
+	}
+	return name
+}
+
+func entry(m *map[string]*hostRoutes, key string) *hostRoutes {
+	if *m == nil {
+		*m = map[string]*hostRoutes{}
+	}
+	hr := (*m)[key]
+	if hr == nil {
+		hr = &hostRoutes{}
+		(*m)[key] = hr
+	}
+	return hr
+}
+
+// hostRoutes are the routes of one host, by path.
+type hostRoutes struct {
+	byPath  map[string]*route // without a slash at the end, so "" is the root
+	folded  map[string]*route // the same in lower case
+	longest int               // bytes of the longest path
+	capital bool              // some path has a capital letter
+}
+
+func (hr *hostRoutes) add(r *route) error {
+	if hr.byPath == nil {
+		hr.byPath, hr.folded = map[string]*route{}, map[string]*route{}
+	}
+	if other := hr.byPath[r.prefix]; other != nil {
+		return fmt.Errorf("two routes for %q", r.label)
+	}
+	hr.byPath[r.prefix] = r
+	low := strings.ToLower(r.prefix)
+	if hr.folded[low] == nil {
+		hr.folded[low] = r
+	}
+	hr.capital = hr.capital || low != r.prefix
+	hr.longest = max(hr.longest, len(r.prefix), len(low))
+	return nil
+}
+
+// find gives the route with the longest path that path lies in; nil: none.
+func (hr *hostRoutes) find(path string) *route { return longest(hr.byPath, path, hr.longest) }
+
+// nearly gives the route that an application would take which does not care
+// for letter case, if that is a closer one than r; else nil.
+func (hr *hostRoutes) nearly(path string, r *route) *route {
+	if !hr.capital && !hasCapital(path) {
+		return nil
+	}
+	near := longest(hr.folded, strings.ToLower(path), hr.longest)
+	if near == nil || near == r || r != nil && len(near.prefix) <= len(r.prefix) {
+		return nil
+	}
+	return near
+}
+
+// longest looks path up by one segment more at a time.
+func longest(m map[string]*route, path string, limit int) *route {
+	found := m[""]
+	for i := 1; i <= len(path) && i <= limit; i++ {
+		if i == len(path) || path[i] == '/' {
+			if r := m[path[:i]]; r != nil {
+				found = r
+			}
+		}
+	}
+	return found
+}
+
+func hasCapital(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; 'A' <= c && c <= 'Z' || c >= 0x80 {
+			return true
+		}
+	}
+	return false
+}
+
+// A verdict is what one reading of a path leads to. The zero value denies.
+type verdict struct {
+	route    *route // nil: no route takes the path
+	decision access.Decision
+	rule     int // -1: none
+}
+
+// judge routes and rules one reading. An application that does not care for
+// letter case must not be reached past a route that is spelled otherwise: the
+// stricter of both decides.
+func (hr *hostRoutes) judge(f access.Facts, who *access.Who) verdict {
+	r := hr.find(f.Path)
+	if r == nil {
+		return verdict{rule: -1}
+	}
+	v := verdict{route: r}
+	v.decision, v.rule = r.rules.Decide(f, who)
+	if near := hr.nearly(f.Path, r); near != nil {
+		if d, rule := near.rules.Decide(f, who); d < v.decision {
+			v.decision, v.rule = d, rule
+		}
+	}
+	return v
+}

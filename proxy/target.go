@@ -1,0 +1,107 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+
+	"gatehouse/auth"
+	"gatehouse/internal/web"
+)
+
+// A target is what a request line asks for, byte for byte.
+type target struct {
+	path  string // as it was sent, not decoded
+	query string // with its question mark; "" when there is none
+	// authority is the host of an absolute-form target (RFC 9112, 3.2.2); ""
+	// for the usual origin-form.
+	authority string
+}
+
+// readTarget takes the request line apart. Nothing is decoded, cleaned or
+// normalized here: what is found is what will be sent, and the readings of
+// the path are judged apart from it.
+func readTarget(r *http.Request) (target, error) {
+	uri, authority := r.RequestURI, ""
+	if r.ProtoMajor == 1 && !strings.HasPrefix(uri, "/") {
+		var err error
+		if uri, authority, err = cutAuthority(uri); err != nil {
+			return target{}, err
+		}
+	}
+	t := target{path: uri, authority: authority}
+	if i := strings.IndexByte(uri, '?'); i >= 0 {
+		t.path, t.query = uri[:i], uri[i:]
+	}
+	if !wellFormed(t.path) {
+		return target{}, web.Refuse(http.StatusBadRequest, "")
+	}
+	return t, nil
+}
+
+// cutAuthority reduces an absolute-form target to origin-form.
+func cutAuthority(uri string) (rest, authority string, err error) {
+	for _, scheme := range []string{"http://", "https://"} {
+		if len(uri) < len(scheme) || !strings.EqualFold(uri[:len(scheme)], scheme) {
+			continue
+		}
+		authority = uri[len(scheme):]
+		if i := strings.IndexAny(authority, "/?"); i >= 0 {
+			authority, rest = authority[:i], authority[i:]
+		}
+		if authority == "" {
+			break
+		}
+		if !strings.HasPrefix(rest, "/") {
+			rest = "/" + rest
+		}
+		return rest, authority, nil
+	}
+	return "", "", web.Refuse(http.StatusBadRequest, "")
+}
+
+// wellFormed refuses paths that no reader should have to guess at: without a
+// slash in front, with a broken escape, or with bytes that a path cannot hold
+// (a backslash, a fragment, spaces and controls). Bytes beyond ASCII, though
+// not allowed either, are common and mean the same to everybody.
+func wellFormed(path string) bool {
+	if path == "" || path[0] != '/' {
+		return false
+	}
+	for i := 0; i < len(path); i++ {
+		switch c := path[i]; {
+		case c == '%':
+			if i+2 >= len(path) || unhex(path[i+1]) < 0 || unhex(path[i+2]) < 0 {
+				return false
+			}
+			i += 2
+		case c == '\\', c == '#', c <= ' ', c == 0x7f:
+			return false
+		}
+	}
+	return true
+}
+
+func unhex(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c && c <= 'f':
+		return int(c-'a') + 10
+	case 'A' <= c && c <= 'F':
+		return int(c-'A') + 10
+	default:
+		return -1
+	}
+}
+
+// ownPath says whether a path, in this very spelling, is our own.
+func ownPath(path string) bool {
+	return strings.HasPrefix(path, auth.Prefix) || path == auth.Prefix[:len(auth.Prefix)-1]
+}
+
+// ownLike says whether a path would be our own for a reader who does not care
+// for letter case.
+func ownLike(path string) bool {
+	const bare = len(auth.Prefix) - 1
+	return len(path) >= bare && strings.EqualFold(path[:bare], auth.Prefix[:bare]) && (len(path) == bare || path[bare] == '/')
+}
