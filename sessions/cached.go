@@ -55,7 +55,7 @@ func (c *Cached) Load(ctx context.Context, key string) (Record, error) {
 		if r.expired(time.Now()) {
 			return Record{}, ErrNotFound
 		}
-		return r.normal(r.Version), nil
+		return r.clone(), nil
 	}
 	t := c.begin(key)
 	r, err := c.store.Load(ctx, key)
@@ -95,7 +95,7 @@ func (c *Cached) fill(key string, t *ticket, r *Record, err error) {
 		delete(s.tickets, key)
 	}
 	if err == nil {
-		c.records.put(key, r.normal(r.Version))
+		c.records.put(key, r.clone())
 	}
 }
 

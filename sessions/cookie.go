@@ -49,7 +49,7 @@ func keyOf(id string) string {
 
 // findKey gives the store's key for the request's cookie. A value that was
 // verified before costs one hash and one look-up.
-func (m *Manager) findKey(r *http.Request) (string, bool) {
+func (m *Manager) findKey(r *http.Request, now time.Time) (string, bool) {
 	value, n := findCookie(r.Header["Cookie"], m.cookieName(r))
 	if n != 1 || len(value) != cookieLen {
 		return "", false
@@ -57,7 +57,7 @@ func (m *Manager) findKey(r *http.Request) (string, bool) {
 	var buf [cookieLen]byte
 	copy(buf[:], value)
 	sum := sha256.Sum256(buf[:])
-	if p, ok := m.proved.get(sum); ok && time.Now().Unix() <= p.until {
+	if p, ok := m.proved.get(sum); ok && now.Unix() <= p.until {
 		return p.key, true
 	}
 	id, signed, ok := m.verify(value)

@@ -166,7 +166,8 @@ func (m *Manager) Close() { m.work.close() }
 // that we did not sign, or its session has ended. Any other error: the store
 // could not tell.
 func (m *Manager) Find(r *http.Request) (Info, error) {
-	key, ok := m.findKey(r)
+	now := m.now()
+	key, ok := m.findKey(r, now)
 	if !ok {
 		return Info{}, ErrNotFound
 	}
@@ -177,7 +178,7 @@ func (m *Manager) Find(r *http.Request) (Info, error) {
 		return Info{}, ErrNotFound
 	case err != nil:
 		return Info{}, fmt.Errorf("find session %s: %w", handle(key), err)
-	case rec.expired(m.now()):
+	case rec.expired(now):
 		m.work.add(job{key: key, expired: true})
 		return Info{}, ErrNotFound
 	}

@@ -61,7 +61,7 @@ func (m *Memory) Load(ctx context.Context, key string) (Record, error) {
 		return Record{}, err
 	}
 	defer s.mu.Unlock()
-	return r.normal(r.Version), nil
+	return r.clone(), nil
 }
 
 // Create serves Store.
@@ -144,7 +144,7 @@ func (m *Memory) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
 					s.mu.Unlock()
 					continue
 				}
-				found := Entry{key, e.normal(e.Version)}
+				found := Entry{key, e.clone()}
 				s.mu.Unlock()
 				if !yield(found, nil) {
 					return

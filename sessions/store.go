@@ -113,6 +113,13 @@ func (r *Record) normal(version uint64) Record {
 	return c
 }
 
+// clone gives a normal record with memory of its own.
+func (r *Record) clone() Record {
+	c := *r
+	c.Data = bytes.Clone(r.Data)
+	return c
+}
+
 // stored gives t as stores keep times: in UTC, in whole microseconds.
 func stored(t time.Time) time.Time {
 	if t.IsZero() {

@@ -1,0 +1,125 @@
+package sessions
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"gatehouse/internal/boltfile"
+)
+
+// BenchmarkFind is the check of a session cookie as every forwarded request
+// makes it, among 1000 sessions.
+func BenchmarkFind(b *testing.B) {
+	for _, test := range []struct {
+		name  string
+		store func() Store
+	}{
+		{"memory", func() Store { return NewMemory() }},
+		{"bolt", func() Store { return boltStore(b) }},
+		{"cached", func() Store { return NewCached(boltStore(b), 10_000) }},
+	} {
+		b.Run(test.name, func(b *testing.B) {
+			m := newManager(b, Options{Store: test.store(), Age: time.Hour, Limit: 12 * time.Hour})
+			for i := range 1000 {
+				if err := m.store.Create(b.Context(), keyOf(fmt.Sprint(i)), Record{User: "other", Expires: time.Now().Add(time.Hour)}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)
+			r.AddCookie(&http.Cookie{Name: "theme", Value: "dark"}) //nolint:gosec // another's cookie, with no attributes in a request
+			r.AddCookie(login(b, m, "alice"))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := m.Find(r); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkLogin is 16 people who log in at the same time: they share fsyncs.
+func BenchmarkLogin(b *testing.B) {
+	m := newManager(b, Options{Store: boltStore(b), Age: time.Hour})
+	b.SetParallelism(8)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if err := m.OpenID("").Login(b.Context(), Login{User: "alice"}); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
+
+// The file is not read through at the start: 100,000 sessions cost nothing.
+func TestStartWithManySessions(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "gatehouse.db")
+	db, err := boltfile.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.NoSync = true
+	if _, err := NewBolt(db); err != nil {
+		t.Fatal(err)
+	}
+	const n = 100_000
+	for part := 0; part < n; part += 10_000 {
+		err := db.Update(func(tx *bbolt.Tx) error {
+			for i := range 10_000 {
+				r := Record{User: fmt.Sprint("user", i%1000), Expires: time.Now().Add(time.Hour), Agent: "Mozilla/5.0 (X11; Linux x86_64)"}
+				if err := put(tx, keyOf(fmt.Sprint(part+i)), nil, &r); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	start := time.Now()
+	if db, err = boltfile.Open(path); err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewBolt(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newManager(t, Options{Store: s, Age: time.Hour})
+	count, err := s.Count(t.Context())
+	took := time.Since(start)
+	if err != nil || count != n {
+		t.Errorf("Count = %d, %v", count, err)
+	}
+	if took > 100*time.Millisecond {
+		t.Errorf("start with %d sessions took %v", n, took)
+	}
+	t.Logf("start took %v", took)
+	start = time.Now()
+	mine := 0
+	for _, err := range m.List(t.Context(), Query{User: "user7"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		mine++
+	}
+	if took := time.Since(start); mine != n/1000 || took > 100*time.Millisecond {
+		t.Errorf("%d sessions of a user in %v", mine, took)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
