@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gatehouse/auth"
+	"gatehouse/config"
+	"gatehouse/internal/demo"
+	"gatehouse/server"
+)
+
+const demoListen = "127.0.0.1:8080"
+
+func (p *cli) demoCommand() *cobra.Command {
+	var listen, upstream string
+	cmd := &cobra.Command{
+		Use: "demo", Short: "Show the gate at work: no file needed", Args: cobra.NoArgs,
+		Long: `Put a small built-in legacy application, or your own with --upstream, behind the
+gate. There is one account; its random password is printed here. What is kept
+lies in a temporary folder, which is removed at the end (Ctrl-C).`,
+		Example: `  gatehouse demo
+  gatehouse demo --upstream http://127.0.0.1:3000`,
+		RunE: work(func(cmd *cobra.Command, _ []string) error {
+			return p.demo(cmd.Context(), listen, upstream, cmd.Flags().Changed("listen"))
+		}),
+	}
+	cmd.Flags().StringVar(&listen, "listen", demoListen, "`ADDR` to listen on")
+	cmd.Flags().StringVar(&upstream, "upstream", "", "`URL` of your own application, in place of the built-in one")
+	return cmd
+}
+
+func (p *cli) demo(ctx context.Context, listen, upstream string, fixed bool) (err error) {
+	dir, err := os.MkdirTemp("", "gatehouse-demo-")
+	if err != nil {
+		return fmt.Errorf("make a temporary folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if !fixed && busy(ctx, listen) {
+		listen = "127.0.0.1:0" // somebody has the usual port, and this is only a demo
+	}
+	access := ""
+	if upstream == "" {
+		stop, err := startDemoApplication(ctx, filepath.Join(dir, "app.sock"))
+		if err != nil {
+			return err
+		}
+		defer stop()
+		upstream = "unix:" + filepath.Join(dir, "app.sock")
+		access = `
+    access:
+      - {path: /public, public: true}
+      - {path: /admin, groups: [admins]}
+      - {}`
+	}
+	password := demoPassword()
+	hash, err := auth.NewHasher(1).Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	c, err := config.Parse("demo", fmt.Appendf(nil, `version: 1
+listen: %q
+data_dir: %q
+log: {level: warn, format: text, access: false}
+users:
+  - {name: demo, display_name: Demo, email: demo@example.com, groups: [staff], password_hash: %q}
+routes:
+  - upstream: %q%s
+`, listen, filepath.Join(dir, "data"), hash.Reveal(), upstream, access))
+	if err != nil {
+		return err
+	}
+	return p.serve(ctx, server.Options{Config: c, Ready: func(addrs []net.Addr) {
+		fmt.Fprintf(p.out, `
+  Open       http://%s/
+  Name       demo
+  Password   %s
+
+`, addrs[0], password)
+		if access == "" {
+			fmt.Fprintf(p.out, "  Behind it  %s\n", upstream)
+		} else {
+			fmt.Fprintln(p.out, "  Behind it is a small application without any login. It shows what reaches it.")
+		}
+		fmt.Fprint(p.out, "  End        Ctrl-C: everything is removed\n\n")
+	}})
+}
+
+// startDemoApplication serves the application on a socket that nobody else
+// can open: whoever reached it directly would be whoever they say.
+func startDemoApplication(ctx context.Context, path string) (stop func(), err error) {
+	ln, err := new(net.ListenConfig).Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("start the demo application: %w", err)
+	}
+	hs := &http.Server{Handler: demo.New(), ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = hs.Serve(ln) }()      // ends with Close
+	return func() { _ = hs.Close() }, nil // nothing to save
+}
+
+// demoPassword makes one that can be typed from a screen: about 80 bits in
+// four groups.
+func demoPassword() string {
+	s := strings.ToLower(rand.Text())
+	return s[:4] + "-" + s[4:8] + "-" + s[8:12] + "-" + s[12:16]
+}
+
+func busy(ctx context.Context, addr string) bool {
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return true
+	}
+	return ln.Close() != nil
+}

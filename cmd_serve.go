@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"gatehouse/config"
+	"gatehouse/server"
+)
+
+// findConfig says which file is meant: the flag, then the environment, then
+// the places where it usually lies.
+func (p *cli) findConfig() (string, error) {
+	if p.configFile != "" {
+		return p.configFile, nil
+	}
+	if file := os.Getenv("GATEHOUSE_CONFIG"); file != "" {
+		return file, nil
+	}
+	places := []string{"gatehouse.yaml", "/etc/gatehouse/config.yaml"}
+	for _, file := range places {
+		if _, err := os.Stat(file); err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return file, nil
+		}
+	}
+	return "", fmt.Errorf("there is no configuration: neither %s nor %s is there; name one with --config FILE, or try: gatehouse demo", places[0], places[1])
+}
+
+func (p *cli) loadConfig() (*config.Config, error) {
+	file, err := p.findConfig()
+	if err != nil {
+		return nil, err
+	}
+	return config.Load(file)
+}
+
+func (p *cli) serveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "serve", Short: "Run the gate", Args: cobra.NoArgs,
+		Long: `Run the gate until SIGTERM or SIGINT. SIGHUP reads the configuration again:
+all or nothing, without dropping a request.`,
+		RunE: work(func(cmd *cobra.Command, _ []string) error {
+			file, err := p.findConfig()
+			if err != nil {
+				return err
+			}
+			load := func() (*config.Config, error) { return config.Load(file) }
+			c, err := load()
+			if err != nil {
+				return err
+			}
+			return p.serve(cmd.Context(), server.Options{Config: c, Load: load})
+		}),
+	}
+}
+
+// serve runs the server, and reloads it on SIGHUP.
+func (p *cli) serve(ctx context.Context, o server.Options) error {
+	log, level, err := server.NewLog(o.Config.Log, p.err)
+	if err != nil {
+		return err
+	}
+	o.Log, o.Level, o.LoginHTML, o.Version = log, level, loginHTML, version()
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	o.ReloadOn = hup
+	return server.Run(ctx, o)
+}
+
+func (p *cli) checkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "check", Short: "Check the configuration: every problem at once", Args: cobra.NoArgs,
+		Long: `Check the configuration as serve would, without starting anything: every
+problem with its file, line and key, and what to do about it. Exit status 0
+when it can be served (warnings are shown), 78 when it cannot.`,
+		RunE: work(func(*cobra.Command, []string) error {
+			c, err := p.loadConfig()
+			if err != nil {
+				return err
+			}
+			if err := server.Check(c, loginHTML); err != nil {
+				return err
+			}
+			for _, w := range c.Warnings {
+				fmt.Fprintln(p.err, "warning:", w)
+			}
+			_, err = fmt.Fprintf(p.out, "%s: ok, %d routes, %d users\n", c.File, len(c.Routes), len(c.Users))
+			return err
+		}),
+	}
+}
+
+func (p *cli) reloadCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "reload", Short: "Make the running gate read its configuration again", Args: cobra.NoArgs,
+		RunE: work(func(cmd *cobra.Command, _ []string) error {
+			c, err := p.loadConfig()
+			if err != nil {
+				return err
+			}
+			gate, err := server.Dial(cmd.Context(), c)
+			if err != nil {
+				return err
+			}
+			defer gate.Close()
+			return gate.Reload(cmd.Context())
+		}),
+	}
+}
+
+func (p *cli) healthCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "health", Short: "Say whether the running gate is ready", Args: cobra.NoArgs,
+		Long: "Exit status 0 when the gate that runs with this configuration is ready, else 1: for container health checks.",
+		RunE: work(func(cmd *cobra.Command, _ []string) error {
+			c, err := p.loadConfig()
+			if err != nil {
+				return err
+			}
+			gate, err := server.Dial(cmd.Context(), c)
+			if err != nil {
+				return err
+			}
+			defer gate.Close()
+			if err := gate.Ready(cmd.Context()); err != nil {
+				return fmt.Errorf("not ready: %w", err)
+			}
+			_, err = fmt.Fprintln(p.out, "ready")
+			return err
+		}),
+	}
+}

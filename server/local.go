@@ -1,0 +1,253 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net/netip"
+
+	"gatehouse/auth"
+	"gatehouse/config"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/boltfile"
+	"gatehouse/proxy"
+	"gatehouse/sessions"
+)
+
+// local is the Admin that has the files: the running server's own, and the
+// command line's when none runs.
+type local struct {
+	site     func() *site
+	accounts *auth.Database
+	audit    *audit.Log
+	close    func() error
+}
+
+// OpenFiles gives the Admin of a gate that does not run, by its files. The
+// error is boltfile.ErrLocked when it runs after all.
+func OpenFiles(c *config.Config, loginHTML string, log *slog.Logger) (Admin, error) {
+	st, err := openState(c, log)
+	if err != nil {
+		return nil, err
+	}
+	p := parts{state: st, hasher: auth.NewHasher(0), throttle: auth.NewThrottle(c.Login.Throttle),
+		live: new(live), loginHTML: loginHTML, log: log,
+	}
+	s, err := p.build(c)
+	if err != nil {
+		return nil, errors.Join(err, st.close())
+	}
+	return &local{
+		site: func() *site { return s }, accounts: st.accounts,
+		close: func() error { s.retire(); return st.close() },
+	}, nil
+}
+
+// Runs says whether err means that another process has the files.
+func Runs(err error) bool { return errors.Is(err, boltfile.ErrLocked) }
+
+func (l *local) Close() error { return l.close() }
+
+func (l *local) Sessions(ctx context.Context, user string) iter.Seq2[Session, error] {
+	return func(yield func(Session, error) bool) {
+		for i, err := range l.site().sessions.List(ctx, sessions.Query{User: user}) {
+			if !yield(publicSession(i), err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (l *local) Session(ctx context.Context, handle string) (Session, error) {
+	if handle == "" {
+		return Session{}, fmt.Errorf("session %q: %w", handle, ErrNotFound)
+	}
+	var found []Session
+	for i, err := range l.site().sessions.List(ctx, sessions.Query{Prefix: handle}) {
+		if err != nil {
+			return Session{}, fmt.Errorf("look up session: %w", err)
+		}
+		if found = append(found, publicSession(i)); len(found) > 1 {
+			return Session{}, fmt.Errorf("%q is short for %s and for %s; write more of it", handle, found[0].ID, found[1].ID)
+		}
+	}
+	if len(found) == 0 {
+		return Session{}, fmt.Errorf("session %q: %w", handle, ErrNotFound)
+	}
+	return found[0], nil
+}
+
+func (l *local) Revoke(ctx context.Context, which Revocation) (int, error) {
+	m := l.site().sessions
+	switch {
+	case which.All:
+		return m.RevokeAll(ctx, "revoked")
+	case which.User != "":
+		return m.RevokeUser(ctx, normal(which.User), "revoked", nil)
+	case which.ID == "":
+		return 0, errors.New("which session is not said")
+	}
+	if _, err := m.Revoke(ctx, which.ID, "revoked"); errors.Is(err, sessions.ErrNotFound) {
+		return 0, fmt.Errorf("session %q: %w", which.ID, ErrNotFound)
+	} else if err != nil {
+		return 0, err
+	}
+	return 1, nil
+}
+
+func (l *local) Purge(ctx context.Context) (int, error) { return l.site().sessions.Purge(ctx) }
+
+func (l *local) Users(ctx context.Context) iter.Seq2[User, error] {
+	return func(yield func(User, error) bool) {
+		s := l.site()
+		inFile := map[string]bool{}
+		for _, u := range s.config.Users {
+			a, err := s.accounts.Account(ctx, u.Name)
+			if err == nil {
+				inFile[a.Name] = true
+			}
+			if !yield(publicUser(a), err) || err != nil {
+				return
+			}
+		}
+		for a, err := range l.accounts.List(ctx) {
+			if err == nil && inFile[a.Name] {
+				continue // the file comes first: this one can never sign in
+			}
+			if !yield(publicUser(a), err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (l *local) User(ctx context.Context, name string) (User, error) {
+	a, err := l.site().accounts.Account(ctx, normal(name))
+	if err != nil {
+		return User{}, aboutUser(name, err)
+	}
+	return publicUser(a), nil
+}
+
+func (l *local) AddUser(ctx context.Context, u NewUser) error {
+	name, err := auth.NormalizeName(u.Name)
+	if err != nil {
+		return err
+	}
+	if err := auth.CheckHash(u.Hash.Text); err != nil {
+		return fmt.Errorf("password hash: %w", err)
+	}
+	if err := l.notInFile(ctx, name); err != nil {
+		return err
+	}
+	err = l.accounts.Add(ctx, auth.Account{
+		Name: name, PasswordHash: u.Hash.Text, Email: u.Email, DisplayName: u.DisplayName, Groups: u.Groups,
+	})
+	if err != nil {
+		return aboutUser(name, err)
+	}
+	l.audit.Event(ctx, audit.AccountAdded, slog.String("user", name))
+	return nil
+}
+
+func (l *local) SetPassword(ctx context.Context, p NewPassword) error {
+	if err := auth.CheckHash(p.Hash.Text); err != nil {
+		return fmt.Errorf("password hash: %w", err)
+	}
+	name := normal(p.Name)
+	if err := l.notInFile(ctx, name); err != nil {
+		return err
+	}
+	if _, err := l.accounts.SetPassword(ctx, name, p.Hash.Text); err != nil {
+		return aboutUser(name, err)
+	}
+	l.audit.Event(ctx, audit.PasswordChanged, slog.String("user", name), slog.String("by", "administrator"))
+	return l.endSessions(ctx, name, "password")
+}
+
+func (l *local) SetDisabled(ctx context.Context, name string, disabled bool) error {
+	name = normal(name)
+	if err := l.notInFile(ctx, name); err != nil {
+		return err
+	}
+	err := l.accounts.Change(ctx, name, func(a *auth.Account) error { a.Disabled = disabled; return nil })
+	if err != nil {
+		return aboutUser(name, err)
+	}
+	if !disabled {
+		l.audit.Event(ctx, audit.AccountEnabled, slog.String("user", name))
+		return nil
+	}
+	l.audit.Event(ctx, audit.AccountDisabled, slog.String("user", name))
+	return l.endSessions(ctx, name, "account")
+}
+
+func (l *local) DeleteUser(ctx context.Context, name string) error {
+	name = normal(name)
+	if err := l.notInFile(ctx, name); err != nil {
+		return err
+	}
+	if err := l.accounts.Delete(ctx, name); err != nil {
+		return aboutUser(name, err)
+	}
+	l.audit.Event(ctx, audit.AccountDeleted, slog.String("user", name))
+	return l.endSessions(ctx, name, "account")
+}
+
+func (l *local) Explain(ctx context.Context, q Question) (proxy.Explanation, error) {
+	s := l.site()
+	person, err := who(ctx, s.accounts, normal(q.User))
+	if err != nil {
+		return proxy.Explanation{}, err
+	}
+	var client netip.Addr
+	if q.From != "" {
+		if client, err = netip.ParseAddr(q.From); err != nil {
+			return proxy.Explanation{}, fmt.Errorf("--from %q is no IP address", q.From)
+		}
+	}
+	return s.proxy.Explain(ctx, proxy.Question{Method: q.Method, URL: q.URL, Client: client, Who: person}), nil
+}
+
+// endSessions ends what the account's stamp would end at the next request
+// anyway, so that the lists show it at once.
+func (l *local) endSessions(ctx context.Context, name, reason string) error {
+	if _, err := l.site().sessions.RevokeUser(ctx, name, reason, nil); err != nil {
+		return fmt.Errorf("end sessions of %q: %w", name, err)
+	}
+	return nil
+}
+
+// notInFile refuses to change in the database what the file decides.
+func (l *local) notInFile(ctx context.Context, name string) error {
+	a, err := l.site().accounts.Account(ctx, name)
+	if err == nil && a.Source == "file" {
+		return fmt.Errorf("%q is an account of the configuration file; change it there, then reload", name)
+	}
+	if err != nil && !errors.Is(err, auth.ErrNoAccount) {
+		return aboutUser(name, err)
+	}
+	return nil
+}
+
+// normal gives the stored spelling of a name; what is no name stays, and is
+// not found.
+func normal(name string) string {
+	if n, err := auth.NormalizeName(name); err == nil {
+		return n
+	}
+	return name
+}
+
+func aboutUser(name string, err error) error {
+	switch {
+	case errors.Is(err, auth.ErrNoAccount):
+		return fmt.Errorf("user %q: %w", name, ErrNotFound)
+	case errors.Is(err, auth.ErrAccountExists):
+		return fmt.Errorf("user %q: %w", name, ErrExists)
+	default:
+		return fmt.Errorf("user %q: %w", name, err)
+	}
+}

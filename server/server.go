@@ -1,0 +1,324 @@
+// Package server is the process: it listens, holds what outlives a
+// configuration (listeners, database, throttle, counters), builds a site out
+// of each configuration, swaps sites at a reload, stops without dropping a
+// request, and lets an administrator in by a socket that only its owner can
+// open.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"gatehouse/auth"
+	"gatehouse/config"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/metrics"
+)
+
+// Limits that hold for every visitor (contract: Limits, always on).
+const (
+	maxHeaderBytes    = 64 << 10
+	maxStreams        = 100 // of one HTTP/2 connection
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 120 * time.Second
+)
+
+// How long stopping may take.
+const (
+	drainLimit = 2 * time.Second  // for connections that the kernel has taken already
+	stopLimit  = 30 * time.Second // for requests under way
+)
+
+// Options are what a Server is made of.
+type Options struct {
+	Config    *config.Config                 // required: the first one
+	Load      func() (*config.Config, error) // reads the configuration again; nil: reload is refused
+	LoginHTML string                         // required: the built-in login page
+	Version   string
+	Log       *slog.Logger   // required
+	Level     *slog.LevelVar // changed by a reload; may be nil
+	// ReloadOn makes it read its configuration again, as SIGHUP does. nil: only
+	// the control socket does.
+	ReloadOn <-chan os.Signal
+	// Ready is told once visitors are served: the addresses that it listens
+	// on. May be nil.
+	Ready func([]net.Addr)
+}
+
+// A Server is a running gate.
+type Server struct {
+	options Options
+	parts   parts
+	site    atomic.Pointer[site]
+	reload  sync.Mutex // held while a new site is built
+	log     *slog.Logger
+}
+
+// Run serves until ctx is done, then stops: it takes what the kernel has
+// accepted, answers what it has begun, and cuts what is left after half a
+// minute. It returns nil after a clean stop.
+func Run(ctx context.Context, o Options) error {
+	s := &Server{options: o, log: o.Log}
+	st, err := openState(o.Config, o.Log)
+	if err != nil {
+		return err
+	}
+	s.parts = parts{
+		state: st, hasher: auth.NewHasher(0), throttle: auth.NewThrottle(o.Config.Login.Throttle), live: new(live),
+		loginHTML: o.LoginHTML, audit: audit.New(o.Log), metrics: metrics.New(o.Version), log: o.Log,
+	}
+	s.parts.metrics.SessionCount(s.countSessions)
+	first, err := s.parts.build(o.Config)
+	if err != nil {
+		return errors.Join(err, st.close())
+	}
+	s.site.Store(first)
+	s.parts.metrics.Reloaded(true)
+	err = s.serve(ctx)
+	s.site.Load().retire()
+	return errors.Join(err, st.close())
+}
+
+// serve listens and waits for the end.
+func (s *Server) serve(ctx context.Context) error {
+	c := s.options.Config
+	lns, err := listen(ctx, c.Listen)
+	if err != nil {
+		return err
+	}
+	control, err := listenUnix(ctx, filepath.Join(c.DataDir, socketFile), 0o600)
+	if err != nil {
+		return errors.Join(fmt.Errorf("control socket: %w", err), closeAll(lns))
+	}
+	var admin net.Listener
+	if c.Admin.Listen != "" {
+		if admin, err = new(net.ListenConfig).Listen(ctx, "tcp", c.Admin.Listen); err != nil {
+			return errors.Join(fmt.Errorf("admin.listen: %w", err), closeAll(lns), control.Close())
+		}
+	}
+
+	// Requests end with live, not with ctx: stopping lets them finish.
+	live, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	visitors := s.visitors(live)
+	failed := make(chan error, len(lns)+2)
+	var draining []*drainingListener
+	for _, ln := range lns {
+		d := newDrainingListener(ln)
+		draining = append(draining, d)
+		go func() { failed <- serveVisitors(visitors, d) }()
+	}
+	inside := []*http.Server{s.inside(live, s.control())}
+	go func() { failed <- inside[0].Serve(control) }()
+	if admin != nil {
+		hs := s.inside(live, s.health())
+		inside = append(inside, hs)
+		go func() { failed <- hs.Serve(admin) }()
+	}
+	sweep, stopSweeping := context.WithCancel(ctx)
+	var sweeper sync.WaitGroup
+	sweeper.Go(func() { s.sweep(sweep) })
+	sweeper.Go(func() { s.parts.live.watch(sweep, s.parts.state.store) })
+	defer sweeper.Wait()
+	defer stopSweeping()
+
+	s.announce(lns)
+	for {
+		select {
+		case err := <-failed:
+			err = fmt.Errorf("serve: %w", err)
+			return errors.Join(err, visitors.Close(), closeServers(inside))
+		case <-s.options.ReloadOn:
+			_ = s.Reload(ctx) // Reload has logged why not
+		case <-ctx.Done():
+			return s.stop(visitors, draining, inside, cut)
+		}
+	}
+}
+
+// stop ends what serve began, in the order in which nobody notices.
+func (s *Server) stop(visitors *http.Server, draining []*drainingListener, inside []*http.Server, cut context.CancelFunc) error {
+	s.log.Info("stopping")
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
+	visitors.SetKeepAlivesEnabled(false)
+	var wg sync.WaitGroup
+	for _, d := range draining {
+		wg.Go(func() { d.drain(drainLimit) })
+	}
+	wg.Wait()
+	limit, cancel := context.WithTimeout(context.Background(), stopLimit)
+	defer cancel()
+	err := visitors.Shutdown(limit)
+	cut() // upgraded connections, which Shutdown does not know, and what is left
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.log.Warn("requests were cut off", "after", stopLimit.String())
+		err = visitors.Close()
+	}
+	err = errors.Join(err, closeServers(inside))
+	s.log.Info("stopped")
+	return err
+}
+
+// visitors is the server for everybody: HTTP/1.1, and HTTP/2 under TLS. It
+// never speaks HTTP/2 in the clear, whatever a client asks for.
+func (s *Server) visitors(live context.Context) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	hs := &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.site.Load().handler.ServeHTTP(w, r) // one load: a reload never shows in the middle of a request
+		}),
+		Protocols:                    protocols,
+		MaxHeaderBytes:               maxHeaderBytes,
+		ReadHeaderTimeout:            readHeaderTimeout, // bounds the TLS handshake too
+		IdleTimeout:                  idleTimeout,
+		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		DisableGeneralOptionsHandler: true,
+		BaseContext:                  func(net.Listener) context.Context { return live },
+		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	if s.options.Config.TLS.CertFile != "" {
+		protocols.SetHTTP2(true)
+		hs.TLSConfig = &tls.Config{
+			MinVersion:     tls.VersionTLS12,
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.site.Load().certificate() },
+		}
+	}
+	return hs
+}
+
+func serveVisitors(hs *http.Server, ln net.Listener) error {
+	if hs.TLSConfig != nil {
+		return hs.ServeTLS(ln, "", "")
+	}
+	return hs.Serve(ln)
+}
+
+// inside is the server of a listener that visitors cannot reach.
+func (s *Server) inside(live context.Context, h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		BaseContext:       func(net.Listener) context.Context { return live },
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// announce says where it listens, and what is dangerous.
+func (s *Server) announce(lns []net.Listener) {
+	for _, w := range s.options.Config.Warnings {
+		s.log.Warn("the configuration is dangerous", "problem", w.String())
+	}
+	var addrs []net.Addr
+	for _, ln := range lns {
+		addrs = append(addrs, ln.Addr())
+		s.log.Info("listening", "address", ln.Addr().String(), "tls", s.options.Config.TLS.CertFile != "",
+			"routes", len(s.options.Config.Routes), "version", s.options.Version)
+	}
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
+	if s.options.Ready != nil {
+		s.options.Ready(addrs)
+	}
+}
+
+// Reload reads the configuration again and swaps the site: all or nothing.
+// An error says why the old one goes on.
+func (s *Server) Reload(ctx context.Context) (err error) {
+	s.reload.Lock()
+	defer s.reload.Unlock()
+	defer func() {
+		s.parts.metrics.Reloaded(err == nil)
+		if err != nil {
+			s.log.ErrorContext(ctx, "configuration not reloaded, the old one goes on", "error", err)
+			return
+		}
+		s.parts.audit.Event(ctx, audit.ConfigReloaded, slog.String("file", s.site.Load().config.File))
+	}()
+	if s.options.Load == nil {
+		return errors.New("there is no configuration file to reload")
+	}
+	next, err := s.options.Load()
+	if err != nil {
+		return err
+	}
+	old := s.site.Load()
+	if err := restart(old.config, next); err != nil {
+		return err
+	}
+	built, err := s.parts.build(next)
+	if err != nil {
+		return err
+	}
+	if s.options.Level != nil {
+		if err := setLevel(s.options.Level, next.Log); err != nil {
+			built.retire()
+			return err
+		}
+	}
+	s.parts.throttle.Limits(next.Login.Throttle)
+	s.site.Store(built)
+	old.retire()
+	for _, w := range next.Warnings {
+		s.log.WarnContext(ctx, "the configuration is dangerous", "problem", w.String())
+	}
+	return nil
+}
+
+// sweep removes expired sessions now and then.
+func (s *Server) sweep(ctx context.Context) {
+	const every = 5 * time.Minute
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		n, err := s.site.Load().sessions.Purge(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.log.Error("expired sessions not removed", "error", err)
+		} else if n > 0 {
+			s.log.Info("expired sessions removed", "count", n)
+		}
+	}
+}
+
+func (s *Server) countSessions() float64 {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	n, err := s.parts.state.store.Count(ctx)
+	if err != nil {
+		return -1 // could not tell; 0 would be a lie
+	}
+	return float64(n)
+}
+
+func closeAll(lns []net.Listener) error {
+	var errs []error
+	for _, ln := range lns {
+		errs = append(errs, ln.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func closeServers(list []*http.Server) error {
+	var errs []error
+	for _, hs := range list {
+		errs = append(errs, hs.Close())
+	}
+	return errors.Join(errs...)
+}

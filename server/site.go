@@ -1,0 +1,240 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"gatehouse/auth"
+	"gatehouse/config"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/metrics"
+	"gatehouse/internal/secret"
+	"gatehouse/internal/web"
+	"gatehouse/proxy"
+	"gatehouse/sessions"
+)
+
+// A site is all that one configuration builds. It never changes; a reload
+// builds another beside it and swaps the two in one atomic step.
+type site struct {
+	config   *config.Config
+	sessions *sessions.Manager
+	accounts auth.Accounts
+	proxy    *proxy.Proxy
+	cert     *tls.Certificate // nil: no TLS
+	handler  http.Handler
+}
+
+// parts are what sites are made of besides their configuration: what they
+// share with the ones before and after them.
+type parts struct {
+	state     *state
+	hasher    *auth.Hasher
+	throttle  *auth.Throttle
+	live      *live
+	loginHTML string // the built-in page
+	audit     *audit.Log
+	metrics   *metrics.Metrics
+	log       *slog.Logger
+}
+
+// Check builds what the configuration describes, without opening or changing
+// anything: what it says nothing against can be served.
+func Check(c *config.Config, loginHTML string) error {
+	p := parts{
+		state:     &state{store: sessions.NewCached(sessions.NewMemory(), 0)},
+		hasher:    auth.NewHasher(1),
+		live:      new(live),
+		loginHTML: loginHTML,
+		log:       slog.New(slog.DiscardHandler),
+	}
+	s, err := p.assemble(c, [][]byte{make([]byte, secret.KeySize)})
+	if err != nil {
+		return err
+	}
+	s.retire()
+	return p.state.store.Close()
+}
+
+// build makes a site. It changes nothing that is in use, so a failure leaves
+// no trace.
+func (p *parts) build(c *config.Config) (*site, error) {
+	keys, err := p.state.keys(c)
+	if err != nil {
+		return nil, err
+	}
+	return p.assemble(c, keys)
+}
+
+func (p *parts) assemble(c *config.Config, keys [][]byte) (*site, error) {
+	s := &site{config: c}
+	if c.TLS.CertFile != "" {
+		cert, err := tls.LoadX509KeyPair(c.TLS.CertFile, c.TLS.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read certificate: %w", err)
+		}
+		s.cert = &cert
+	}
+	pages, err := web.NewPages()
+	if err != nil {
+		return nil, err
+	}
+	cookie := cookieOf(&c.Cookie)
+	s.sessions, err = sessions.NewManager(sessions.Options{
+		Store: p.state.store, Secrets: keys, Cookie: cookie,
+		Age: c.Session.IdleTimeout.D(), Limit: c.Session.MaxAge.D(), Remember: c.Session.RememberMe.D(),
+		Browser: c.Session.BrowserSession, Max: c.Session.MaxPerUser,
+		Ended: p.ended, Log: p.log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sessions: %w", err)
+	}
+	if err := p.buildAuth(s, keys, cookie, pages); err != nil {
+		s.sessions.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (p *parts) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages *web.Pages) error {
+	c := s.config
+	file, err := auth.FileAccounts(c.Users)
+	if err != nil {
+		return fmt.Errorf("users: %w", err)
+	}
+	s.accounts = auth.InOrder(file, p.state.accounts)
+	html := c.LoginHTML
+	if html == "" {
+		html = p.loginHTML
+	}
+	gate, err := auth.New(auth.Options{
+		Sessions: s.sessions, Accounts: s.accounts,
+		Hasher: p.hasher, Throttle: p.throttle, Secrets: keys,
+		Cookie: cookie, Remember: c.Session.RememberMe.D(), Title: c.Login.Title, LoginHTML: html,
+		Audit: p.audit, Metrics: p.metrics, Log: p.log,
+	})
+	if err != nil {
+		return fmt.Errorf("login: %w", err)
+	}
+	s.proxy, err = proxy.New(proxy.Options{
+		Routes: c.Routes, Identity: c.Identity, Auth: gate,
+		Audit: p.audit, Metrics: p.metrics, Log: p.log, Live: p.live.add,
+	})
+	if err != nil {
+		return fmt.Errorf("routes: %w", err)
+	}
+	s.handler = p.chain(s, pages)
+	return nil
+}
+
+// chain is the way of every request, outermost first: the same for our own
+// pages, for what is forwarded, and for what is refused.
+func (p *parts) chain(s *site, pages *web.Pages) http.Handler {
+	done := []web.Done{func(r *http.Request, rec *web.Recorder, took time.Duration) {
+		p.metrics.Request(web.From(r.Context()).Route, r.Method, rec.Status, took)
+	}}
+	if s.config.Log.Access {
+		done = append(done, web.AccessLog(p.log))
+	}
+	return web.Chain(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := s.proxy.ServeHTTP(w, r); err != nil {
+				pages.Answer(w, r, err)
+			}
+		}),
+		web.Begin(s.config.Trusted), // below, web.From(ctx) knows the visitor
+		web.Record(done...),         // below, w is the one *web.Recorder
+		web.Guard(p.log, pages.Answer),
+	)
+}
+
+// retire lets go of what a site holds, once another has taken its place.
+// Requests under way end by themselves.
+func (s *site) retire() {
+	s.proxy.Close()
+	s.sessions.Close()
+}
+
+// ended is told of each session that ends, for whatever reason. It is the one
+// place that cuts what is under way for them, counts them and, but for logouts,
+// writes the audit event.
+func (p *parts) ended(i sessions.Info, reason string) {
+	p.metrics.SessionEnded(reason)
+	p.live.cut(i.Key)
+	var event string
+	switch reason {
+	case "logout", "replaced", "flush":
+		return // a logout is auth's event, with the request's facts; the others go on under a new id
+	case "expired":
+		event = audit.SessionExpired
+	default:
+		event = audit.SessionRevoked
+	}
+	p.audit.Event(context.Background(), event,
+		slog.String("user", i.User), slog.String("session", i.Handle), slog.String("reason", reason))
+}
+
+func cookieOf(c *sessions.CookieConfig) sessions.Cookie {
+	cookie := sessions.Cookie{Name: c.Name, Domain: c.Domain, SameSite: c.Mode()}
+	switch c.Secure {
+	case "true":
+		cookie.Secure = func(*http.Request) bool { return true }
+	case "false":
+		cookie.Secure = func(*http.Request) bool { return false }
+	default: // auto
+		cookie.Secure = func(r *http.Request) bool { return web.From(r.Context()).Secure() }
+	}
+	return cookie
+}
+
+// restart names the keys that a reload would have to change in the running
+// process, and cannot.
+func restart(old, next *config.Config) error {
+	var keys []string
+	for _, k := range []struct {
+		name    string
+		changed bool
+	}{
+		{"listen", old.Listen != next.Listen},
+		{"data_dir", old.DataDir != next.DataDir},
+		{"admin.listen", old.Admin.Listen != next.Admin.Listen},
+		{"session.store", old.Session.Store != next.Session.Store},
+		{"tls", (old.TLS.CertFile == "") != (next.TLS.CertFile == "")},
+		{"log.format", old.Log.Format != next.Log.Format},
+	} {
+		if k.changed {
+			keys = append(keys, k.name)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	return &restartError{keys}
+}
+
+type restartError struct{ keys []string }
+
+func (e *restartError) Error() string {
+	text := "needs a restart: "
+	for i, k := range e.keys {
+		if i > 0 {
+			text += ", "
+		}
+		text += k
+	}
+	return text
+}
+
+var errNoCertificate = errors.New("no certificate in the configuration")
+
+func (s *site) certificate() (*tls.Certificate, error) {
+	if s.cert == nil {
+		return nil, errNoCertificate
+	}
+	return s.cert, nil
+}
