@@ -21,9 +21,10 @@ type RuleConfig struct {
 	Groups   []string `yaml:"groups"`   // who is in one of these
 }
 
-// Check reports every problem of the rule; a warning is a danger that
-// somebody asked for. The keys are those of the rule (path, methods[0]).
-func (c *RuleConfig) Check(bad, warn func(key, format string, args ...any)) {
+// Check reports every problem of the rule. The keys are those of the rule
+// (path, methods[0]). A rule alone has no dangers to warn of: see
+// RouteConfig.Check.
+func (c *RuleConfig) Check(bad, _ func(key, format string, args ...any)) {
 	c.checkPath("path", c.Path, bad)
 	c.checkPath("exact", c.Exact, bad)
 	if c.Path != "" && c.Exact != "" {
@@ -31,9 +32,6 @@ func (c *RuleConfig) Check(bad, warn func(key, format string, args ...any)) {
 	}
 	c.checkLists(bad)
 	c.checkVerdict(bad)
-	if c.Public && !c.selective() {
-		warn("public", "everything that no earlier rule selects is open to anybody; give the rule a path")
-	}
 }
 
 // build makes a rule of a configuration without problems.
@@ -41,7 +39,7 @@ func (c *RuleConfig) build() (rule, error) {
 	var problems []error
 	c.Check(func(key, format string, args ...any) {
 		problems = append(problems, fmt.Errorf(key+": "+format, args...))
-	}, func(string, string, ...any) {})
+	}, nil)
 	if err := errors.Join(problems...); err != nil {
 		return rule{}, err
 	}
@@ -61,10 +59,6 @@ func (c *RuleConfig) build() (rule, error) {
 		r.networks = append(r.networks, p)
 	}
 	return r, nil
-}
-
-func (c *RuleConfig) selective() bool {
-	return strings.Trim(c.Path, "/") != "" || c.Exact != "" || c.Methods != nil || c.Networks != nil
 }
 
 func (c *RuleConfig) checkPath(key, path string, bad func(key, format string, args ...any)) {
