@@ -61,13 +61,25 @@ func parseUpstream(s string) (address, error) {
 	return a, nil
 }
 
-// connect makes the upstream; nothing is connected yet. The certificate of an
-// upstream with TLS is verified for its name, always.
+// connect makes the upstream; nothing is connected yet. What speaks TLS, and
+// so perhaps HTTP/2, goes through http.Transport.
 func (a address) connect(t TimeoutConfig) engine.Upstream {
-	timeouts := engine.Timeouts{Connect: t.Connect.D(), Response: t.Response.D(), Stall: t.Stall.D()}
-	o := engine.StandardOptions{Network: a.network, Address: a.dial, Timeouts: timeouts}
+	if a.tls {
+		return engine.NewStandard(a.standard(t))
+	}
+	return engine.NewHTTP1(engine.HTTP1Options{Network: a.network, Address: a.dial, Timeouts: t.engine()})
+}
+
+// standard says the same to http.Transport. The certificate of an upstream
+// with TLS is verified for its name, always.
+func (a address) standard(t TimeoutConfig) engine.StandardOptions {
+	o := engine.StandardOptions{Network: a.network, Address: a.dial, Timeouts: t.engine()}
 	if a.tls {
 		o.TLS = &tls.Config{ServerName: a.name, MinVersion: tls.VersionTLS12}
 	}
-	return engine.NewStandard(o)
+	return o
+}
+
+func (c TimeoutConfig) engine() engine.Timeouts {
+	return engine.Timeouts{Connect: c.Connect.D(), Response: c.Response.D(), Stall: c.Stall.D()}
 }
