@@ -80,6 +80,15 @@ func (l *local) Session(ctx context.Context, handle string) (Session, error) {
 }
 
 func (l *local) Revoke(ctx context.Context, which Revocation) (int, error) {
+	n, err := l.revoke(ctx, which)
+	if n > 0 {
+		l.audit.Event(ctx, audit.SessionRevoked, slog.String("by", "administrator"), slog.Int("count", n),
+			slog.String("session", which.ID), slog.String("user", which.User), slog.Bool("all", which.All))
+	}
+	return n, err
+}
+
+func (l *local) revoke(ctx context.Context, which Revocation) (int, error) {
 	m := l.site().sessions
 	switch {
 	case which.All:
@@ -89,9 +98,10 @@ func (l *local) Revoke(ctx context.Context, which Revocation) (int, error) {
 	case which.ID == "":
 		return 0, errors.New("which session is not said")
 	}
-	if _, err := m.Revoke(ctx, which.ID, "revoked"); errors.Is(err, sessions.ErrNotFound) {
+	switch _, err := m.Revoke(ctx, which.ID, "revoked"); {
+	case errors.Is(err, sessions.ErrNotFound):
 		return 0, fmt.Errorf("session %q: %w", which.ID, ErrNotFound)
-	} else if err != nil {
+	case err != nil:
 		return 0, err
 	}
 	return 1, nil

@@ -160,20 +160,21 @@ func (s *site) retire() {
 	s.sessions.Close()
 }
 
-// ended is told of each session that ends, for whatever reason. It is the one
-// place that cuts what is under way for them, counts them and, but for logouts,
-// writes the audit event.
+// ended is told of each session that ends, for whatever reason: it cuts what
+// is under way for it, and counts it. The audit event of a session that
+// somebody ended is written where it is known who; those that end by
+// themselves are left to here.
 func (p *parts) ended(i sessions.Info, reason string) {
 	p.metrics.SessionEnded(reason)
 	p.live.cut(i.Key)
-	var event string
+	event := ""
 	switch reason {
-	case "logout", "replaced", "flush":
-		return // a logout is auth's event, with the request's facts; the others go on under a new id
 	case "expired":
 		event = audit.SessionExpired
-	default:
+	case "limit":
 		event = audit.SessionRevoked
+	default:
+		return
 	}
 	p.audit.Event(context.Background(), event,
 		slog.String("user", i.User), slog.String("session", i.Handle), slog.String("reason", reason))
