@@ -5,13 +5,13 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
 	"time"
 
 	"gatehouse/auth"
-	"gatehouse/proxy"
 )
 
 // checkLater refuses, by name, what later versions will have.
@@ -121,42 +121,24 @@ func (a *across) where(key string) string {
 // the end changes nothing.
 func cleanPath(p string) string { return path.Clean("/" + p) }
 
-// checkHeaders finds identity headers that an application cannot tell apart.
+// checkHeaders finds identity headers that one section spells otherwise than
+// another. Within a section, its own check refuses that.
 func (c *Config) checkHeaders(a *across) {
 	spelled := map[string]string{} // the folded name: as it was written first
-	c.checkHeaderNames(a, "identity", &c.Identity, spelled)
+	look := func(section string, headers map[string]string) {
+		for _, name := range slices.Sorted(maps.Keys(headers)) {
+			other, ok := spelled[foldHeader(name)]
+			if !ok {
+				spelled[foldHeader(name)] = name
+			} else if other != name {
+				a.warn(section+".headers."+name, "is spelled %s elsewhere in this file; write both alike, so that no application looks for the other one", quote(other))
+			}
+		}
+	}
+	look("identity", c.Identity.Headers)
 	for i := range c.Routes {
 		if own := c.Routes[i].Identity; own != nil {
-			c.checkHeaderNames(a, index("routes", i)+".identity", own, spelled)
-		}
-	}
-}
-
-func (c *Config) checkHeaderNames(a *across, section string, id *proxy.IdentityConfig, spelled map[string]string) {
-	names := make([]string, 0, len(id.Headers))
-	for name := range id.Headers {
-		names = append(names, name)
-	}
-	key := func(name string) string { return section + ".headers." + name }
-	slices.SortFunc(names, func(x, y string) int { // as they stand in the file
-		if d := a.line(key(x)) - a.line(key(y)); d != 0 {
-			return d
-		}
-		return strings.Compare(x, y)
-	})
-	here := map[string]string{}
-	for _, name := range names {
-		folded := foldHeader(name)
-		if other, ok := here[folded]; ok {
-			a.bad(key(name), "an application cannot tell %s from %s; remove one", quote(name), quote(other))
-			continue
-		}
-		here[folded] = name
-		if other, ok := spelled[folded]; ok && other != name {
-			a.warn(key(name), "is spelled %s elsewhere in this file; write both alike, so that no application looks for the other one", quote(other))
-		}
-		if spelled[folded] == "" {
-			spelled[folded] = name
+			look(index("routes", i)+".identity", own.Headers)
 		}
 	}
 }

@@ -29,11 +29,12 @@ func TestBombsEndAtOnce(t *testing.T) {
 		return b.String()
 	}
 	laughs := func() string {
-		text := "a0: &a0 [lol, lol, lol]\n"
+		var b strings.Builder
+		b.WriteString("a0: &a0 [lol, lol, lol]\n")
 		for i := range 30 {
-			text += fmt.Sprintf("a%d: &a%d [%s]\n", i+1, i+1, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d,", i), 9), ","))
+			fmt.Fprintf(&b, "a%d: &a%d [%s]\n", i+1, i+1, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d,", i), 9), ","))
 		}
-		return text
+		return b.String()
 	}
 	for name, text := range map[string]string{
 		"aliases of aliases":    laughs(),

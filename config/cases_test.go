@@ -169,7 +169,7 @@ func list(items ...*yaml.Node) *yaml.Node {
 
 func mapping(pairs ...any) *yaml.Node {
 	m := &yaml.Node{Kind: yaml.MappingNode}
-	for i := 0; i < len(pairs); i += 2 {
+	for i := 0; i+1 < len(pairs); i += 2 {
 		m.Content = append(m.Content, text(pairs[i].(string)), pairs[i+1].(*yaml.Node))
 	}
 	return m

@@ -52,13 +52,14 @@ func checkSections(v reflect.Value, key string, r *report) {
 				checkSections(v.Field(i), join(key, name), r)
 			}
 		}
+	default: // a value, which its section checks
 	}
 }
 
 // checkSection calls Check of one section, if it has it. What it says of keys
 // that a problem is known of already is left out.
 func checkSection(v reflect.Value, section string, r *report) {
-	s, ok := v.Addr().Interface().(checker)
+	s, ok := reflect.TypeAssert[checker](v.Addr())
 	if !ok {
 		return
 	}

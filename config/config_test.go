@@ -38,7 +38,7 @@ func fixtures(t *testing.T) string {
 		if err != nil || e.IsDir() {
 			return err
 		}
-		return os.Chmod(path, 0o600)
+		return os.Chmod(path, 0o600) //nolint:gosec // G122: our own copy
 	}))
 	files := filepath.Join(dir, "files")
 	write(t, filepath.Join(files, "large.txt"), strings.Repeat("x", int(MaxScalar)+1), 0o600)
@@ -135,31 +135,31 @@ func certificate(t *testing.T, key *ecdsa.PrivateKey, until time.Time) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-func glob(t testing.TB, pattern string) []string {
-	t.Helper()
+func glob(tb testing.TB, pattern string) []string {
+	tb.Helper()
 	files, err := filepath.Glob(pattern)
-	must(t, err)
+	must(tb, err)
 	if len(files) == 0 {
-		t.Fatalf("no files match %s", pattern)
+		tb.Fatalf("no files match %s", pattern)
 	}
 	return files
 }
 
-func read(t testing.TB, file string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(file)
-	must(t, err)
+func read(tb testing.TB, file string) []byte {
+	tb.Helper()
+	b, err := os.ReadFile(file) //nolint:gosec // G304: a fixture
+	must(tb, err)
 	return b
 }
 
-func write(t testing.TB, file, text string, mode os.FileMode) {
-	t.Helper()
-	must(t, os.WriteFile(file, []byte(text), mode))
+func write(tb testing.TB, file, text string, mode os.FileMode) {
+	tb.Helper()
+	must(tb, os.WriteFile(file, []byte(text), mode))
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }

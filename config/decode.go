@@ -41,13 +41,13 @@ func setDefaults(v reflect.Value) {
 			setDefaults(v.Field(i))
 		}
 	}
-	if s, ok := v.Addr().Interface().(interface{ SetDefaults() }); ok {
+	if s, ok := reflect.TypeAssert[interface{ SetDefaults() }](v.Addr()); ok {
 		s.SetDefaults()
 	}
 }
 
 func readsItself(v reflect.Value) bool {
-	_, ok := v.Addr().Interface().(encoding.TextUnmarshaler)
+	_, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr())
 	return ok
 }
 
@@ -95,6 +95,7 @@ func noValue(n *yaml.Node, kind reflect.Kind) string {
 		return "has no value; remove the line for the default, or write true or false"
 	case reflect.Int:
 		empty = "0"
+	default: // text, whatever becomes of it
 	}
 	if n.Value != "" {
 		return fmt.Sprintf("%s is no value; remove the line for the default, write %s for none, or %q for this text", n.Value, empty, n.Value)

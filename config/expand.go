@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -22,7 +23,7 @@ func expand(s string, env func(string) (string, bool)) (string, error) {
 		case strings.HasPrefix(s, "${"):
 			name, rest, ok := variable(s[len("${"):])
 			if !ok {
-				return "", fmt.Errorf("${ begins an environment variable, but no name and } follow; write ${NAME}, or $${ for ${ itself")
+				return "", errors.New("${ begins an environment variable, but no name and } follow; write ${NAME}, or $${ for ${ itself")
 			}
 			value, ok := env(name)
 			if !ok {

@@ -297,3 +297,23 @@ func TestNearest(t *testing.T) {
 		}
 	}
 }
+
+// TestHintsNameKeysThatExist keeps what we tell people to write in step with
+// what can be written.
+func TestHintsNameKeysThatExist(t *testing.T) {
+	known := keysOf(reflect.TypeFor[Config](), "")
+	for _, h := range hints {
+		target, ok := strings.CutPrefix(h.remedy, "write ")
+		target, _, _ = strings.Cut(target, " ")
+		target = strings.TrimRight(target, ":;,")
+		if !ok || slices.Contains([]string{"it", "a", "who", "users"}, target) {
+			continue
+		}
+		exists := slices.ContainsFunc(known, func(key string) bool {
+			return strings.HasSuffix("."+key, "."+target)
+		})
+		if !exists {
+			t.Errorf("in %q, %q says to write %s, which is no key", h.section, h.words, target)
+		}
+	}
+}

@@ -33,7 +33,7 @@ func (p Problem) String() string {
 }
 
 // Problems is an error: everything that is wrong with a file, by line.
-type Problems []Problem
+type Problems []Problem //nolint:errname // it is the list that callers work with, and an error besides
 
 // Error writes one problem a line.
 func (ps Problems) Error() string {

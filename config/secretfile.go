@@ -38,7 +38,7 @@ func readSmall(path string, limit value.Size) ([]byte, fs.FileInfo, error) {
 	if err != nil {
 		return nil, nil, fileError(path, err)
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // nothing was written
 	info, err := f.Stat()
 	if err != nil {
 		return nil, nil, fileError(path, err)
@@ -64,8 +64,7 @@ func fileError(path string, err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("the file %s may not be read; give the user that Gatehouse runs as the right to", quote(path))
 	}
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		err = pe.Err
 	}
 	return fmt.Errorf("the file %s cannot be read: %w; check the path", quote(path), err)

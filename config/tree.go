@@ -75,6 +75,7 @@ func checkShape(n *yaml.Node, key string, depth int, r *report) {
 		for i, child := range n.Content {
 			checkShape(child, index(key, i), depth+1, r)
 		}
+	default: // text; badNode has refused aliases
 	}
 }
 
