@@ -76,26 +76,26 @@ func FuzzNormalizeName(f *testing.F) {
 	})
 }
 
-func openDB(t testing.TB, file string) (*auth.Database, func()) {
-	t.Helper()
+func openDB(tb testing.TB, file string) (*auth.Database, func()) {
+	tb.Helper()
 	db, err := bbolt.Open(file, 0o600, &bbolt.Options{NoFreelistSync: true})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	d, err := auth.NewDatabase(db)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	closed := false
 	stop := func() {
 		if !closed {
 			closed = true
 			if err := db.Close(); err != nil {
-				t.Error(err)
+				tb.Error(err)
 			}
 		}
 	}
-	t.Cleanup(stop)
+	tb.Cleanup(stop)
 	return d, stop
 }
 

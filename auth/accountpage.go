@@ -37,11 +37,18 @@ type sessionRow struct {
 // maxRows is how many sessions the page shows.
 const maxRows = 200
 
-// notices are what the page says after a redirect, by the query's done.
-var notices = map[string]string{
-	"ended":    "The session has ended.",
-	"others":   "All your other sessions have ended.",
-	"password": "Your password is changed. Your other sessions have ended.",
+// notice is what the page says after a redirect, by the query's done. Words
+// of the query itself are never shown.
+func notice(done string) string {
+	switch done {
+	case "ended":
+		return "The session has ended."
+	case "others":
+		return "All your other sessions have ended."
+	case "password":
+		return "Your password is changed. Your other sessions have ended."
+	}
+	return ""
 }
 
 func (a *Auth) showAccount(w http.ResponseWriter, r *http.Request) error {
@@ -53,13 +60,13 @@ func (a *Auth) showAccount(w http.ResponseWriter, r *http.Request) error {
 		return a.Challenge(w, r)
 	}
 	a.Active(id)
-	return a.accountForm(w, r, id, http.StatusOK, notices[r.URL.Query().Get("done")], "")
+	return a.accountForm(w, r, id, http.StatusOK, notice(r.URL.Query().Get("done")), "")
 }
 
-func (a *Auth) accountForm(w http.ResponseWriter, r *http.Request, id *Identity, code int, notice, problem string) error {
+func (a *Auth) accountForm(w http.ResponseWriter, r *http.Request, id *Identity, code int, done, problem string) error {
 	p := accountPage{
 		Name: id.Name, DisplayName: id.DisplayName, Email: id.Email, Groups: strings.Join(sorted(id.Groups), ", "), Source: id.Source,
-		CSRFToken: a.formToken(w, r, id.Session.Key), Notice: notice, Error: problem,
+		CSRFToken: a.formToken(w, r, id.Session.Key), Notice: done, Error: problem,
 		CanChange: a.canChange(id), MinPassword: minPassword,
 	}
 	for info, err := range a.o.Sessions.List(r.Context(), sessions.Query{User: id.Name}) {

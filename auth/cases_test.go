@@ -9,15 +9,15 @@ import (
 
 // rows reads a table of testdata/cases, or of the folder GATEHOUSE_CASES with
 // the same files and other rows: one map by column a row.
-func rows(t testing.TB, file string) []map[string]string {
-	t.Helper()
+func rows(tb testing.TB, file string) []map[string]string {
+	tb.Helper()
 	folder := os.Getenv("GATEHOUSE_CASES")
 	if folder == "" {
 		folder = filepath.Join("..", "testdata", "cases")
 	}
 	b, err := os.ReadFile(filepath.Join(folder, file)) //nolint:gosec // G304: a folder that the tester chose
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimRight(string(b), "\n"), "\n")
 	columns := strings.Split(lines[0], "\t")
@@ -32,7 +32,7 @@ func rows(t testing.TB, file string) []map[string]string {
 		list = append(list, row)
 	}
 	if len(list) == 0 {
-		t.Fatalf("%s has no rows", file)
+		tb.Fatalf("%s has no rows", file)
 	}
 	return list
 }

@@ -31,7 +31,7 @@ import (
 
 const (
 	alicesPassword = "correct horse battery staple"
-	bobsPassword   = "bobs own long password"
+	bobsPassword   = "bobs own long password" //nolint:gosec // G101: of an account that lives as long as a test
 )
 
 // A gate is a server with the real chain, the memory store and real
@@ -84,8 +84,8 @@ func (f flaky) Account(ctx context.Context, name string) (auth.Account, error) {
 	return f.Accounts.Account(ctx, name)
 }
 
-func newGate(t testing.TB, change ...func(*gate)) *gate {
-	t.Helper()
+func newGate(tb testing.TB, change ...func(*gate)) *gate {
+	tb.Helper()
 	g := &gate{
 		down: new(atomic.Bool), log: &safeBuffer{}, metrics: metrics.New("test"), hasher: auth.CheapHasher(0),
 		store: sessions.NewMemory(), secrets: [][]byte{bytes.Repeat([]byte("s"), 32)},
@@ -95,12 +95,12 @@ func newGate(t testing.TB, change ...func(*gate)) *gate {
 		f(g)
 	}
 	g.throttle = auth.NewThrottle(g.rates)
-	g.database, _ = openDB(t, filepath.Join(t.TempDir(), "a.db"))
-	ctx := t.Context()
+	g.database, _ = openDB(tb, filepath.Join(tb.TempDir(), "a.db"))
+	ctx := tb.Context()
 	hash := func(password string) secret.Text {
 		h, err := g.hasher.Hash(ctx, password)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		return h
 	}
@@ -109,12 +109,12 @@ func newGate(t testing.TB, change ...func(*gate)) *gate {
 		{Name: "carol", PasswordHash: hash(alicesPassword), Disabled: true},
 	} {
 		if err := g.database.Add(ctx, a); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	file, err := auth.FileAccounts([]auth.UserConfig{{Name: "bob", PasswordHash: hash(bobsPassword)}})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	logger := slog.New(slog.NewJSONHandler(g.log, nil))
 	look := sessions.Cookie{SameSite: g.same, Secure: func(r *http.Request) bool { return web.From(r.Context()).Secure() }}
@@ -122,12 +122,12 @@ func newGate(t testing.TB, change ...func(*gate)) *gate {
 		Store: g.store, Secrets: g.secrets, Cookie: look, Age: 30 * time.Minute, Limit: 12 * time.Hour, Remember: g.remember,
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(g.manager.Close)
+	tb.Cleanup(g.manager.Close)
 	html, err := os.ReadFile(filepath.Join("..", "login.html"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	g.auth, err = auth.New(auth.Options{
 		Sessions: g.manager, Accounts: auth.InOrder(flaky{file, g.down}, g.database), Hasher: g.hasher, Throttle: g.throttle,
@@ -135,19 +135,19 @@ func newGate(t testing.TB, change ...func(*gate)) *gate {
 		Audit: audit.New(logger), Metrics: g.metrics, Log: logger,
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	g.serve(t, logger)
+	g.serve(tb, logger)
 	return g
 }
 
 // serve starts the server: our pages, and behind the gate an application
 // that says hello.
-func (g *gate) serve(t testing.TB, logger *slog.Logger) {
-	t.Helper()
+func (g *gate) serve(tb testing.TB, logger *slog.Logger) {
+	tb.Helper()
 	pages, err := web.NewPages()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := g.answer(w, r); err != nil {
@@ -161,7 +161,7 @@ func (g *gate) serve(t testing.TB, logger *slog.Logger) {
 	} else {
 		g.Server = httptest.NewServer(chain)
 	}
-	t.Cleanup(g.Close)
+	tb.Cleanup(g.Close)
 }
 
 func (g *gate) answer(w http.ResponseWriter, r *http.Request) error {
@@ -176,7 +176,8 @@ func (g *gate) answer(w http.ResponseWriter, r *http.Request) error {
 		return g.auth.Challenge(w, r)
 	}
 	g.auth.Active(id)
-	_, err = io.WriteString(w, "hello "+id.Name)
+	w.Header().Set("Content-Type", "text/plain")
+	_, err = io.WriteString(w, "hello "+id.Name) //nolint:gosec // G705: plain text
 	return err
 }
 
@@ -192,16 +193,16 @@ type browser struct {
 	site string // Sec-Fetch-Site of what it posts; "": not sent
 }
 
-func (g *gate) browser(t testing.TB) *browser {
-	t.Helper()
+func (g *gate) browser(tb testing.TB) *browser {
+	tb.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	c := *g.Client()
 	c.Jar = jar
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &browser{t: t, g: g, http: &c, addr: "192.0.2.1", site: "same-origin"}
+	return &browser{t: tb, g: g, http: &c, addr: "192.0.2.1", site: "same-origin"}
 }
 
 // An answer has been read.
@@ -313,13 +314,13 @@ func (b *browser) setCookie(name, value string) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.http.Jar.SetCookies(u, []*http.Cookie{{Name: name, Value: value, Path: "/"}})
+	b.http.Jar.SetCookies(u, []*http.Cookie{{Name: name, Value: value, Path: "/", Secure: b.g.tls}}) //nolint:gosec // G124: what a browser holds
 }
 
-func (a answer) want(t testing.TB, code int, location string) answer {
-	t.Helper()
+func (a answer) want(tb testing.TB, code int, location string) answer {
+	tb.Helper()
 	if a.StatusCode != code || a.Header.Get("Location") != location {
-		t.Errorf("%s %s: %s to %q; want %d to %q", a.Request.Method, a.Request.URL.Path, a.Status, a.Header.Get("Location"), code, location)
+		tb.Errorf("%s %s: %s to %q; want %d to %q", a.Request.Method, a.Request.URL.Path, a.Status, a.Header.Get("Location"), code, location)
 	}
 	return a
 }

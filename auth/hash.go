@@ -27,11 +27,11 @@ const (
 
 const remedy = "make one with: gatehouse hash"
 
-// errHash is what is wrong with a stored hash. Its text never holds the
+// hashError is what is wrong with a stored hash. Its text never holds the
 // hash: who wrote a password in its place must not find it in a log.
-type errHash string
+type hashError string
 
-func (e errHash) Error() string { return string(e) }
+func (e hashError) Error() string { return string(e) }
 
 // CheckHash says what is wrong with a stored hash: its kind is not known, it
 // is broken, no password hash at all (plain text, MD5, SHA-1, which can be
@@ -54,11 +54,11 @@ func Weak(hash secret.Text) bool { return weakerThan(hash.Reveal(), current) }
 func parseHash(s string) (scheme, error) {
 	switch {
 	case s == "":
-		return nil, errHash("is missing; " + remedy)
+		return nil, hashError("is missing; " + remedy)
 	case len(s) > maxHash:
-		return nil, errHash("is too long to be a password hash; " + remedy)
+		return nil, hashError("is too long to be a password hash; " + remedy)
 	case s[0] == '!' || s[0] == '*':
-		return nil, errHash("says that no password matches; " + remedy + ", or write disabled: true")
+		return nil, hashError("says that no password matches; " + remedy + ", or write disabled: true")
 	}
 	kind, rest, ok := strings.Cut(strings.TrimPrefix(s, "$"), "$")
 	if !ok {
@@ -113,20 +113,20 @@ func notAHash(s string) error {
 	for _, k := range known {
 		if strings.HasPrefix(s, k.prefix) {
 			if strings.Contains(k.name, "not supported") {
-				return errHash("is " + k.name + "; " + remedy)
+				return hashError("is " + k.name + "; " + remedy)
 			}
-			return errHash("is " + k.name + ", which protects nobody; " + remedy)
+			return hashError("is " + k.name + ", which protects nobody; " + remedy)
 		}
 	}
-	return errHash("is no password hash; " + remedy)
+	return hashError("is no password hash; " + remedy)
 }
 
 func broken(kind, why string) error {
-	return errHash(fmt.Sprintf("is a broken %s hash (%s); %s", kind, why, remedy))
+	return hashError(fmt.Sprintf("is a broken %s hash (%s); %s", kind, why, remedy))
 }
 
 func tooDear(kind, what string) error {
-	return errHash(fmt.Sprintf("is %s that asks for too much: %s; %s", kind, what, remedy))
+	return hashError(fmt.Sprintf("is %s that asks for too much: %s; %s", kind, what, remedy))
 }
 
 // errPasswordLength is what Hash says of a password that it must not take.

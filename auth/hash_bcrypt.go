@@ -11,6 +11,9 @@ import (
 // bcryptMax is how much of a password bcrypt reads.
 const bcryptMax = 72
 
+// bcryptDigits are those of its base64.
+const bcryptDigits = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
 // bcryptHash is a crypt string of bcrypt, such as htpasswd -B writes.
 type bcryptHash struct {
 	text string
@@ -54,11 +57,8 @@ func parseBcrypt(s string) (bcryptHash, error) {
 	if rank > 16 {
 		return bcryptHash{}, tooDear("a bcrypt hash", "its cost is above 16")
 	}
-	for i := 7; i < len(s); i++ {
-		c := s[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '/') {
-			return bcryptHash{}, broken("bcrypt", "a character is not bcrypt's base64")
-		}
+	if strings.Trim(s[7:], bcryptDigits) != "" {
+		return bcryptHash{}, broken("bcrypt", "a character is not bcrypt's base64")
 	}
 	return bcryptHash{text: s, rank: rank}, nil
 }

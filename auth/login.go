@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -85,9 +86,7 @@ func (a *Auth) postLogin(w http.ResponseWriter, r *http.Request) error {
 	case errors.Is(err, errWrong):
 		return a.loginForm(w, r, http.StatusUnauthorized, next, msgWrong)
 	case errors.As(err, &e) && e.Code == http.StatusTooManyRequests:
-		for k, v := range e.Header {
-			w.Header()[k] = v
-		}
+		maps.Copy(w.Header(), e.Header)
 		return a.loginForm(w, r, e.Code, next, e.Msg)
 	case err != nil:
 		return err

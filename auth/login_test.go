@@ -572,7 +572,7 @@ func TestLoginMetrics(t *testing.T) {
 	b.login("nobody", "wrong")
 	b.signIn("alice", alicesPassword)
 	w := httptest.NewRecorder()
-	g.metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	g.metrics.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
 	for _, line := range []string{
 		`gatehouse_logins_total{result="success"} 1`, `gatehouse_logins_total{result="failure"} 1`, `gatehouse_logins_total{result="throttled"} 1`,
 	} {

@@ -162,10 +162,10 @@ func FuzzSafeNext(f *testing.F) {
 			}
 		}
 		flat := strings.Map(func(r rune) rune {
-			switch {
-			case r == '\t' || r == '\r' || r == '\n':
+			switch r {
+			case '\t', '\r', '\n':
 				return -1
-			case r == '\\':
+			case '\\':
 				return '/'
 			}
 			return r

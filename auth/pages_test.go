@@ -442,16 +442,16 @@ func TestGuessingTheOldPasswordIsThrottled(t *testing.T) {
 func TestWhatEndsASession(t *testing.T) {
 	for _, c := range []struct {
 		name, reason string
-		change       func(t *testing.T, d *auth.Database) error
+		change       func(ctx context.Context, d *auth.Database) error
 	}{
-		{"disabled", "account", func(t *testing.T, d *auth.Database) error {
-			return d.Change(t.Context(), "alice", func(a *auth.Account) error { a.Disabled = true; return nil })
+		{"disabled", "account", func(ctx context.Context, d *auth.Database) error {
+			return d.Change(ctx, "alice", func(a *auth.Account) error { a.Disabled = true; return nil })
 		}},
-		{"deleted", "account", func(t *testing.T, d *auth.Database) error { return d.Delete(t.Context(), "alice") }},
-		{"another password", "password", func(t *testing.T, d *auth.Database) error {
-			a, err := d.Account(t.Context(), "alice")
+		{"deleted", "account", func(ctx context.Context, d *auth.Database) error { return d.Delete(ctx, "alice") }},
+		{"another password", "password", func(ctx context.Context, d *auth.Database) error {
+			a, err := d.Account(ctx, "alice")
 			if err == nil {
-				_, err = d.SetPassword(t.Context(), "alice", a.PasswordHash)
+				_, err = d.SetPassword(ctx, "alice", a.PasswordHash)
 			}
 			return err
 		}},
@@ -459,7 +459,7 @@ func TestWhatEndsASession(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			g := newGate(t)
 			b := g.browser(t).signIn("alice", alicesPassword)
-			if err := c.change(t, g.database); err != nil {
+			if err := c.change(t.Context(), g.database); err != nil {
 				t.Fatal(err)
 			}
 			b.get("/app").want(t, http.StatusFound, "/_gate/login?next=/app")
@@ -553,9 +553,9 @@ func TestKeysRotate(t *testing.T) {
 func BenchmarkIdentify(b *testing.B) {
 	g := newGate(b)
 	w := g.browser(b).signIn("alice", alicesPassword)
-	r := httptest.NewRequest(http.MethodGet, "/app", nil)
+	r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/app", nil)
 	for name, value := range w.cookies() {
-		r.AddCookie(&http.Cookie{Name: name, Value: value})
+		r.AddCookie(&http.Cookie{Name: name, Value: value}) //nolint:gosec // G124: what a browser sends
 	}
 	r = r.WithContext(web.With(r.Context(), &web.Info{Scheme: "http"}))
 	b.ReportAllocs()

@@ -185,7 +185,7 @@ func (a *Auth) cookie(r *http.Request, kind string) string {
 // when a link from elsewhere leads to the login page, which would spoil the
 // forms in other tabs.
 func (a *Auth) setCookie(w http.ResponseWriter, r *http.Request, kind, value string, age time.Duration) {
-	c := http.Cookie{
+	c := http.Cookie{ //nolint:gosec // G124: Secure where the visitor's connection is
 		Name: a.cookieName(r, kind), Value: value, Path: "/", MaxAge: int(age / time.Second),
 		HttpOnly: true, Secure: a.secure(r), SameSite: http.SameSiteLaxMode,
 	}
