@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -97,7 +98,7 @@ func (g *gate) looked() int {
 }
 
 // recorder is an upstream that knows no HTTP: it keeps the bytes of each
-// connection and answers with the bytes of answer, once a head is there.
+// connection and answers with the bytes of answer, once a request is there.
 type recorder struct {
 	net.Listener
 	answer string
@@ -147,7 +148,7 @@ func (r *recorder) serve(c net.Conn, b *bytes.Buffer) {
 		n, err := c.Read(buf)
 		r.mu.Lock()
 		b.Write(buf[:n])
-		ready := !answered && bytes.Contains(b.Bytes(), []byte("\r\n\r\n"))
+		ready := !answered && isReady(b.String())
 		r.mu.Unlock()
 		if ready {
 			answered = true
@@ -160,6 +161,23 @@ func (r *recorder) serve(c net.Conn, b *bytes.Buffer) {
 			return
 		}
 	}
+}
+
+// isReady says whether a request is there to its end.
+func isReady(s string) bool {
+	head, body, ok := strings.Cut(s, "\r\n\r\n")
+	if !ok {
+		return false
+	}
+	head = strings.ToLower(head) + "\r\n"
+	if strings.Contains(head, "\r\ntransfer-encoding: chunked\r\n") {
+		return (strings.HasPrefix(body, "0\r\n") || strings.Contains(body, "\r\n0\r\n")) && strings.HasSuffix(body, "\r\n\r\n")
+	}
+	if _, rest, ok := strings.Cut(head, "\r\ncontent-length: "); ok {
+		n, err := strconv.Atoi(rest[:strings.Index(rest, "\r\n")])
+		return err == nil && len(body) >= n
+	}
+	return true
 }
 
 // seen gives what came, one text a connection.
