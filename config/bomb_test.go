@@ -50,8 +50,8 @@ func TestBombsEndAtOnce(t *testing.T) {
 		"many keys in braces":   "{" + strings.Repeat("a,", MaxParts-10) + "}",
 		"many pairs":            "[" + strings.Repeat("a: b,", MaxParts-10) + "]",
 		"many empty entries":    strings.Repeat("-\n", MaxParts),
-		"many comments":         strings.Repeat("? # c\n", MaxParts),
-		"many commented pairs":  strings.Repeat("a: b\n#\n", MaxParts/2),
+		"many comments":         strings.Repeat("? # c\n", MaxParts/2-1),
+		"many commented pairs":  strings.Repeat("a: b\n#\n", MaxParts/3-1),
 		"many keys":             numbered("k%d: v\n"),
 		"the same key":          strings.Repeat("listen: a\n", MaxParts-1),
 		"long unknown keys":     strings.Repeat(strings.Repeat("x", 20_000)+": 1\n", 50),
@@ -69,7 +69,7 @@ func TestBombsEndAtOnce(t *testing.T) {
 				_, err := parse("gatehouse.yaml", []byte(text), nil, testEnv)
 				refusedWithLines(t, err, "gatehouse.yaml")
 			})
-			if took > time.Second || used > 64<<20 {
+			if took > bombTime || used > 64<<20 {
 				t.Errorf("it took %v and %d MiB, more than 1 s and 64 MiB", took, used>>20)
 			}
 		})
@@ -90,8 +90,13 @@ func refusedWithLines(t *testing.T, err error, file string) {
 	}
 }
 
-// measure gives the time that f takes, and the most memory that is in use
-// while it runs, above what was used before.
+// bombTime is how long a file may take. The race detector makes everything
+// several times slower.
+const bombTime = time.Second * raceFactor
+
+// measure gives the processor time that f takes (what others do on the machine
+// does not count), and the most memory that is in use while it runs, above
+// what was used before.
 func measure(f func()) (took time.Duration, used uint64) {
 	var before, now runtime.MemStats
 	runtime.GC()
@@ -112,9 +117,9 @@ func measure(f func()) (took time.Duration, used uint64) {
 			}
 		}
 	}()
-	start := time.Now()
+	start := cpuTime()
 	f()
-	took = time.Since(start)
+	took = cpuTime() - start
 	close(stop)
 	most := <-done
 	return took, most - min(most, before.HeapInuse+before.StackInuse)
@@ -129,9 +134,9 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		start := time.Now()
+		start := cpuTime()
 		c, err := parse("testdata/bad/f.yaml", data, nil, testEnv)
-		if took := time.Since(start); took > 5*time.Second {
+		if took := cpuTime() - start; took > 5*bombTime {
 			t.Errorf("it took %v", took)
 		}
 		if err == nil {

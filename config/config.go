@@ -94,7 +94,7 @@ const (
 	MaxFile   = value.Size(1 << 20)  // the file as a whole
 	MaxScalar = value.Size(64 << 10) // one value, and each file that holds a secret
 	MaxDepth  = 32                   // sections within sections
-	MaxParts  = 50_000               // lines, commas and opening brackets together: what bounds the work of the parser
+	MaxParts  = 50_000               // lines, commas, opening brackets and # together: what bounds the work of the parser
 )
 
 // Defaults gives the configuration of an empty file: every default, no user

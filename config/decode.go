@@ -126,7 +126,7 @@ func (d *decoder) decodeStruct(n *yaml.Node, v reflect.Value, key string) {
 			d.decode(child, v.Field(f.index), full)
 		} else if f, ok := fields[strings.TrimSuffix(name.Value, "_file")]; ok && f.secret {
 			d.decodeSecretFile(child, v.Field(f.index), full)
-		} else {
+		} else if !d.broken[full] {
 			d.unknown(name, key, fields)
 		}
 	}

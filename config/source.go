@@ -11,7 +11,7 @@ var utf8BOM = []byte("\xef\xbb\xbf")
 // checkSource looks at the bytes before the YAML parser does. What it lets
 // through is text with lines as everybody counts them, and so little of it
 // that the parser needs a moment only: the parser's memory grows with the
-// number of lines and entries, not with the size, and %TAG lines cost it
+// number of lines, entries and comments, not with the size, and %TAG lines cost it
 // quadratic time. It gives the text without a byte order mark.
 func checkSource(data []byte, r *report) ([]byte, bool) {
 	if len(data) > int(MaxFile) {
@@ -33,7 +33,12 @@ func checkSource(data []byte, r *report) ([]byte, bool) {
 				return nil, false
 			}
 		}
-		parts += 1 + bytes.Count(rest, []byte(",")) + bytes.Count(rest, []byte("[")) + bytes.Count(rest, []byte("{"))
+		parts++
+		for _, c := range rest {
+			if c == ',' || c == '[' || c == '{' || c == '#' { // the parser keeps comments as well
+				parts++
+			}
+		}
 		if parts > MaxParts {
 			r.bad(line, "", "more than %d lines and list entries up to here; keep accounts in the database (gatehouse user add)", MaxParts)
 			return nil, false
