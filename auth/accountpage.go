@@ -117,10 +117,13 @@ func (a *Auth) postEnd(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if own.Key != "" { // else it has ended already
-		if _, err := a.o.Sessions.Revoke(r.Context(), own.Key, "revoked"); err != nil && !errors.Is(err, sessions.ErrNotFound) {
+		switch _, err := a.o.Sessions.Revoke(r.Context(), own.Key, "revoked"); {
+		case errors.Is(err, sessions.ErrNotFound): // it has ended meanwhile
+		case err != nil:
 			return couldNot("end a session", err)
+		default:
+			a.event(r, audit.SessionRevoked, slog.String("by", "user"), slog.String("user", id.Name), slog.String("session", own.Handle), slog.String("reason", "revoked"))
 		}
-		a.event(r, audit.SessionRevoked, slog.String("user", id.Name), slog.String("session", own.Handle), slog.String("reason", "revoked"))
 	}
 	redirect(w, r, http.StatusSeeOther, Prefix+"?done=ended")
 	return nil
@@ -162,7 +165,7 @@ func (a *Auth) endOthers(r *http.Request, user, key, reason string) error {
 		return couldNot("end sessions", err)
 	}
 	if n > 0 {
-		a.event(r, audit.SessionRevoked, slog.String("user", user), slog.Int("count", n), slog.String("reason", reason))
+		a.event(r, audit.SessionRevoked, slog.String("by", "user"), slog.String("user", user), slog.Int("count", n), slog.String("reason", reason))
 	}
 	return nil
 }

@@ -26,7 +26,8 @@ const (
 //
 // A name that does not exist counts as one that does. A try is counted before
 // its password is looked at, so that tries at once cannot slip through
-// together, and given back when the password was right.
+// together, and given back when the password was right: more right ones at
+// one moment than the rate allows for an account wait as well.
 type Throttle struct {
 	table *limit.Table
 	rates atomic.Pointer[ThrottleConfig]
