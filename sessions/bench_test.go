@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ func BenchmarkFind(b *testing.B) {
 		b.Run(test.name, func(b *testing.B) {
 			m := newManager(b, Options{Store: test.store(), Age: time.Hour, Limit: 12 * time.Hour})
 			for i := range 1000 {
-				if err := m.store.Create(b.Context(), keyOf(fmt.Sprint(i)), Record{User: "other", Expires: time.Now().Add(time.Hour)}); err != nil {
+				if err := m.store.Create(b.Context(), keyOf(strconv.Itoa(i)), Record{User: "other", Expires: time.Now().Add(time.Hour)}); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -73,7 +74,7 @@ func TestStartWithManySessions(t *testing.T) {
 	expires := time.Now().Add(time.Hour)
 	keys := make([]string, n)
 	for i := range keys {
-		keys[i] = keyOf(fmt.Sprint(i))
+		keys[i] = keyOf(strconv.Itoa(i))
 	}
 	slices.Sort(keys) // is quicker
 	for part := range slices.Chunk(keys, 10_000) {

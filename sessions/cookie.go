@@ -159,7 +159,7 @@ func (m *Manager) Expire(r *http.Request, h http.Header) {
 }
 
 func (m *Manager) deleteCookie(h http.Header, name string, secure bool) {
-	c := m.cookie(name, "", secure)
+	c := m.cookie(name, "", secure) //nolint:gosec // see there
 	c.MaxAge, c.Expires = -1, time.Unix(0, 0)
 	putCookie(h, c)
 }

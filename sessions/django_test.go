@@ -28,11 +28,11 @@ func TestDjango(t *testing.T) {
 	for _, store := range []struct {
 		name   string
 		stands string // for which of Django's
-		open   func(t *testing.T) (outer, inner Store)
+		open   func(tb testing.TB) (outer, inner Store)
 	}{
-		{"memory", "cache", func(*testing.T) (Store, Store) { m := NewMemory(); return m, m }},
-		{"bolt", "db", func(t *testing.T) (Store, Store) { b := boltStore(t); return b, b }},
-		{"cached", "cached_db", func(t *testing.T) (Store, Store) { b := boltStore(t); return NewCached(b, 1000), b }},
+		{"memory", "cache", openMemory},
+		{"bolt", "db", openBolt},
+		{"cached", "cached_db", openCached},
 	} {
 		t.Run(store.name, func(t *testing.T) {
 			for _, row := range rows {
@@ -92,7 +92,7 @@ func readCases(t *testing.T) (rows []djangoRow) {
 	if dir == "" {
 		dir = filepath.Join("..", "testdata", "cases")
 	}
-	data, err := os.ReadFile(filepath.Join(dir, "session-api.tsv"))
+	data, err := os.ReadFile(filepath.Join(dir, "session-api.tsv")) //nolint:gosec // who runs the tests names the folder
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -530,6 +530,22 @@ type brokenStore struct{ Store }
 
 func (brokenStore) Create(context.Context, string, Record) error {
 	return errors.New("the store is down")
+}
+
+// The stores of the tests; inner is what lies below a cache.
+
+func openMemory(testing.TB) (outer, inner Store) { m := NewMemory(); return m, m }
+
+func openBolt(tb testing.TB) (outer, inner Store) {
+	tb.Helper()
+	b := boltStore(tb)
+	return b, b
+}
+
+func openCached(tb testing.TB) (outer, inner Store) {
+	tb.Helper()
+	b := boltStore(tb)
+	return NewCached(b, 1000), b
 }
 
 func boltStore(tb testing.TB) *Bolt {

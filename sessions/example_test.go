@@ -51,7 +51,7 @@ func ExampleManager() {
 	fmt.Println(whoami(r))
 	w := httptest.NewRecorder()
 	fmt.Println(login(w, r))
-	c := w.Result().Cookies()[0] //nolint:bodyclose // of a recorder
+	c := w.Result().Cookies()[0]
 	r.AddCookie(c)
 	fmt.Println(whoami(r), c.Name, c.MaxAge)
 	// Output:

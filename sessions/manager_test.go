@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -132,19 +133,21 @@ func TestCookieNameFollowsSecure(t *testing.T) {
 
 // Behaviours 31 to 43: what an answer saves and carries.
 func TestCommit(t *testing.T) {
-	set := func(t *testing.T, s *Session) { check(t, s.Set(t.Context(), "k", 1)) }
-	read := func(t *testing.T, s *Session) { _, err := s.Keys(t.Context()); check(t, err) }
-	flush := func(t *testing.T, s *Session) { check(t, s.Flush(t.Context())) }
+	ctx := t.Context()
+	set := func(s *Session) error { return s.Set(ctx, "k", 1) }
+	read := func(s *Session) error { _, err := s.Keys(ctx); return err }
+	flush := func(s *Session) error { return s.Flush(ctx) }
+	remove := func(s *Session) error { return s.Delete(ctx, "k") }
 	for _, test := range []struct {
 		name    string
 		cookie  bool // the visitor has a session with data
-		do      func(t *testing.T, s *Session)
+		do      func(s *Session) error
 		status  int
 		cookies string // set, del or none
 		vary    bool
 		stored  int
 	}{
-		{"untouched", true, func(*testing.T, *Session) {}, 200, "none", false, 1},
+		{"untouched", true, func(*Session) error { return nil }, 200, "none", false, 1},
 		{"anonymous read", false, read, 200, "none", true, 0},
 		{"anonymous write", false, set, 200, "set", true, 1},
 		{"read", true, read, 200, "none", true, 1},
@@ -155,22 +158,22 @@ func TestCommit(t *testing.T) {
 		{"flush", true, flush, 200, "del", true, 0},
 		{"flush without cookie", false, flush, 200, "none", true, 0},
 		{"flush on 500", true, flush, 500, "del", true, 0},
-		{"emptied by delete", true, func(t *testing.T, s *Session) { check(t, s.Delete(t.Context(), "k")) }, 200, "set", true, 1},
-		{"emptied by clear", true, func(t *testing.T, s *Session) { check(t, s.Clear(t.Context())) }, 200, "set", true, 1},
-		{"saved by hand", false, func(t *testing.T, s *Session) { set(t, s); check(t, s.Save(t.Context())) }, 200, "set", true, 1},
-		{"written and taken back", false, func(t *testing.T, s *Session) { set(t, s); check(t, s.Delete(t.Context(), "k")) }, 200, "none", true, 0},
-		{"flush, then write", true, func(t *testing.T, s *Session) { flush(t, s); set(t, s) }, 200, "set", true, 1},
+		{"emptied by delete", true, remove, 200, "set", true, 1},
+		{"emptied by clear", true, func(s *Session) error { return s.Clear(ctx) }, 200, "set", true, 1},
+		{"saved by hand", false, func(s *Session) error { return errors.Join(set(s), s.Save(ctx)) }, 200, "set", true, 1},
+		{"written and taken back", false, func(s *Session) error { return errors.Join(set(s), remove(s)) }, 200, "none", true, 0},
+		{"flush, then write", true, func(s *Session) error { return errors.Join(flush(s), set(s)) }, 200, "set", true, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			m := newManager(t, Options{})
 			r := request()
 			if test.cookie {
 				s := m.Open(r)
-				set(t, s)
+				check(t, set(s))
 				r = request(commit(t, m, s))
 			}
 			s := m.Open(r)
-			test.do(t, s)
+			check(t, test.do(s))
 			h := http.Header{}
 			check(t, m.Commit(s, h, test.status))
 			got := "none"
@@ -327,12 +330,10 @@ func TestRemember(t *testing.T) {
 // Requirement 35 and behaviour 38: a use extends a session, at most once an
 // interval, exactly as long as Age; what is only read does not.
 func TestSeen(t *testing.T) {
-	for _, store := range []func(t *testing.T) Store{
-		func(*testing.T) Store { return NewMemory() },
-		func(t *testing.T) Store { return NewCached(boltStore(t), 100) },
-	} {
+	for _, open := range []func(testing.TB) (outer, inner Store){openMemory, openCached} {
 		synctest.Test(t, func(t *testing.T) {
-			counted := &counting{Store: store(t)}
+			store, _ := open(t)
+			counted := &counting{Store: store}
 			var ends endings
 			m := newManager(t, Options{Store: counted, Age: 30 * time.Minute, TouchEvery: time.Minute, Ended: ends.ended})
 			defer m.Close()
@@ -413,7 +414,7 @@ func TestSeenIsBounded(t *testing.T) {
 	stuck := make(chan struct{})
 	b := background{do: func(job) { <-stuck }}
 	for i := range 3 * workMax {
-		b.add(job{key: keyOf(fmt.Sprint(i))})
+		b.add(job{key: keyOf(strconv.Itoa(i))})
 	}
 	b.mu.Lock()
 	if n := len(b.queue); n > workMax {
@@ -487,7 +488,8 @@ func TestMaxPerUserAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	n := 0
-	for range m.List(t.Context(), Query{User: "alice"}) {
+	for _, err := range m.List(t.Context(), Query{User: "alice"}) {
+		check(t, err)
 		n++
 	}
 	if n != 2 {

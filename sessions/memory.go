@@ -3,7 +3,7 @@ package sessions
 import (
 	"container/heap"
 	"context"
-	"fmt"
+	"errors"
 	"hash/maphash"
 	"iter"
 	"slices"
@@ -240,7 +240,7 @@ func (m *Memory) lock(ctx context.Context, key string) (*memoryShard, error) {
 		return nil, err
 	}
 	if key == "" {
-		return nil, fmt.Errorf("sessions: the key is empty")
+		return nil, errors.New("sessions: the key is empty")
 	}
 	s := &m.shards[digit(key[0])]
 	s.mu.Lock()

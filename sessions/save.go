@@ -270,7 +270,7 @@ func (s *Session) sendCookie(h http.Header) error {
 	if err != nil {
 		return fmt.Errorf("sign the session's cookie: %w", err)
 	}
-	c := s.m.cookie(s.m.nameFor(s.secure), value, s.secure)
+	c := s.m.cookie(s.m.nameFor(s.secure), value, s.secure) //nolint:gosec // see there
 	if !s.rec.Browser {
 		now := s.m.now()
 		c.Expires = s.rec.cookieEnds(now)

@@ -32,11 +32,17 @@ func TestMemory(t *testing.T) {
 }
 
 func TestBolt(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) sessions.Store { return openBolt(t) })
+	storetest.Run(t, func(t *testing.T) sessions.Store {
+		t.Helper()
+		return openBolt(t)
+	})
 }
 
 func TestCachedBolt(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) sessions.Store { return sessions.NewCached(openBolt(t), 1000) })
+	storetest.Run(t, func(t *testing.T) sessions.Store {
+		t.Helper()
+		return sessions.NewCached(openBolt(t), 1000)
+	})
 }
 
 // A cache with hardly any room forgets all the time, and must be right all

@@ -94,7 +94,7 @@ func create(path string) error {
 			return err
 		}
 	}
-	d, err := os.Open(dir)
+	d, err := os.Open(dir) //nolint:gosec // the operator names the file
 	if err != nil {
 		return err
 	}
@@ -116,6 +116,7 @@ func open(path string) (db *bbolt.DB, err error) {
 	defer guard(&err)()
 	o := options()
 	o.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
+		//nolint:gosec // the operator names the file
 		if file, err = os.OpenFile(name, flag&^os.O_CREATE|unix.O_NOFOLLOW, mode); err != nil {
 			if errors.Is(err, syscall.ELOOP) {
 				return nil, errors.New("it is a symbolic link; name the file itself")
@@ -146,7 +147,7 @@ func private(f *os.File, name string) error {
 func lock(f *os.File) error {
 	deadline := time.Now().Add(lockTime)
 	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) //nolint:gosec // a descriptor is small
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		switch {
 		case err == nil:
 			return nil

@@ -33,7 +33,7 @@ func filled(t *testing.T) []byte {
 				return err
 			}
 			for i := range 300 {
-				if err := b.Put(fmt.Appendf(nil, "key %d", i*7919%300), bytes.Repeat([]byte{byte(round)}, 100+i)); err != nil {
+				if err := b.Put(fmt.Appendf(nil, "key %d", i*7919%300), bytes.Repeat([]byte("012"[round:round+1]), 100+i)); err != nil {
 					return err
 				}
 			}
@@ -46,7 +46,7 @@ func filled(t *testing.T) []byte {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(path) //nolint:gosec // of this test
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,8 +159,8 @@ func TestOpenRefuses(t *testing.T) {
 		is   error
 		want string
 	}{
-		{"others may read it", func(p string) error { return errors.Join(os.WriteFile(p, good, 0o600), os.Chmod(p, 0o640)) }, nil, "mode 0640); run: chmod 600 "},
-		{"others may write it", func(p string) error { return errors.Join(os.WriteFile(p, good, 0o600), os.Chmod(p, 0o602)) }, nil, "chmod 600"},
+		{"others may read it", func(p string) error { return errors.Join(os.WriteFile(p, good, 0o600), os.Chmod(p, 0o640)) }, nil, "mode 0640); run: chmod 600 "}, //nolint:gosec // what is refused
+		{"others may write it", func(p string) error { return errors.Join(os.WriteFile(p, good, 0o600), os.Chmod(p, 0o602)) }, nil, "chmod 600"},                  //nolint:gosec // what is refused
 		{"a symbolic link", func(p string) error { return errors.Join(os.WriteFile(p+"2", good, 0o600), os.Symlink(p+"2", p)) }, nil, "symbolic link"},
 		{"a link to nowhere", func(p string) error { return os.Symlink(p+"2", p) }, nil, "symbolic link"},
 		{"a directory", func(p string) error { return os.Mkdir(p, 0o700) }, nil, ""},
@@ -271,7 +271,7 @@ func FuzzOpen(f *testing.F) {
 	if err := db.Close(); err != nil {
 		f.Fatal(err)
 	}
-	good, err := os.ReadFile(path)
+	good, err := os.ReadFile(path) //nolint:gosec // of this test
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -282,7 +282,7 @@ func FuzzOpen(f *testing.F) {
 		}
 		copy(bad[at:], change)
 		path := filepath.Join(t.TempDir(), "bad.db")
-		if err := os.WriteFile(path, bad, 0o600); err != nil {
+		if err := os.WriteFile(path, bad, 0o600); err != nil { //nolint:gosec // of this test
 			t.Fatal(err)
 		}
 		if db, err := Open(path); err == nil {

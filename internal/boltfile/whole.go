@@ -44,7 +44,7 @@ func whole(f *os.File) error {
 	if info.Size() == 0 {
 		return fmt.Errorf("%w: it is empty; restore a backup, or move it away to start anew", ErrDamaged)
 	}
-	m, ok := newest(f, info.Size())
+	m, ok := newest(f)
 	if !ok {
 		return fmt.Errorf("%w: neither of its heads can be read; restore a backup, or move it away to start anew", ErrDamaged)
 	}
@@ -60,22 +60,22 @@ func whole(f *os.File) error {
 
 // newest gives the meta page that bbolt goes by. The second one is looked for
 // at every size that a page may have, since the first may be unreadable.
-func newest(f io.ReaderAt, size int64) (m meta, ok bool) {
-	if first, good := readMeta(f, 0, size); good {
-		if second, good := readMeta(f, first.pageSize, size); good && second.tx > first.tx {
+func newest(f io.ReaderAt) (m meta, ok bool) {
+	if first, good := readMeta(f, 0); good {
+		if second, good := readMeta(f, first.pageSize); good && second.tx > first.tx {
 			return second, true
 		}
 		return first, true
 	}
 	for at := int64(1024); at <= 1024<<14; at *= 2 {
-		if m, ok = readMeta(f, at, size); ok && m.pageSize == at {
+		if m, ok = readMeta(f, at); ok && m.pageSize == at {
 			return m, true
 		}
 	}
 	return meta{}, false
 }
 
-func readMeta(f io.ReaderAt, at, size int64) (meta, bool) {
+func readMeta(f io.ReaderAt, at int64) (meta, bool) {
 	var page [pageHeader + metaLen]byte
 	if _, err := f.ReadAt(page[:], at); err != nil {
 		return meta{}, false
@@ -91,7 +91,7 @@ func readMeta(f io.ReaderAt, at, size int64) (meta, bool) {
 		root:     order.Uint64(b[16:]), freelist: order.Uint64(b[32:]), high: order.Uint64(b[40:]),
 		tx: order.Uint64(b[48:]),
 	}
-	return m, m.pageSize >= 1024 && m.pageSize <= 1024<<14 && m.high < 1<<38 && size > 0
+	return m, m.pageSize >= 1024 && m.pageSize <= 1024<<14 && m.high < 1<<38
 }
 
 // checkPage says whether the page has its own number on it, and is of one of
