@@ -52,7 +52,7 @@ const (
 	anyNames     = "any"
 	dropClear    = "drop"
 	passClear    = "pass"
-	websocket    = "websocket"
+	webSocket    = "websocket"
 )
 
 // SetDefaults fills in what contract.md names as defaults.
@@ -64,7 +64,7 @@ func (c *RouteConfig) SetDefaults() {
 		Response: value.Duration(60 * time.Second),
 		Stall:    value.Duration(60 * time.Second),
 	}
-	c.Upgrade = []string{websocket}
+	c.Upgrade = []string{webSocket}
 	c.HeaderNames = strictNames
 	c.ClearSite = dropClear
 }

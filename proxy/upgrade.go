@@ -22,7 +22,7 @@ func (s *passage) upgrade(r *engine.Request) error {
 		dropWebSocket(r.Header)
 		return nil
 	}
-	if strings.EqualFold(protocol, websocket) {
+	if strings.EqualFold(protocol, webSocket) {
 		if !handshake(s.in.Header) {
 			dropWebSocket(r.Header)
 			return nil

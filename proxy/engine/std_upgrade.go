@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -48,7 +49,10 @@ func (x *standardExchange) upgrade(res *http.Response) error {
 	if err := writeStandardSwitch(buffered.Writer, h, protocol); err != nil {
 		return nil //nolint:nilerr // the visitor has left; there is nobody to answer
 	}
-	standardTunnel(visitor, buffered.Reader, upstream)
+	// The rest is read from the connection itself: net/http's reader would
+	// cancel the request at the end of the visitor's direction.
+	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
+	standardTunnel(visitor, io.MultiReader(bytes.NewReader(early), visitor), upstream)
 	return nil
 }
 
@@ -65,11 +69,11 @@ func writeStandardSwitch(w *bufio.Writer, h http.Header, protocol string) error 
 	return nil
 }
 
-// standardTunnel copies both ways. What ends one way is passed on as the end
+// standardTunnel copies both ways; from is what the visitor sends. What ends one way is passed on as the end
 // of that way; the other goes on. A failure ends both.
-func standardTunnel(visitor net.Conn, early *bufio.Reader, upstream io.ReadWriteCloser) {
+func standardTunnel(visitor net.Conn, from io.Reader, upstream io.ReadWriteCloser) {
 	ended := make(chan error, 2)
-	go func() { ended <- copyAndEnd(upstream, early) }()
+	go func() { ended <- copyAndEnd(upstream, from) }()
 	go func() { ended <- copyAndEnd(visitor, upstream) }()
 	for range 2 {
 		if err := <-ended; err != nil {
