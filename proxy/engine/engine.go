@@ -48,7 +48,8 @@ type Upstream interface {
 	//
 	// Fields that stand in w.Header() before the call are the caller's own:
 	// they go out with the answer, and the upstream can neither replace nor
-	// add to them. After an Error they, and only they, are there still.
+	// add to them. After an Error they alone are there still, and Connection:
+	// close where the visitor's body has not been read to its end.
 	Forward(w http.ResponseWriter, r *Request) error
 
 	// Close drops idle connections; requests under way end by themselves.

@@ -222,6 +222,21 @@ func (x *exchange) forget() {
 	}
 }
 
+// unread tells whether there is more of the visitor's body to come.
+func (x *exchange) unread() bool {
+	return x.length != 0 && x.body == nil && (x.sender == nil || !x.sender.whole.Load())
+}
+
+// leaveBody makes sure that nobody is kept waiting for a body that is not
+// wanted: net/http would read it to its end, to find the next request behind
+// it, and before that hold back the answer of whoever answers in our place.
+func (x *exchange) leaveBody() {
+	if x.unread() && x.r.In.ProtoMajor == 1 {
+		x.w.Header()["Connection"] = []string{"close"}
+		_ = x.rc.SetReadDeadline(time.Now().Add(linger))
+	}
+}
+
 // drop ends an exchange whose connection cannot be used any more. It waits
 // for the sender, so that nobody touches the visitor's body later.
 func (x *exchange) drop() {

@@ -73,6 +73,7 @@ func (u *HTTP1) Close() { u.pool.close() }
 func (u *HTTP1) Forward(w http.ResponseWriter, r *Request) error {
 	x := exchange{up: u, w: w, r: r, rc: http.NewResponseController(w)}
 	if e := x.prepare(); e != nil {
+		x.leaveBody()
 		return e
 	}
 	if x.small != nil {
@@ -83,6 +84,7 @@ func (u *HTTP1) Forward(w http.ResponseWriter, r *Request) error {
 		e = x.try(false)
 	}
 	if e != nil {
+		x.leaveBody()
 		return e
 	}
 	return nil

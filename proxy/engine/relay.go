@@ -16,7 +16,7 @@ import (
 func (x *exchange) answer(a *answer) (done bool) {
 	x.c.answerBegun()
 	h := x.w.Header()
-	if x.length != 0 && x.body == nil && (x.sender == nil || !x.sender.whole.Load()) {
+	if x.unread() {
 		// The body is not read to its end. net/http would read on beside the
 		// sender to find the next request, unless there is none.
 		a.last = a.last || x.sender == nil
@@ -38,7 +38,10 @@ func (x *exchange) answer(a *answer) (done bool) {
 
 // release gives the connection back to the pool if nothing speaks against it.
 func (x *exchange) release(a *answer) (done bool) {
-	if x.sender != nil {
+	switch {
+	case x.sender == nil && x.unread():
+		x.leaveBody()
+	case x.sender != nil:
 		x.flush()
 		if a.last || !x.sender.complete() {
 			return false
