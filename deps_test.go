@@ -1,4 +1,4 @@
-package main
+package main_test
 
 import (
 	"bytes"
@@ -25,6 +25,7 @@ import (
 // what the upper one knows is handed down as an argument.
 const floors = `
 	7  main
+	7  bench
 	6  server
 	5  config
 	4  proxy

@@ -1,0 +1,281 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"html"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A Browser is one visitor: cookies, connections, and the headers that
+// browsers send. It never follows a redirect by itself.
+type Browser struct {
+	Client *http.Client
+	Jar    *cookiejar.Jar
+	Base   string // scheme://host
+
+	t    testing.TB
+	gate *Gate
+}
+
+// An Answer is what came back, read to its end.
+type Answer struct {
+	Status  int
+	Proto   string
+	Header  http.Header
+	Trailer http.Header
+	Body    string
+	Length  int64 // Content-Length; -1: not said
+	Err     error // of reading the body: the transfer broke
+}
+
+// Location is where a redirect leads, as it was written.
+func (a Answer) Location() string { return a.Header.Get("Location") }
+
+// Browser opens a new one: no cookies, connections of its own.
+func (g *Gate) Browser(t testing.TB) *Browser {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &Browser{t: t, gate: g, Jar: jar, Base: g.Mode.Scheme() + "://" + Host, Client: &http.Client{
+		Transport:     g.transport(),
+		Jar:           jar,
+		Timeout:       2 * time.Minute,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	t.Cleanup(b.Client.CloseIdleConnections)
+	return b
+}
+
+// transport reaches the gate whatever the host's name is.
+func (g *Gate) transport() *http.Transport {
+	tr := &http.Transport{
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, g.Addr)
+		},
+		DisableCompression: true,
+		ForceAttemptHTTP2:  g.Mode.HTTP2,
+	}
+	if g.Mode.TLS {
+		tr.TLSClientConfig = g.CA.Client()
+	}
+	if g.Mode.TLS && !g.Mode.HTTP2 {
+		tr.Protocols = new(http.Protocols)
+		tr.Protocols.SetHTTP1(true)
+	}
+	return tr
+}
+
+// Request makes a request that may be changed before it is sent with Send.
+// Headers are written "Name: value"; "Host: name" sets the host.
+func (b *Browser) Request(method, target string, body io.Reader, headers ...string) *http.Request {
+	b.t.Helper()
+	if strings.HasPrefix(target, "/") {
+		target = b.Base + target
+	}
+	req, err := http.NewRequestWithContext(b.t.Context(), method, target, body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		if name == "Host" {
+			req.Host = value
+			continue
+		}
+		req.Header[name] = append(req.Header[name], value) // in the spelling given
+	}
+	return req
+}
+
+// Send sends a request and reads the whole answer. That there is no answer
+// fails the test; that it breaks off is told in Err.
+func (b *Browser) Send(req *http.Request) Answer {
+	b.t.Helper()
+	a, err := b.Try(req)
+	if err != nil {
+		b.t.Fatalf("%s %s: %v", req.Method, req.URL, err)
+	}
+	return a
+}
+
+// Try is Send for requests that may get no answer.
+func (b *Browser) Try(req *http.Request) (Answer, error) {
+	resp, err := b.Client.Do(req)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	return Answer{resp.StatusCode, resp.Proto, resp.Header, resp.Trailer, string(body), resp.ContentLength, err}, nil
+}
+
+// TrySubmit fills in the form on a page of ours and sends it to the same
+// path. It is for a gate that may be killed meanwhile: an error, or 0, is no
+// answer.
+func (b *Browser) TrySubmit(page string, form url.Values) (status int) {
+	shown, err := b.Try(b.Request(http.MethodGet, page, nil, Navigation()...))
+	if err != nil {
+		return 0
+	}
+	found := tokenField.FindStringSubmatch(shown.Body)
+	if found == nil {
+		return 0
+	}
+	form.Set("csrf_token", html.UnescapeString(found[1]))
+	h := append(Navigation(), "Origin: "+b.Base, "Content-Type: application/x-www-form-urlencoded")
+	sent, err := b.Try(b.Request(http.MethodPost, page, strings.NewReader(form.Encode()), h...))
+	if err != nil {
+		return 0
+	}
+	return sent.Status
+}
+
+// Do sends a request with nothing but the headers given, as a script does.
+func (b *Browser) Do(method, target string, body io.Reader, headers ...string) Answer {
+	b.t.Helper()
+	return b.Send(b.Request(method, target, body, headers...))
+}
+
+// Visit is a navigation: what the address bar and links do.
+func (b *Browser) Visit(target string, headers ...string) Answer {
+	b.t.Helper()
+	return b.Do(http.MethodGet, target, nil, append(Navigation(), headers...)...)
+}
+
+// Fetch is a request of a page's script.
+func (b *Browser) Fetch(target string, headers ...string) Answer {
+	b.t.Helper()
+	return b.Do(http.MethodGet, target, nil, append([]string{"Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", "Sec-Fetch-Site: same-origin", "Accept: */*"}, headers...)...)
+}
+
+// Submit posts a form from a page of the same site.
+func (b *Browser) Submit(target string, form url.Values, headers ...string) Answer {
+	b.t.Helper()
+	h := append(Navigation(), "Origin: "+b.Base, "Content-Type: application/x-www-form-urlencoded")
+	return b.Do(http.MethodPost, target, strings.NewReader(form.Encode()), append(h, headers...)...)
+}
+
+// Navigation are the headers of a browser that opens a page.
+func Navigation() []string {
+	return []string{
+		"Accept: text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Mode: navigate",
+		"Sec-Fetch-Dest: document", "Sec-Fetch-Site: same-origin",
+	}
+}
+
+var tokenField = regexp.MustCompile(`name="?csrf_token"?\s+value="?([^">]+)`)
+
+// Token finds the CSRF token of a page.
+func (b *Browser) Token(page Answer) string {
+	b.t.Helper()
+	found := tokenField.FindStringSubmatch(page.Body)
+	if found == nil {
+		b.t.Fatalf("no csrf_token on the page (status %d):\n%s", page.Status, page.Body)
+	}
+	return html.UnescapeString(found[1])
+}
+
+// TryLogin fills in the login form and gives the answer.
+func (b *Browser) TryLogin(name, password, next string) Answer {
+	b.t.Helper()
+	b.gate.keepOut(password)
+	page := b.Visit("/_gate/login?next=" + url.QueryEscape(next))
+	answer := b.Submit("/_gate/login", url.Values{
+		"username": {name}, "password": {password}, "next": {next}, "csrf_token": {b.Token(page)},
+	})
+	if c := b.Cookie(); c != "" {
+		b.gate.keepOut(c)
+	}
+	return answer
+}
+
+// Login signs in; it has to succeed.
+func (b *Browser) Login(name, password string) {
+	b.t.Helper()
+	if a := b.TryLogin(name, password, "/after"); a.Status != http.StatusSeeOther || a.Location() != "/after" {
+		b.t.Fatalf("login of %s: status %d, Location %q\n%s", name, a.Status, a.Location(), a.Body)
+	}
+}
+
+// Logout signs out; it has to succeed.
+func (b *Browser) Logout() {
+	b.t.Helper()
+	page := b.Visit("/_gate/logout")
+	if a := b.Submit("/_gate/logout", url.Values{"csrf_token": {b.Token(page)}}); a.Status != http.StatusSeeOther {
+		b.t.Fatalf("logout: status %d\n%s", a.Status, a.Body)
+	}
+}
+
+// Cookie is the value of the session's cookie, "" when there is none.
+func (b *Browser) Cookie() string {
+	u, _ := url.Parse(b.Base)
+	for _, c := range b.Jar.Cookies(u) {
+		if c.Name == b.gate.Mode.Cookie {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+// CookieLine is the session's cookie as a Cookie header has it.
+func (b *Browser) CookieLine() string { return b.gate.Mode.Cookie + "=" + b.Cookie() }
+
+// SignedInAs is who the gate thinks this is, "" for nobody.
+func (b *Browser) SignedInAs() string {
+	b.t.Helper()
+	a := b.Fetch("/_gate/session")
+	if a.Status != http.StatusOK {
+		b.t.Fatalf("/_gate/session: status %d\n%s", a.Status, a.Body)
+	}
+	return sessionUser(b.t, a.Body)
+}
+
+// Dial opens a connection to write bytes on: TLS where the mode has it,
+// always HTTP/1.1.
+func (g *Gate) Dial(t testing.TB) net.Conn {
+	t.Helper()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", g.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g.Mode.TLS {
+		secure := tls.Client(conn, g.CA.Client("http/1.1"))
+		if err := secure.HandshakeContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		conn = secure
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// ReadAnswer reads one answer from a connection of Dial.
+func ReadAnswer(t testing.TB, r *bufio.Reader, method string) Answer {
+	t.Helper()
+	resp, err := http.ReadResponse(r, &http.Request{Method: method})
+	if err != nil {
+		t.Fatalf("read an answer: %v", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	return Answer{resp.StatusCode, resp.Proto, resp.Header, resp.Trailer, string(body), resp.ContentLength, err}
+}
+
+// With gives the browser the cookies of another, as they are now.
+func (b *Browser) With(other *Browser) *Browser {
+	u, _ := url.Parse(b.Base)
+	b.Jar.SetCookies(u, other.Jar.Cookies(u))
+	return b
+}

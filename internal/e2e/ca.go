@@ -1,0 +1,111 @@
+package e2e
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A CA signs the certificates of one Gate, and is all that its browsers
+// trust.
+type CA struct {
+	CertFile, KeyFile string // of the last certificate issued
+	Pool              *x509.CertPool
+
+	root *root
+}
+
+// root is shared by all tests of a process: making keys takes time.
+type root struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+var theRoot = sync.OnceValues(func() (*root, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := x509.ParseCertificate(der)
+	return &root{cert, key}, err
+})
+
+// NewCA makes a CA whose certificates go into dir.
+func NewCA(t testing.TB, dir string) *CA {
+	t.Helper()
+	r, err := theRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := &CA{CertFile: filepath.Join(dir, "tls.crt"), KeyFile: filepath.Join(dir, "tls.key"), Pool: x509.NewCertPool(), root: r}
+	ca.Pool.AddCert(r.cert)
+	return ca
+}
+
+// Issue writes a certificate for the names, with a key and a serial number of
+// its own, in place of the one before.
+func (ca *CA) Issue(t testing.TB, names ...string) (serial *big.Int) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serial, err = rand.Int(rand.Reader, big.NewInt(1<<62))
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: names[0]},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, name)
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, ca.root.cert, &key.PublicKey, ca.root.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, block := range map[string]*pem.Block{
+		ca.CertFile: {Type: "CERTIFICATE", Bytes: der},
+		ca.KeyFile:  {Type: "PRIVATE KEY", Bytes: keyDER},
+	} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return serial
+}
+
+// Client is a TLS configuration that trusts this CA alone.
+func (ca *CA) Client(protocols ...string) *tls.Config {
+	return &tls.Config{RootCAs: ca.Pool, ServerName: Host, NextProtos: protocols, MinVersion: tls.VersionTLS12}
+}

@@ -1,0 +1,352 @@
+// Package e2e drives the built program from outside, as a black box: it starts
+// it with a configuration, speaks to it over real sockets as browsers and
+// attackers do, and looks at the bytes that reach the application behind it.
+//
+//	gate := e2e.Start(t, program, e2e.HTTP2, "routes:\n  - upstream: "+app.URL)
+//	alice := gate.Browser(t)
+//	alice.Login("alice", e2e.Password)
+//	page := alice.Visit("/private")
+//
+// What holds for every test is checked when it ends: the program stops
+// cleanly on SIGTERM, saw no data race, did not panic, and wrote no password
+// and no cookie into its log.
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+)
+
+// Host is the site's name in every test. Nothing resolves it: browsers of
+// this package connect to the gate's address whatever the name is.
+const Host = "app.example.test"
+
+// Password belongs to alice, bob and carol, who is in the group admins.
+// Long72's is 72 times the letter a.
+const Password = "correct horse battery staple"
+
+// Patience is how long a test waits for something that should come soon.
+const Patience = 20 * time.Second
+
+// A Mode is how visitors speak to the gate.
+type Mode struct {
+	Name   string
+	TLS    bool
+	HTTP2  bool
+	Cookie string // name of the session's cookie
+}
+
+// The ways in which every test runs that can be expressed in them.
+var (
+	HTTP1  = Mode{"http1", false, false, "gatehouse"}
+	HTTPS1 = Mode{"https1", true, false, "__Host-gatehouse"}
+	HTTP2  = Mode{"http2", true, true, "__Host-gatehouse"}
+	Modes  = []Mode{HTTP1, HTTPS1, HTTP2}
+)
+
+// Scheme is http or https.
+func (m Mode) Scheme() string {
+	if m.TLS {
+		return "https"
+	}
+	return "http"
+}
+
+// A Gate is a running program with its configuration.
+type Gate struct {
+	Mode Mode
+	Addr string // host:port it listens on
+	Dir  string // holds gatehouse.yaml, data and the certificate; short, since a socket lies below it
+	CA   *CA
+
+	program string
+	base    string // what stands in every configuration
+	cmd     *exec.Cmd
+	ended   chan struct{} // closed when the process has ended
+
+	mu      sync.Mutex
+	log     bytes.Buffer
+	secrets []string // that must not be in the log
+}
+
+// users is the section of the accounts. The hashes are cheap ones: what the
+// gate makes itself is tested in its own room.
+var users = sync.OnceValue(func() string {
+	var b strings.Builder
+	b.WriteString("users:\n")
+	for _, u := range []struct{ name, password, groups string }{
+		{"alice", Password, "[staff]"},
+		{"bob", Password, "[]"},
+		{"carol", Password, "[staff, admins]"},
+		{"long72", strings.Repeat("a", 72), "[]"},
+	} {
+		hash, err := bcrypt.GenerateFromPassword([]byte(u.password), bcrypt.MinCost)
+		if err != nil {
+			panic(err)
+		}
+		fmt.Fprintf(&b, "  - {name: %s, email: %s@example.com, display_name: %s, groups: %s, password_hash: %q}\n",
+			u.name, u.name, strings.ToUpper(u.name[:1])+u.name[1:], u.groups, hash)
+	}
+	return b.String()
+})
+
+// New makes a Gate that is not running yet. The configuration begins with
+// version, listen, data_dir, tls and users; config is what follows. A section
+// that config has itself is left out of the beginning.
+func New(t testing.TB, program string, m Mode, config string) *Gate {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "gate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	g := &Gate{Mode: m, Addr: FreeAddr(t), Dir: dir, program: program, CA: NewCA(t, dir), secrets: []string{Password}}
+	g.base = fmt.Sprintf("version: 1\nlisten: %s\ndata_dir: %s\n", g.Addr, filepath.Join(dir, "data"))
+	if m.TLS {
+		g.CA.Issue(t, Host, "wiki.example.test", "127.0.0.1")
+		g.base += fmt.Sprintf("tls: {cert_file: %s, key_file: %s}\n", g.CA.CertFile, g.CA.KeyFile)
+	}
+	g.Configure(t, config)
+	return g
+}
+
+// Start makes a Gate and waits until it answers.
+func Start(t testing.TB, program string, m Mode, config string) *Gate {
+	t.Helper()
+	g := New(t, program, m, config)
+	g.Run(t)
+	t.Cleanup(func() { g.end(t) })
+	return g
+}
+
+// ConfigFile is where the configuration lies.
+func (g *Gate) ConfigFile() string { return filepath.Join(g.Dir, "gatehouse.yaml") }
+
+// Configure replaces the configuration on disk. A running gate does not know
+// until it is told to reload.
+func (g *Gate) Configure(t testing.TB, config string) {
+	t.Helper()
+	text := g.base
+	if !strings.Contains("\n"+config, "\nusers:") {
+		text += users()
+	}
+	if err := os.WriteFile(g.ConfigFile(), []byte(text+config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Run starts the process and waits until it answers. Start calls it; it is
+// for starting again after Stop or Kill.
+func (g *Gate) Run(t testing.TB) {
+	t.Helper()
+	g.Exec(t)
+	g.Wait(t)
+}
+
+// Exec starts the process and does not wait.
+func (g *Gate) Exec(t testing.TB) {
+	t.Helper()
+	g.cmd = exec.CommandContext(context.Background(), g.program, "serve", "--config", g.ConfigFile()) //nolint:gosec // the program under test
+	g.cmd.Stderr = g
+	g.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
+	if err := g.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	g.ended = ended
+	cmd := g.cmd
+	go func() { _ = cmd.Wait(); close(ended) }()
+}
+
+// Wait polls until the gate answers.
+func (g *Gate) Wait(t testing.TB) {
+	t.Helper()
+	client := &http.Client{Transport: g.transport(), Timeout: time.Second}
+	defer client.CloseIdleConnections()
+	for deadline := time.Now().Add(Patience); ; {
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, g.Mode.Scheme()+"://"+Host+"/_gate/session", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.Do(req)
+		if err == nil {
+			_ = resp.Body.Close()
+			return
+		}
+		select {
+		case <-g.ended:
+			t.Fatalf("the gate has ended at once (%s):\n%s", g.cmd.ProcessState, g.Log())
+		case <-time.After(2 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the gate does not answer: %v\n%s", err, g.Log())
+		}
+	}
+}
+
+// Write takes the process's standard error.
+func (g *Gate) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.log.Write(p)
+}
+
+// Log is what the process wrote to standard error until now.
+func (g *Gate) Log() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.log.String()
+}
+
+// AwaitLog waits until the log holds text.
+func (g *Gate) AwaitLog(t testing.TB, text string) {
+	t.Helper()
+	Eventually(t, func() error {
+		if !strings.Contains(g.Log(), text) {
+			return fmt.Errorf("the log does not hold %q:\n%s", text, g.Log())
+		}
+		return nil
+	})
+}
+
+// keepOut names a secret that must not be in the log.
+func (g *Gate) keepOut(secret string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.secrets = append(g.secrets, secret)
+}
+
+// Signal sends a signal to the process.
+func (g *Gate) Signal(t testing.TB, s os.Signal) {
+	t.Helper()
+	if err := g.cmd.Process.Signal(s); err != nil {
+		t.Fatalf("send %s: %v", s, err)
+	}
+}
+
+// PID is the process's number.
+func (g *Gate) PID() int { return g.cmd.Process.Pid }
+
+// Stop ends the process with SIGTERM, waits, and gives its exit status.
+func (g *Gate) Stop(t testing.TB) int {
+	t.Helper()
+	g.Signal(t, syscall.SIGTERM)
+	return g.Ended(t)
+}
+
+// Ended waits for the end of the process and gives its exit status.
+func (g *Gate) Ended(t testing.TB) int {
+	t.Helper()
+	select {
+	case <-g.ended:
+		return g.cmd.ProcessState.ExitCode()
+	case <-time.After(60 * time.Second):
+		t.Fatalf("the gate does not end:\n%s", g.Log())
+		return -1
+	}
+}
+
+// Kill ends the process as a power cut would.
+func (g *Gate) Kill(t testing.TB) {
+	t.Helper()
+	g.Signal(t, syscall.SIGKILL)
+	g.Ended(t)
+}
+
+// end stops the gate if it still runs and looks for what must never happen.
+func (g *Gate) end(t testing.TB) {
+	t.Helper()
+	select {
+	case <-g.ended:
+	default:
+		if code := g.Stop(t); code != 0 {
+			t.Errorf("exit status %d after SIGTERM", code)
+		}
+	}
+	log := g.Log()
+	for _, sign := range []string{"WARNING: DATA RACE", "panic:", "fatal error:", "goroutine 1 ["} {
+		if strings.Contains(log, sign) {
+			t.Errorf("%q in the log", sign)
+		}
+	}
+	for _, secret := range g.secrets {
+		if strings.Contains(log, secret) {
+			t.Errorf("the secret %q is in the log", secret)
+		}
+	}
+	if t.Failed() {
+		t.Logf("log of the gate:\n%s", tail(log, 3<<10))
+	}
+}
+
+func tail(s string, n int) string {
+	if len(s) > n {
+		return "[...]" + s[len(s)-n:]
+	}
+	return s
+}
+
+// Command runs the program with the gate's configuration and gives what it
+// printed and its exit status.
+func (g *Gate) Command(t testing.TB, stdin string, args ...string) (out string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, g.program, append(args, "--config", g.ConfigFile())...) //nolint:gosec // the program under test
+	cmd.Stdin = strings.NewReader(stdin)
+	both, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatalf("gatehouse %v: %v", args, err)
+	}
+	return string(both), cmd.ProcessState.ExitCode()
+}
+
+// Must runs the program as Command does; it has to succeed.
+func (g *Gate) Must(t testing.TB, stdin string, args ...string) string {
+	t.Helper()
+	out, code := g.Command(t, stdin, args...)
+	if code != 0 {
+		t.Fatalf("gatehouse %v: exit status %d\n%s", args, code, out)
+	}
+	return out
+}
+
+// FreeAddr gives an address of this machine that nobody listens on.
+func FreeAddr(t testing.TB) string {
+	t.Helper()
+	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	return ln.Addr().String()
+}
+
+// Eventually polls until f gives nil.
+func Eventually(t testing.TB, f func() error) {
+	t.Helper()
+	for deadline := time.Now().Add(Patience); ; time.Sleep(5 * time.Millisecond) {
+		err := f()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("still after %s: %v", Patience, err)
+		}
+	}
+}

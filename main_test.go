@@ -1,0 +1,94 @@
+package main_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"testing"
+
+	"gatehouse/internal/e2e"
+)
+
+// program is the built gatehouse. The tests here run it as a black box, over
+// real sockets.
+var program string
+
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "gatehouse")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	program = filepath.Join(dir, "gatehouse")
+	args := []string{"build", "-o", program}
+	if raceDetector() {
+		args = append(args, "-race")
+	}
+	if out, err := exec.CommandContext(context.Background(), "go", append(args, ".")...).CombinedOutput(); err != nil { //nolint:gosec // the Go tool
+		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// raceDetector says whether the tests were built with it; then the program
+// is as well, and may take several times as long.
+func raceDetector() bool {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return false
+	}
+	for _, s := range info.Settings {
+		if s.Key == "-race" {
+			return s.Value == "true"
+		}
+	}
+	return false
+}
+
+// slower is what times and sizes are multiplied with under the race detector.
+func slower() int {
+	if raceDetector() {
+		return 10
+	}
+	return 1
+}
+
+// modes runs f over HTTP/1.1, HTTP/1.1 with TLS, and HTTP/2.
+func modes(t *testing.T, f func(t *testing.T, m e2e.Mode)) {
+	t.Helper()
+	t.Parallel()
+	for _, m := range e2e.Modes {
+		t.Run(m.Name, func(t *testing.T) {
+			t.Parallel()
+			f(t, m)
+		})
+	}
+}
+
+// start runs the program; see e2e.Start.
+func start(t testing.TB, m e2e.Mode, config string) *e2e.Gate {
+	t.Helper()
+	return e2e.Start(t, program, m, config)
+}
+
+// standard is the configuration of most tests: one application, a public
+// folder, a public page, a folder for admins, and the rest for whoever is
+// signed in.
+func standard(upstream string) string {
+	return `
+routes:
+  - upstream: ` + upstream + `
+    access:
+      - {path: /public, public: true}
+      - {exact: /healthz, public: true}
+      - {path: /admin, groups: [admins]}
+      - {}
+`
+}
