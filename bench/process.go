@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+// A process is a program that was started here, with its children: all have
+// the same process group, which is how they are found in /proc.
+type process struct {
+	name string
+	log  string // the file with what it wrote
+	cmd  *exec.Cmd
+	done chan struct{} // closed at its end
+}
+
+// stopTime is how long a process may take to stop when it is asked to.
+const stopTime = 10 * time.Second
+
+// start starts a program; what it writes goes into a file of the log's name.
+// It lives until stop, whatever happens to ctx: there is an order to stopping.
+func start(ctx context.Context, name, log, program string, args ...string) (*process, error) {
+	f, err := os.Create(log) //nolint:gosec // in our own temporary folder
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	defer func() { _ = f.Close() }()                                         // the process has its own
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), program, args...) //nolint:gosec // the developer names the programs
+	cmd.Stdout, cmd.Stderr = f, f
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	p := &process{name: name, log: log, cmd: cmd, done: make(chan struct{})}
+	go func() { _ = cmd.Wait(); close(p.done) }()
+	return p, nil
+}
+
+// group is the number of the process group.
+func (p *process) group() int { return p.cmd.Process.Pid }
+
+// stop asks the process to end, and makes it end when it does not.
+func (p *process) stop() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(stopTime):
+	}
+	_ = syscall.Kill(-p.group(), syscall.SIGKILL) // whoever is left of the group
+	<-p.done
+}
+
+// wrote gives the end of what the process wrote, for an error.
+func (p *process) wrote() string {
+	text, err := os.ReadFile(p.log) //nolint:gosec // our own file
+	if err != nil {
+		return err.Error()
+	}
+	return string(text[max(0, len(text)-4<<10):])
+}
+
+// upTime is how long a process may take until it answers.
+const upTime = 30 * time.Second
+
+// await waits until the process answers HTTP on the address, whatever the
+// answer is.
+func (p *process) await(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, upTime)
+	defer cancel()
+	client := browser(nil)
+	defer client.CloseIdleConnections()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		_, err := get(ctx, client, "http://"+addr+"/", "")
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-p.done:
+			return fmt.Errorf("%s has ended at once:\n%s", p.name, p.wrote())
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not answer on %s: %w:\n%s", p.name, addr, err, p.wrote())
+		case <-tick.C:
+		}
+	}
+}
+
+// A reply is a status and a body.
+type reply struct {
+	status int
+	body   string
+}
+
+// get asks for one page, with the cookie unless that is "".
+func get(ctx context.Context, client *http.Client, url, cookie string) (reply, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil) //nolint:gosec // one of our own servers
+	if err != nil {
+		return reply{}, err
+	}
+	if cookie != "" {
+		req.Header.Set("Cookie", cookie)
+	}
+	resp, err := client.Do(req) //nolint:gosec // as above
+	if err != nil {
+		return reply{}, err
+	}
+	body, err := io.ReadAll(resp.Body)
+	return reply{resp.StatusCode, string(body)}, errors.Join(err, resp.Body.Close())
+}
+
+// browser makes a client that does not follow redirects.
+func browser(jar http.CookieJar) *http.Client {
+	return &http.Client{Jar: jar, Timeout: upTime, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// freeAddr gives an address of this machine that nobody listens on.
+func freeAddr(ctx context.Context) (string, error) {
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	return ln.Addr().String(), ln.Close()
+}
