@@ -103,7 +103,7 @@ var badAnswers = map[string]string{
 	"bare LF after field":         "HTTP/1.1 200 OK\r\nX-A: b\nContent-Length: 0\r\n\r\n",
 	"bare LF at the end":          "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\n",
 	"bare CR in a value":          "HTTP/1.1 200 OK\r\nSet-Cookie: a=b\rSet-Cookie: c=d\r\nContent-Length: 0\r\n\r\n",
-	"CR CR LF":                    "HTTP/1.1 200 OK\r\nX-A: b\r\r\nContent-Length: 0\r\n\r\n",
+	"two CR before LF":            "HTTP/1.1 200 OK\r\nX-A: b\r\r\nContent-Length: 0\r\n\r\n",
 	"NUL in a value":              "HTTP/1.1 200 OK\r\nX-A: a\x00b\r\nContent-Length: 0\r\n\r\n",
 	"DEL in a value":              "HTTP/1.1 200 OK\r\nX-A: a\x7fb\r\nContent-Length: 0\r\n\r\n",
 	"no colon":                    "HTTP/1.1 200 OK\r\nX-A\r\nContent-Length: 0\r\n\r\n",
@@ -163,7 +163,7 @@ func FuzzAnswer(f *testing.F) {
 		if err != nil {
 			return
 		}
-		defer theirs.Body.Close()
+		defer shut(theirs.Body)
 		if a.status != theirs.StatusCode {
 			t.Errorf("status %d, net/http: %d", a.status, theirs.StatusCode)
 		}
@@ -211,13 +211,12 @@ func readAnswer(t *testing.T, a answer, p []byte) (body []byte, complete bool) {
 		p = p[used:]
 		switch {
 		case err == nil:
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return body, true
 		case errors.Is(err, errMore):
 			return body, false
 		default:
-			var bad badAnswer
-			if !errors.As(err, &bad) {
+			if _, ok := errors.AsType[answerError](err); !ok {
 				t.Fatalf("error of an unknown kind: %v", err)
 			}
 			return body, false

@@ -10,15 +10,15 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 // BenchmarkForward carries a small answer; engine-only leaves net/http's
 // server out. Compare it with BenchmarkReverseProxy.
 func BenchmarkForward(b *testing.B) {
 	for _, size := range []int{1 << 10, 100 << 10} {
-		answer := benchAnswer(size)
 		b.Run(fmt.Sprintf("engine-only/%d", size), func(b *testing.B) {
-			up := NewHTTP1(HTTP1Options{Address: says(b, answer).addr, Timeouts: short})
+			up := NewHTTP1(HTTP1Options{Address: benchUpstream(b, size).addr, Timeouts: short})
 			defer up.Close()
 			in := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/x", nil)
 			header := http.Header{"Accept": {"*/*"}, "User-Agent": {"bench"}, "X-Forwarded-For": {"192.0.2.1"}}
@@ -33,7 +33,24 @@ func BenchmarkForward(b *testing.B) {
 			}
 		})
 		b.Run(fmt.Sprintf("served/%d", size), func(b *testing.B) {
-			benchServed(b, front(b, HTTP1Options{Address: says(b, answer).addr}, func(*Request) {}).Listener.Addr().String(), size)
+			benchServed(b, front(b, HTTP1Options{Address: benchUpstream(b, size).addr}, func(*Request) {}).Listener.Addr().String(), size)
+		})
+	}
+}
+
+// BenchmarkStandard carries the same over http.Transport.
+func BenchmarkStandard(b *testing.B) {
+	for _, size := range []int{1 << 10, 100 << 10} {
+		b.Run(fmt.Sprintf("served/%d", size), func(b *testing.B) {
+			up := NewStandard(StandardOptions{Address: benchUpstream(b, size).addr, Timeouts: short})
+			defer up.Close()
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, in *http.Request) {
+				if err := up.Forward(w, request(in)); err != nil {
+					b.Error(err)
+				}
+			}))
+			defer s.Close()
+			benchServed(b, s.Listener.Addr().String(), size)
 		})
 	}
 }
@@ -41,7 +58,7 @@ func BenchmarkForward(b *testing.B) {
 func BenchmarkReverseProxy(b *testing.B) {
 	for _, size := range []int{1 << 10, 100 << 10} {
 		b.Run(fmt.Sprintf("served/%d", size), func(b *testing.B) {
-			target := &url.URL{Scheme: "http", Host: says(b, benchAnswer(size)).addr}
+			target := &url.URL{Scheme: "http", Host: benchUpstream(b, size).addr}
 			tr := &http.Transport{DisableCompression: true}
 			defer tr.CloseIdleConnections()
 			s := httptest.NewServer(&httputil.ReverseProxy{
@@ -62,11 +79,12 @@ func benchAnswer(size int) string {
 
 // benchServed asks over one connection of its own, which allocates nothing.
 func benchServed(b *testing.B, addr string, size int) {
-	c, err := net.Dial("tcp", addr)
+	b.Helper()
+	c, err := new(net.Dialer).DialContext(b.Context(), "tcp", addr)
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer c.Close()
+	defer shut(c)
 	br := bufio.NewReaderSize(c, 64<<10)
 	ask := []byte("GET /x HTTP/1.1\r\nHost: a.test\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n")
 	b.ReportAllocs()
@@ -89,8 +107,29 @@ func benchServed(b *testing.B, addr string, size int) {
 	}
 }
 
+// benchUpstream answers each request with the same bytes and allocates
+// nothing meanwhile.
+func benchUpstream(b *testing.B, size int) *rawUpstream {
+	b.Helper()
+	answer := []byte(benchAnswer(size))
+	return upstream(b, func(c *net.TCPConn, br *bufio.Reader, _ int) {
+		for {
+			line, err := br.ReadSlice('\n')
+			if err != nil {
+				return
+			}
+			if len(line) == 2 {
+				_, _ = c.Write(answer)
+			}
+		}
+	})
+}
+
+// discard is a visitor who takes everything.
 type discard struct{ h http.Header }
 
-func (d *discard) Header() http.Header         { return d.h }
-func (d *discard) WriteHeader(int)             {}
-func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d *discard) Header() http.Header              { return d.h }
+func (d *discard) WriteHeader(int)                  {}
+func (d *discard) Write(p []byte) (int, error)      { return len(p), nil }
+func (d *discard) FlushError() error                { return nil }
+func (d *discard) SetWriteDeadline(time.Time) error { return nil }

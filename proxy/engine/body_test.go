@@ -15,15 +15,15 @@ import (
 
 // takes is an upstream that reads n bytes behind the head, answers ok, and
 // hands over what it read.
-func takes(t testing.TB, n int) (*rawUpstream, <-chan string) {
+func takes(t *testing.T, n int) (*rawUpstream, <-chan string) {
 	t.Helper()
 	got := make(chan string, 10)
 	return upstream(t, func(c *net.TCPConn, br *bufio.Reader, _ int) {
 		head := readHead(br)
 		b := make([]byte, n)
-		io.ReadFull(br, b)
+		_, _ = io.ReadFull(br, b)
 		got <- head + string(b)
-		io.WriteString(c, ok)
+		say(c, ok)
 	}), got
 }
 
@@ -89,7 +89,7 @@ func TestAbortedBodyNeverLooksWhole(t *testing.T) {
 			})
 			g := front(t, HTTP1Options{Address: up.addr}, nil)
 			c, _ := ask(t, g, "POST / HTTP/1.1\r\nHost: a\r\n"+rest)
-			c.(*net.TCPConn).CloseWrite()
+			_ = c.(*net.TCPConn).CloseWrite()
 			if err := <-g.errs; kind(err) != Visitor {
 				t.Errorf("got %v, want kind %s", err, Visitor)
 			}
@@ -149,24 +149,24 @@ func TestExpectContinue(t *testing.T) {
 				t.Error("the expectation did not arrive")
 			}
 			<-word
-			io.WriteString(c, "HTTP/1.1 100 Continue\r\n\r\n")
+			say(c, "HTTP/1.1 100 Continue\r\n\r\n")
 			b := make([]byte, 4)
-			io.ReadFull(br, b)
+			_, _ = io.ReadFull(br, b)
 			got <- string(b)
-			io.WriteString(c, ok)
+			say(c, ok)
 		})
 		g := front(t, HTTP1Options{Address: up.addr}, nil)
 		c, br := ask(t, g, head)
-		c.SetReadDeadline(time.Now().Add(150 * time.Millisecond))
+		_ = c.SetReadDeadline(time.Now().Add(150 * time.Millisecond))
 		if b, err := br.ReadByte(); err == nil {
 			t.Fatalf("%q came before the upstream's word", b)
 		}
-		c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
 		close(word)
 		if h := readHead(br); h != "HTTP/1.1 100 Continue\r\n\r\n" {
 			t.Fatalf("got %q", h)
 		}
-		io.WriteString(c, "body")
+		say(c, "body")
 		if b, _ := io.ReadAll(br); !strings.HasPrefix(string(b), "HTTP/1.1 200") || !strings.HasSuffix(string(b), "ok") {
 			t.Errorf("got %q", b)
 		}
@@ -192,7 +192,7 @@ func TestExpectContinue(t *testing.T) {
 		if h := readHead(br); h != "HTTP/1.1 100 Continue\r\n\r\n" {
 			t.Fatalf("got %q", h)
 		}
-		io.WriteString(c, "body")
+		say(c, "body")
 		if b, _ := io.ReadAll(br); !strings.HasSuffix(string(b), "ok") {
 			t.Errorf("got %q", b)
 		}
@@ -217,21 +217,21 @@ func TestExpectContinue(t *testing.T) {
 func TestEarlyAnswer(t *testing.T) {
 	const early = "HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nearly"
 	tests := map[string]func(c *net.TCPConn, br *bufio.Reader){
-		"keeps reading": func(c *net.TCPConn, br *bufio.Reader) { io.WriteString(c, early); io.Copy(io.Discard, br) },
+		"keeps reading": func(c *net.TCPConn, br *bufio.Reader) { say(c, early); _, _ = io.Copy(io.Discard, br) },
 		"stops reading": func(c *net.TCPConn, _ *bufio.Reader) {
-			io.WriteString(c, early)
-			c.SetReadBuffer(1)
-			io.ReadFull(c, make([]byte, 1))
+			say(c, early)
+			_ = c.SetReadBuffer(1)
+			_, _ = io.ReadFull(c, make([]byte, 1))
 		},
-		"closes": func(c *net.TCPConn, _ *bufio.Reader) { io.WriteString(c, early) },
+		"closes": func(c *net.TCPConn, _ *bufio.Reader) { say(c, early) },
 		"says close": func(c *net.TCPConn, br *bufio.Reader) {
-			io.WriteString(c, strings.Replace(early, "\r\n", "\r\nConnection: close\r\n", 1))
-			io.Copy(io.Discard, br)
+			say(c, strings.Replace(early, "\r\n", "\r\nConnection: close\r\n", 1))
+			_, _ = io.Copy(io.Discard, br)
 		},
 		"half-closes and reads on": func(c *net.TCPConn, br *bufio.Reader) {
-			io.WriteString(c, early)
-			c.CloseWrite()
-			io.Copy(io.Discard, br)
+			say(c, early)
+			_ = c.CloseWrite()
+			_, _ = io.Copy(io.Discard, br)
 		},
 	}
 	for name, serve := range tests {
@@ -242,16 +242,16 @@ func TestEarlyAnswer(t *testing.T) {
 			})
 			g := front(t, HTTP1Options{Address: up.addr}, nil)
 			c, br := ask(t, g, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n")
-			go io.CopyN(c, zeros{}, 100000000) // fails when the answer is there
+			go pour(c, 100000000) // fails when the answer is there
 			if h := readHead(br); !strings.HasPrefix(h, "HTTP/1.1 413") || !strings.Contains(h, "Connection: close\r\n") {
 				t.Errorf("the visitor got %q", h)
 			}
 			b := make([]byte, 5)
-			if io.ReadFull(br, b); string(b) != "early" {
-				t.Errorf("the visitor got %q", b)
+			if _, err := io.ReadFull(br, b); string(b) != "early" {
+				t.Errorf("the visitor got %q, %v", b, err)
 			}
-			c.Close()
-			<-g.errs
+			shut(c)
+			g.wait(t)
 		})
 	}
 }
@@ -262,7 +262,7 @@ func TestBodyGoesOnAfterEarlyAnswer(t *testing.T) {
 	got := make(chan int64, 1)
 	up := upstream(t, func(c *net.TCPConn, br *bufio.Reader, _ int) {
 		readHead(br)
-		io.WriteString(c, ok)
+		say(c, ok)
 		n, _ := io.Copy(io.Discard, io.LimitReader(br, size))
 		got <- n
 	})
@@ -271,7 +271,7 @@ func TestBodyGoesOnAfterEarlyAnswer(t *testing.T) {
 	if h := readHead(br); !strings.HasPrefix(h, "HTTP/1.1 200") {
 		t.Fatalf("got %q", h)
 	}
-	io.CopyN(c, zeros{}, size)
+	_, _ = io.CopyN(c, zeros{}, size)
 	if n := <-got; n != size {
 		t.Errorf("the upstream got %d bytes", n)
 	}
@@ -285,12 +285,12 @@ func TestEcho(t *testing.T) {
 	const size = 8 << 20
 	up := upstream(t, func(c *net.TCPConn, br *bufio.Reader, _ int) {
 		readHead(br)
-		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", size)
-		io.Copy(c, io.LimitReader(br, size))
+		_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", size)
+		_, _ = io.Copy(c, io.LimitReader(br, size))
 	})
 	g := front(t, HTTP1Options{Address: up.addr}, nil)
 	c, br := ask(t, g, fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", size))
-	go io.CopyN(c, zeros{}, size)
+	go pour(c, size)
 	readHead(br)
 	if n, err := io.Copy(io.Discard, io.LimitReader(br, size)); n != size {
 		t.Errorf("got %d bytes back, %v", n, err)
@@ -301,10 +301,12 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
+func pour(w io.Writer, n int64) { _, _ = io.CopyN(w, zeros{}, n) }
+
 // A body's reader that panics on the sender's goroutine must not end the
 // process.
 func TestPanickingBody(t *testing.T) {
-	up := upstream(t, func(_ *net.TCPConn, br *bufio.Reader, _ int) { io.Copy(io.Discard, br) })
+	up := upstream(t, func(_ *net.TCPConn, br *bufio.Reader, _ int) { _, _ = io.Copy(io.Discard, br) })
 	g := front(t, HTTP1Options{Address: up.addr}, func(r *Request) {
 		r.In = r.In.Clone(r.In.Context())
 		r.In.Body = io.NopCloser(panicky{})
@@ -326,12 +328,12 @@ func TestConstantMemory(t *testing.T) {
 		for {
 			switch method, _, _ := strings.Cut(readHead(br), " "); method {
 			case "GET":
-				fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", size)
-				io.CopyN(c, zeros{}, size)
+				_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", size)
+				_, _ = io.CopyN(c, zeros{}, size)
 			case "POST":
-				io.CopyN(io.Discard, br, rest)
-				io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
-				io.CopyN(c, zeros{}, rest)
+				_, _ = io.CopyN(io.Discard, br, rest)
+				say(c, "HTTP/1.1 200 OK\r\n\r\n")
+				_, _ = io.CopyN(c, zeros{}, rest)
 				return
 			default:
 				return
@@ -353,7 +355,7 @@ func TestConstantMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close()
+	defer shut(res.Body)
 	if n, err := io.Copy(io.Discard, res.Body); n != rest || err != nil {
 		t.Errorf("%d bytes, %v", n, err)
 	}
@@ -369,7 +371,7 @@ func watchHeap(t *testing.T) func() int64 {
 	heap := func() int64 {
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		return int64(m.HeapAlloc)
+		return int64(m.HeapAlloc) //nolint:gosec // G115: no heap is that large
 	}
 	runtime.GC()
 	before, peak := heap(), int64(0)

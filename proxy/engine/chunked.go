@@ -38,7 +38,7 @@ const (
 
 // step gives the next bytes of the body in p, which lie in p itself, and how
 // many bytes of p it has used up. The error is errMore when the rest of p
-// holds nothing whole, io.EOF at the end of the body, or a badAnswer.
+// holds nothing whole, io.EOF at the end of the body, or a answerError.
 func (d *dechunker) step(p []byte) (data []byte, used int, err error) {
 	for {
 		rest := p[used:]
@@ -82,7 +82,7 @@ func (d *dechunker) size(p []byte) (int, error) {
 	}
 	d.excess = max(0, d.excess+int64(n)-16-min(2*min(d.left, maxExcess), maxExcess))
 	if d.excess > maxExcess {
-		return 0, badAnswer("chunk extensions are too long")
+		return 0, answerError("chunk extensions are too long")
 	}
 	d.state = inData
 	if d.left == 0 {
@@ -94,7 +94,7 @@ func (d *dechunker) size(p []byte) (int, error) {
 func (d *dechunker) end(p []byte) (int, error) {
 	const crlf = "\r\n"
 	if have := p[:min(len(p), 2)]; string(have) != crlf[:len(have)] {
-		return 0, badAnswer("chunk is longer than it says")
+		return 0, answerError("chunk is longer than it says")
 	}
 	if len(p) < 2 {
 		return 0, errMore
@@ -113,7 +113,7 @@ func (d *dechunker) trailerLine(p []byte) (int, error) {
 		return n, nil
 	}
 	if len(d.trailer)+n > maxTrailer {
-		return 0, badAnswer("trailers are too long")
+		return 0, answerError("trailers are too long")
 	}
 	d.trailer = append(d.trailer, p[:n]...)
 	return n, nil
@@ -125,15 +125,15 @@ func chunkLine(p []byte) (line []byte, n int, err error) {
 	i := bytes.IndexByte(p[:min(len(p), maxChunkLine)], '\n')
 	switch {
 	case i < 0 && len(p) >= maxChunkLine:
-		return nil, 0, badAnswer("line in a chunked body is too long")
+		return nil, 0, answerError("line in a chunked body is too long")
 	case i < 0:
 		return nil, 0, errMore
 	case i == 0 || p[i-1] != '\r':
-		return nil, 0, badAnswer("line in a chunked body ends in a bare LF")
+		return nil, 0, answerError("line in a chunked body ends in a bare LF")
 	}
 	line = p[:i-1]
 	if bytes.IndexByte(line, '\r') >= 0 {
-		return nil, 0, badAnswer("bare CR in a chunked body")
+		return nil, 0, answerError("bare CR in a chunked body")
 	}
 	return line, i + 1, nil
 }
@@ -141,19 +141,16 @@ func chunkLine(p []byte) (line []byte, n int, err error) {
 // parseChunkSize reads hexadecimal digits up to the end, a semicolon, or the
 // spaces with which old servers fill up.
 func parseChunkSize(line []byte) (int64, error) {
-	digits := line
-	if i := bytes.IndexByte(line, ';'); i >= 0 {
-		digits = line[:i]
-	}
+	digits, _, _ := bytes.Cut(line, []byte(";"))
 	digits = bytes.TrimRight(digits, " \t")
 	if len(digits) == 0 {
-		return 0, badAnswer("chunk has no size")
+		return 0, answerError("chunk has no size")
 	}
 	var n int64
 	for _, c := range digits {
 		v, ok := hexDigit(c)
 		if !ok || n > math.MaxInt64>>4 {
-			return 0, badAnswer("chunk size is no number")
+			return 0, answerError("chunk size is no number")
 		}
 		n = n<<4 | v
 	}

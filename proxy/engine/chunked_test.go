@@ -75,10 +75,10 @@ func FuzzDechunker(f *testing.F) {
 		var whole, single dechunker
 		body, rest, err := dechunk(&whole, in, len(in)+1)
 		body1, rest1, err1 := dechunk(&single, in, 1)
-		if !bytes.Equal(body, body1) || (err == io.EOF) != (err1 == io.EOF) || err == io.EOF && !bytes.Equal(rest, rest1) {
+		if !bytes.Equal(body, body1) || errors.Is(err, io.EOF) != errors.Is(err1, io.EOF) || errors.Is(err, io.EOF) && !bytes.Equal(rest, rest1) {
 			t.Errorf("at once %q %q %v, byte by byte %q %q %v", body, rest, err, body1, rest1, err1)
 		}
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			return
 		}
 		if theirs, err := io.ReadAll(httputil.NewChunkedReader(bytes.NewReader(in))); err == nil && !bytes.Equal(body, theirs) {

@@ -177,14 +177,14 @@ func (c *conn) head() (string, error) {
 	for {
 		b := c.buffered()
 		if !beginsLikeHTTP(b) {
-			return "", badAnswer("does not begin with HTTP/1")
+			return "", answerError("does not begin with HTTP/1")
 		}
 		end, err := headEnd(b, &seen)
 		if err != nil {
 			return "", err
 		}
 		if end > maxHead || end == 0 && len(b) >= maxHead {
-			return "", badAnswer("head is over 64 KiB")
+			return "", answerError("head is over 64 KiB")
 		}
 		if end > 0 {
 			c.r += end
@@ -210,7 +210,7 @@ func (c *conn) enlarge(from *sync.Pool) {
 	if len(c.in) >= largeBuffer {
 		return
 	}
-	c.large = from.Get().(*[]byte) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+	c.large = from.Get().(*[]byte) // it holds nothing else
 	c.w = copy(*c.large, c.buffered())
 	c.r = 0
 	c.in = *c.large

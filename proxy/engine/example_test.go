@@ -14,7 +14,7 @@ import (
 // A handler that forwards everything to one upstream.
 func ExampleHTTP1() {
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, "%s %s for %s", r.Method, r.URL, r.Header.Get("X-Forwarded-User"))
+		_, _ = fmt.Fprintf(w, "%s %s for %s", r.Method, r.URL, r.Header.Get("X-Forwarded-User")) //nolint:gosec // G705: an example, and plain text
 	}))
 	defer app.Close()
 
@@ -34,12 +34,12 @@ func ExampleHTTP1() {
 	}))
 	defer front.Close()
 
-	res, err := http.Get(front.URL + "/page?x=1")
+	res, err := front.Client().Get(front.URL + "/page?x=1") //nolint:noctx // an example
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer res.Body.Close()
+	defer res.Body.Close() //nolint:errcheck // an example
 	body, _ := io.ReadAll(res.Body)
 	fmt.Println(string(body))
 	// Output: GET /page?x=1 for alice

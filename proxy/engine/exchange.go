@@ -36,6 +36,7 @@ type exchange struct {
 	body     []byte   // that body
 	trailers []string // names of trailers to send
 	own      []string // names that the caller has put into w.Header()
+	ownRoom  [4]string
 
 	c      *conn
 	unhook func() bool // ends the watch over the visitor's departure
@@ -51,6 +52,7 @@ type exchange struct {
 // large by its own word, and takes in a small body.
 func (x *exchange) prepare() *Error {
 	in := x.r.In
+	x.own = x.ownRoom[:0]
 	for name := range x.w.Header() {
 		x.own = append(x.own, name)
 	}
@@ -140,6 +142,7 @@ func (x *exchange) ask() (answer, error) {
 		x.c.writeWithin(x.up.o.Timeouts.Response)
 	}
 	_, err := x.c.nc.Write(x.c.out)
+	half := err != nil
 	// A failed write is not the verdict: the upstream may have answered first.
 	switch {
 	case err != nil || x.length == 0 || x.body != nil:
@@ -161,15 +164,16 @@ func (x *exchange) ask() (answer, error) {
 			return answer{}, err
 		}
 		a, err := x.judge(head)
+		a.last = a.last || half
 		if err != nil || a.status >= 200 || a.status == http.StatusSwitchingProtocols {
 			return a, err
 		}
 		if size += len(head); size > maxHead {
-			return answer{}, badAnswer("interim answers are over 64 KiB")
+			return answer{}, answerError("interim answers are over 64 KiB")
 		}
 		x.interim(a.status)
 	}
-	return answer{}, badAnswer("there are too many interim answers")
+	return answer{}, answerError("there are too many interim answers")
 }
 
 // judge parses a head into w.Header() and shows it to Answer.
@@ -252,7 +256,7 @@ func (x *exchange) drop() {
 func (x *exchange) verdict(err error, reused bool) *Error {
 	x.forget()
 	var e *Error
-	var bad badAnswer
+	var bad answerError
 	ctx := x.r.In.Context()
 	switch {
 	case x.sender != nil && x.sender.fault.Load() != nil:

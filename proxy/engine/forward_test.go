@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +21,7 @@ func TestForwardWritesTheRequest(t *testing.T) {
 	heads := make(chan string, 1)
 	up := upstream(t, func(c *net.TCPConn, br *bufio.Reader, _ int) {
 		heads <- readHead(br)
-		io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
+		say(c, "HTTP/1.1 204 No Content\r\n\r\n")
 	})
 	g := front(t, HTTP1Options{Address: up.addr}, func(r *Request) {
 		r.Target = "/a%2Fb//c;d?x=%zz&y;z"
@@ -98,7 +99,7 @@ func TestForwardRelaysAnswers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			up := upstream(t, func(c *net.TCPConn, br *bufio.Reader, _ int) {
 				readHead(br)
-				io.WriteString(c, tt.answer)
+				say(c, tt.answer)
 			})
 			g := front(t, HTTP1Options{Address: up.addr}, nil)
 			got := strings.ReplaceAll(exchangeRaw(t, g, tt.request), "\r\n", "|")
@@ -147,18 +148,18 @@ func TestForwardCases(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			answer, err := os.ReadFile(filepath.Join("..", "..", "testdata", "cases", "upstream-responses", name+".http"))
+			answer, err := os.ReadFile(filepath.Join("..", "..", "testdata", "cases", "upstream-responses", name+".http")) //nolint:gosec // G304: names stand above
 			if err != nil {
 				t.Fatal(err)
 			}
 			up := upstream(t, func(c *net.TCPConn, br *bufio.Reader, _ int) {
 				readHead(br)
-				c.Write(answer)
+				_, _ = c.Write(answer)
 			})
 			g := front(t, HTTP1Options{Address: up.addr}, nil)
 			got := exchangeRaw(t, g, get)
 			err = <-g.errs
-			if k := kind(err); k != tt.kind && !(tt.kind == "aborted" && err != nil && err.Error() == "aborted") {
+			if outcome(err) != tt.kind {
 				t.Errorf("got %v, want %q", err, tt.kind)
 			}
 			if !strings.Contains(got, tt.want) || strings.Contains(got, "Set-Cookie: ") {
@@ -172,7 +173,7 @@ func TestForwardCases(t *testing.T) {
 }
 
 func TestForwardHalfAnAnswerNeverLooksWhole(t *testing.T) {
-	reset := func(c *net.TCPConn) { c.SetLinger(0) }
+	reset := func(c *net.TCPConn) { _ = c.SetLinger(0) }
 	tests := map[string]struct {
 		answer string
 		end    func(*net.TCPConn)
@@ -188,19 +189,20 @@ func TestForwardHalfAnAnswerNeverLooksWhole(t *testing.T) {
 			relayed := make(chan struct{})
 			up := upstream(t, func(c *net.TCPConn, br *bufio.Reader, _ int) {
 				readHead(br)
-				io.WriteString(c, tt.answer)
+				say(c, tt.answer)
 				if tt.end != nil {
 					<-relayed
 					tt.end(c)
 				}
 			})
 			g := front(t, HTTP1Options{Address: up.addr}, nil)
-			res, err := http.Get(g.URL)
+			_, br := ask(t, g, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+			res, err := http.ReadResponse(br, nil) //nolint:bodyclose // closed below
 			close(relayed)
 			if err == nil {
 				var b []byte
 				b, err = io.ReadAll(res.Body)
-				res.Body.Close()
+				shut(res.Body)
 				if len(b) > 4 {
 					t.Errorf("read %q", b)
 				}
@@ -214,11 +216,8 @@ func TestForwardHalfAnAnswerNeverLooksWhole(t *testing.T) {
 
 func TestForwardErrors(t *testing.T) {
 	t.Run("nobody listens", func(t *testing.T) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.Close()
+		l := listen(t, "tcp", "127.0.0.1:0")
+		shut(l)
 		g := front(t, HTTP1Options{Address: l.Addr().String()}, nil)
 		exchangeRaw(t, g, get)
 		if err := <-g.errs; kind(err) != Connect {
@@ -230,12 +229,12 @@ func TestForwardErrors(t *testing.T) {
 		want  string
 	}{
 		"silence":                        {func(_ *net.TCPConn, quit <-chan struct{}) { <-quit }, Timeout},
-		"silence after half a head":      {func(c *net.TCPConn, quit <-chan struct{}) { io.WriteString(c, "HTTP/1.1 200 OK\r\nX-A"); <-quit }, Timeout},
-		"silence after 1xx":              {func(c *net.TCPConn, quit <-chan struct{}) { io.WriteString(c, "HTTP/1.1 102 x\r\n\r\n"); <-quit }, Timeout},
+		"silence after half a head":      {func(c *net.TCPConn, quit <-chan struct{}) { say(c, "HTTP/1.1 200 OK\r\nX-A"); <-quit }, Timeout},
+		"silence after 1xx":              {func(c *net.TCPConn, quit <-chan struct{}) { say(c, "HTTP/1.1 102 x\r\n\r\n"); <-quit }, Timeout},
 		"closed at once":                 {func(*net.TCPConn, <-chan struct{}) {}, Aborted},
-		"closed after half a head":       {func(c *net.TCPConn, _ <-chan struct{}) { io.WriteString(c, "HTTP/1.1 200 OK\r\nX-A") }, Aborted},
-		"reset":                          {func(c *net.TCPConn, _ <-chan struct{}) { c.SetLinger(0) }, Aborted},
-		"closed after an interim answer": {func(c *net.TCPConn, _ <-chan struct{}) { io.WriteString(c, "HTTP/1.1 103 x\r\n\r\n") }, Aborted},
+		"closed after half a head":       {func(c *net.TCPConn, _ <-chan struct{}) { say(c, "HTTP/1.1 200 OK\r\nX-A") }, Aborted},
+		"reset":                          {func(c *net.TCPConn, _ <-chan struct{}) { _ = c.SetLinger(0) }, Aborted},
+		"closed after an interim answer": {func(c *net.TCPConn, _ <-chan struct{}) { say(c, "HTTP/1.1 103 x\r\n\r\n") }, Aborted},
 	}
 	for name, tt := range answers {
 		t.Run(name, func(t *testing.T) {
@@ -308,24 +307,21 @@ func TestForwardKeepsTheCallersOwnFields(t *testing.T) {
 
 func TestForwardUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "app.sock")
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := listen(t, "unix", path)
 	body := strings.Repeat("x", 1<<20)
 	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { //nolint:gosec // a test
-		w.Header().Set("Content-Length", fmt.Sprint(len(body)))
-		io.WriteString(w, body)
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		say(w, body)
 	})}
-	go s.Serve(l)
-	defer s.Close()
+	go func() { _ = s.Serve(l) }()
+	defer shut(s)
 	g := front(t, HTTP1Options{Network: "unix", Address: path}, nil)
 	for range 3 {
 		if got := exchangeRaw(t, g, get); !strings.HasSuffix(got, "\r\n\r\n"+body) {
 			t.Errorf("got %d bytes", len(got))
 		}
 	}
-	if n := len(g.up.pool.idle); n != 1 {
+	if n := len(g.idle()); n != 1 {
 		t.Errorf("%d idle connections, want the same one each time", n)
 	}
 }
@@ -338,20 +334,20 @@ func TestForwardOverHTTP2(t *testing.T) {
 		w.Header().Set("Trailer", "X-Sum")
 		w.WriteHeader(http.StatusEarlyHints)
 		n, _ := io.Copy(w, r.Body)
-		w.Header().Set("X-Sum", fmt.Sprint(n))
+		w.Header().Set("X-Sum", strconv.FormatInt(n, 10))
 	}))
 	defer up.Close()
 	g := unstarted(t, HTTP1Options{Address: up.Listener.Addr().String()}, nil)
 	g.EnableHTTP2 = true
 	g.StartTLS()
 	body := strings.Repeat("x", 1<<20)
-	res, err := g.Client().Post(g.URL, "text/plain", io.MultiReader(strings.NewReader(body)))
+	res, err := g.Client().Do(post(t, g.URL, io.MultiReader(strings.NewReader(body))))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close()
+	defer shut(res.Body)
 	b, err := io.ReadAll(res.Body)
-	if err != nil || string(b) != body || res.ProtoMajor != 2 || res.Trailer.Get("X-Sum") != fmt.Sprint(len(body)) {
+	if err != nil || string(b) != body || res.ProtoMajor != 2 || res.Trailer.Get("X-Sum") != strconv.Itoa(len(body)) {
 		t.Errorf("got %d bytes over %s, trailers %v, %v", len(b), res.Proto, res.Trailer, err)
 	}
 	g.Client().CloseIdleConnections()
@@ -364,7 +360,7 @@ func TestForwardManyAtOnce(t *testing.T) {
 		if len(b)%3 == 0 {
 			w.(http.Flusher).Flush()
 		}
-		fmt.Fprintf(w, "%s %s", r.URL.Path, b)
+		_, _ = fmt.Fprintf(w, "%s %s", r.URL.Path, b) //nolint:gosec // G705: read by the test alone
 	}))
 	defer up.Close()
 	g := front(t, HTTP1Options{Address: up.Listener.Addr().String()}, nil)
@@ -374,15 +370,15 @@ func TestForwardManyAtOnce(t *testing.T) {
 	for i := range 16 {
 		wg.Go(func() {
 			for j := range 25 {
-				body := strings.Repeat(fmt.Sprint(i), j*j*100)
+				body := strings.Repeat(strconv.Itoa(i), j*j*100)
 				want := fmt.Sprintf("/%d/%d %s", i, j, body)
-				res, err := client.Post(fmt.Sprintf("%s/%d/%d", g.URL, i, j), "text/plain", strings.NewReader(body))
+				res, err := client.Do(post(t, fmt.Sprintf("%s/%d/%d", g.URL, i, j), strings.NewReader(body))) //nolint:bodyclose // closed below
 				if err != nil {
 					t.Error(err)
 					return
 				}
 				b, err := io.ReadAll(res.Body)
-				res.Body.Close()
+				shut(res.Body)
 				if err != nil || string(b) != want {
 					t.Errorf("got %.30q (%d bytes), %v, want %.30q (%d)", b, len(b), err, want, len(want))
 				}
@@ -390,4 +386,13 @@ func TestForwardManyAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+func post(t *testing.T, url string, body io.Reader) *http.Request {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, body)
+	if err != nil {
+		t.Error(err)
+	}
+	return req
 }

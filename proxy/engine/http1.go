@@ -113,7 +113,7 @@ func (u *HTTP1) connect(ctx context.Context, idle bool) (c *conn, reused bool, e
 }
 
 func (u *HTTP1) borrow() *[]byte {
-	return u.buffers.Get().(*[]byte) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+	return u.buffers.Get().(*[]byte) // it holds nothing else
 }
 
 func gone(ctx context.Context) *Error {

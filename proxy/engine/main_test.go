@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -28,11 +29,11 @@ type rawUpstream struct {
 
 // upstream starts one. serve gets each connection, which is closed when it
 // returns, and the connection's number, from 1.
-func upstream(t testing.TB, serve func(c *net.TCPConn, br *bufio.Reader, n int)) *rawUpstream {
-	t.Helper()
+func upstream(tb testing.TB, serve func(c *net.TCPConn, br *bufio.Reader, n int)) *rawUpstream {
+	tb.Helper()
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	u := &rawUpstream{addr: l.Addr().String()}
 	var open atomic.Int32
@@ -48,25 +49,25 @@ func upstream(t testing.TB, serve func(c *net.TCPConn, br *bufio.Reader, n int))
 			open.Add(1)
 			go func() {
 				defer open.Add(-1)
-				defer c.Close()
+				defer shut(c)
 				serve(c, bufio.NewReader(c), n)
 			}()
 		}
 	}()
-	t.Cleanup(func() {
-		l.Close()
-		within(t, "the upstream's goroutines to end", func() bool { return open.Load() == 0 })
+	tb.Cleanup(func() {
+		shut(l)
+		within(tb, "the upstream's goroutines to end", func() bool { return open.Load() == 0 })
 	})
 	return u
 }
 
 // says is an upstream that reads requests without a body and answers each
 // with the same bytes.
-func says(t testing.TB, answer string) *rawUpstream {
+func says(t *testing.T, answer string) *rawUpstream {
 	t.Helper()
 	return upstream(t, func(c *net.TCPConn, br *bufio.Reader, _ int) {
 		for readHead(br) != "" {
-			io.WriteString(c, answer)
+			say(c, answer)
 		}
 	})
 }
@@ -98,15 +99,15 @@ type gate struct {
 var short = Timeouts{Connect: 2 * time.Second, Response: 5 * time.Second, Stall: 5 * time.Second}
 
 // front starts one; change may alter each request before it is forwarded.
-func front(t testing.TB, o HTTP1Options, change func(*Request)) *gate {
-	t.Helper()
-	g := unstarted(t, o, change)
+func front(tb testing.TB, o HTTP1Options, change func(*Request)) *gate {
+	tb.Helper()
+	g := unstarted(tb, o, change)
 	g.Start()
 	return g
 }
 
-func unstarted(t testing.TB, o HTTP1Options, change func(*Request)) *gate {
-	t.Helper()
+func unstarted(tb testing.TB, o HTTP1Options, change func(*Request)) *gate {
+	tb.Helper()
 	if o.Timeouts == (Timeouts{}) {
 		o.Timeouts = short
 	}
@@ -132,11 +133,17 @@ func unstarted(t testing.TB, o HTTP1Options, change func(*Request)) *gate {
 	})
 	g.Server = httptest.NewUnstartedServer(web.Chain(h, web.Record()))
 	g.Config.ErrorLog = nil
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		g.Close()
 		g.up.Close()
 	})
 	return g
+}
+
+// wait waits for the end of a request, however it went.
+func (g *gate) wait(t *testing.T) {
+	t.Helper()
+	t.Logf("outcome: %v", <-g.errs)
 }
 
 // note remembers the outcome of a request, as long as there is room.
@@ -162,41 +169,81 @@ func request(in *http.Request) *Request {
 }
 
 func kind(err error) string {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
 	}
 	return ""
 }
 
+// outcome is the kind of an error, or "aborted" after a panic.
+func outcome(err error) string {
+	if err != nil && kind(err) == "" {
+		return err.Error()
+	}
+	return kind(err)
+}
+
 // within polls for a condition.
-func within(t testing.TB, what string, ok func() bool) {
-	t.Helper()
+func within(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for tick := time.NewTicker(time.Millisecond); !ok(); <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
+			tb.Fatalf("waited in vain for %s", what)
 		}
 	}
 }
 
+// idle gives the idle connections, oldest first.
+func (g *gate) idle() []*conn {
+	g.up.pool.mu.Lock()
+	defer g.up.pool.mu.Unlock()
+	return slices.Clone(g.up.pool.idle)
+}
+
 // ask sends raw bytes to the gate and gives the connection to read from.
-func ask(t testing.TB, g *gate, request string) (net.Conn, *bufio.Reader) {
+func ask(t *testing.T, g *gate, request string) (net.Conn, *bufio.Reader) {
 	t.Helper()
-	c, err := net.Dial("tcp", g.Listener.Addr().String())
+	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", g.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	t.Cleanup(func() { shut(c) })
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
 	if _, err := io.WriteString(c, request); err != nil {
 		t.Fatal(err)
 	}
 	return c, bufio.NewReader(c)
 }
 
+// fetch asks with Go's own client, and gives what is left to be read.
+func fetch(t *testing.T, url string) io.Reader {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { shut(res.Body) })
+	return res.Body
+}
+
+// listen opens a socket that is closed at the end of the test.
+func listen(t *testing.T, network, address string) net.Listener {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { shut(l) })
+	return l
+}
+
 // exchangeRaw asks and reads all up to the end of the connection.
-func exchangeRaw(t testing.TB, g *gate, request string) string {
+func exchangeRaw(t *testing.T, g *gate, request string) string {
 	t.Helper()
 	_, br := ask(t, g, request)
 	b, _ := io.ReadAll(br)
@@ -204,3 +251,8 @@ func exchangeRaw(t testing.TB, g *gate, request string) string {
 }
 
 const get = "GET /x HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n"
+
+// say writes to whoever may have left already.
+func say(w io.Writer, s string) { _, _ = io.WriteString(w, s) }
+
+func shut(c io.Closer) { _ = c.Close() }

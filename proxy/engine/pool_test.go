@@ -2,7 +2,6 @@ package engine
 
 import (
 	"bufio"
-	"io"
 	"net"
 	"strings"
 	"testing"
@@ -48,10 +47,10 @@ func TestUnaskedAnswerReachesNobody(t *testing.T) {
 	sent := make(chan struct{})
 	up := upstream(t, func(c *net.TCPConn, br *bufio.Reader, n int) {
 		readHead(br)
-		io.WriteString(c, ok)
+		say(c, ok)
 		if n == 1 {
 			<-poison
-			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+			say(c, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
 			close(sent)
 		}
 		readHead(br)
@@ -60,7 +59,7 @@ func TestUnaskedAnswerReachesNobody(t *testing.T) {
 	exchangeRaw(t, g, get)
 	close(poison)
 	<-sent
-	within(t, "the bytes to arrive", func() bool { return !g.up.pool.idle[0].quiet() })
+	within(t, "the bytes to arrive", func() bool { return !g.idle()[0].quiet() })
 	if got := exchangeRaw(t, g, get); !strings.HasSuffix(got, "ok") {
 		t.Errorf("the visitor got %q", got)
 	}
@@ -73,8 +72,8 @@ func TestDeadIdleConnectionIsNoticed(t *testing.T) {
 	closed := make(chan struct{}, 3)
 	up := upstream(t, func(c *net.TCPConn, br *bufio.Reader, _ int) {
 		readHead(br)
-		io.WriteString(c, ok)
-		c.Close()
+		say(c, ok)
+		shut(c)
 		closed <- struct{}{}
 	})
 	g := front(t, HTTP1Options{Address: up.addr}, nil)
@@ -84,7 +83,7 @@ func TestDeadIdleConnectionIsNoticed(t *testing.T) {
 			t.Errorf("the visitor got %q", got)
 		}
 		<-closed
-		within(t, "the end to arrive", func() bool { return len(g.up.pool.idle) == 0 || !g.up.pool.idle[0].quiet() })
+		within(t, "the end to arrive", func() bool { return len(g.idle()) == 0 || !g.idle()[0].quiet() })
 	}
 }
 
@@ -104,9 +103,9 @@ func TestRepeat(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			up := upstream(t, func(c *net.TCPConn, br *bufio.Reader, n int) {
 				readHead(br)
-				io.WriteString(c, ok)
+				say(c, ok)
 				if readHead(br) != "" && n > 1 {
-					io.WriteString(c, ok)
+					say(c, ok)
 				} // the first one closes when the second request has come: too late to be noticed
 			})
 			g := front(t, HTTP1Options{Address: up.addr}, nil)
@@ -122,9 +121,9 @@ func TestRepeat(t *testing.T) {
 	t.Run("an answer that has begun is not asked for again", func(t *testing.T) {
 		up := upstream(t, func(c *net.TCPConn, br *bufio.Reader, _ int) {
 			readHead(br)
-			io.WriteString(c, ok)
+			say(c, ok)
 			readHead(br)
-			io.WriteString(c, "H")
+			say(c, "H")
 		})
 		g := front(t, HTTP1Options{Address: up.addr}, nil)
 		exchangeRaw(t, g, get)
@@ -140,7 +139,7 @@ func TestRepeat(t *testing.T) {
 func TestPoolIsBoundedInNumberAndAge(t *testing.T) {
 	up := upstream(t, func(_ *net.TCPConn, br *bufio.Reader, _ int) { readHead(br) })
 	dial := func() *conn {
-		nc, err := net.Dial("tcp", up.addr)
+		nc, err := new(net.Dialer).DialContext(t.Context(), "tcp", up.addr)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,7 +3,6 @@ package engine
 import (
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -242,50 +241,4 @@ func (x *exchange) offer() {
 		x.offered = now
 		_ = x.rc.SetWriteDeadline(now.Add(stall + stall/8))
 	}
-}
-
-const (
-	minSplice = 16 << 10 // less is copied
-	maxSplice = 1 << 20
-)
-
-// canSplice tells whether the kernel can move the body: a plain connection
-// on either side, and nobody who wants to see each byte at once.
-func (x *exchange) canSplice(a *answer) bool {
-	in := x.r.In
-	if a.stream || a.length < minSplice || in.ProtoMajor != 1 || in.TLS != nil {
-		return false
-	}
-	switch x.c.nc.(type) {
-	case *net.TCPConn, *net.UnixConn:
-	default:
-		return false
-	}
-	_, ok := x.w.(io.ReaderFrom)
-	return ok
-}
-
-// splice moves what the upstream has already sent, if that is much; 0: it is
-// not. It never waits for the upstream, so that the visitor's deadline
-// measures the visitor alone. Progress does not show before a piece has gone
-// through, so a piece grows only while the visitor takes it fast.
-func (x *exchange) splice(left int64) (int64, error) {
-	n := min(left, x.piece, x.c.waiting())
-	if n < minSplice {
-		return 0, nil
-	}
-	x.offered = time.Time{}
-	x.offer()
-	defer func() {
-		if time.Since(x.offered) <= x.up.o.Timeouts.Stall/32 || x.up.o.Timeouts.Stall == 0 {
-			x.piece = min(2*x.piece, maxSplice)
-		} else {
-			x.piece = max(x.piece/2, minSplice)
-		}
-	}()
-	m, err := x.w.(io.ReaderFrom).ReadFrom(&io.LimitedReader{R: x.c.nc, N: n}) //nolint:forcetypeassert // canSplice looked
-	if err == nil && m < n {
-		err = io.ErrUnexpectedEOF
-	}
-	return m, err
 }

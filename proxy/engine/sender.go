@@ -51,9 +51,8 @@ func (s *sender) run() {
 	buf := s.x.up.borrow()
 	defer s.x.up.buffers.Put(buf)
 
-	var fault *Error
 	err := s.copy(*buf)
-	if errors.As(err, &fault) {
+	if fault, ok := errors.AsType[*Error](err); ok {
 		s.blame(fault)
 		return
 	}

@@ -22,11 +22,11 @@ const (
 func (x *exchange) mayUpgrade(a *answer) error {
 	switch {
 	case x.r.Upgrade == "":
-		return badAnswer("101 that nobody asked for")
+		return answerError("101 that nobody asked for")
 	case !strings.EqualFold(a.upgrade, x.r.Upgrade):
-		return badAnswer("101 to another protocol than was asked for")
+		return answerError("101 to another protocol than was asked for")
 	case x.length != 0 && x.body == nil && (x.sender == nil || !x.sender.sent.Load()):
-		return badAnswer("101 before the end of the request")
+		return answerError("101 before the end of the request")
 	}
 	return nil
 }
@@ -131,7 +131,7 @@ func copyAll(dst io.Writer, src io.Reader, first []byte) error {
 				return err
 			}
 		}
-		if err == io.EOF { //nolint:errorlint // only the bare one is an end
+		if err == io.EOF { // only the bare one is an end
 			return nil
 		}
 		return err

@@ -22,9 +22,9 @@ func TestUpgrade(t *testing.T) {
 		if h := readHead(br); !strings.Contains(h, "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n") {
 			t.Errorf("the upstream got %q", h)
 		}
-		io.WriteString(c, switching+"early from upstream;") // in one segment
+		say(c, switching+"early from upstream;") // in one segment
 		b, _ := io.ReadAll(br)
-		c.Write(append([]byte("after the end: "), b...))
+		_, _ = c.Write(append([]byte("after the end: "), b...))
 	})
 	var live, switched atomic.Int32
 	change := func(r *Request) {
@@ -40,24 +40,24 @@ func TestUpgrade(t *testing.T) {
 		var err error
 		if secure {
 			g.StartTLS()
-			c, err = tls.Dial("tcp", g.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the test's own server
+			c, err = (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}).DialContext(t.Context(), "tcp", g.Listener.Addr().String()) //nolint:gosec // the test's own server
 		} else {
 			g.Start()
-			c, err = net.Dial("tcp", g.Listener.Addr().String())
+			c, err = new(net.Dialer).DialContext(t.Context(), "tcp", g.Listener.Addr().String())
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close()
-		c.SetDeadline(time.Now().Add(10 * time.Second))
-		io.WriteString(c, askSwitch+"early from visitor")
+		defer shut(c)
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		say(c, askSwitch+"early from visitor")
 		br := bufio.NewReader(c)
 		h := readHead(br)
 		if !strings.HasPrefix(h, "HTTP/1.1 101 Switching Protocols\r\n") || strings.Count(h, "Upgrade: WebSocket\r\n") != 1 || !strings.Contains(h, "Sec-Websocket-Accept: x\r\n") {
 			t.Errorf("the visitor got %q", h)
 		}
-		io.WriteString(c, ", later")
-		c.(interface{ CloseWrite() error }).CloseWrite()
+		say(c, ", later")
+		_ = c.(interface{ CloseWrite() error }).CloseWrite()
 		b, err := io.ReadAll(br)
 		if want := "early from upstream;after the end: early from visitor, later"; string(b) != want || err != nil {
 			t.Errorf("got %q, %v, want %q", b, err, want)
@@ -115,26 +115,27 @@ func TestCancelEndsTunnel(t *testing.T) {
 	up, ended := hears(t, switching)
 	cancels := make(chan context.CancelFunc, 1)
 	g := front(t, HTTP1Options{Address: up.addr}, func(r *Request) {
-		ctx, cancel := context.WithCancel(r.In.Context())
+		ctx, cancel := context.WithCancel(r.In.Context()) //nolint:gosec // G118: the test calls it
 		r.In = r.In.WithContext(ctx)
 		cancels <- cancel
 	})
 	_, br := ask(t, g, askSwitch)
 	readHead(br)
-	(<-cancels)()
+	cancel := <-cancels
+	cancel()
 	if _, err := br.ReadByte(); err == nil {
 		t.Error("the visitor got a byte")
 	}
 	<-ended
-	<-g.errs
+	g.wait(t)
 }
 
 // An idle tunnel has no deadline, whatever the timeouts are.
 func TestTunnelMayBeIdle(t *testing.T) {
 	up := upstream(t, func(c *net.TCPConn, br *bufio.Reader, _ int) {
 		readHead(br)
-		io.WriteString(c, switching)
-		io.Copy(c, br)
+		say(c, switching)
+		_, _ = io.Copy(c, br)
 	})
 	limit := 50 * time.Millisecond
 	g := front(t, HTTP1Options{Address: up.addr, Timeouts: Timeouts{Response: limit, Stall: limit}}, nil)
@@ -142,7 +143,7 @@ func TestTunnelMayBeIdle(t *testing.T) {
 	readHead(br)
 	for range 2 {
 		<-time.After(4 * limit)
-		io.WriteString(c, "ping")
+		say(c, "ping")
 		b := make([]byte, 4)
 		if _, err := io.ReadFull(br, b); err != nil || string(b) != "ping" {
 			t.Fatalf("got %q, %v", b, err)
@@ -157,19 +158,19 @@ func TestTunnelEnds(t *testing.T) {
 		g := front(t, HTTP1Options{Address: up.addr}, nil)
 		c, br := ask(t, g, askSwitch)
 		readHead(br)
-		io.WriteString(c, "\r\n\r\n") // ends says' second request, which it answers
+		say(c, "\r\n\r\n") // ends says' second request, which it answers
 		readHead(br)
-		c.Close()
-		<-g.errs
+		shut(c)
+		g.wait(t)
 	})
 	t.Run("the visitor resets", func(t *testing.T) {
 		up, ended := hears(t, switching)
 		g := front(t, HTTP1Options{Address: up.addr}, nil)
 		c, br := ask(t, g, askSwitch)
 		readHead(br)
-		c.(*net.TCPConn).SetLinger(0)
-		c.Close()
+		_ = c.(*net.TCPConn).SetLinger(0)
+		shut(c)
 		<-ended
-		<-g.errs
+		g.wait(t)
 	})
 }

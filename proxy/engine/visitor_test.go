@@ -2,23 +2,25 @@ package engine
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
 // hears is an upstream that tells when its connection has ended.
-func hears(t testing.TB, answer string) (*rawUpstream, <-chan struct{}) {
+func hears(t *testing.T, answer string) (*rawUpstream, <-chan struct{}) {
 	t.Helper()
 	ended := make(chan struct{}, 10)
 	return upstream(t, func(c *net.TCPConn, br *bufio.Reader, _ int) {
 		readHead(br)
-		io.WriteString(c, answer)
-		io.Copy(io.Discard, br)
+		say(c, answer)
+		_, _ = io.Copy(io.Discard, br)
 		ended <- struct{}{}
 	}), ended
 }
@@ -46,7 +48,7 @@ func TestVisitorLeaves(t *testing.T) {
 				seen += string(b)
 			}
 			within(t, "the upstream to be asked", func() bool { return up.conns.Load() > 0 })
-			c.Close()
+			shut(c)
 			select {
 			case <-ended:
 			case <-time.After(5 * time.Second):
@@ -74,7 +76,7 @@ func TestVisitorStallsSending(t *testing.T) {
 			up, _ := hears(t, "")
 			g := front(t, HTTP1Options{Address: up.addr, Timeouts: Timeouts{Stall: 200 * time.Millisecond}}, nil)
 			c, _ := ask(t, g, "POST / HTTP/1.1\r\nHost: a\r\n"+rest)
-			defer c.Close()
+			defer shut(c)
 			if err := <-g.errs; kind(err) != Visitor {
 				t.Errorf("got %v, want kind %s", err, Visitor)
 			}
@@ -91,7 +93,7 @@ func TestSlowVisitorIsNotCutOff(t *testing.T) {
 	defer tick.Stop()
 	for range 10 {
 		<-tick.C
-		io.CopyN(c, zeros{}, 4000)
+		_, _ = io.CopyN(c, zeros{}, 4000)
 	}
 	if b, _ := io.ReadAll(br); !strings.HasSuffix(string(b), "ok") {
 		t.Errorf("got %q", b)
@@ -111,13 +113,13 @@ func TestVisitorStallsTaking(t *testing.T) {
 			ended := make(chan struct{})
 			up := upstream(t, func(c *net.TCPConn, br *bufio.Reader, _ int) {
 				readHead(br)
-				io.WriteString(c, head)
-				io.CopyN(c, zeros{}, 1<<30)
+				say(c, head)
+				_, _ = io.CopyN(c, zeros{}, 1<<30)
 				close(ended)
 			})
 			g := front(t, HTTP1Options{Address: up.addr, Timeouts: Timeouts{Stall: 200 * time.Millisecond}}, nil)
 			c, _ := ask(t, g, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-			defer c.Close()
+			defer shut(c)
 			select {
 			case <-ended:
 			case <-time.After(10 * time.Second):
@@ -141,18 +143,14 @@ func TestSilentUpstreamInAnAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			up := upstream(t, func(c *net.TCPConn, br *bufio.Reader, _ int) {
 				readHead(br)
-				io.WriteString(c, parts[0])
+				say(c, parts[0])
 				<-time.After(400 * time.Millisecond) // longer than any timeout
-				io.WriteString(c, parts[1])
+				say(c, parts[1])
 			})
 			limit := 100 * time.Millisecond
 			g := front(t, HTTP1Options{Address: up.addr, Timeouts: Timeouts{Response: limit, Stall: limit}}, nil)
-			res, err := http.Get(g.URL)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer res.Body.Close()
-			b, err := io.ReadAll(res.Body)
+			body := fetch(t, g.URL)
+			b, err := io.ReadAll(body)
 			if err != nil || len(b) < 2 {
 				t.Errorf("got %.50q, %v", b, err)
 			}
@@ -170,12 +168,12 @@ func TestDeadlinesDoNotOutliveTheirRequest(t *testing.T) {
 				return
 			}
 			if strings.HasPrefix(head, "POST") {
-				io.CopyN(io.Discard, br, 40000)
+				_, _ = io.CopyN(io.Discard, br, 40000)
 			}
 			if strings.Contains(head, "/slow") {
 				<-time.After(150 * time.Millisecond)
 			}
-			io.WriteString(c, ok)
+			say(c, ok)
 		}
 	})
 	limit := 100 * time.Millisecond
@@ -188,11 +186,11 @@ func TestDeadlinesDoNotOutliveTheirRequest(t *testing.T) {
 		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 40000\r\n\r\n" + strings.Repeat("x", 40000),
 	}
 	for _, s := range send {
-		io.WriteString(c, s)
+		say(c, s)
 		if h := readHead(br); !strings.HasPrefix(h, "HTTP/1.1 200") {
 			t.Fatalf("got %q to %.20q", h, s)
 		}
-		io.ReadFull(br, make([]byte, 2))
+		_, _ = io.ReadFull(br, make([]byte, 2))
 		<-time.After(2*limit + 50*time.Millisecond)
 	}
 	if n := up.conns.Load(); n != 1 {
@@ -203,9 +201,9 @@ func TestDeadlinesDoNotOutliveTheirRequest(t *testing.T) {
 // Bytes of an answer of unknown length must not wait for the next ones.
 func TestStreamsAreFlushed(t *testing.T) {
 	tests := map[string]func(i int) string{
-		"HTTP/1.1 200 OK\r\n\r\n":                                                               func(i int) string { return fmt.Sprint(i) },
+		"HTTP/1.1 200 OK\r\n\r\n":                                                               func(i int) string { return strconv.Itoa(i) },
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n":                                 func(i int) string { return fmt.Sprintf("1\r\n%d\r\n", i) },
-		"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 5\r\n\r\n":       func(i int) string { return fmt.Sprint(i) },
+		"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 5\r\n\r\n":       func(i int) string { return strconv.Itoa(i) },
 		"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n": func(i int) string { return fmt.Sprintf("1\r\n%d\r\n", i) },
 	}
 	for head, part := range tests {
@@ -213,26 +211,41 @@ func TestStreamsAreFlushed(t *testing.T) {
 			next := make(chan struct{})
 			up := upstream(t, func(c *net.TCPConn, br *bufio.Reader, _ int) {
 				readHead(br)
-				io.WriteString(c, head)
+				say(c, head)
 				for i := range 5 {
 					<-next
-					io.WriteString(c, part(i))
+					say(c, part(i))
 				}
-				io.WriteString(c, "0\r\n\r\n")
+				say(c, "0\r\n\r\n")
 			})
 			g := front(t, HTTP1Options{Address: up.addr}, nil)
-			res, err := http.Get(g.URL) // returns before the first byte of the body was sent
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer res.Body.Close()
+			body := fetch(t, g.URL) // returns before the first byte of the body was sent
 			b := make([]byte, 1)
 			for i := range 5 {
 				next <- struct{}{}
-				if _, err := io.ReadFull(res.Body, b); err != nil || string(b) != fmt.Sprint(i) {
+				if _, err := io.ReadFull(body, b); err != nil || string(b) != strconv.Itoa(i) {
 					t.Fatalf("got %q, %v", b, err)
 				}
 			}
 		})
+	}
+}
+
+// The watch over the visitor's departure may strike when the answer is
+// complete already: its deadline must not be found by the next request.
+func TestLateCutDropsTheConnection(t *testing.T) {
+	up := says(t, ok)
+	g := front(t, HTTP1Options{Address: up.addr}, func(r *Request) {
+		ctx, cancel := context.WithCancel(r.In.Context())
+		r.In = r.In.WithContext(ctx)
+		r.Answer = func(int, http.Header) error { cancel(); return nil }
+	})
+	for range 3 {
+		if got := exchangeRaw(t, g, get); !strings.HasSuffix(got, "ok") {
+			t.Errorf("got %q", got)
+		}
+	}
+	if n := up.conns.Load(); n != 3 {
+		t.Errorf("%d connections, want 3", n)
 	}
 }
