@@ -41,5 +41,14 @@ bin/gofumpt-$(GOFUMPT):
 	@if gofumpt -version 2>/dev/null | grep -q '^v$(GOFUMPT) '; then ln -sf "$$(command -v gofumpt)" $@; \
 	else GOBIN=$(CURDIR)/bin go install mvdan.cc/gofumpt@v$(GOFUMPT) && mv bin/gofumpt $@; fi
 
+.PHONY: bench pgo
+bench: ## CPU a request, beside nginx (nginx-light) and httputil; make bench BENCH="-rounds 7 -out docs"
+	go run ./bench $(BENCH)
+
+pgo: ## default.pgo, which every build uses, from half a minute of load
+	@mkdir -p bin
+	go run ./bench -profile bin/default.pgo -rounds 1 -duration 30s
+	test -s bin/default.pgo && mv bin/default.pgo default.pgo
+
 clean:
 	rm -rf gatehouse bin

@@ -137,7 +137,7 @@ func parse(args []string, usage io.Writer) (options, error) {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(usage)
 	fs.IntVar(&o.rounds, "rounds", 3, "interleaved rounds")
-	fs.DurationVar(&o.duration, "duration", 3*time.Second, "load on one target in one round")
+	fs.DurationVar(&o.duration, "duration", 2*time.Second, "load on one target in one round")
 	fs.DurationVar(&o.warm, "warm", time.Second, "warm-up before it")
 	fs.StringVar(&targets, "targets", "", "comma-separated `NAMES` of targets, in place of all")
 	fs.StringVar(&names, "scenarios", "", "comma-separated `NAMES` of scenarios, in place of all: "+strings.Join(scenarioNames(), ","))

@@ -117,7 +117,7 @@ func TestCheckRefusesAnOpenGate(t *testing.T) {
 
 // TestLookUps fills a small store and finds what is in it.
 func TestLookUps(t *testing.T) {
-	l := &lab{o: options{sessions: 1000}, progress: t.Output()}
+	l := &lab{o: options{sessions: 100}, progress: t.Output()}
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // a folder
 		t.Fatal(err)

@@ -145,9 +145,9 @@ type nginxConf struct {
 }
 
 func (l *lab) nginx(ctx context.Context, template string, c nginxConf) (*process, error) {
-	program, err := exec.LookPath(l.o.nginx)
+	program, err := findNginx(l.o.nginx)
 	if err != nil {
-		return nil, fmt.Errorf("nginx is what we compare with, and it is not there: %w; apt-get install nginx-light, or name it with -nginx", err)
+		return nil, err
 	}
 	c.Root, c.Dir, c.Files = os.Getuid() == 0, l.dir, l.files
 	c.Upstream, c.Sink = l.pages.addr, l.sink.addr
@@ -158,9 +158,23 @@ func (l *lab) nginx(ctx context.Context, template string, c nginxConf) (*process
 	return l.start(ctx, c.Name, program, "-e", "stderr", "-p", l.dir, "-c", file)
 }
 
+// findNginx looks where people have programs, and where Debian has this one.
+func findNginx(name string) (string, error) {
+	for _, place := range []string{name, "/usr/sbin/" + name} {
+		if program, err := exec.LookPath(place); err == nil {
+			return program, nil
+		}
+	}
+	return "", fmt.Errorf("there is no %s, which we compare with; apt-get install nginx-light, or name it with -nginx", name)
+}
+
 // nginxVersion gives nginx's name and version.
 func (l *lab) nginxVersion(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, l.o.nginx, "-v").CombinedOutput() //nolint:gosec // the developer names the program
+	program, err := findNginx(l.o.nginx)
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.CommandContext(ctx, program, "-v").CombinedOutput() //nolint:gosec // the developer names the program
 	if err != nil {
 		return "", fmt.Errorf("nginx -v: %w", err)
 	}
