@@ -154,12 +154,15 @@ func (l *lab) describe(ctx context.Context, findings []finding) string {
 	for _, f := range findings {
 		others = append(others, f.others...)
 	}
-	_, worst := spread(others)
-	return fmt.Sprintf("Measured %s on %d CPUs (%s, Linux %s), %s, %s. Medians of %d interleaved rounds of %s after %s of warm-up, "+
-		"%d kept-alive connections; ratios are medians of the rounds' ratios. Everything runs on the one machine. "+
-		"Other programs kept %.2f CPUs busy meanwhile (median; %.2f at worst).",
+	text := fmt.Sprintf("Measured %s on %d CPUs (%s, Linux %s), %s, %s. Medians of %d interleaved rounds of %s after %s of warm-up, "+
+		"%d kept-alive connections; ratios are medians of the rounds' ratios. Everything runs on the one machine.",
 		time.Now().Format(time.DateOnly), runtime.NumCPU(), cpuModel(), strings.TrimSpace(string(release)), runtime.Version(), nginxVersion,
-		l.o.rounds, l.o.duration, l.o.warm, connections, median(others), worst)
+		l.o.rounds, l.o.duration, l.o.warm, connections)
+	if len(others) > 0 {
+		_, worst := spread(others)
+		text += fmt.Sprintf(" Other programs kept %.2f CPUs busy meanwhile (median; %.2f at worst).", median(others), worst)
+	}
+	return text
 }
 
 func cpuModel() string {

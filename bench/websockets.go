@@ -31,6 +31,7 @@ type crowd struct {
 func (websockets) run(ctx context.Context, l *lab) (finding, error) {
 	f := finding{
 		title: fmt.Sprintf("%d idle WebSockets, and %d requests/s beside them", l.sockets(), besideRate),
+		note:  "One round. The memory is that of the process beyond what it had before the first WebSocket.",
 		head:  []string{"target", "KiB/WebSocket", "RSS MiB", "requests/s", "p50 ms", "p99 ms"},
 	}
 	for _, name := range []string{nginxSockets, httputil, gate} {
