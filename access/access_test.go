@@ -17,14 +17,14 @@ var (
 	root  = &access.Who{Name: "root", Groups: []string{"admins"}}
 )
 
-func rules(t testing.TB, list ...access.RuleConfig) *access.Rules {
-	t.Helper()
+func rules(tb testing.TB, list ...access.RuleConfig) *access.Rules {
+	tb.Helper()
 	if list == nil {
 		list = []access.RuleConfig{}
 	}
 	rs, err := access.New(list)
 	if err != nil {
-		t.Fatalf("New: %v", err)
+		tb.Fatalf("New: %v", err)
 	}
 	return rs
 }

@@ -136,7 +136,8 @@ func (c *RuleConfig) checkVerdict(bad func(key, format string, args ...any)) {
 
 func isMethod(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; !('A' <= c && c <= 'Z' || i > 0 && (c == '-' || c == '_' || '0' <= c && c <= '9')) {
+		capital := 'A' <= s[i] && s[i] <= 'Z'
+		if !capital && (i == 0 || strings.IndexByte("-_0123456789", s[i]) < 0) {
 			return false
 		}
 	}

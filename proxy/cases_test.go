@@ -22,7 +22,7 @@ var placeholder = regexp.MustCompile(`\{\{(R|X|PAUSE):([^:}]*):?([^}]*)\}\}`)
 
 // script turns a raw file into what is sent, with pauses in between.
 func script(text string) []string {
-	text = strings.NewReplacer("{{HOST}}", host, "{{COOKIE}}", cookieName+"=alice", "{{COOKIENAME}}", cookieName, "{{COOKIEVALUE}}", "alice").Replace(text)
+	text = strings.NewReplacer("{{HOST}}", host, "{{COOKIE}}", ourCookie+"=alice", "{{COOKIENAME}}", ourCookie, "{{COOKIEVALUE}}", "alice").Replace(text)
 	text = placeholder.ReplaceAllStringFunc(text, func(m string) string {
 		switch p := placeholder.FindStringSubmatch(m); p[1] {
 		case "R":
@@ -40,9 +40,9 @@ func script(text string) []string {
 
 // talk sends the parts and reads until the other side closes, or is silent
 // for a while.
-func (h *house) talk(t testing.TB, parts []string) string {
-	t.Helper()
-	c := h.dial(t)
+func (h *house) talk(tb testing.TB, parts []string) string {
+	tb.Helper()
+	c := h.dial(tb)
 	for i, p := range parts {
 		if i > 0 {
 			<-time.After(200 * time.Millisecond)
@@ -108,7 +108,7 @@ func TestRawCases(t *testing.T) {
 		}
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
-			text, err := os.ReadFile(filepath.Join(cases(t), "raw", file))
+			text, err := os.ReadFile(filepath.Join(cases(t), "raw", file)) //nolint:gosec // G304: a test file
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -146,41 +146,47 @@ func TestRawCases(t *testing.T) {
 
 // The answers of bad upstreams, as a visitor sees them.
 func TestUpstreamCases(t *testing.T) {
-	expect := map[string]func(t *testing.T, res *http.Response, body string, err error){
+	expect := map[string]func(t *testing.T, res *reply, body string, err error){
 		"u03": without("Clear-Site-Data"),
-		"u04": func(t *testing.T, res *http.Response, body string, err error) {
-			if res.StatusCode != 502 && (err != nil || len(res.Header["Content-Length"])+len(res.TransferEncoding) > 1 || body != "ok" && body != "2\r\nok") {
+		"u04": func(t *testing.T, res *reply, body string, err error) {
+			t.Helper()
+			if res.StatusCode != http.StatusBadGateway && (err != nil || len(res.Header["Content-Length"])+len(res.TransferEncoding) > 1 || body != "ok" && body != "2\r\nok") {
 				t.Errorf("%v %v %q %v, want 502 or one framing", res.StatusCode, res.Header, body, err)
 			}
 		},
 		"u05": bad, "u06": bad, "u13": bad, "u14": bad, "u16": bad, "u17": code(200, 502), "u29": bad,
-		"u09": func(t *testing.T, _ *http.Response, _ string, err error) {
+		"u09": func(t *testing.T, _ *reply, _ string, err error) {
+			t.Helper()
 			if err == nil {
 				t.Error("half an answer looks whole")
 			}
 		},
-		"u21": func(t *testing.T, res *http.Response, _ string, _ error) {
+		"u21": func(t *testing.T, res *reply, _ string, _ error) {
+			t.Helper()
 			if res.Header.Get("X-Request-Id") == "" {
 				t.Error("our own header is gone")
 			}
 		},
 		"u22": without("X-Forwarded-User"),
-		"u23": func(t *testing.T, res *http.Response, body string, err error) {
+		"u23": func(t *testing.T, res *reply, body string, err error) {
+			t.Helper()
 			for _, h := range []http.Header{res.Header, res.Trailer} {
 				if strings.Contains(fmt.Sprint(h), "attacker") || h.Get("Content-Length") == "50" {
 					t.Errorf("a trailer passed: %v", h)
 				}
 			}
-			if res.StatusCode != 502 && (err != nil || body != "ok") { // 502: for the trailer that frames
+			if res.StatusCode != http.StatusBadGateway && (err != nil || body != "ok") { // 502: for the trailer that frames
 				t.Errorf("body %q, %v", body, err)
 			}
 		},
-		"u28": func(t *testing.T, res *http.Response, _ string, _ error) {
-			if res.StatusCode != 502 && res.Header.Get("X-A") != "a b" {
+		"u28": func(t *testing.T, res *reply, _ string, _ error) {
+			t.Helper()
+			if res.StatusCode != http.StatusBadGateway && res.Header.Get("X-A") != "a b" {
 				t.Errorf("%d %q, want the line joined, or 502", res.StatusCode, res.Header.Get("X-A"))
 			}
 		},
-		"u31": func(t *testing.T, res *http.Response, _ string, _ error) {
+		"u31": func(t *testing.T, res *reply, _ string, _ error) {
+			t.Helper()
 			if len(res.Header["Location"]) != 1 || len(res.Header["Set-Cookie"]) > 0 {
 				t.Errorf("header %v", res.Header)
 			}
@@ -192,15 +198,16 @@ func TestUpstreamCases(t *testing.T) {
 		check := expect[name[:3]]
 		if check == nil {
 			t.Logf("%s: %s, want %s: no check of its own", name, row[1], row[2])
-			check = func(*testing.T, *http.Response, string, error) {}
+			check = func(*testing.T, *reply, string, error) {}
 		}
 		t.Run(name, func(t *testing.T) {
-			text, err := os.ReadFile(filepath.Join(cases(t), "upstream-responses", name))
+			text, err := os.ReadFile(filepath.Join(cases(t), "upstream-responses", name)) //nolint:gosec // G304: a test file
 			if err != nil {
 				t.Fatal(err)
 			}
-			text = bytes.ReplaceAll(text, []byte("{{COOKIENAME}}"), []byte(cookieName))
+			text = bytes.ReplaceAll(text, []byte("{{COOKIENAME}}"), []byte(ourCookie))
 			engines(t, func(t *testing.T, s setting) {
+				t.Helper()
 				up := record(t, string(text))
 				h := open(t, s, fixture(up.url()))
 				request := "GET /private/x HTTP/1.1\r\nHost: " + host + "\r\n" + aliceLine
@@ -212,7 +219,7 @@ func TestUpstreamCases(t *testing.T) {
 					t.Fatalf("no answer: %v", err)
 				}
 				check(t, res, body, err)
-				if c := fmt.Sprint(res.Header["Set-Cookie"], res.Trailer["Set-Cookie"]); strings.Contains(c, cookieName) {
+				if c := fmt.Sprint(res.Header["Set-Cookie"], res.Trailer["Set-Cookie"]); strings.Contains(c, ourCookie) {
 					t.Errorf("the upstream set our cookie: %s", c)
 				}
 				if strings.Contains(body, up.Addr().String()) {
@@ -223,18 +230,25 @@ func TestUpstreamCases(t *testing.T) {
 	}
 }
 
+// A reply is an answer whose body was read.
+type reply struct {
+	StatusCode       int
+	Header, Trailer  http.Header
+	TransferEncoding []string
+}
+
 // exchange sends a request and gives the final answer, with the error of
 // reading its body.
-func (h *house) exchange(t testing.TB, request string) (*http.Response, string, error) {
-	t.Helper()
-	c := h.dial(t)
+func (h *house) exchange(tb testing.TB, request string) (*reply, string, error) {
+	tb.Helper()
+	c := h.dial(tb)
 	if _, err := io.WriteString(c, request); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return finalAnswer(c, methodOf(request))
 }
 
-func finalAnswer(c net.Conn, method string) (*http.Response, string, error) {
+func finalAnswer(c net.Conn, method string) (*reply, string, error) {
 	br := bufio.NewReader(c)
 	for {
 		res, err := http.ReadResponse(br, &http.Request{Method: method})
@@ -246,12 +260,12 @@ func finalAnswer(c net.Conn, method string) (*http.Response, string, error) {
 		}
 		body, err := io.ReadAll(res.Body)
 		_ = res.Body.Close()
-		return res, string(body), err
+		return &reply{res.StatusCode, res.Header, res.Trailer, res.TransferEncoding}, string(body), err
 	}
 }
 
-func code(codes ...int) func(*testing.T, *http.Response, string, error) {
-	return func(t *testing.T, res *http.Response, body string, _ error) {
+func code(codes ...int) func(*testing.T, *reply, string, error) {
+	return func(t *testing.T, res *reply, body string, _ error) {
 		t.Helper()
 		if !slices.Contains(codes, res.StatusCode) {
 			t.Errorf("status %d, want %v: %q", res.StatusCode, codes, body)
@@ -259,15 +273,15 @@ func code(codes ...int) func(*testing.T, *http.Response, string, error) {
 	}
 }
 
-func bad(t *testing.T, res *http.Response, body string, err error) {
+func bad(t *testing.T, res *reply, body string, err error) {
 	t.Helper()
 	code(502)(t, res, body, err)
 }
 
-func without(name string) func(*testing.T, *http.Response, string, error) {
-	return func(t *testing.T, res *http.Response, body string, err error) {
+func without(name string) func(*testing.T, *reply, string, error) {
+	return func(t *testing.T, res *reply, body string, err error) {
 		t.Helper()
-		if len(res.Header[name]) > 0 || res.StatusCode != 200 || err != nil {
+		if len(res.Header[name]) > 0 || res.StatusCode != http.StatusOK || err != nil {
 			t.Errorf("%d %v %q %v, want 200 without %s", res.StatusCode, res.Header, body, err, name)
 		}
 	}

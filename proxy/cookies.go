@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"strings"
+	"unicode/utf8"
 )
 
 // cookies knows the names of our cookies. It never changes.
@@ -76,5 +77,5 @@ func (c *cookies) isOurs(item string, first bool) bool {
 
 // notInName knows what a cookie's name cannot hold (RFC 6265, 4.1.1).
 func notInName(c rune) bool {
-	return c >= 0x80 || !isAlnum(byte(c)) && !strings.ContainsRune("!#$%&'*+-.^_`|~", c)
+	return c >= utf8.RuneSelf || !isAlnum(byte(c)) && !strings.ContainsRune("!#$%&'*+-.^_`|~", c) //nolint:gosec // G115: it is ASCII
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -21,6 +22,10 @@ const statusGone = 499
 func (s *passage) failed(w http.ResponseWriter, err error) error {
 	if s.id != nil {
 		web.AddVary(w.Header(), "Cookie")
+	}
+	if s.in.ProtoMajor == 1 && s.in.ContentLength != 0 {
+		// What is left of the body must not be taken for the next request.
+		w.Header().Set("Connection", "close")
 	}
 	var e *engine.Error
 	if !errors.As(err, &e) {
@@ -43,10 +48,12 @@ func (s *passage) failed(w http.ResponseWriter, err error) error {
 
 func (s *passage) visitorFailed(err error) error {
 	switch {
-	case s.in.Context().Err() != nil, errors.Is(err, context.Canceled):
-		return web.Fail(statusGone, "", err)
-	case timedOut(err):
+	case timedOut(err): // first, because net/http ends the context then as well
 		return web.Fail(http.StatusRequestTimeout, "The request did not arrive in time.", err)
+	case errors.Is(err, io.ErrUnexpectedEOF): // the end of half a body: who sent it may still be reading
+		return web.Fail(http.StatusBadRequest, "", err)
+	case s.in.Context().Err() != nil, errors.Is(err, context.Canceled):
+		return web.Fail(statusGone, "The request was broken off.", err)
 	default:
 		return web.Fail(http.StatusBadRequest, "", err)
 	}

@@ -27,9 +27,9 @@ import (
 )
 
 const (
-	host       = "app.example.test"
-	cookieName = "__Host-gatehouse"
-	aliceLine  = "Cookie: " + cookieName + "=alice\r\n"
+	host      = "app.example.test"
+	ourCookie = "__Host-gatehouse"
+	aliceLine = "Cookie: " + ourCookie + "=alice\r\n"
 )
 
 // gate is a Gate by function fields. Without them, a cookie with the name of
@@ -59,7 +59,7 @@ func (g *gate) Identify(r *http.Request) (*auth.Identity, error) {
 	if g.identify != nil {
 		return g.identify(r)
 	}
-	if c, err := r.Cookie(cookieName); err == nil {
+	if c, err := r.Cookie(ourCookie); err == nil {
 		return people[c.Value], nil
 	}
 	return nil, nil
@@ -88,7 +88,7 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (g *gate) CookieNames() []string {
-	return []string{cookieName, "gatehouse", "__Host-gatehouse_csrf"}
+	return []string{ourCookie, "gatehouse", "__Host-gatehouse_csrf"}
 }
 
 func (g *gate) looked() int {
@@ -110,15 +110,15 @@ type recorder struct {
 
 const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 
-func record(t testing.TB, answer string) *recorder {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+func record(tb testing.TB, answer string) *recorder {
+	tb.Helper()
+	l, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	r := &recorder{Listener: l, answer: answer}
 	r.done.Go(r.accept)
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		_ = l.Close()
 		r.done.Wait()
 	})
@@ -140,7 +140,7 @@ func (r *recorder) accept() {
 }
 
 func (r *recorder) serve(c net.Conn, b *bytes.Buffer) {
-	defer c.Close()
+	defer closing(c)
 	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
 	buf := make([]byte, 4096)
 	answered := false
@@ -198,19 +198,19 @@ func (r *recorder) forget() {
 }
 
 // one gives the one request that came.
-func (r *recorder) one(t testing.TB) string {
-	t.Helper()
+func (r *recorder) one(tb testing.TB) string {
+	tb.Helper()
 	list := r.seen()
 	if len(list) != 1 {
-		t.Fatalf("upstream saw %d connections, want 1: %q", len(list), list)
+		tb.Fatalf("upstream saw %d connections, want 1: %q", len(list), list)
 	}
 	return list[0]
 }
 
-func (r *recorder) empty(t testing.TB) {
-	t.Helper()
+func (r *recorder) empty(tb testing.TB) {
+	tb.Helper()
 	if list := r.seen(); len(list) != 0 {
-		t.Errorf("upstream saw %q, want nothing", list)
+		tb.Errorf("upstream saw %q, want nothing", list)
 	}
 }
 
@@ -247,7 +247,6 @@ type setting struct {
 	gate     *gate
 	standard bool // http.Transport carries plain HTTP too
 	https    bool // the visitor speaks TLS, and HTTP/2 where it can
-	any      bool // routes stay as they are, without the fixture's host
 }
 
 // fixtureRules are those of the case files.
@@ -268,8 +267,8 @@ func fixture(upstream string) RouteConfig {
 	return c
 }
 
-func open(t testing.TB, s setting, routes ...RouteConfig) *house {
-	t.Helper()
+func open(tb testing.TB, s setting, routes ...RouteConfig) *house {
+	tb.Helper()
 	h := &house{gate: s.gate, log: &lockedBuffer{}}
 	if h.gate == nil {
 		h.gate = &gate{}
@@ -282,15 +281,15 @@ func open(t testing.TB, s setting, routes ...RouteConfig) *house {
 	}
 	p, err := New(o)
 	if err != nil {
-		t.Fatalf("New: %v", err)
+		tb.Fatalf("New: %v", err)
 	}
 	h.proxy = p
 	if s.standard {
-		useStandard(t, p)
+		useStandard(tb, p)
 	}
 	pages, err := web.NewPages()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	h.Server = httptest.NewUnstartedServer(web.Chain(
 		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -309,21 +308,21 @@ func open(t testing.TB, s setting, routes ...RouteConfig) *house {
 	} else {
 		h.Start()
 	}
-	t.Cleanup(func() {
-		h.Server.CloseClientConnections()
-		h.Server.Close()
+	tb.Cleanup(func() {
+		h.CloseClientConnections()
+		h.Close()
 		p.Close()
 	})
 	return h
 }
 
 // useStandard replaces the engines of plain upstreams.
-func useStandard(t testing.TB, p *Proxy) {
-	t.Helper()
+func useStandard(tb testing.TB, p *Proxy) {
+	tb.Helper()
 	for _, r := range p.routes {
 		a, err := parseUpstream(r.conf.Upstream)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		r.upstream.Close()
 		r.upstream = engine.NewStandard(a.standard(r.conf.Timeouts))
@@ -332,26 +331,27 @@ func useStandard(t testing.TB, p *Proxy) {
 
 // engines runs f once for each engine that carries plain HTTP.
 func engines(t *testing.T, f func(t *testing.T, s setting)) {
+	t.Helper()
 	t.Run("http1", func(t *testing.T) { f(t, setting{}) })
 	t.Run("standard", func(t *testing.T) { f(t, setting{standard: true}) })
 }
 
 // raw sends bytes as they are and gives what comes back until the other side
 // closes, or an answer is complete.
-func (h *house) raw(t testing.TB, request string) string {
-	t.Helper()
-	c := h.dial(t)
+func (h *house) raw(tb testing.TB, request string) string {
+	tb.Helper()
+	c := h.dial(tb)
 	if _, err := io.WriteString(c, request); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	res, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: methodOf(request)})
 	if err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 			return ""
 		}
-		t.Fatalf("read answer to %q: %v", request, err)
+		tb.Fatalf("read answer to %q: %v", request, err)
 	}
-	defer res.Body.Close()
+	defer closing(res.Body)
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%d\n", res.StatusCode)
 	_ = res.Header.Write(&b)
@@ -370,21 +370,21 @@ func methodOf(request string) string {
 	return m
 }
 
-func (h *house) dial(t testing.TB) net.Conn {
-	t.Helper()
-	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", h.Listener.Addr().String())
+func (h *house) dial(tb testing.TB) net.Conn {
+	tb.Helper()
+	c, err := (&net.Dialer{}).DialContext(tb.Context(), "tcp", h.Listener.Addr().String())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = c.Close() })
+	tb.Cleanup(func() { _ = c.Close() })
 	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
 	return c
 }
 
 // get sends a GET with more header lines.
-func (h *house) get(t testing.TB, target string, lines ...string) string {
-	t.Helper()
-	return h.raw(t, "GET "+target+" HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n"+strings.Join(lines, "")+"\r\n")
+func (h *house) get(tb testing.TB, target string, lines ...string) string {
+	tb.Helper()
+	return h.raw(tb, "GET "+target+" HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n"+strings.Join(lines, "")+"\r\n")
 }
 
 // status takes the status off an answer.
@@ -394,9 +394,9 @@ func status(answer string) string {
 }
 
 // client is an http.Client for the house's own host.
-func (h *house) client(t testing.TB) *http.Client {
-	t.Helper()
-	c := h.Server.Client()
+func (h *house) client(tb testing.TB) *http.Client {
+	tb.Helper()
+	c := h.Client()
 	tr := c.Transport.(*http.Transport).Clone()
 	tr.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "tcp", h.Listener.Addr().String())
@@ -407,9 +407,12 @@ func (h *house) client(t testing.TB) *http.Client {
 	}
 	c.Transport = tr
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	t.Cleanup(tr.CloseIdleConnections)
+	tb.Cleanup(tr.CloseIdleConnections)
 	return c
 }
+
+// closing is Close where nobody cares for the error.
+func closing(c io.Closer) { _ = c.Close() }
 
 // lines gives the header lines of a request that the recorder saw.
 func lines(request string) []string {
@@ -425,20 +428,20 @@ func linesNamed(request, name string) []string {
 }
 
 // signed asserts that the identity is there exactly once, and is name's.
-func signed(t testing.TB, request, name string) {
-	t.Helper()
+func signed(tb testing.TB, request, name string) {
+	tb.Helper()
 	if got := linesNamed(request, "X-Forwarded-User"); len(got) != 1 || got[0] != "X-Forwarded-User: "+name {
-		t.Errorf("identity lines %q, want one for %s; upstream saw %q", got, name, request)
+		tb.Errorf("identity lines %q, want one for %s; upstream saw %q", got, name, request)
 	}
 }
 
 // anonymous asserts that nothing in the request says who asks.
-func anonymous(t testing.TB, request string) {
-	t.Helper()
+func anonymous(tb testing.TB, request string) {
+	tb.Helper()
 	for _, l := range lines(request) {
 		name, _, _ := strings.Cut(l, ":")
 		if newNames(nil).of(name) == identity {
-			t.Errorf("upstream saw %q, want no identity", l)
+			tb.Errorf("upstream saw %q, want no identity", l)
 		}
 	}
 }

@@ -21,7 +21,8 @@ var errHost = errors.New("malformed host")
 // that is no number, a zone, an empty label, and names that are not ASCII.
 func parseHost(s, scheme string) (hostPort, error) {
 	h := hostPort{text: s}
-	name, port, hasPort := s, "", false
+	var name, port string
+	var hasPort bool
 	if strings.HasPrefix(s, "[") {
 		end := strings.IndexByte(s, ']')
 		if end < 0 {

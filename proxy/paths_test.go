@@ -10,8 +10,8 @@ import (
 
 // cases is the folder of the case files. GATEHOUSE_CASES names another one
 // with the same layout.
-func cases(t testing.TB) string {
-	t.Helper()
+func cases(tb testing.TB) string {
+	tb.Helper()
 	if dir := os.Getenv("GATEHOUSE_CASES"); dir != "" {
 		return dir
 	}
@@ -19,11 +19,11 @@ func cases(t testing.TB) string {
 }
 
 // table reads a TSV file, without its head.
-func readTSV(t testing.TB, name string) [][]string {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(cases(t), name))
+func readTSV(tb testing.TB, name string) [][]string {
+	tb.Helper()
+	data, err := os.ReadFile(filepath.Join(cases(tb), name)) //nolint:gosec // G304: a test file
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var rows [][]string
 	for line := range strings.Lines(string(data)) {
@@ -57,7 +57,7 @@ func TestPathCases(t *testing.T) {
 				up.forget()
 				cookie := ""
 				if who != "" {
-					cookie = "Cookie: " + cookieName + "=" + who + "\r\n"
+					cookie = "Cookie: " + ourCookie + "=" + who + "\r\n"
 				}
 				answer := h.get(t, target, cookie)
 				seen := up.seen()

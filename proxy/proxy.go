@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
+	"time"
 
 	"gatehouse/access"
 	"gatehouse/auth"
@@ -68,6 +70,8 @@ type Proxy struct {
 	routes  []*route
 	names   *names
 	cookies cookies
+
+	patience time.Duration // with bodies that nobody wants
 }
 
 // New builds the routes. Nothing is connected before the first request.
@@ -80,7 +84,8 @@ func New(o Options) (*Proxy, error) {
 	}
 	p := &Proxy{
 		auth: o.Auth, audit: o.Audit, metrics: o.Metrics, log: o.Log, live: o.Live,
-		cookies: cookies{names: o.Auth.CookieNames()},
+		cookies:  cookies{names: o.Auth.CookieNames()},
+		patience: unreadTime,
 	}
 	configured := o.Identity.names()
 	for i := range o.Routes {
@@ -113,6 +118,7 @@ func (p *Proxy) Close() {
 // failure panics with http.ErrAbortHandler.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	s := &passage{p: p, in: r, info: web.From(r.Context())}
+	limitBody(w, r, p.patience)
 	hr, err := s.open()
 	if err != nil {
 		return err
@@ -196,7 +202,8 @@ func checkMethod(m string) error {
 		return notAllowed()
 	}
 	for i := range len(m) {
-		if c := m[i]; !('A' <= c && c <= 'Z' || i > 0 && (c == '-' || c == '_' || '0' <= c && c <= '9')) || i >= 32 {
+		capital := 'A' <= m[i] && m[i] <= 'Z'
+		if !capital && (i == 0 || strings.IndexByte("-_0123456789", m[i]) < 0) || i >= 32 {
 			return notAllowed()
 		}
 	}
@@ -271,6 +278,7 @@ func (s *passage) forward(w http.ResponseWriter) error {
 	if err != nil {
 		return err
 	}
+	freeBody(w, s.in)
 	err = s.route.upstream.Forward(w, r)
 	if err == nil {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -41,7 +42,7 @@ func TestDecisions(t *testing.T) {
 			up.forget()
 			cookie := ""
 			if tt.who != "" {
-				cookie = "Cookie: " + cookieName + "=" + tt.who + "\r\n"
+				cookie = "Cookie: " + ourCookie + "=" + tt.who + "\r\n"
 			}
 			asked := h.gate.looked()
 			answer := h.raw(t, tt.method+" "+tt.path+" HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n"+cookie+"\r\n")
@@ -210,7 +211,7 @@ func TestNewRefuses(t *testing.T) {
 // A thousand routes cost no more than one.
 func BenchmarkRouting(b *testing.B) {
 	for _, n := range []int{1, 1000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
 			var tb table
 			for i := range n {
 				c := &RouteConfig{Host: fmt.Sprintf("h%d.example.test", i%100), Path: fmt.Sprintf("/app%d", i/100)}

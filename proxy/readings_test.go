@@ -98,7 +98,7 @@ var naive = []func(string) string{
 	},
 	func(s string) string {
 		var out []string
-		for _, seg := range strings.Split(s, "/") {
+		for seg := range strings.SplitSeq(s, "/") {
 			if i := strings.Index(seg, ";"); i >= 0 {
 				seg = seg[:i]
 			}
@@ -124,7 +124,7 @@ var naive = []func(string) string{
 	},
 	func(s string) string {
 		var out []string
-		for _, seg := range strings.Split(s, "/") {
+		for seg := range strings.SplitSeq(s, "/") {
 			if t := strings.TrimRight(seg, ". "); t != "" {
 				seg = t
 			}
@@ -152,20 +152,20 @@ func drawPath(t *rapid.T) string {
 	return "/" + strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 1, 7).Draw(t, "pieces"), "")
 }
 
-func testRoutes(t testing.TB) *hostRoutes {
-	t.Helper()
-	var tb table
+func testRoutes(tb testing.TB) *hostRoutes {
+	tb.Helper()
+	var all table
 	for p, list := range map[string][]access.RuleConfig{"/": fixtureRules(), "/private": {{Path: "/private", Users: []string{"alice"}}}} {
 		rules, err := access.New(list)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		c := &RouteConfig{Host: host, Path: p}
-		if err := tb.add(&route{conf: c, label: c.label(), prefix: strings.TrimSuffix(p, "/"), rules: rules}); err != nil {
-			t.Fatal(err)
+		if err := all.add(&route{conf: c, label: c.label(), prefix: strings.TrimSuffix(p, "/"), rules: rules}); err != nil {
+			tb.Fatal(err)
 		}
 	}
-	return tb.exact[host]
+	return all.exact[host]
 }
 
 // What any chain of an upstream's parts would reach is never stricter than
@@ -274,9 +274,9 @@ func FuzzParseHost(f *testing.F) {
 }
 
 func FuzzCookies(f *testing.F) {
-	f.Add("a=b; "+cookieName+"=x; c", "gatehouse=1")
+	f.Add("a=b; "+ourCookie+"=x; c", "gatehouse=1")
 	f.Fuzz(func(t *testing.T, one, two string) {
-		c := cookies{names: []string{cookieName, "gatehouse"}}
+		c := cookies{names: []string{ourCookie, "gatehouse"}}
 		out := c.without([]string{one, two})
 		if c.mentions(out) {
 			t.Errorf("%q and %q leave %q", one, two, out)

@@ -35,8 +35,9 @@ func (s *passage) request() (*engine.Request, error) {
 			return nil, web.Fail(http.StatusInternalServerError, "", err)
 		}
 	}
-	path, ok := s.t.path, true
+	path := s.t.path
 	if s.route.conf.StripPrefix {
+		var ok bool
 		if path, ok = s.route.strip(path); !ok {
 			return nil, web.Refuse(http.StatusBadRequest, "")
 		}

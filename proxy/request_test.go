@@ -40,7 +40,7 @@ func TestIdentityCannotBeSpoofed(t *testing.T) {
 					up.forget()
 					cookie := ""
 					if path == "/private/x" {
-						cookie = "Cookie: " + cookieName + "=bare\r\n"
+						cookie = "Cookie: " + ourCookie + "=bare\r\n"
 					}
 					answer := h.get(t, path, cookie, spelling+": evil\r\n", spelling+": evil\r\n")
 					if status(answer) != "200" {
@@ -69,7 +69,7 @@ func TestConnectionCannotStripOurs(t *testing.T) {
 	for _, lines := range []string{
 		"Connection: X-Forwarded-User, close\r\n",
 		"Connection: x-forwarded-user\r\n",
-		"Connection:\r\nConnection: X-Forwarded-User, X-Forwarded-For, X-Real-IP, Host, X-Request-Id\r\n",
+		"Connection:\r\n" + "Connection: X-Forwarded-User, X-Forwarded-For, X-Real-IP, Host, X-Request-Id\r\n",
 		"Connection: close\r\nConnection: X-FORWARDED-USER\r\n",
 	} {
 		up.forget()
@@ -113,7 +113,7 @@ func TestIdentityHeaders(t *testing.T) {
 		}
 	}
 	up.forget()
-	h.get(t, "/x", "Cookie: "+cookieName+"=bare\r\n")
+	h.get(t, "/x", "Cookie: "+ourCookie+"=bare\r\n")
 	for _, name := range []string{"X-Mail", "X-Name", "X-Groups", "X-Session", "X_Time"} {
 		if got := linesNamed(up.one(t), name); len(got) > 0 {
 			t.Errorf("%q is sent for somebody who has none", got)
@@ -199,14 +199,14 @@ func TestCookies(t *testing.T) {
 	h := open(t, setting{}, fixture(up.url()))
 	for _, tt := range []struct{ name, lines, want string }{
 		{"ours alone", aliceLine, ""},
-		{"ours among others", "Cookie: a=b; " + cookieName + "=alice; c=\"d e\";f\r\n", `a=b; c="d e"; f`},
-		{"no space", "Cookie: a=b;" + cookieName + "=alice;c=d\r\n", "a=b; c=d"},
+		{"ours among others", "Cookie: a=b; " + ourCookie + "=alice; c=\"d e\";f\r\n", `a=b; c="d e"; f`},
+		{"no space", "Cookie: a=b;" + ourCookie + "=alice;c=d\r\n", "a=b; c=d"},
 		{"two lines", "Cookie: a=b\r\n" + aliceLine + "Cookie: c=d;e=f\r\n", "a=b; c=d;e=f"},
-		{"all of ours", "Cookie: gatehouse=1; __Host-gatehouse_csrf=2; " + cookieName + "=alice; x=y\r\n", "x=y"},
-		{"letter case", "Cookie: " + cookieName + "=alice; __host-GATEHOUSE=secret; x=y\r\n", "x=y"},
-		{"names that only look alike", "Cookie: " + cookieName + "=alice; xgatehouse=1; gatehousex=2; lang=gatehouse; my-gatehouse=3\r\n", "xgatehouse=1; gatehousex=2; lang=gatehouse; my-gatehouse=3"},
-		{"quoted, spaced", "Cookie: " + cookieName + "=alice; \"gatehouse\"=secret; gatehouse =secret; x=y\r\n", "x=y"},
-		{"behind a comma", "Cookie: " + cookieName + "=alice; a=1, gatehouse=secret; x=y\r\n", "x=y"},
+		{"all of ours", "Cookie: gatehouse=1; __Host-gatehouse_csrf=2; " + ourCookie + "=alice; x=y\r\n", "x=y"},
+		{"letter case", "Cookie: " + ourCookie + "=alice; __host-GATEHOUSE=secret; x=y\r\n", "x=y"},
+		{"names that only look alike", "Cookie: " + ourCookie + "=alice; xgatehouse=1; gatehousex=2; lang=gatehouse; my-gatehouse=3\r\n", "xgatehouse=1; gatehousex=2; lang=gatehouse; my-gatehouse=3"},
+		{"quoted, spaced", "Cookie: " + ourCookie + "=alice; \"gatehouse\"=secret; gatehouse =secret; x=y\r\n", "x=y"},
+		{"behind a comma", "Cookie: " + ourCookie + "=alice; a=1, gatehouse=secret; x=y\r\n", "x=y"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			up.forget()
@@ -223,6 +223,7 @@ func TestCookies(t *testing.T) {
 
 func TestTargetIsSentByteForByte(t *testing.T) {
 	engines(t, func(t *testing.T, s setting) {
+		t.Helper()
 		up := record(t, okAnswer)
 		h := open(t, s, fixture(up.url()))
 		for _, target := range []string{
@@ -324,6 +325,7 @@ func TestMethodOverride(t *testing.T) {
 // Identity never travels in trailers, announced or not.
 func TestTrailersOfRequests(t *testing.T) {
 	engines(t, func(t *testing.T, s setting) {
+		t.Helper()
 		up := record(t, okAnswer)
 		h := open(t, s, fixture(up.url()))
 		for _, path := range []string{"/public/x", "/private/x"} {

@@ -51,7 +51,7 @@ func decode(s string) string {
 	for i < len(s) {
 		if s[i] == '%' {
 			if n := hexNumber(s, i+1, 2); n >= 0 {
-				b = append(b, byte(n))
+				b = append(b, byte(n)) //nolint:gosec // G115: two digits
 				i += 3
 				continue
 			}
@@ -80,11 +80,11 @@ func decodeUnit(s string) (r rune, n int) {
 		return 0, 0
 	}
 	if low := unit(s[6:]); low >= 0 {
-		if r := utf16.DecodeRune(rune(high), rune(low)); r != utf8.RuneError {
+		if r := utf16.DecodeRune(rune(high), rune(low)); r != utf8.RuneError { //nolint:gosec // G115: four digits
 			return r, 12
 		}
 	}
-	return rune(high), 6
+	return rune(high), 6 //nolint:gosec // G115: four digits
 }
 
 // hexNumber reads digits hexadecimal digits of s from i; -1: they are not there.
@@ -114,7 +114,7 @@ func opaque(s string) string {
 	for i := 0; i < len(s); i++ {
 		if s[i] == '%' {
 			if n := hexNumber(s, i+1, 2); n >= utf8.RuneSelf || n > 0 && strings.IndexByte(" \"<>^`{|}", byte(n)) >= 0 {
-				b = append(b, byte(n))
+				b = append(b, byte(n)) //nolint:gosec // G115: two digits
 				i += 2
 				continue
 			}
@@ -221,7 +221,7 @@ func cutAt(s, mark string) string {
 // trimNames takes dots and spaces off the end of each segment, but for those
 // that have nothing else.
 func trimNames(s string) string {
-	if strings.IndexAny(s, ". ") < 0 {
+	if !strings.ContainsAny(s, ". ") {
 		return s
 	}
 	return eachName(s, func(name string) string {
@@ -251,12 +251,12 @@ func foldOverlong(s string) string {
 }
 
 func overlong(s string) (n int, c byte) {
-	switch {
-	case s[0] == 0xc0 || s[0] == 0xc1:
+	switch s[0] {
+	case 0xc0, 0xc1:
 		n = 2
-	case s[0] == 0xe0:
+	case 0xe0:
 		n = 3
-	case s[0] == 0xf0:
+	case 0xf0:
 		n = 4
 	default:
 		return 0, 0

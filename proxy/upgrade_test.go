@@ -89,6 +89,7 @@ func TestUpgradeRequests(t *testing.T) {
 // the next request on it is judged like any other.
 func TestRefusedUpgradeIsNoTunnel(t *testing.T) {
 	engines(t, func(t *testing.T, s setting) {
+		t.Helper()
 		up := record(t, "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n")
 		h := open(t, s, fixture(up.url()))
 		got := h.talk(t, []string{
@@ -112,7 +113,7 @@ func echo(t *testing.T) *httptest.Server {
 		if err != nil {
 			return
 		}
-		defer c.CloseNow()
+		defer func() { _ = c.CloseNow() }()
 		for {
 			kind, data, err := c.Read(r.Context())
 			if err != nil {
@@ -130,6 +131,7 @@ func echo(t *testing.T) *httptest.Server {
 func TestWebSocket(t *testing.T) {
 	for _, https := range []bool{false, true} {
 		engines(t, func(t *testing.T, s setting) {
+			t.Helper()
 			s.https = https
 			h := open(t, s, fixture(echo(t).URL))
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -143,11 +145,11 @@ func TestWebSocket(t *testing.T) {
 			if https {
 				client.Transport.(*http.Transport).TLSClientConfig.NextProtos = []string{"http/1.1"}
 			}
-			c, _, err := websocket.Dial(ctx, scheme+host+"/ws", &websocket.DialOptions{HTTPClient: client, HTTPHeader: http.Header{"Cookie": {cookieName + "=alice"}}})
+			c, _, err := websocket.Dial(ctx, scheme+host+"/ws", &websocket.DialOptions{HTTPClient: client, HTTPHeader: http.Header{"Cookie": {ourCookie + "=alice"}}}) //nolint:bodyclose // do sees to it
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer c.CloseNow()
+			defer func() { _ = c.CloseNow() }()
 			for _, text := range []string{"one", strings.Repeat("x", 20000)} {
 				if err := c.Write(ctx, websocket.MessageText, []byte(text)); err != nil {
 					t.Fatal(err)
@@ -167,18 +169,19 @@ func TestWebSocket(t *testing.T) {
 // other one open.
 func TestTunnel(t *testing.T) {
 	engines(t, func(t *testing.T, s setting) {
+		t.Helper()
 		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close()
+		defer closing(l)
 		got := make(chan string, 1)
 		go func() {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			defer c.Close()
+			defer closing(c)
 			br := bufio.NewReader(c)
 			if _, err := http.ReadRequest(br); err != nil {
 				return
@@ -192,8 +195,8 @@ func TestTunnel(t *testing.T) {
 		c := h.dial(t)
 		_, _ = io.WriteString(c, "GET /ws HTTP/1.1\r\nHost: "+host+"\r\n"+aliceLine+handshakeLines+"\r\nsent at once")
 		br := bufio.NewReader(c)
-		res, err := http.ReadResponse(br, &http.Request{Method: "GET"})
-		if err != nil || res.StatusCode != 101 || res.Header.Get("X-Up") != "1" || res.Header.Get("X-Request-Id") == "" {
+		res, err := http.ReadResponse(br, &http.Request{Method: http.MethodGet}) //nolint:bodyclose // an upgraded connection has none
+		if err != nil || res.StatusCode != http.StatusSwitchingProtocols || res.Header.Get("X-Up") != "1" || res.Header.Get("X-Request-Id") == "" {
 			t.Fatalf("answer %v, %v", res, err)
 		}
 		_, _ = io.WriteString(c, ", and later")

@@ -92,6 +92,8 @@ func (u *Standard) Close() {
 func (u *Standard) Forward(w http.ResponseWriter, r *Request) error {
 	ctx, cancel := context.WithCancel(r.In.Context())
 	defer cancel()
+	r.Breaker.arm(cancel)
+	defer r.Breaker.arm(nil)
 	x := &standardExchange{up: u, w: w, r: r, rc: http.NewResponseController(w)}
 	for name := range w.Header() {
 		x.own = append(x.own, name)
@@ -112,7 +114,7 @@ func (u *Standard) Forward(w http.ResponseWriter, r *Request) error {
 	if err != nil {
 		return x.verdict(err)
 	}
-	defer res.Body.Close()
+	defer res.Body.Close() //nolint:errcheck // nothing is left to be done about it
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		return x.upgrade(res)
 	}
@@ -327,7 +329,7 @@ func (x *standardExchange) answer(res *http.Response) error {
 // relay copies the body and what comes behind it. What is there is sent at
 // once, unless more is about to come.
 func (x *standardExchange) relay(res *http.Response) error {
-	buf := x.up.buffers.Get().(*[]byte) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+	buf := x.up.buffers.Get().(*[]byte)
 	defer x.up.buffers.Put(buf)
 	left := res.ContentLength // -1: unknown
 	if left < 0 {
@@ -344,7 +346,7 @@ func (x *standardExchange) relay(res *http.Response) error {
 				return err
 			}
 		}
-		if err == io.EOF { //nolint:errorlint // only the bare one is an end
+		if err == io.EOF {
 			break
 		}
 		if err != nil {

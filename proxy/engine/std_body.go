@@ -59,7 +59,7 @@ func (b *standardBody) Read(p []byte) (int, error) {
 	switch {
 	case b.r.MaxBody > 0 && b.read > b.r.MaxBody:
 		return 0, b.fail(TooLarge, fmt.Errorf("body is over %d bytes", b.r.MaxBody))
-	case err == io.EOF: //nolint:errorlint // only the bare one is an end
+	case err == io.EOF:
 		for name := range b.trailer {
 			b.trailer[name] = b.r.In.Trailer[name]
 		}

@@ -36,7 +36,7 @@ func (x *standardExchange) upgrade(res *http.Response) error {
 		x.forget()
 		return &Error{Kind: Visitor, Err: fmt.Errorf("take over the visitor's connection: %w", err)}
 	}
-	defer visitor.Close()
+	defer visitor.Close() //nolint:errcheck // nothing is left to be done about it
 	_ = visitor.SetDeadline(time.Time{})
 	if x.r.Switched != nil {
 		defer x.r.Switched()()
@@ -51,7 +51,7 @@ func (x *standardExchange) upgrade(res *http.Response) error {
 	}
 	// The rest is read from the connection itself: net/http's reader would
 	// cancel the request at the end of the visitor's direction.
-	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
+	early, _ := buffered.Peek(buffered.Reader.Buffered())
 	standardTunnel(visitor, io.MultiReader(bytes.NewReader(early), visitor), upstream)
 	return nil
 }
