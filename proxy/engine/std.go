@@ -92,8 +92,6 @@ func (u *Standard) Close() {
 func (u *Standard) Forward(w http.ResponseWriter, r *Request) error {
 	ctx, cancel := context.WithCancel(r.In.Context())
 	defer cancel()
-	r.Breaker.arm(cancel)
-	defer r.Breaker.arm(nil)
 	x := &standardExchange{up: u, w: w, r: r, rc: http.NewResponseController(w)}
 	for name := range w.Header() {
 		x.own = append(x.own, name)
