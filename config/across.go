@@ -122,7 +122,8 @@ func (a *across) where(key string) string {
 func cleanPath(p string) string { return path.Clean("/" + p) }
 
 // checkHeaders finds identity headers that one section spells otherwise than
-// another. Within a section, its own check refuses that.
+// another (within a section, its own check refuses that), and routes that set
+// or remove those of any section.
 func (c *Config) checkHeaders(a *across) {
 	spelled := map[string]string{} // the folded name: as it was written first
 	look := func(section string, headers map[string]string) {
@@ -140,6 +141,12 @@ func (c *Config) checkHeaders(a *across) {
 		if own := c.Routes[i].Identity; own != nil {
 			look(index("routes", i)+".identity", own.Headers)
 		}
+	}
+	names := slices.Sorted(maps.Values(spelled))
+	for i := range c.Routes {
+		c.Routes[i].CheckIdentity(names, func(key, format string, args ...any) {
+			a.bad(join(index("routes", i), key), format, args...)
+		})
 	}
 }
 

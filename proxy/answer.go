@@ -26,11 +26,17 @@ func (s *passage) answer(status int, h http.Header) error {
 			}
 		}
 	}
+	s.rewriteAnswer(h)
+	s.changeCookies(h)
 	s.dropSetCookie(h)
 	if s.route.conf.ClearSite != passClear {
 		dropClearSiteData(h)
 	}
 	s.dropWideWorker(h)
+	s.route.responseHeaders.drop(h)
+	if status >= http.StatusOK {
+		s.route.responseHeaders.put(h)
+	}
 	if s.id != nil && status >= http.StatusOK {
 		keepPrivate(h)
 	}
@@ -42,7 +48,7 @@ func (s *passage) answer(status int, h http.Header) error {
 func (s *passage) trailer(h http.Header) {
 	for name, values := range h {
 		switch f := s.p.names.of(name); {
-		case f == identity, f == drop, name == "Set-Cookie", name == "Clear-Site-Data", name == "Service-Worker-Allowed",
+		case f == identity, f == drop, s.route.responseHeaders.takes(name), name == "Set-Cookie", name == "Clear-Site-Data", name == "Service-Worker-Allowed",
 			strings.ContainsAny(strings.Join(values, ""), "\r\n\x00"):
 			delete(h, name)
 		}

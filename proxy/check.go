@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"gatehouse/access"
+	"gatehouse/internal/value"
 )
 
 type report = func(key, format string, args ...any)
@@ -27,6 +28,9 @@ func (c *RouteConfig) Check(bad, warn func(key, format string, args ...any)) {
 	checkWord(bad, "header_names", c.HeaderNames, strictNames, anyNames)
 	checkWord(bad, "clear_site_data", c.ClearSite, dropClear, passClear)
 	c.checkRules(bad, warn)
+	c.checkHeaders(bad, warn)
+	c.checkCookies(bad, warn)
+	c.checkBounds(bad, warn)
 	if c.HeaderNames == anyNames {
 		warn("header_names", "lets names such as x_user pass, which applications may take for x-user; strict is the safer choice")
 	}
@@ -280,5 +284,19 @@ func near(a, b string) bool {
 		return a[i:] == b[i+1:]
 	default:
 		return false
+	}
+}
+
+// checkBounds looks at what bounds the use of the upstream and of memory.
+func (c *RouteConfig) checkBounds(bad, warn report) {
+	const most, much = value.Size(1 << 30), value.Size(16 << 20)
+	if c.MaxRequests < 0 {
+		bad("max_requests", "%d is negative; write how many requests may be under way at a time, or 0 for no limit", c.MaxRequests)
+	}
+	switch {
+	case c.BufferBody > most:
+		bad("buffer_body", "%v is more than should lie in memory; write %v at most", c.BufferBody, most)
+	case c.BufferBody > much && c.MaxRequests == 0:
+		warn("buffer_body", "as many bodies of %v lie in memory at a time as visitors send; write max_requests as well", c.BufferBody)
 	}
 }

@@ -26,6 +26,43 @@ type RouteConfig struct {
 	ClearSite   string              `yaml:"clear_site_data"` // drop | pass
 	Identity    *IdentityConfig     `yaml:"identity"`        // nil: the general one
 	Access      []access.RuleConfig `yaml:"access"`          // nil: whoever is signed in
+
+	// What follows is for applications that cannot be changed; the zero values
+	// leave every byte as it is.
+
+	Rewrite         RewriteConfig `yaml:"rewrite"`
+	Cookies         CookieConfig  `yaml:"cookies"`
+	RequestHeaders  HeaderConfig  `yaml:"request_headers"`
+	ResponseHeaders HeaderConfig  `yaml:"response_headers"` // of the upstream's final answers; what is removed is so from 1xx too
+	// BufferBody is how much of a body of unknown length is read before the
+	// upstream is asked, so that it gets a Content-Length; a longer one is
+	// 413. 0: such a body is sent on as it comes.
+	BufferBody  value.Size `yaml:"buffer_body"`
+	MaxRequests int        `yaml:"max_requests"` // under way at a time, upgraded connections too; one more is 503. 0: no limit
+}
+
+// RewriteConfig is the section rewrite: what an application says of its own
+// place is translated into what the visitor sees, where that is another host
+// (host_header) or another path (strip_prefix).
+type RewriteConfig struct {
+	URLs    bool `yaml:"urls"`    // Location, Content-Location and Refresh of answers, Destination of COPY and MOVE
+	Cookies bool `yaml:"cookies"` // Domain and Path of Set-Cookie
+}
+
+// CookieConfig is the section cookies: what is added to the cookies that the
+// upstream sets. Nothing is ever taken away.
+type CookieConfig struct {
+	Secure   bool     `yaml:"secure"`    // where the visitor's connection is https
+	HTTPOnly bool     `yaml:"http_only"` // but for those of Except
+	Except   []string `yaml:"except"`    // names of cookies that scripts have to read
+	SameSite string   `yaml:"same_site"` // lax | strict | none, where the application says nothing; "": none is added
+}
+
+// HeaderConfig is a section request_headers or response_headers. Names are
+// compared as fold does, so that no other spelling gets past.
+type HeaderConfig struct {
+	Set    map[string]string `yaml:"set"`    // in place of all that was there
+	Remove []string          `yaml:"remove"` // names
 }
 
 // TimeoutConfig bounds how long an upstream, or a visitor, may take; 0: as

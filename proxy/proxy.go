@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -102,6 +103,16 @@ func New(o Options) (*Proxy, error) {
 		configured = append(configured, c.Identity.names()...)
 	}
 	p.names = newNames(configured)
+	for i, r := range p.routes {
+		var problems []error
+		r.conf.CheckIdentity(configured, func(key, format string, args ...any) {
+			problems = append(problems, fmt.Errorf("routes[%d]: %s: "+format, slices.Concat([]any{i, key}, args)...))
+		})
+		if len(problems) > 0 {
+			p.Close()
+			return nil, errors.Join(problems...)
+		}
+	}
 	return p, nil
 }
 
@@ -268,6 +279,10 @@ func (s *passage) deny(v verdict) error {
 
 // forward sends the request upstream and the answer back.
 func (s *passage) forward(w http.ResponseWriter) error {
+	if !s.route.slots.enter() {
+		return s.busy(w)
+	}
+	defer s.route.slots.leave()
 	if s.id != nil && s.p.live != nil {
 		ctx, cancel := context.WithCancel(s.in.Context())
 		defer cancel()
@@ -279,11 +294,14 @@ func (s *passage) forward(w http.ResponseWriter) error {
 		return err
 	}
 	freeBody(w, s.in)
-	err = s.route.upstream.Forward(w, r)
-	if err == nil {
-		return nil
+	to, err := s.bufferBody(w, r)
+	if err != nil {
+		return err
 	}
-	return s.failed(w, err)
+	if err = s.route.upstream.Forward(to, r); err != nil {
+		return s.failed(w, err)
+	}
+	return nil
 }
 
 // switched counts the connections that were handed over to another protocol.

@@ -35,6 +35,7 @@ func (s *passage) request() (*engine.Request, error) {
 			return nil, web.Fail(http.StatusInternalServerError, "", err)
 		}
 	}
+	s.route.requestHeaders.put(h)
 	path := s.t.path
 	if s.route.conf.StripPrefix {
 		var ok bool
@@ -50,6 +51,7 @@ func (s *passage) request() (*engine.Request, error) {
 	if r.Host == "" {
 		r.Host = s.host.text
 	}
+	s.rewriteDestination(r)
 	s.dropTrailers()
 	return r, s.upgrade(r)
 }
@@ -69,7 +71,7 @@ func (s *passage) copyHeader(h http.Header) {
 
 // mayPass judges a field by its name.
 func (s *passage) mayPass(name string) bool {
-	if s.route.conf.HeaderNames != anyNames && !strictName(name) {
+	if s.route.conf.HeaderNames != anyNames && !strictName(name) || s.route.requestHeaders.takes(name) {
 		return false
 	}
 	switch s.p.names.of(name) {
@@ -88,7 +90,7 @@ func (s *passage) mayPass(name string) bool {
 // header either. Those that are not announced are not sent on at all.
 func (s *passage) dropTrailers() {
 	for name := range s.in.Trailer {
-		if !strictName(name) || s.p.names.of(name) != pass {
+		if !strictName(name) || s.p.names.of(name) != pass || s.route.requestHeaders.takes(name) {
 			delete(s.in.Trailer, name)
 		}
 	}

@@ -9,7 +9,8 @@ import (
 	"gatehouse/proxy/engine"
 )
 
-// A route is a RouteConfig that is ready for requests. It never changes.
+// A route is a RouteConfig that is ready for requests. But for the count of
+// those under way it never changes.
 type route struct {
 	conf     *RouteConfig
 	label    string
@@ -17,8 +18,12 @@ type route struct {
 	rules    *access.Rules
 	upstream engine.Upstream
 	host     string // the Host header; "": the visitor's
+	address  address
 	identity []identityHeader
 	origins  []string // for WebSockets, besides the route's own
+
+	requestHeaders, responseHeaders headerRules
+	slots                           slots
 }
 
 func newRoute(c *RouteConfig, general IdentityConfig) (*route, error) {
@@ -45,8 +50,10 @@ func newRoute(c *RouteConfig, general IdentityConfig) (*route, error) {
 	}
 	r := &route{
 		conf: c, label: c.label(), prefix: strings.TrimSuffix(c.path(), "/"), rules: rules,
-		upstream: a.connect(c.Timeouts), identity: identityHeaders(general),
+		upstream: a.connect(c.Timeouts), address: a, identity: identityHeaders(general),
+		requestHeaders: newHeaderRules(c.RequestHeaders), responseHeaders: newHeaderRules(c.ResponseHeaders),
 	}
+	r.slots.most = int64(c.MaxRequests)
 	for _, o := range c.Origins {
 		r.origins = append(r.origins, strings.ToLower(o))
 	}
@@ -66,8 +73,11 @@ func (r *route) hasUpgrade(protocol string) bool {
 
 // strip takes the route's path off the front of another, which may be spelled
 // so that it is not there although all readings lie in it.
-func (r *route) strip(path string) (rest string, ok bool) {
-	rest, ok = strings.CutPrefix(path, r.prefix)
+func (r *route) strip(path string) (rest string, ok bool) { return cutPrefix(path, r.prefix) }
+
+// cutPrefix does so with any prefix that has no slash at its end.
+func cutPrefix(path, prefix string) (rest string, ok bool) {
+	rest, ok = strings.CutPrefix(path, prefix)
 	if rest == "" {
 		return "/", ok
 	}

@@ -61,6 +61,13 @@ func parseUpstream(s string) (address, error) {
 	return a, nil
 }
 
+func (a address) scheme() string {
+	if a.tls {
+		return "https"
+	}
+	return "http"
+}
+
 // connect makes the upstream; nothing is connected yet. What speaks TLS, and
 // so perhaps HTTP/2, goes through http.Transport.
 func (a address) connect(t TimeoutConfig) engine.Upstream {

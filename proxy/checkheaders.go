@@ -1,0 +1,170 @@
+package proxy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// A headerSide is what a header may not be, on the way in or out.
+type headerSide struct {
+	section string
+	never   map[string]string // folded name: why not, and what to do
+	notSet  map[string]string // the same, of those that may be removed
+	also    func(name string, set bool) string
+}
+
+const (
+	ofConnection = "belongs to one connection and is made anew for the next; leave it out"
+	ofBody       = "says how the body is to be read, which only its sender knows; leave it out"
+	ofHandshake  = "belongs to the handshake of WebSockets; leave it out, see upgrade and origins"
+	ofCount      = "is counted from the body; leave it out"
+	ofVisitor    = "is made from what is known of the visitor; leave it out"
+	ofIdentity   = "says who asks, which nobody else may; write it in identity.headers"
+	ofRules      = "makes applications take another request than the one that the rules allowed; leave it out"
+	ofRedirects  = "would lead every visitor away; let the application send it"
+)
+
+var requestSide = headerSide{
+	section: "request_headers",
+	never: map[string]string{
+		"Host":              "is not one of these; write host_header",
+		"Content-Length":    ofCount,
+		"Cookie":            "carries the visitor's cookies and must not be one for all; leave it out",
+		"Content-Encoding":  ofBody,
+		"Content-Range":     ofBody,
+		"Content-Type":      ofBody,
+		"Sec-Websocket-Key": ofHandshake, "Sec-Websocket-Version": ofHandshake,
+	},
+	notSet: map[string]string{
+		"Expect":                   "asks for an answer that only the visitor's program waits for; leave it out, or remove it",
+		"Sec-Websocket-Extensions": ofHandshake, "Sec-Websocket-Protocol": ofHandshake, "Sec-Websocket-Accept": ofHandshake,
+	},
+	also: func(name string, set bool) string {
+		switch {
+		case slices.Contains(rebuilt, name):
+			return ofVisitor
+		case set && (slices.Contains(overrides, name) || slices.Contains(methodOverrides, name)):
+			return ofRules
+		}
+		return ""
+	},
+}
+
+var responseSide = headerSide{
+	section: "response_headers",
+	never: map[string]string{
+		"Content-Length":   ofCount,
+		"Content-Encoding": ofBody, "Content-Range": ofBody, "Content-Type": ofBody,
+	},
+	notSet: map[string]string{
+		"Set-Cookie":             "would give all visitors the same cookie; let the application set it, see cookies for its attributes",
+		"Set-Cookie2":            "would give all visitors the same cookie; let the application set it",
+		"Clear-Site-Data":        "would sign visitors out at every answer; let the application send it, and write clear_site_data: pass",
+		"Service-Worker-Allowed": "gives scripts power over more than their folder; let the application send it",
+		"Location":               ofRedirects, "Content-Location": ofRedirects, "Refresh": ofRedirects,
+	},
+	also: func(name string, _ bool) string {
+		if strings.HasPrefix(name, "Sec-Websocket-") {
+			return ofHandshake
+		}
+		return ""
+	},
+}
+
+// refuses says why a route may not speak of a header; "": it may.
+func (s *headerSide) refuses(name string, set bool, own *names) string {
+	folded := fold(name)
+	if why := s.never[folded]; why != "" {
+		return why
+	}
+	switch {
+	case own.of(folded) == identity:
+		return ofIdentity
+	case slices.Contains(hopFields, folded):
+		return ofConnection
+	}
+	if why := s.also(folded, set); why != "" {
+		return why
+	}
+	if set {
+		return s.notSet[folded]
+	}
+	return ""
+}
+
+// checkHeaders looks at both sections. The identity headers of other sections
+// are left to CheckIdentity.
+func (c *RouteConfig) checkHeaders(bad, warn report) {
+	own := newNames(c.Identity.names())
+	for _, s := range []struct {
+		side *headerSide
+		conf *HeaderConfig
+	}{{&requestSide, &c.RequestHeaders}, {&responseSide, &c.ResponseHeaders}} {
+		s.conf.check(s.side, own, bad, warn)
+	}
+}
+
+func (c *HeaderConfig) check(side *headerSide, own *names, bad, warn report) {
+	first := map[string]string{}
+	c.each(func(key, name, value string, set bool) {
+		key = side.section + "." + key
+		switch why := side.refuses(name, set, own); {
+		case !isFieldName(name):
+			bad(key, "%q is not a header's name; use letters, digits and -, as in X-Script-Name", name)
+			return
+		case why != "":
+			bad(key, "%q %s", name, why)
+			return
+		case first[fold(name)] != "":
+			bad(key, "%q is there as %q already; remove one, set alone replaces what was there", name, first[fold(name)])
+			return
+		}
+		first[fold(name)] = name
+		switch {
+		case set && value == "":
+			bad(key, "is empty; write a value, or the name in %s.remove", side.section)
+		case set && !survives(value): // the value stays out of the message: it may be a secret
+			bad(key, "the value cannot be sent in a header; write UTF-8 on one line, without spaces at its ends")
+		}
+		warnHeader(side, key, name, value, warn)
+	})
+}
+
+// CheckIdentity reports the headers that the route sets or removes although
+// one of names, which are those of all identity sections, says who asks.
+func (c *RouteConfig) CheckIdentity(names []string, bad func(key, format string, args ...any)) {
+	all := newNames(names)
+	for _, s := range []struct {
+		section string
+		conf    *HeaderConfig
+	}{{requestSide.section, &c.RequestHeaders}, {responseSide.section, &c.ResponseHeaders}} {
+		s.conf.each(func(key, name, _ string, _ bool) {
+			if all.of(name) == identity {
+				bad(s.section+"."+key, "%q %s", name, ofIdentity)
+			}
+		})
+	}
+}
+
+// each goes through what is set, by name, and what is removed.
+func (c *HeaderConfig) each(f func(key, name, value string, set bool)) {
+	for _, name := range slices.Sorted(maps.Keys(c.Set)) {
+		f("set."+name, name, c.Set[name], true)
+	}
+	for i, name := range c.Remove {
+		f(fmt.Sprintf("remove[%d]", i), name, "", false)
+	}
+}
+
+// warnHeader tells of what is allowed and dangerous.
+func warnHeader(side *headerSide, key, name, value string, warn report) {
+	name, value = fold(name), strings.ToLower(value)
+	switch {
+	case side == &requestSide && (name == "Origin" || name == "Referer" || strings.HasPrefix(name, "Sec-Fetch-")):
+		warn(key, "applications tell by %s whether a request comes from their own pages; without the true one, other sites may act in your visitors' names", name)
+	case side == &responseSide && name == "Cache-Control" && (strings.Contains(value, "public") || strings.Contains(value, "s-maxage")):
+		warn(key, "lets caches show one visitor's pages to others; write private, unless the whole route is public")
+	}
+}

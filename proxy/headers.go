@@ -1,0 +1,54 @@
+package proxy
+
+import (
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+)
+
+// headerRules are a HeaderConfig that is ready for requests. They never
+// change.
+type headerRules struct {
+	set   []headerLine
+	names map[string]bool // of what is set or removed, folded
+}
+
+// A headerLine is one that a route sets.
+type headerLine struct{ name, value string }
+
+func newHeaderRules(c HeaderConfig) headerRules {
+	r := headerRules{names: map[string]bool{}}
+	for name, value := range c.Set {
+		r.set = append(r.set, headerLine{textproto.CanonicalMIMEHeaderKey(name), value})
+		r.names[fold(name)] = true
+	}
+	for _, name := range c.Remove {
+		r.names[fold(name)] = true
+	}
+	slices.SortFunc(r.set, func(a, b headerLine) int { return strings.Compare(a.name, b.name) })
+	return r
+}
+
+// takes says whether a header of this name, in whatever spelling, gives way to
+// the route's word.
+func (r *headerRules) takes(name string) bool { return len(r.names) > 0 && r.names[fold(name)] }
+
+// drop takes those out of h that give way.
+func (r *headerRules) drop(h http.Header) {
+	if len(r.names) == 0 {
+		return
+	}
+	for name := range h {
+		if r.takes(name) {
+			delete(h, name)
+		}
+	}
+}
+
+// put writes what the route sets.
+func (r *headerRules) put(h http.Header) {
+	for _, l := range r.set {
+		h[l.name] = []string{l.value}
+	}
+}

@@ -1,0 +1,233 @@
+package proxy
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"gatehouse/proxy/engine"
+)
+
+// A mirror translates addresses between what the upstream calls itself and
+// what the visitor sees. What it is not sure of it leaves as it is, byte for
+// byte; no other host than the visitor's, or the upstream's on the way in, is
+// ever put in.
+type mirror struct {
+	scheme   string   // the visitor's
+	host     hostPort // the visitor's
+	prefix   string   // what strip_prefix takes off
+	app      string   // the scheme in which the upstream is spoken to
+	upstream string   // scheme://host of a request as the upstream sees it
+	own      []origin // what the upstream may call itself
+}
+
+// An origin is compared as a whole; port is "" for the scheme's own.
+type origin struct{ scheme, name, port string }
+
+func (s *passage) mirror() *mirror {
+	r := s.route
+	m := &mirror{scheme: s.info.Scheme, host: s.host}
+	if r.conf.StripPrefix {
+		m.prefix = r.prefix
+	}
+	sent, scheme := s.sentHost(), r.address.scheme()
+	m.app, m.upstream = scheme, scheme+"://"+sent
+	if r.address.network == "tcp" {
+		m.add(scheme, r.address.host)
+	}
+	// An application that heeds X-Forwarded-Proto writes the visitor's scheme
+	// before the host that it was asked for.
+	m.add(scheme, sent)
+	m.add(s.info.Scheme, sent)
+	return m
+}
+
+func (m *mirror) add(scheme, authority string) {
+	if h, err := parseHost(authority, scheme); err == nil {
+		m.own = append(m.own, origin{scheme, h.name, h.port})
+	}
+}
+
+// sentHost is the Host header that the upstream gets.
+func (s *passage) sentHost() string {
+	if s.route.host != "" {
+		return s.route.host
+	}
+	return s.host.text
+}
+
+// rewriteAnswer translates where an answer says that something is.
+func (s *passage) rewriteAnswer(h http.Header) {
+	if !s.route.conf.Rewrite.URLs {
+		return
+	}
+	m := s.mirror()
+	for name, translate := range map[string]func(string) string{
+		"Location": m.toVisitor, "Content-Location": m.toVisitor, "Refresh": m.refresh,
+	} {
+		for i, v := range h[name] {
+			h[name][i] = translate(v)
+		}
+	}
+}
+
+// toVisitor translates a reference in an answer. Absolute ones of the
+// upstream, and absolute paths, become the visitor's.
+func (m *mirror) toVisitor(ref string) string {
+	if !plainReference(ref) {
+		return ref
+	}
+	scheme, rest, ok := cutReference(ref)
+	if !ok {
+		if strings.HasPrefix(ref, "/") && m.mayPrefix(ref) {
+			return m.prefix + ref
+		}
+		return ref
+	}
+	authority, path := cutAny(rest, "/?#")
+	full := scheme
+	if full == "" {
+		full = m.app // relative to a page that the upstream believes to have sent
+	}
+	if !m.isOwn(full, authority) || !m.mayPrefix(path) {
+		return ref
+	}
+	visitor := m.host.origin(m.scheme)
+	if scheme == "" {
+		visitor = strings.TrimPrefix(visitor, m.scheme+":")
+	}
+	return visitor + m.prefix + path
+}
+
+// refresh translates the address in 5; url=http://app/.
+func (m *mirror) refresh(v string) string {
+	at := refreshURL(v)
+	if at < 0 {
+		return v
+	}
+	head, ref, tail := v[:at], v[at:], ""
+	if ref != "" && (ref[0] == '"' || ref[0] == '\'') {
+		end := strings.IndexByte(ref[1:], ref[0])
+		if end < 0 {
+			return v
+		}
+		head, ref, tail = v[:at+1], ref[1:1+end], ref[1+end:]
+	}
+	return head + m.toVisitor(ref) + tail
+}
+
+// refreshURL says where the address begins; -1: there is none for sure.
+func refreshURL(v string) int {
+	i := skip(v, 0, " \t")
+	digits := skip(v, i, "0123456789.")
+	i = skip(v, digits, " \t")
+	if i == 0 || i == len(v) || v[i] != ';' && v[i] != ',' {
+		return -1
+	}
+	i = skip(v, i+1, " \t")
+	if len(v) < i+3 || !strings.EqualFold(v[i:i+3], "url") {
+		return -1
+	}
+	i = skip(v, i+3, " \t")
+	if i == len(v) || v[i] != '=' {
+		return -1
+	}
+	return skip(v, i+1, " \t")
+}
+
+// skip gives the first place from i on that holds none of the characters.
+func skip(s string, i int, chars string) int {
+	for i < len(s) && strings.IndexByte(chars, s[i]) >= 0 {
+		i++
+	}
+	return i
+}
+
+// rewriteDestination translates where WebDAV's COPY and MOVE (RFC 4918, 10.3)
+// are to put something. What is not in the route stays as it is, and the
+// upstream refuses it as another server's.
+func (s *passage) rewriteDestination(r *engine.Request) {
+	if !s.route.conf.Rewrite.URLs || r.Method != "COPY" && r.Method != "MOVE" {
+		return
+	}
+	if v := r.Header["Destination"]; len(v) == 1 {
+		r.Header["Destination"] = []string{s.mirror().toUpstream(v[0])}
+	}
+}
+
+// toUpstream translates an absolute reference, or an absolute path, of a
+// request.
+func (m *mirror) toUpstream(ref string) string {
+	if !plainReference(ref) {
+		return ref
+	}
+	scheme, rest, ok := cutReference(ref)
+	if !ok {
+		if path, in := m.stripped(ref); in && !strings.HasPrefix(path, "//") {
+			return path
+		}
+		return ref
+	}
+	authority, path := cutAny(rest, "/?#")
+	h, err := parseHost(authority, scheme)
+	if err != nil || scheme != m.scheme || h.name != m.host.name || h.port != m.host.port {
+		return ref
+	}
+	if path, ok = m.stripped(path); !ok {
+		return ref
+	}
+	return m.upstream + path
+}
+
+// stripped takes the prefix off a path that lies below it for every reader.
+func (m *mirror) stripped(ref string) (rest string, ok bool) {
+	path, query := cutAny(ref, "?#")
+	if !wellFormed(path) || !m.mayPrefix(path) {
+		return "", false
+	}
+	rest, ok = cutPrefix(path, m.prefix)
+	return rest + query, ok
+}
+
+func (m *mirror) isOwn(scheme, authority string) bool {
+	h, err := parseHost(authority, scheme)
+	return err == nil && slices.Contains(m.own, origin{scheme, h.name, h.port})
+}
+
+// mayPrefix says whether the prefix in front of a path keeps it in the route.
+func (m *mirror) mayPrefix(path string) bool {
+	path, _ = cutAny(path, "?#")
+	return m.prefix == "" || !hasDotSegments(strings.NewReplacer("%2e", ".", "%2E", ".").Replace(path))
+}
+
+// plainReference refuses what browsers drop or read as something else.
+func plainReference(ref string) bool {
+	for i := range len(ref) {
+		if c := ref[i]; c <= ' ' || c == 0x7f || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// cutReference takes scheme:// off, in lower case, or // alone.
+func cutReference(ref string) (scheme, rest string, ok bool) {
+	for _, scheme := range []string{"", "http", "https"} {
+		mark := scheme + "://"
+		if scheme == "" {
+			mark = "//"
+		}
+		if len(ref) >= len(mark) && strings.EqualFold(ref[:len(mark)], mark) {
+			return scheme, ref[len(mark):], true
+		}
+	}
+	return "", "", false
+}
+
+// cutAny cuts before the first of the characters.
+func cutAny(s, chars string) (before, rest string) {
+	if i := strings.IndexAny(s, chars); i >= 0 {
+		return s[:i], s[i:]
+	}
+	return s, ""
+}

@@ -1,0 +1,179 @@
+package proxy
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// changeCookies does to the upstream's cookies what the route asks for. Our
+// own are none of them: whatever is made here is looked through afterwards.
+func (s *passage) changeCookies(h http.Header) {
+	conf := s.route.conf
+	lines := h["Set-Cookie"]
+	if len(lines) == 0 {
+		return
+	}
+	if conf.Rewrite.Cookies {
+		p := s.cookiePlace()
+		for i, line := range lines {
+			lines[i] = p.rewrite(line)
+		}
+	}
+	for i, line := range lines {
+		lines[i] = conf.Cookies.harden(line, s.info.Secure())
+	}
+}
+
+// A cookiePlace says which hosts and paths the upstream may mean by a cookie.
+type cookiePlace struct {
+	visitor string   // the visitor's host, without port
+	own     []string // the upstream's, by its address and by the Host that it got
+	prefix  string   // what strip_prefix takes off
+}
+
+func (s *passage) cookiePlace() *cookiePlace {
+	p := &cookiePlace{visitor: s.host.name}
+	if s.route.conf.StripPrefix {
+		p.prefix = s.route.prefix
+	}
+	p.own = append(p.own, s.route.address.name)
+	if h, err := parseHost(s.sentHost(), ""); err == nil {
+		p.own = append(p.own, h.name)
+	}
+	return p
+}
+
+// rewrite makes a cookie of the upstream one of the visitor's: a Domain that
+// his browser would refuse goes, so that the cookie is for his host alone, and
+// the prefix comes back in front of the Path. All else stays byte for byte.
+func (p *cookiePlace) rewrite(line string) string {
+	parts := strings.Split(line, ";")
+	if p.ownDomain(parts[1:]) {
+		parts = append(parts[:1:1], slices.DeleteFunc(parts[1:], isDomain)...)
+	}
+	if p.prefix != "" && !hostPrefixed(nameOfCookie(parts[0])) {
+		for i, part := range parts[1:] {
+			parts[i+1] = p.path(part)
+		}
+	}
+	return strings.Join(parts, ";")
+}
+
+// ownDomain says whether every Domain is one that the upstream may mean, and
+// that the visitor's browser would refuse. Where there are several, a reader
+// may heed any.
+func (p *cookiePlace) ownDomain(attributes []string) bool {
+	return !slices.ContainsFunc(attributes, func(part string) bool {
+		_, domain := attribute(part)
+		return isDomain(part) && !p.mine(strings.ToLower(strings.TrimPrefix(domain, ".")))
+	})
+}
+
+func isDomain(part string) bool {
+	name, _ := attribute(part)
+	return strings.EqualFold(name, "domain")
+}
+
+func (p *cookiePlace) mine(domain string) bool {
+	return !domainMatch(p.visitor, domain) && slices.ContainsFunc(p.own, func(host string) bool { return domainMatch(host, domain) })
+}
+
+// domainMatch is RFC 6265, 5.1.3: host is domain or, if it is no address,
+// lies below it.
+func domainMatch(host, domain string) bool {
+	host = strings.Trim(host, "[]")
+	if host == "" || domain == "" {
+		return false
+	}
+	if host == strings.Trim(domain, "[]") {
+		return true
+	}
+	_, err := netip.ParseAddr(host)
+	return err != nil && strings.HasSuffix(host, "."+domain)
+}
+
+// path puts the prefix in front of a Path. One that browsers do not read as a
+// path they replace by the visitor's own, which is right already.
+func (p *cookiePlace) path(part string) string {
+	name, value := attribute(part)
+	if !strings.EqualFold(name, "path") || !strings.HasPrefix(value, "/") {
+		return part
+	}
+	at := strings.IndexByte(part, '/')
+	rest := part[at:]
+	if value == "/" {
+		rest = part[at+1:] // /app is for /app and what is below, /app/ for the latter only
+	}
+	return part[:at] + p.prefix + rest
+}
+
+// harden adds what the application did not say.
+func (c *CookieConfig) harden(line string, secure bool) string {
+	first, rest, _ := strings.Cut(line, ";")
+	name := nameOfCookie(first)
+	if strings.Trim(first, " \t") == "" {
+		return line // no browser takes it for a cookie
+	}
+	has := func(what string) bool {
+		for part := range strings.SplitSeq(rest, ";") {
+			if name, _ := attribute(part); strings.EqualFold(name, what) {
+				return true
+			}
+		}
+		return false
+	}
+	isSecure := has("secure")
+	if c.Secure && secure && !isSecure {
+		line, isSecure = line+"; Secure", true
+	}
+	if c.HTTPOnly && !has("httponly") && !slices.Contains(c.Except, name) {
+		line += "; HttpOnly"
+	}
+	if word := sameSites[c.SameSite]; word != "" && !has("samesite") && (isSecure || word != "None") {
+		line += "; SameSite=" + word // None without Secure is a cookie that browsers refuse
+	}
+	return line
+}
+
+// sameSites are the words of the configuration as browsers write them.
+var sameSites = map[string]string{"lax": "Lax", "strict": "Strict", "none": "None"}
+
+// attribute gives the name and value of what stands between semicolons.
+func attribute(part string) (name, value string) {
+	name, value, _ = strings.Cut(part, "=")
+	return strings.Trim(name, " \t"), strings.Trim(value, " \t")
+}
+
+func nameOfCookie(first string) string {
+	name, _, ok := strings.Cut(first, "=")
+	if !ok {
+		return "" // a value without a name
+	}
+	return strings.Trim(name, " \t")
+}
+
+// hostPrefixed says whether browsers take a cookie only for Path=/ .
+func hostPrefixed(name string) bool {
+	const prefix = "__Host-"
+	return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
+}
+
+// checkCookies looks at the section cookies.
+func (c *RouteConfig) checkCookies(bad, warn report) {
+	conf := &c.Cookies
+	checkWord(bad, "cookies.same_site", conf.SameSite, "lax", "strict", "none")
+	if conf.SameSite == "none" && !conf.Secure {
+		bad("cookies.same_site", "browsers refuse cookies with none that are not Secure; write secure: true as well")
+	}
+	for i, name := range conf.Except {
+		if !isFieldName(name) {
+			bad(fmt.Sprintf("cookies.except[%d]", i), "%q is not the name of a cookie; write one such as csrftoken", name)
+		}
+	}
+	if len(conf.Except) > 0 && !conf.HTTPOnly {
+		warn("cookies.except", "changes nothing without http_only; write http_only: true, or remove it")
+	}
+}
