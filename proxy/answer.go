@@ -120,8 +120,19 @@ func scopeCoversUs(scope, script string) bool {
 
 // keepPrivate tells caches that the answer depends on who asked.
 func keepPrivate(h http.Header) {
-	web.AddVary(h, "Cookie")
+	if len(h["Vary"]) == 0 {
+		h["Vary"] = varyCookie
+	} else {
+		web.AddVary(h, "Cookie")
+	}
 	if len(h["Cache-Control"]) == 0 && len(h["Expires"]) == 0 && len(h["Pragma"]) == 0 {
-		h["Cache-Control"] = []string{"private"}
+		h["Cache-Control"] = private
 	}
 }
+
+// Values that many answers share. Nobody changes them: a value that is added
+// makes a new list.
+var (
+	varyCookie = []string{"Cookie"}
+	private    = []string{"private"}
+)

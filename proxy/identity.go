@@ -74,9 +74,9 @@ func identityHeaders(c IdentityConfig) []identityHeader {
 // client sent was never copied. A value that would not arrive as it is, such
 // as one with a line break, is an error: another name must not be sent than
 // the one that was checked.
-func setIdentity(h http.Header, list []identityHeader, id *auth.Identity) error {
+func (s *passage) setIdentity(h http.Header, list []identityHeader) error {
 	for _, l := range list {
-		v, err := l.fact.of(id)
+		v, err := l.fact.of(s.id)
 		if err != nil {
 			return fmt.Errorf("identity header %s: %w", l.name, err)
 		}
@@ -86,7 +86,7 @@ func setIdentity(h http.Header, list []identityHeader, id *auth.Identity) error 
 		if !survives(v) {
 			return fmt.Errorf("identity header %s: %q cannot be sent in a header", l.name, v)
 		}
-		h[l.name] = []string{v}
+		h[l.name] = s.line(v)
 	}
 	return nil
 }

@@ -20,23 +20,29 @@ type question struct {
 // newQuestion refuses a path which some upstream, or some browser, could read
 // as one of ours, and one with too many readings.
 func newQuestion(hr *hostRoutes, path string, f access.Facts) (*question, error) {
-	q := &question{host: hr, facts: f, path: path}
+	q := new(question)
+	return q, q.ask(hr, path, f)
+}
+
+// ask makes it the question about a path.
+func (q *question) ask(hr *hostRoutes, path string, f access.Facts) error {
+	*q = question{host: hr, facts: f, path: path}
 	if plainPath(path) {
 		if ownLike(path) {
-			return nil, web.Refuse(http.StatusNotFound, "")
+			return web.Refuse(http.StatusNotFound, "")
 		}
-		return q, nil
+		return nil
 	}
 	var ok bool
 	if q.readings, ok = expand(path); !ok {
-		return nil, web.Refuse(http.StatusBadRequest, "")
+		return web.Refuse(http.StatusBadRequest, "")
 	}
 	for _, r := range q.readings {
 		if ownLike(r.path) {
-			return nil, web.Refuse(http.StatusBadRequest, "")
+			return web.Refuse(http.StatusBadRequest, "")
 		}
 	}
-	return q, nil
+	return nil
 }
 
 // judge says what all readings agree on for who. Where they lead to different

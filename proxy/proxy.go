@@ -10,13 +10,13 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"gatehouse/access"
@@ -24,7 +24,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/metrics"
 	"gatehouse/internal/web"
-	"gatehouse/sessions"
+	"gatehouse/proxy/engine"
 )
 
 // A Gate says who asks and serves our own pages: *auth.Auth is one.
@@ -51,11 +51,9 @@ type Options struct {
 	Metrics  *metrics.Metrics // nil: nothing is counted
 	Log      *slog.Logger     // nil: nothing is logged
 
-	// Live is told of each request that is forwarded for a session, before
-	// it is; end breaks it off, an upgraded connection as well as a download.
-	// Its result is called when the request is over. Both must not block.
-	// nil: requests outlive their session.
-	Live func(session sessions.Info, end func()) (over func())
+	// Live knows what is forwarded for which session; nil: requests outlive
+	// their session.
+	Live *Live
 }
 
 // A Proxy routes, judges and forwards requests. It belongs to one
@@ -65,12 +63,14 @@ type Proxy struct {
 	audit   *audit.Log
 	metrics *metrics.Metrics
 	log     *slog.Logger
-	live    func(session sessions.Info, end func()) (over func())
+	live    *Live
 
 	table   table
 	routes  []*route
 	names   *names
 	cookies cookies
+
+	passages sync.Pool // of *passage, see release
 
 	patience time.Duration // with bodies that nobody wants
 }
@@ -128,7 +128,16 @@ func (p *Proxy) Close() {
 // returns an error while nothing has been written; once an answer has begun, a
 // failure panics with http.ErrAbortHandler.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
-	s := &passage{p: p, in: r, info: web.From(r.Context())}
+	s := p.passage(r)
+	err := s.serve(w)
+	if err == nil {
+		s.release()
+	}
+	return err
+}
+
+func (s *passage) serve(w http.ResponseWriter) error {
+	p, r := s.p, s.in
 	limitBody(w, r, p.patience)
 	hr, err := s.open()
 	if err != nil {
@@ -143,8 +152,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	case ownPath(s.t.path) && plainPath(s.t.path):
 		return p.auth.ServeHTTP(w, r)
 	}
-	q, err := newQuestion(hr, s.t.path, access.Facts{Method: r.Method, Client: s.info.Client})
-	if err != nil {
+	q := &s.question
+	if err := q.ask(hr, s.t.path, access.Facts{Method: r.Method, Client: s.info.Client}); err != nil {
 		return err
 	}
 	v, err := q.judge(nil)
@@ -283,12 +292,8 @@ func (s *passage) forward(w http.ResponseWriter) error {
 		return s.busy(w)
 	}
 	defer s.route.slots.leave()
-	if s.id != nil && s.p.live != nil {
-		ctx, cancel := context.WithCancel(s.in.Context())
-		defer cancel()
-		defer s.p.live(s.id.Session, cancel)()
-		s.in = s.in.WithContext(ctx)
-	}
+	s.p.live.add(s)
+	defer s.p.live.remove(s)
 	r, err := s.request()
 	if err != nil {
 		return err
@@ -298,10 +303,17 @@ func (s *passage) forward(w http.ResponseWriter) error {
 	if err != nil {
 		return err
 	}
-	if err = s.route.upstream.Forward(to, r); err != nil {
+	err = s.route.upstream.Forward(to, r)
+	switch {
+	case err == nil:
+		_, s.spent = s.route.upstream.(*engine.HTTP1)
+		return nil
+	case s.breaker.Broken(): // the session ended while the upstream was silent
+		web.AddVary(w.Header(), "Cookie")
+		return s.p.auth.Challenge(w, s.in)
+	default:
 		return s.failed(w, err)
 	}
-	return nil
 }
 
 // switched counts the connections that were handed over to another protocol.

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"net/http"
-	"net/netip"
 	"net/textproto"
 	"strings"
 
@@ -22,16 +21,61 @@ type passage struct {
 
 	route *route
 	id    *auth.Identity // nil: public, nobody was looked up
+
+	question   question
+	prev, next *passage // in Live
+	breaker    engine.Breaker
+
+	out    engine.Request
+	header http.Header // of out
+	lines  [12]string  // values in header
+	used   int         // of lines
+	hooks  engine.Request
+	spent  bool // nobody has a hold on any of this any more
+}
+
+// passage gives one for a request. Several things go with each request, and
+// all of them live and die together, so they are one piece that is used again.
+func (p *Proxy) passage(r *http.Request) *passage {
+	s, ok := p.passages.Get().(*passage)
+	if !ok {
+		s = &passage{p: p, header: make(http.Header, 24)}
+		s.hooks = engine.Request{Answer: s.answer, Trailer: s.trailer, Switched: s.switched, Breaker: &s.breaker}
+	}
+	s.in, s.info = r, web.From(r.Context())
+	return s
+}
+
+// release gives a passage back whose request was forwarded, and answered to
+// the end, by an upstream that keeps nothing of it.
+func (s *passage) release() {
+	if !s.spent {
+		return
+	}
+	p, h, hooks := s.p, s.header, s.hooks
+	clear(h)
+	*s = passage{p: p, header: h, hooks: hooks}
+	p.passages.Put(s)
+}
+
+// line is a header's one value.
+func (s *passage) line(v string) []string {
+	if s.used == len(s.lines) {
+		return []string{v}
+	}
+	s.lines[s.used] = v
+	s.used++
+	return s.lines[s.used-1 : s.used : s.used]
 }
 
 // request makes what goes upstream. The header is made from nothing, so that
 // whatever is not known to be harmless has to be put in by somebody.
 func (s *passage) request() (*engine.Request, error) {
-	h := make(http.Header, len(s.in.Header)+12)
+	h := s.header
 	s.copyHeader(h)
 	s.forwardedHeader(h)
 	if s.id != nil {
-		if err := setIdentity(h, s.route.identity, s.id); err != nil {
+		if err := s.setIdentity(h, s.route.identity); err != nil {
 			return nil, web.Fail(http.StatusInternalServerError, "", err)
 		}
 	}
@@ -43,11 +87,10 @@ func (s *passage) request() (*engine.Request, error) {
 			return nil, web.Refuse(http.StatusBadRequest, "")
 		}
 	}
-	r := &engine.Request{
-		In: s.in, Method: s.in.Method, Target: path + s.t.query, Host: s.route.host, Header: h,
-		Trailers: tokenIn(s.in.Header["Te"], "trailers"), MaxBody: int64(s.route.conf.MaxBody),
-		Answer: s.answer, Trailer: s.trailer, Switched: s.switched,
-	}
+	r := &s.out
+	*r = s.hooks
+	r.In, r.Method, r.Target, r.Host, r.Header = s.in, s.in.Method, path+s.t.query, s.route.host, h
+	r.Trailers, r.MaxBody = tokenIn(s.in.Header["Te"], "trailers"), int64(s.route.conf.MaxBody)
 	if r.Host == "" {
 		r.Host = s.host.text
 	}
@@ -65,7 +108,7 @@ func (s *passage) copyHeader(h http.Header) {
 		}
 	}
 	if line := s.p.cookies.without(s.in.Header["Cookie"]); line != "" && !tokenIn(nominated, "Cookie") {
-		h["Cookie"] = []string{line}
+		h["Cookie"] = s.line(line)
 	}
 }
 
@@ -100,38 +143,55 @@ func (s *passage) dropTrailers() {
 // trusted proxy said of those before it stays in front in X-Forwarded-For.
 // Forwarded is made anew even then: its value was not looked at by anybody.
 func (s *passage) forwardedHeader(h http.Header) {
-	if s.info.Peer.IsValid() {
-		list := s.info.Peer.String()
-		if before := s.in.Header["X-Forwarded-For"]; s.info.Trusted && len(before) > 0 {
-			list = strings.Join(before, ", ") + ", " + list
-		}
-		h["X-Forwarded-For"] = []string{list}
-	} else if before := s.in.Header["X-Forwarded-For"]; s.info.Trusted && len(before) > 0 {
-		h["X-Forwarded-For"] = []string{strings.Join(before, ", ")} // a unix socket has no address to add
-	}
+	client, peer := "", ""
 	if s.info.Client.IsValid() {
-		h["X-Real-Ip"] = []string{s.info.Client.String()}
+		client = s.info.Client.String()
 	}
-	h["X-Forwarded-Host"] = []string{s.host.text}
-	h["X-Forwarded-Proto"] = []string{s.info.Scheme}
-	h["X-Forwarded-Port"] = []string{s.host.visiblePort(s.info.Scheme)}
-	h["Forwarded"] = []string{forwarded(s.info.Client, s.host.text, s.info.Scheme)}
-	h["X-Request-Id"] = []string{s.info.ID}
+	switch {
+	case s.info.Peer == s.info.Client:
+		peer = client
+	case s.info.Peer.IsValid():
+		peer = s.info.Peer.String()
+	}
+	if before := s.in.Header["X-Forwarded-For"]; s.info.Trusted && len(before) > 0 {
+		list := strings.Join(before, ", ")
+		if peer != "" { // a unix socket has no address to add
+			list += ", " + peer
+		}
+		h["X-Forwarded-For"] = s.line(list)
+	} else if peer != "" {
+		h["X-Forwarded-For"] = s.line(peer)
+	}
+	if client != "" {
+		h["X-Real-Ip"] = s.line(client)
+	}
+	h["X-Forwarded-Host"] = s.line(s.host.text)
+	h["X-Forwarded-Proto"] = s.line(s.info.Scheme)
+	h["X-Forwarded-Port"] = s.line(s.host.visiblePort(s.info.Scheme))
+	h["Forwarded"] = s.line(forwarded(client, s.host.text, s.info.Scheme))
+	h["X-Request-Id"] = s.line(s.info.ID)
 }
 
-// forwarded writes one element of RFC 7239.
-func forwarded(client netip.Addr, host, proto string) string {
-	node := "unknown"
+// forwarded writes one element of RFC 7239. What holds a colon is quoted.
+func forwarded(client, host, proto string) string {
+	b := make([]byte, 0, 96)
+	b = append(b, "for="...)
 	switch {
-	case client.Is6():
-		node = `"[` + client.String() + `]"`
-	case client.IsValid():
-		node = client.String()
+	case client == "":
+		b = append(b, "unknown"...)
+	case strings.Contains(client, ":"):
+		b = append(append(append(b, `"[`...), client...), `]"`...)
+	default:
+		b = append(b, client...)
 	}
+	b = append(b, ";host="...)
 	if strings.ContainsAny(host, ":[]") {
-		host = `"` + host + `"`
+		b = append(append(append(b, '"'), host...), '"')
+	} else {
+		b = append(b, host...)
 	}
-	return "for=" + node + ";host=" + host + ";proto=" + proto
+	b = append(append(b, ";proto="...), proto...)
+	return string(b)
 }
 
 // tokenIn says whether a list of tokens, in one line or several, holds token.

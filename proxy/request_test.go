@@ -2,10 +2,12 @@ package proxy
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gatehouse/access"
 	"gatehouse/auth"
@@ -345,26 +347,56 @@ func TestTrailersOfRequests(t *testing.T) {
 	})
 }
 
-// Live ends what belongs to a session.
+// A session's end breaks off what is under way for it, and nothing else.
 func TestLive(t *testing.T) {
-	var told []sessions.Info
-	over := make(chan bool, 1)
-	up := record(t, okAnswer)
-	h := open(t, setting{options: func(o *Options) {
-		o.Live = func(i sessions.Info, end func()) func() {
-			told = append(told, i)
-			end()
-			return func() { over <- true }
-		}
-	}}, fixture(up.url()))
-	if answer := h.get(t, "/x", aliceLine); status(answer) == "200" {
+	live := new(Live)
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	defer silent.Close()
+	h := open(t, setting{options: func(o *Options) { o.Live = live }}, fixture(silent.URL))
+	answered := make(chan string, 1)
+	go func() { answered <- h.get(t, "/x", aliceLine) }()
+	cutAll(t, live)
+	if answer := <-answered; status(answer) == "200" || status(answer) == "504" {
 		t.Errorf("a request whose session has ended was answered: %q", answer)
 	}
-	<-over
-	if len(told) != 1 || told[0].Key != "key of alice" {
-		t.Errorf("Live was told %v", told)
+	if keys := live.Keys(); len(keys) != 0 {
+		t.Errorf("left behind: %v", keys)
 	}
-	if answer := h.get(t, "/public/x", aliceLine); status(answer) != "200" || len(told) != 1 {
-		t.Errorf("a public request belongs to a session: %v, %q", told, answer)
+}
+
+// cutAll waits until something is under way, and breaks it off.
+func cutAll(t *testing.T, live *Live) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); len(live.Keys()) == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("nothing is under way")
+		}
 	}
+	for _, key := range live.Keys() {
+		live.Cut(key)
+	}
+}
+
+func TestLiveKeepsItsLists(t *testing.T) {
+	live := new(Live)
+	a, b, c := of("k"), of("k"), of("other")
+	for _, s := range []*passage{a, b, c} {
+		live.add(s)
+	}
+	live.remove(b)
+	live.Cut("k")
+	if !a.breaker.Broken() || b.breaker.Broken() || c.breaker.Broken() {
+		t.Errorf("broken: %v %v %v, want only the first", a.breaker.Broken(), b.breaker.Broken(), c.breaker.Broken())
+	}
+	live.add(b)
+	live.remove(a)
+	live.remove(b)
+	live.remove(c)
+	if keys := live.Keys(); len(keys) != 0 {
+		t.Errorf("left behind: %v", keys)
+	}
+}
+
+func of(key string) *passage {
+	return &passage{id: &auth.Identity{Session: sessions.Info{Key: key}}}
 }

@@ -12,19 +12,17 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"gatehouse/auth"
 	"gatehouse/config"
 	"gatehouse/internal/secret"
-	"gatehouse/sessions"
 )
 
 const testLogin = `<form method="post"><input name="csrf_token" value="{{.CSRFToken}}"></form>`
 
 // A run is a server of a test.
 type run struct {
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	conf *config.Config
 	addr string
@@ -33,7 +31,7 @@ type run struct {
 }
 
 // start runs a server with the lines beside listen and data_dir.
-func start(t *testing.T, lines string) *run {
+func start(t testing.TB, lines string) *run {
 	t.Helper()
 	r := &run{t: t, dir: t.TempDir(), log: &syncBuffer{}}
 	r.write(lines)
@@ -94,7 +92,7 @@ func (r *run) dial() *Client {
 }
 
 // testHash makes a hash that is cheap to check.
-func testHash(t *testing.T) secret.Text {
+func testHash(t testing.TB) secret.Text {
 	t.Helper()
 	h, err := auth.NewHasher(1).Hash(t.Context(), "correct horse battery staple")
 	if err != nil {
@@ -211,8 +209,8 @@ func TestSessionsOverTheControlSocket(t *testing.T) {
 	}
 }
 
-// login signs in over HTTP.
-func (r *run) login(user string) {
+// login signs in over HTTP, and gives the cookies.
+func (r *run) login(user string) map[string]string {
 	r.t.Helper()
 	jar := map[string]string{}
 	resp, body := r.do(http.MethodGet, "/_gate/login", "", jar)
@@ -222,6 +220,7 @@ func (r *run) login(user string) {
 	if resp.StatusCode != http.StatusSeeOther {
 		r.t.Fatalf("login: %s %s", resp.Status, body)
 	}
+	return jar
 }
 
 func (r *run) do(method, path, form string, jar map[string]string) (*http.Response, string) {
@@ -297,27 +296,5 @@ func TestTheControlSocketIsItsOwnersAlone(t *testing.T) {
 	}
 	if resp, _ := r.do(http.MethodPost, "/session.list", "{}", nil); resp.StatusCode == http.StatusOK {
 		t.Error("visitors reach the control endpoints")
-	}
-}
-
-func TestAnEndedSessionCutsWhatIsUnderWay(t *testing.T) {
-	var l live
-	i := sessions.Info{Key: "k"}
-	ended := make(chan string, 3)
-	over := l.add(i, func() { ended <- "a" })
-	l.add(i, func() { ended <- "b" })
-	l.add(sessions.Info{Key: "other"}, func() { ended <- "c" })
-	over()
-	l.cut("k")
-	if got := <-ended; got != "b" || len(ended) != 0 {
-		t.Errorf("cut %s and %d more", got, len(ended))
-	}
-	// A session that is not in the store any more is noticed as well.
-	store := sessions.NewMemory()
-	go l.watch(t.Context(), store)
-	select {
-	case <-ended:
-	case <-time.After(10 * time.Second):
-		t.Error("a stream outlives its session")
 	}
 }

@@ -33,7 +33,7 @@ func OpenFiles(c *config.Config, loginHTML string, log *slog.Logger) (Admin, err
 		return nil, err
 	}
 	p := parts{state: st, hasher: auth.NewHasher(0), throttle: auth.NewThrottle(c.Login.Throttle),
-		live: new(live), loginHTML: loginHTML, log: log,
+		live: new(proxy.Live), loginHTML: loginHTML, log: log,
 	}
 	s, err := p.build(c)
 	if err != nil {

@@ -25,6 +25,7 @@ import (
 	"gatehouse/config"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/metrics"
+	"gatehouse/proxy"
 )
 
 // Limits that hold for every visitor (contract: Limits, always on).
@@ -76,7 +77,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	s.parts = parts{
-		state: st, hasher: auth.NewHasher(0), throttle: auth.NewThrottle(o.Config.Login.Throttle), live: new(live),
+		state: st, hasher: auth.NewHasher(0), throttle: auth.NewThrottle(o.Config.Login.Throttle), live: new(proxy.Live),
 		loginHTML: o.LoginHTML, audit: audit.New(o.Log), metrics: metrics.New(o.Version), log: o.Log,
 	}
 	s.parts.metrics.SessionCount(s.countSessions)
@@ -130,7 +131,7 @@ func (s *Server) serve(ctx context.Context) error {
 	sweep, stopSweeping := context.WithCancel(ctx)
 	var sweeper sync.WaitGroup
 	sweeper.Go(func() { s.sweep(sweep) })
-	sweeper.Go(func() { s.parts.live.watch(sweep, s.parts.state.store) })
+	sweeper.Go(func() { s.watch(sweep) })
 	defer sweeper.Wait()
 	defer stopSweeping()
 

@@ -36,7 +36,7 @@ type parts struct {
 	state     *state
 	hasher    *auth.Hasher
 	throttle  *auth.Throttle
-	live      *live
+	live      *proxy.Live
 	loginHTML string // the built-in page
 	audit     *audit.Log
 	metrics   *metrics.Metrics
@@ -49,7 +49,7 @@ func Check(c *config.Config, loginHTML string) error {
 	p := parts{
 		state:     &state{store: sessions.NewCached(sessions.NewMemory(), 0)},
 		hasher:    auth.NewHasher(1),
-		live:      new(live),
+		live:      new(proxy.Live),
 		loginHTML: loginHTML,
 		log:       slog.New(slog.DiscardHandler),
 	}
@@ -123,7 +123,7 @@ func (p *parts) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages 
 	}
 	s.proxy, err = proxy.New(proxy.Options{
 		Routes: c.Routes, Identity: c.Identity, Auth: gate,
-		Audit: p.audit, Metrics: p.metrics, Log: p.log, Live: p.live.add,
+		Audit: p.audit, Metrics: p.metrics, Log: p.log, Live: p.live,
 	})
 	if err != nil {
 		return fmt.Errorf("routes: %w", err)
@@ -166,7 +166,7 @@ func (s *site) retire() {
 // themselves are left to here.
 func (p *parts) ended(i sessions.Info, reason string) {
 	p.metrics.SessionEnded(reason)
-	p.live.cut(i.Key)
+	p.live.Cut(i.Key)
 	event := ""
 	switch reason {
 	case "expired":

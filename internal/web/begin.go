@@ -34,7 +34,8 @@ func Begin(trusted Networks) Middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			info := newInfo(r, trusted)
-			w.Header()["X-Request-Id"] = []string{info.ID}
+			info.idLine[0] = info.ID
+			w.Header()["X-Request-Id"] = info.idLine[:]
 			next.ServeHTTP(w, r.WithContext(With(r.Context(), info)))
 		})
 	}

@@ -160,7 +160,7 @@ func (p *Pages) Answer(w http.ResponseWriter, r *http.Request, err error) {
 	e := AsError(err)
 	info := From(r.Context())
 	if e.Err != nil {
-		info.Err = e
+		info.Failure = e
 	}
 	if rec, ok := w.(*Recorder); ok && rec.Status != 0 {
 		panic(http.ErrAbortHandler)
@@ -176,7 +176,7 @@ func (p *Pages) Answer(w http.ResponseWriter, r *http.Request, err error) {
 		if perr == nil {
 			return
 		}
-		info.Err = errors.Join(info.Err, perr)
+		info.Failure = errors.Join(info.Failure, perr)
 	}
 	WriteProblem(w, r, Problem{Status: e.Code, Detail: e.text()})
 }

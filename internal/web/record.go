@@ -122,8 +122,8 @@ func AccessLog(log *slog.Logger) Done {
 		if info.Session != "" {
 			attrs = append(attrs, slog.String("session", info.Session))
 		}
-		if info.Err != nil {
-			attrs = append(attrs, slog.String("error", info.Err.Error()))
+		if info.Failure != nil {
+			attrs = append(attrs, slog.String("error", info.Failure.Error()))
 		}
 		log.LogAttrs(context.WithoutCancel(r.Context()), slog.LevelInfo, "request", attrs...)
 	}

@@ -17,7 +17,11 @@ import (
 // Info is what the chain knows of one request, and what the rooms behind it
 // add for the access line. One goroutine serves a request, so there is no
 // lock; whoever outlives the handler must copy what it needs.
+//
+// It is the request's context itself, so that carrying it costs nothing.
 type Info struct {
+	context.Context //nolint:containedctx // an Info is a context, as those of context.WithValue are
+
 	ID     string     // the request's id, in logs, on error pages, and sent upstream
 	Peer   netip.Addr // the other end of the connection; invalid for a unix socket
 	Client netip.Addr // the visitor: Peer, or what trusted proxies say
@@ -30,7 +34,9 @@ type Info struct {
 	Route   string // the route that was taken, for logs and metrics: host and path of the configuration
 	User    string // who asked; "" when unknown or not looked up
 	Session string // the public handle of the session; "" when there is none
-	Err     error  // what went wrong, for the access line
+	Failure error  // what went wrong, for the access line
+
+	idLine [1]string // X-Request-Id of the answer
 }
 
 // Secure says whether the visitor's connection is https.
@@ -38,9 +44,19 @@ func (i *Info) Secure() bool { return i.Scheme == "https" }
 
 type infoKey struct{}
 
-// With puts info into the context; Begin does so for every request.
+// Value serves context.Context.
+func (i *Info) Value(key any) any {
+	if _, ok := key.(infoKey); ok {
+		return i
+	}
+	return i.Context.Value(key)
+}
+
+// With puts info into the context; Begin does so for every request. The info
+// belongs to that one request from now on.
 func With(ctx context.Context, info *Info) context.Context {
-	return context.WithValue(ctx, infoKey{}, info)
+	info.Context = ctx
+	return info
 }
 
 // From gives the request's Info. It is never nil: without Begin (as in a
@@ -49,7 +65,7 @@ func From(ctx context.Context) *Info {
 	if info, ok := ctx.Value(infoKey{}).(*Info); ok {
 		return info
 	}
-	return &Info{Scheme: "http"}
+	return &Info{Context: ctx, Scheme: "http"}
 }
 
 // A Middleware wraps a handler.

@@ -26,6 +26,10 @@ type Request struct {
 	Trailers bool
 	MaxBody  int64 // bytes of the visitor's body; 0: no limit. One more is an Error with Kind TooLarge
 
+	// Breaker breaks the request off from outside; nil: nobody does. An
+	// Error has Kind Visitor then.
+	Breaker *Breaker
+
 	// Answer is called with the head of each answer (1xx, 101 and the final
 	// one) before anything of it is sent to the visitor; hop-by-hop fields
 	// have been taken out. It may change h. An error refuses the answer: the

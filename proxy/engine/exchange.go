@@ -106,6 +106,7 @@ func (x *exchange) try(idle bool) *Error {
 	c.begin()
 	x.c = c
 	x.unhook = context.AfterFunc(ctx, c.cutFunc)
+	x.r.Breaker.Arm(c.cutFunc)
 	done := false
 	defer func() {
 		if !done {
@@ -245,6 +246,7 @@ func (x *exchange) leaveBody() {
 // for the sender, so that nobody touches the visitor's body later.
 func (x *exchange) drop() {
 	x.unhook()
+	x.r.Breaker.Arm(nil)
 	if x.sender != nil {
 		x.sender.stop()
 	}
@@ -265,6 +267,8 @@ func (x *exchange) verdict(err error, reused bool) *Error {
 		return e
 	case errors.As(err, &bad):
 		return &Error{Kind: Protocol, Err: err}
+	case x.r.Breaker.Broken():
+		return &Error{Kind: Visitor, Err: errBroken}
 	case ctx.Err() != nil:
 		return gone(ctx)
 	case errors.Is(err, os.ErrDeadlineExceeded):

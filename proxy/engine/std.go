@@ -92,6 +92,8 @@ func (u *Standard) Close() {
 func (u *Standard) Forward(w http.ResponseWriter, r *Request) error {
 	ctx, cancel := context.WithCancel(r.In.Context())
 	defer cancel()
+	r.Breaker.Arm(cancel)
+	defer r.Breaker.Arm(nil)
 	x := &standardExchange{up: u, w: w, r: r, rc: http.NewResponseController(w)}
 	for name := range w.Header() {
 		x.own = append(x.own, name)
@@ -411,6 +413,8 @@ func (x *standardExchange) verdict(err error) *Error {
 		return x.body.fault.Load()
 	case x.refused != nil:
 		return x.refused
+	case x.r.Breaker.Broken():
+		return &Error{Kind: Visitor, Err: errBroken}
 	case x.r.In.Context().Err() != nil:
 		return gone(x.r.In.Context())
 	case !x.connected.Load(), errors.As(err, &dial) && dial.Op == "dial":

@@ -41,11 +41,13 @@ func (x *standardExchange) upgrade(res *http.Response) error {
 	if x.r.Switched != nil {
 		defer x.r.Switched()()
 	}
-	cut := context.AfterFunc(x.r.In.Context(), func() {
+	end := func() {
 		_ = upstream.Close()
 		_ = visitor.Close()
-	})
+	}
+	cut := context.AfterFunc(x.r.In.Context(), end)
 	defer cut()
+	x.r.Breaker.Arm(end)
 	if err := writeStandardSwitch(buffered.Writer, h, protocol); err != nil {
 		return nil //nolint:nilerr // the visitor has left; there is nobody to answer
 	}

@@ -52,11 +52,13 @@ func (x *exchange) upgrade(a *answer) *Error {
 	}
 	x.c.readWithin(0)
 	x.c.writeWithin(0)
-	stop := context.AfterFunc(x.r.In.Context(), func() {
+	end := func() {
 		_ = visitor.Close()
 		x.c.close()
-	})
+	}
+	stop := context.AfterFunc(x.r.In.Context(), end)
 	defer stop()
+	x.r.Breaker.Arm(end)
 
 	_ = visitor.SetWriteDeadline(after(handover))
 	if err := writeSwitch(rw.Writer, x.w.Header(), a.upgrade); err != nil {
