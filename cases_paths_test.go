@@ -24,8 +24,13 @@ func TestPathCases(t *testing.T) {
 			for column, cookie := range map[string]string{"anonymous": "", "alice_not_admin": alice.CookieLine()} {
 				t.Run(r["id"]+"/"+column, func(t *testing.T) {
 					target, verdict := n.fill(r["target"]), r[column]
-					if cookie != "" && (target == "/_gate" || target == "/_gate/") {
-						verdict += "|local" // the account page
+					switch {
+					case verdict == "pass" && r["anonymous"] == "public":
+						verdict = "public" // nobody is asked who they are
+					case target == "/_gate", target == "/_gate/", target == "/_gate/login" && cookie != "":
+						verdict += "|local" // the account page, or the way to it
+					case m.HTTP2 && strings.Contains(verdict, "400"):
+						verdict += "|reject" // what is no path at all, net/http refuses by resetting the stream
 					}
 					f.app.Reset()
 					o := f.get(t, target, cookie)
@@ -72,7 +77,7 @@ func outcomeHTTP2(a e2e.Answer, ended bool) outcome {
 	return o
 }
 
-var nextField = regexp.MustCompile(`name="?next"?\s+value="([^"]*)"`)
+var nextField = regexp.MustCompile(`name="?next"?[^>]*\svalue="([^"]*)"`)
 
 // TestReturnToCases signs in with each value of next, as a browser that came
 // by a link with it. Either the browser goes exactly there, or to the front

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -34,7 +35,7 @@ type row map[string]string
 // table reads a file of lines and tabs; the first line names the columns.
 func table(t *testing.T, name string) []row {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(casesDir(), name))
+	text, err := os.ReadFile(filepath.Join(casesDir(), name)) //nolint:gosec // the folder is the tester's choice
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +252,7 @@ func judge(verdicts string, o outcome) error {
 		}
 		why = append(why, fmt.Sprintf("not %s: %v", verdict, err))
 	}
-	return fmt.Errorf("%s", strings.Join(why, "; "))
+	return errors.New(strings.Join(why, "; "))
 }
 
 func judgeOne(verdict string, o outcome) error {
@@ -284,7 +285,7 @@ func judgeOne(verdict string, o outcome) error {
 	case "up-aborted":
 		for _, q := range o.reached {
 			if q.Whole {
-				return fmt.Errorf("the application saw a whole request")
+				return errors.New("the application saw a whole request")
 			}
 		}
 		if code > 0 && code < 400 {
@@ -300,14 +301,14 @@ func judgeOne(verdict string, o outcome) error {
 		return untouched()
 	case "session-kept":
 		if !o.alive() {
-			return fmt.Errorf("the session has ended")
+			return errors.New("the session has ended")
 		}
 		return nil
 	case "login-page":
 		return answered(code == 200 || code == 206 || code == 416)
 	case "closed-by-timeout":
 		if !o.ended {
-			return fmt.Errorf("the connection is still open")
+			return errors.New("the connection is still open")
 		}
 		return untouched()
 	case "local":
@@ -316,14 +317,14 @@ func judgeOne(verdict string, o outcome) error {
 	if want, err := strconv.Atoi(verdict); err == nil {
 		return answered(code == want)
 	}
-	return fmt.Errorf("unknown verdict")
+	return errors.New("unknown verdict")
 }
 
 // clean says whether something reached the application, each time with the
 // identity of alice exactly once, or with none at all.
 func clean(reached []e2e.Request, signedIn bool) error {
 	if len(reached) == 0 {
-		return fmt.Errorf("nothing reached the application")
+		return errors.New("nothing reached the application")
 	}
 	for _, q := range reached {
 		users, all := q.Lines("X-Forwarded-User"), q.Identity()

@@ -28,16 +28,16 @@ func TestUpstreamResponseCases(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				raw := ""
+				var raw strings.Builder
 				for _, p := range pieces(n.fill(string(text))) {
-					raw += p.text
+					raw.WriteString(p.text)
 				}
 				f.app.Reset()
 				select {
 				case <-answer: // of a case that asked for nothing
 				default:
 				}
-				answer <- raw + e2e.ThenClose
+				answer <- raw.String() + e2e.ThenClose
 				a, broken := ask(t, m, f.gate, alice, id)
 				if err := errors.Join(always(a), expected(id, r["expected"], a, broken, f.app)); err != nil {
 					t.Errorf("%s: want %s\n%v\nanswered %d %v\n%.500s", r["tries"], r["expected"], err, a.Status, a.Header, a.Body)

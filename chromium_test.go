@@ -27,7 +27,7 @@ const chromium = "/usr/bin/chromium"
 // would read.
 func startDemo(t *testing.T) (url, name, password string) {
 	t.Helper()
-	cmd := exec.CommandContext(context.Background(), program, "demo", "--listen", "127.0.0.1:0") //nolint:gosec // the program under test
+	cmd := exec.CommandContext(context.Background(), program, "demo", "--listen", "127.0.0.1:0")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func openBrowser(t *testing.T, more ...chromedp.ExecAllocatorOption) tab {
 	if _, err := os.Stat(chromium); err != nil {
 		t.Fatalf("%v (make setup installs it)", err)
 	}
-	dir, err := os.MkdirTemp("", "chromium")
+	dir, err := os.MkdirTemp("", "chromium") //nolint:usetesting // Chromium still writes into it while it ends
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,14 +115,15 @@ func (p tab) text(selector chromedp.CSS) string { return p.ask(chromedp.Text(sel
 // url is where the browser is.
 func (p tab) url() string { return p.ask(chromedp.Location()) }
 
-func (p tab) ask(a chromedp.Action[string]) string {
+// ask asks again while the browser is on its way to another page.
+func (p tab) ask(a chromedp.Action[string]) (got string) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 20*time.Second)
-	defer cancel()
-	got, err := chromedp.Run(ctx, a)
-	if err != nil {
-		p.t.Errorf("ask the browser: %v", err)
-	}
+	e2e.Eventually(p.t, func() (err error) {
+		ctx, cancel := context.WithTimeout(p.ctx, 5*time.Second)
+		defer cancel()
+		got, err = chromedp.Run(ctx, a)
+		return err
+	})
 	return got
 }
 

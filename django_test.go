@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"mime/multipart"
 	"net"
@@ -46,7 +47,7 @@ func startDjango(t *testing.T) (url string) {
 		_ = syscall.Kill(pid, syscall.SIGTERM)
 		e2e.Eventually(t, func() error {
 			if _, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); err == nil {
-				return fmt.Errorf("gunicorn still runs")
+				return errors.New("gunicorn still runs")
 			}
 			return nil
 		})
@@ -154,8 +155,8 @@ func useDjango(t *testing.T, m e2e.Mode, app string) {
 	})
 	t.Run("lines and events come one by one", func(t *testing.T) {
 		for _, path := range []string{"/stream?n=3&wait=0.3", "/sse?n=3&wait=0.3"} {
-			resp := open(t, alice, alice.Request("GET", path, nil))
-			in := bufio.NewReader(resp.Body)
+			body := open(t, alice, alice.Request("GET", path, nil))
+			in := bufio.NewReader(body)
 			if line, err := in.ReadString('\n'); err != nil || !strings.Contains(line, "0") {
 				t.Errorf("%s: first line %q, error %v", path, line, err)
 			}

@@ -2,13 +2,14 @@ package main_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -105,7 +106,7 @@ func TestPowerCuts(t *testing.T) {
 	l := &ledger{fates: map[string]fate{}}
 	counts := map[fate]int{}
 	for round := range 10 {
-		l.disturb(t, gate)
+		l.disturb(t, gate, 8+round)
 		gate.Run(t) // which fails when the file does not open
 		b := gate.Browser(t)
 		b.Client.Jar = nil
@@ -143,27 +144,32 @@ const (
 
 // A ledger knows what was answered.
 type ledger struct {
-	mu    sync.Mutex
-	fates map[string]fate // by cookie
+	mu      sync.Mutex
+	fates   map[string]fate // by cookie
+	answers int             // in this round
 }
 
 func (l *ledger) note(cookie string, f fate) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fates[cookie] = f
+	if f != unknown {
+		l.answers++
+	}
 }
 
-// disturb lets people work for a moment and kills the gate.
-func (l *ledger) disturb(t *testing.T, gate *e2e.Gate) {
+// disturb lets people work until there were some answers, and kills the gate.
+func (l *ledger) disturb(t *testing.T, gate *e2e.Gate, answers int) {
 	t.Helper()
+	l.answers = 0
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	for _, name := range []string{"alice", "carol"} {
 		all.Go(func() {
-			for ctx.Err() == nil {
+			for i := 0; ctx.Err() == nil; i++ {
 				if b := signIn(t, gate, name); b != nil {
 					l.note(b.CookieLine(), alive)
-					if rand.IntN(2) == 0 {
+					if i%2 == 1 {
 						l.note(b.CookieLine(), unknown)
 						if b.TrySubmit("/_gate/logout", url.Values{}) == http.StatusSeeOther {
 							l.note(b.CookieLine(), dead)
@@ -174,7 +180,14 @@ func (l *ledger) disturb(t *testing.T, gate *e2e.Gate) {
 		})
 	}
 	all.Go(func() { l.revoke(ctx, t, gate, "bob") })
-	time.Sleep(time.Duration(300+rand.IntN(400)) * time.Millisecond * time.Duration(min(slower(), 3))) // people at work
+	e2e.Eventually(t, func() error { // people are at work
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.answers < answers {
+			return fmt.Errorf("%d answers", l.answers)
+		}
+		return nil
+	})
 	gate.Kill(t)
 	cancel()
 	all.Wait()
@@ -203,6 +216,7 @@ func (l *ledger) revoke(ctx context.Context, t *testing.T, gate *e2e.Gate, name 
 
 // signIn gives a browser that is signed in, or nil when there was no answer.
 func signIn(t *testing.T, gate *e2e.Gate, name string) *e2e.Browser {
+	t.Helper()
 	b := gate.Browser(t)
 	defer b.Client.CloseIdleConnections()
 	form := url.Values{"username": {name}, "password": {e2e.Password}, "next": {"/"}}
@@ -255,11 +269,8 @@ func fill(t *testing.T, dir string, n int) {
 	for w := range 256 { // what is written at the same time goes to the file together
 		all.Go(func() {
 			for i := w; i < n; i += 256 {
-				key := make([]byte, 32)
-				for j := range key {
-					key[j] = byte(rand.Uint32())
-				}
-				err := store.Create(t.Context(), hex.EncodeToString(key), sessions.Record{
+				key := sha256.Sum256([]byte(strconv.Itoa(i)))
+				err := store.Create(t.Context(), hex.EncodeToString(key[:]), sessions.Record{
 					User: fmt.Sprintf("user%d", i%(n/100)), Source: "file", Created: now, Login: now, Seen: now,
 					Expires: now.Add(30 * time.Minute), Limit: now.Add(12 * time.Hour), Idle: 30 * time.Minute,
 					Addr: "192.0.2.1", Agent: "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36",

@@ -2,11 +2,14 @@ package main_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
+	"strconv"
 	"testing"
 
 	"gatehouse/internal/e2e"
@@ -33,6 +36,11 @@ func buildAndRun(m *testing.M) int {
 	if out, err := exec.CommandContext(context.Background(), "go", append(args, ".")...).CombinedOutput(); err != nil { //nolint:gosec // the Go tool
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 		return 1
+	}
+	// Tests here wait for sockets and clocks far more than they compute.
+	flag.Parse()
+	if p := flag.Lookup("test.parallel"); p != nil && p.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
+		_ = p.Value.Set(strconv.Itoa(4 * runtime.GOMAXPROCS(0)))
 	}
 	return m.Run()
 }
@@ -73,9 +81,9 @@ func modes(t *testing.T, f func(t *testing.T, m e2e.Mode)) {
 }
 
 // start runs the program; see e2e.Start.
-func start(t testing.TB, m e2e.Mode, config string) *e2e.Gate {
-	t.Helper()
-	return e2e.Start(t, program, m, config)
+func start(tb testing.TB, m e2e.Mode, config string) *e2e.Gate {
+	tb.Helper()
+	return e2e.Start(tb, program, m, config)
 }
 
 // standard is the configuration of most tests: one application, a public

@@ -172,7 +172,7 @@ func TestReloadSaysWhatNeedsARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := strings.Replace(string(text), gate.Addr, e2e.FreeAddr(t), 1)
-	if err := os.WriteFile(gate.ConfigFile(), []byte(other), 0o600); err != nil {
+	if err := os.WriteFile(gate.ConfigFile(), []byte(other), 0o600); err != nil { //nolint:gosec // a file of the test's own
 		t.Fatal(err)
 	}
 	if out, code := gate.Command(t, "", "reload"); code == 0 || !strings.Contains(out, "needs a restart: listen") {

@@ -42,19 +42,19 @@ type Answer struct {
 func (a Answer) Location() string { return a.Header.Get("Location") }
 
 // Browser opens a new one: no cookies, connections of its own.
-func (g *Gate) Browser(t testing.TB) *Browser {
-	t.Helper()
+func (g *Gate) Browser(tb testing.TB) *Browser {
+	tb.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	b := &Browser{t: t, gate: g, Jar: jar, Base: g.Mode.Scheme() + "://" + Host, Client: &http.Client{
+	b := &Browser{t: tb, gate: g, Jar: jar, Base: g.Mode.Scheme() + "://" + Host, Client: &http.Client{
 		Transport:     g.transport(),
 		Jar:           jar,
 		Timeout:       2 * time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
-	t.Cleanup(b.Client.CloseIdleConnections)
+	tb.Cleanup(b.Client.CloseIdleConnections)
 	return b
 }
 
@@ -244,29 +244,29 @@ func (b *Browser) SignedInAs() string {
 
 // Dial opens a connection to write bytes on: TLS where the mode has it,
 // always HTTP/1.1.
-func (g *Gate) Dial(t testing.TB) net.Conn {
-	t.Helper()
-	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", g.Addr)
+func (g *Gate) Dial(tb testing.TB) net.Conn {
+	tb.Helper()
+	conn, err := new(net.Dialer).DialContext(tb.Context(), "tcp", g.Addr)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if g.Mode.TLS {
 		secure := tls.Client(conn, g.CA.Client("http/1.1"))
-		if err := secure.HandshakeContext(t.Context()); err != nil {
-			t.Fatal(err)
+		if err := secure.HandshakeContext(tb.Context()); err != nil {
+			tb.Fatal(err)
 		}
 		conn = secure
 	}
-	t.Cleanup(func() { _ = conn.Close() })
+	tb.Cleanup(func() { _ = conn.Close() })
 	return conn
 }
 
 // ReadAnswer reads one answer from a connection of Dial.
-func ReadAnswer(t testing.TB, r *bufio.Reader, method string) Answer {
-	t.Helper()
+func ReadAnswer(tb testing.TB, r *bufio.Reader, method string) Answer {
+	tb.Helper()
 	resp, err := http.ReadResponse(r, &http.Request{Method: method})
 	if err != nil {
-		t.Fatalf("read an answer: %v", err)
+		tb.Fatalf("read an answer: %v", err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)

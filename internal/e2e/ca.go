@@ -51,11 +51,11 @@ var theRoot = sync.OnceValues(func() (*root, error) {
 })
 
 // NewCA makes a CA whose certificates go into dir.
-func NewCA(t testing.TB, dir string) *CA {
-	t.Helper()
+func NewCA(tb testing.TB, dir string) *CA {
+	tb.Helper()
 	r, err := theRoot()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	ca := &CA{CertFile: filepath.Join(dir, "tls.crt"), KeyFile: filepath.Join(dir, "tls.key"), Pool: x509.NewCertPool(), root: r}
 	ca.Pool.AddCert(r.cert)
@@ -64,15 +64,15 @@ func NewCA(t testing.TB, dir string) *CA {
 
 // Issue writes a certificate for the names, with a key and a serial number of
 // its own, in place of the one before.
-func (ca *CA) Issue(t testing.TB, names ...string) (serial *big.Int) {
-	t.Helper()
+func (ca *CA) Issue(tb testing.TB, names ...string) (serial *big.Int) {
+	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	serial, err = rand.Int(rand.Reader, big.NewInt(1<<62))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: names[0]},
@@ -88,18 +88,18 @@ func (ca *CA) Issue(t testing.TB, names ...string) (serial *big.Int) {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, ca.root.cert, &key.PublicKey, ca.root.key)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for file, block := range map[string]*pem.Block{
 		ca.CertFile: {Type: "CERTIFICATE", Bytes: der},
 		ca.KeyFile:  {Type: "PRIVATE KEY", Bytes: keyDER},
 	} {
 		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return serial

@@ -17,12 +17,12 @@ import (
 // HTTP2 sends one request in frames of its own making, so that it may be as
 // wrong as it likes: the fields as they are given, a body, and trailers.
 // refused is true when the gate reset the stream or closed the connection.
-func (g *Gate) HTTP2(t testing.TB, fields [][2]string, body string, trailer [][2]string) (a Answer, refused bool) {
-	t.Helper()
+func (g *Gate) HTTP2(tb testing.TB, fields [][2]string, body string, trailer [][2]string) (a Answer, refused bool) {
+	tb.Helper()
 	d := tls.Dialer{Config: g.CA.Client("h2")}
-	conn, err := d.DialContext(t.Context(), "tcp", g.Addr)
+	conn, err := d.DialContext(tb.Context(), "tcp", g.Addr)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(Patience))

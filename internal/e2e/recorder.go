@@ -97,16 +97,16 @@ func (q Request) Identity() []string {
 }
 
 // Record starts a Recorder.
-func Record(t testing.TB) *Recorder {
-	t.Helper()
+func Record(tb testing.TB) *Recorder {
+	tb.Helper()
 	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	r := &Recorder{URL: "http://" + ln.Addr().String(), ln: ln, conns: map[net.Conn]bool{}}
 	var all sync.WaitGroup
 	all.Go(func() { r.accept(&all) })
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		_ = ln.Close()
 		r.mu.Lock()
 		for c := range r.conns {
@@ -147,20 +147,20 @@ func (r *Recorder) Reset() {
 
 // One is the only request that was seen; that there is another number of them
 // fails the test.
-func (r *Recorder) One(t testing.TB) Request {
-	t.Helper()
+func (r *Recorder) One(tb testing.TB) Request {
+	tb.Helper()
 	got := r.Requests()
 	if len(got) != 1 {
-		t.Fatalf("the application saw %d requests, want 1:\n%s", len(got), r.Bytes())
+		tb.Fatalf("the application saw %d requests, want 1:\n%s", len(got), r.Bytes())
 	}
 	return got[0]
 }
 
 // None fails the test when anything was seen.
-func (r *Recorder) None(t testing.TB) {
-	t.Helper()
+func (r *Recorder) None(tb testing.TB) {
+	tb.Helper()
 	if got := r.Bytes(); got != "" {
-		t.Errorf("the application saw:\n%s", got)
+		tb.Errorf("the application saw:\n%s", got)
 	}
 }
 
@@ -324,14 +324,14 @@ func readBody(in *bufio.Reader, q *Request) bool {
 }
 
 // sessionUser reads the JSON of /_gate/session.
-func sessionUser(t testing.TB, body string) string {
-	t.Helper()
+func sessionUser(tb testing.TB, body string) string {
+	tb.Helper()
 	var s struct {
 		Authenticated bool
 		User          any
 	}
 	if err := json.Unmarshal([]byte(body), &s); err != nil {
-		t.Fatalf("/_gate/session: %v\n%s", err, body)
+		tb.Fatalf("/_gate/session: %v\n%s", err, body)
 	}
 	if !s.Authenticated {
 		return ""
@@ -339,14 +339,14 @@ func sessionUser(t testing.TB, body string) string {
 	if name, ok := s.User.(string); ok {
 		return name
 	}
-	t.Fatalf("/_gate/session: user is not a name:\n%s", body)
+	tb.Fatalf("/_gate/session: user is not a name:\n%s", body)
 	return ""
 }
 
 // AwaitRequests waits until n requests were seen.
-func (r *Recorder) AwaitRequests(t testing.TB, n int) []Request {
-	t.Helper()
-	Eventually(t, func() error {
+func (r *Recorder) AwaitRequests(tb testing.TB, n int) []Request {
+	tb.Helper()
+	Eventually(tb, func() error {
 		if got := len(r.Requests()); got < n {
 			return fmt.Errorf("the application saw %d requests, want %d", got, n)
 		}
