@@ -13,6 +13,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"gatehouse/internal/boltfile"
 	"gatehouse/internal/secret"
 )
 
@@ -51,7 +52,7 @@ type record struct {
 
 // NewDatabase uses the bucket accounts of db, which it makes.
 func NewDatabase(db *bbolt.DB) (*Database, error) {
-	err := db.Update(func(tx *bbolt.Tx) error {
+	err := boltfile.Update(db, func(tx *bbolt.Tx) error {
 		_, err := tx.CreateBucketIfNotExists([]byte(accountsBucket))
 		return err //nolint:wrapcheck // wrapped below
 	})
@@ -77,7 +78,7 @@ func (d *Database) Account(_ context.Context, name string) (Account, error) {
 	// stored meanwhile forgets what is remembered here.
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	err = d.db.View(func(tx *bbolt.Tx) (err error) {
+	err = boltfile.View(d.db, func(tx *bbolt.Tx) (err error) {
 		a, err = load(tx, name)
 		return err
 	})
@@ -203,7 +204,7 @@ func (d *Database) List(ctx context.Context) iter.Seq2[Account, error] {
 // for as long as the caller takes. last is nil at the end.
 func (d *Database) page(after []byte) (list []Account, errs []error, last []byte, err error) {
 	const size = 256
-	err = d.db.View(func(tx *bbolt.Tx) error {
+	err = boltfile.View(d.db, func(tx *bbolt.Tx) error {
 		c := tx.Bucket([]byte(accountsBucket)).Cursor()
 		k, v := c.First()
 		if after != nil {
@@ -245,7 +246,7 @@ func (d *Database) edit(name string, f func(*Account) error) error {
 // write runs f in a transaction that others may share, and forgets what is
 // remembered of the account.
 func (d *Database) write(name string, f func(*bbolt.Tx) error) error {
-	err := d.db.Batch(f)
+	err := boltfile.Update(d.db, f)
 	d.mu.Lock()
 	delete(d.cached, name)
 	d.mu.Unlock()

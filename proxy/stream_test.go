@@ -412,7 +412,9 @@ func TestTimeouts(t *testing.T) {
 // An upstream that has begun its answer may be silent for longer than a
 // visitor may stall.
 func TestSilentUpstreamMayGoOn(t *testing.T) {
-	for name, s := range map[string]setting{"h1/http1": {}, "h1/standard": {standard: true}, "h2/standard": {standard: true, https: true}} {
+	for name, s := range map[string]setting{
+		"h1/http1": {}, "h1/standard": {standard: true}, "h2/http1": {https: true}, "h2/standard": {standard: true, https: true},
+	} {
 		t.Run(name, func(t *testing.T) { silentUpstream(t, s) })
 	}
 }

@@ -12,8 +12,12 @@ import (
 // is silent, and in the middle of an answer.
 func TestBreaker(t *testing.T) {
 	for name, upstream := range map[string]func(t *testing.T, addr string) Upstream{
-		"http1":    func(_ *testing.T, addr string) Upstream { return NewHTTP1(HTTP1Options{Address: addr, Timeouts: short}) },
-		"standard": func(_ *testing.T, addr string) Upstream { return NewStandard(StandardOptions{Address: addr, Timeouts: short}) },
+		"http1": func(_ *testing.T, addr string) Upstream {
+			return NewHTTP1(HTTP1Options{Address: addr, Timeouts: short})
+		},
+		"standard": func(_ *testing.T, addr string) Upstream {
+			return NewStandard(StandardOptions{Address: addr, Timeouts: short})
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			reached := make(chan struct{}, 1)

@@ -208,6 +208,7 @@ func (x *exchange) more() error {
 	if x.eager {
 		x.flush()
 	}
+	x.rest()
 	x.c.readWithin(0)
 	x.c.enlarge(&x.up.buffers)
 	return x.c.fill()
@@ -230,6 +231,16 @@ func (x *exchange) write(b []byte) error {
 func (x *exchange) flush() {
 	x.offer()
 	_ = x.rc.Flush()
+}
+
+// rest takes the deadline back while nothing is offered: over HTTP/2 it would
+// end the stream although nobody is writing.
+func (x *exchange) rest() {
+	if x.r.In.ProtoMajor == 1 || x.offered.IsZero() {
+		return
+	}
+	x.offered = time.Time{}
+	_ = x.rc.SetWriteDeadline(time.Time{})
 }
 
 // offer gives the visitor so long to take what is written next. The deadline
