@@ -21,21 +21,17 @@ import (
 // A visitor who waits for 100 Continue gets it from us, who want the body now;
 // trailers, which have no place behind a length, are dropped.
 //
-// The writer that it gives is the one for the engine. An error can be answered
-// as it is.
+// The writer that it gives is the one for the engine. An error is one as the
+// engine's are.
 func (s *passage) bufferBody(w http.ResponseWriter, r *engine.Request) (http.ResponseWriter, error) {
-	limit := int64(s.route.conf.BufferBody)
+	limit := s.bufferLimit()
 	if limit == 0 || s.in.ContentLength >= 0 || s.in.Body == nil || s.in.Body == http.NoBody {
 		return w, nil
 	}
-	if most := int64(s.route.conf.MaxBody); most > 0 {
-		limit = min(limit, most)
-	}
-	body, e := s.readWhole(w, limit)
-	if e != nil {
-		err := s.failed(w, e)
-		if e.Kind == engine.TooLarge {
-			err = web.Fail(http.StatusRequestEntityTooLarge, fmt.Sprintf("Without a Content-Length, no more than %v can be sent here.", value.Size(limit)), e.Err)
+	body, err := s.readWhole(w, limit)
+	if err != nil {
+		if s.in.ProtoMajor == 1 {
+			w.Header().Set("Connection", "close") // the rest is not the next request
 		}
 		return nil, err
 	}
@@ -49,13 +45,31 @@ func (s *passage) bufferBody(w http.ResponseWriter, r *engine.Request) (http.Res
 	return &whole{w}, nil
 }
 
+// bufferLimit is the most that is read; 0: nothing is.
+func (s *passage) bufferLimit() int64 {
+	limit, most := int64(s.route.conf.BufferBody), int64(s.route.conf.MaxBody)
+	if most > 0 {
+		return min(limit, most)
+	}
+	return limit
+}
+
+// tooLarge says what could have been sent, where that is not plain.
+func (s *passage) tooLarge(err error) error {
+	if errors.Is(err, errUnbuffered) {
+		msg := fmt.Sprintf("Without a Content-Length, no more than %v can be sent here.", value.Size(s.bufferLimit()))
+		return web.Fail(http.StatusRequestEntityTooLarge, msg, err)
+	}
+	return web.Refuse(http.StatusRequestEntityTooLarge, "")
+}
+
 // errUnbuffered is what the log says of a body that is too long for it.
 var errUnbuffered = errors.New("body without Content-Length is over buffer_body")
 
 // readWhole reads a body of limit bytes at most, for each part of which the
 // visitor has as long as timeouts.stall says. It also ends when the session
 // does.
-func (s *passage) readWhole(w http.ResponseWriter, limit int64) (*blocks, *engine.Error) {
+func (s *passage) readWhole(w http.ResponseWriter, limit int64) (*blocks, error) {
 	rc := http.NewResponseController(w)
 	ctx := s.in.Context()
 	cut := func() { _ = rc.SetReadDeadline(time.Unix(1, 0)) }
@@ -77,7 +91,7 @@ func (s *passage) readWhole(w http.ResponseWriter, limit int64) (*blocks, *engin
 		}
 		body.wrote(n)
 		switch {
-		case err == io.EOF: //nolint:errorlint // only the bare one is an end; a wrapped one is a break
+		case err == io.EOF: // only the bare one is an end; a wrapped one is a break
 			_ = rc.SetReadDeadline(time.Time{})
 			return body, nil
 		case err != nil:

@@ -33,7 +33,7 @@ func (s *passage) failed(w http.ResponseWriter, err error) error {
 	}
 	switch e.Kind {
 	case engine.TooLarge:
-		return web.Refuse(http.StatusRequestEntityTooLarge, "")
+		return s.tooLarge(err)
 	case engine.Invalid:
 		return web.Fail(http.StatusBadRequest, "", err)
 	case engine.Visitor:

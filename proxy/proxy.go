@@ -300,15 +300,14 @@ func (s *passage) forward(w http.ResponseWriter) error {
 	}
 	freeBody(w, s.in)
 	to, err := s.bufferBody(w, r)
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.route.upstream.Forward(to, r)
 	}
-	err = s.route.upstream.Forward(to, r)
 	switch {
 	case err == nil:
 		_, s.spent = s.route.upstream.(*engine.HTTP1)
 		return nil
-	case s.breaker.Broken(): // the session ended while the upstream was silent
+	case s.breaker.Broken(): // the session ended while nothing was answered
 		web.AddVary(w.Header(), "Cookie")
 		return s.p.auth.Challenge(w, s.in)
 	default:

@@ -19,16 +19,16 @@ func legacy(upstream string) RouteConfig {
 }
 
 // passageOf is one request to a route, without a proxy around it.
-func passageOf(t testing.TB, c RouteConfig, scheme, visitor string) *passage {
-	t.Helper()
+func passageOf(tb testing.TB, c RouteConfig, scheme, visitor string) *passage {
+	tb.Helper()
 	r, err := newRoute(&c, IdentityConfig{})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(r.upstream.Close)
+	tb.Cleanup(r.upstream.Close)
 	h, err := parseHost(visitor, scheme)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return &passage{route: r, host: h, info: &web.Info{Scheme: scheme, Host: visitor}}
 }

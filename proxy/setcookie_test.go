@@ -74,7 +74,7 @@ func TestCookiesAreHardened(t *testing.T) {
 		{all, true, "a=b;secure;HTTPONLY ; samesite=None", "a=b;secure;HTTPONLY ; samesite=None"},
 		{all, true, "a=b; Secure=yes; SameSite", "a=b; Secure=yes; SameSite; HttpOnly"},
 		{all, true, "a=Secure; xSecure; HttpOnly2", "a=Secure; xSecure; HttpOnly2; Secure; HttpOnly; SameSite=Lax"},
-		{all, true, "Secure", "Secure; Secure; HttpOnly; SameSite=Lax"},
+		{all, true, "HttpOnly", "HttpOnly; Secure; HttpOnly; SameSite=Lax"}, // a cookie of that name
 		{all, true, "a=b;", "a=b;; Secure; HttpOnly; SameSite=Lax"},
 		{all, true, "", ""},
 		{all, true, " ; Path=/", " ; Path=/"},
