@@ -48,7 +48,7 @@ func New(version string) *Metrics {
 			Name: "gatehouse_live_streams", Help: "Upgraded connections and answers that are open right now.",
 		}),
 		upstreamErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "gatehouse_upstream_errors_total", Help: "Requests that an upstream did not answer properly, by kind: connect, timeout, protocol, aborted.",
+			Name: "gatehouse_upstream_errors_total", Help: "Requests that an upstream did not answer properly, by kind: connect, timeout, protocol, aborted, refused, busy.",
 		}, []string{"route", "kind"}),
 		reloaded: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "gatehouse_config_last_reload_successful", Help: "1 when the last reload (or the start) succeeded, else 0.",
