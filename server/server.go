@@ -63,6 +63,7 @@ type Server struct {
 	options Options
 	parts   parts
 	site    atomic.Pointer[site]
+	conns   conns
 	reload  sync.Mutex // held while a new site is built
 	log     *slog.Logger
 }
@@ -153,11 +154,11 @@ func (s *Server) serve(ctx context.Context) error {
 func (s *Server) stop(visitors *http.Server, draining []*drainingListener, inside []*http.Server, cut context.CancelFunc) error {
 	s.log.Info("stopping")
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
-	visitors.SetKeepAlivesEnabled(false)
 	var wg sync.WaitGroup
 	for _, d := range draining {
 		wg.Go(func() { d.drain(drainLimit) })
 	}
+	wg.Go(func() { s.conns.drain(drainLimit) })
 	wg.Wait()
 	limit, cancel := context.WithTimeout(context.Background(), stopLimit)
 	defer cancel()
@@ -179,9 +180,11 @@ func (s *Server) visitors(live context.Context) *http.Server {
 	protocols.SetHTTP1(true)
 	hs := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.conns.lastAnswer(w, r)
 			s.site.Load().handler.ServeHTTP(w, r) // one load: a reload never shows in the middle of a request
 		}),
 		Protocols:                    protocols,
+		ConnState:                    s.conns.track,
 		MaxHeaderBytes:               maxHeaderBytes,
 		ReadHeaderTimeout:            readHeaderTimeout, // bounds the TLS handshake too
 		IdleTimeout:                  idleTimeout,
