@@ -168,6 +168,11 @@ func (s *passage) serve(w http.ResponseWriter) error {
 			return err
 		}
 	}
+	if v.decision >= access.Allow {
+		if err := s.judgeDestination(hr, v); err != nil {
+			return err
+		}
+	}
 	return s.act(w, v)
 }
 
@@ -248,7 +253,15 @@ func (s *passage) identify(q *question, nobody verdict) (verdict, error) {
 	}
 	s.id = id
 	s.info.User, s.info.Session = id.Name, id.Session.Handle
-	return q.judge(&access.Who{Name: id.Name, Groups: id.Groups})
+	return q.judge(s.who())
+}
+
+// who is the identity, as far as rules care; nil: nobody was looked up.
+func (s *passage) who() *access.Who {
+	if s.id == nil {
+		return nil
+	}
+	return &access.Who{Name: s.id.Name, Groups: s.id.Groups}
 }
 
 // act does what was decided.
