@@ -81,18 +81,19 @@ routes:
 		return err
 	}
 	return p.serve(ctx, server.Options{Config: c, Ready: func(addrs []net.Addr) {
-		fmt.Fprintf(p.out, `
+		behind := "a small application without any login, which shows what reaches it"
+		if access == "" {
+			behind = upstream
+		}
+		_, _ = fmt.Fprintf(p.out, `
   Open       http://%s/
   Name       demo
   Password   %s
 
-`, addrs[0], password)
-		if access == "" {
-			fmt.Fprintf(p.out, "  Behind it  %s\n", upstream)
-		} else {
-			fmt.Fprintln(p.out, "  Behind it is a small application without any login. It shows what reaches it.")
-		}
-		fmt.Fprint(p.out, "  End        Ctrl-C: everything is removed\n\n")
+  Behind it  %s
+  End        Ctrl-C: everything is removed
+
+`, addrs[0], password, behind) // without a reader it is still a gate
 	}})
 }
 

@@ -90,7 +90,7 @@ when it can be served (warnings are shown), 78 when it cannot.`,
 				return err
 			}
 			for _, w := range c.Warnings {
-				fmt.Fprintln(p.err, "warning:", w)
+				p.tell("warning: %v\n", w)
 			}
 			_, err = fmt.Fprintf(p.out, "%s: ok, %d routes, %d users\n", c.File, len(c.Routes), len(c.Users))
 			return err
@@ -110,7 +110,7 @@ func (p *cli) reloadCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer gate.Close()
+			defer gate.Close() //nolint:errcheck // it gives nil
 			return gate.Reload(cmd.Context())
 		}),
 	}
@@ -129,7 +129,7 @@ func (p *cli) healthCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer gate.Close()
+			defer gate.Close() //nolint:errcheck // it gives nil
 			if err := gate.Ready(cmd.Context()); err != nil {
 				return fmt.Errorf("not ready: %w", err)
 			}

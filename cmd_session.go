@@ -149,7 +149,9 @@ func (p *cli) explainCommand() *cobra.Command {
 			if len(e.Readings) < 2 {
 				return nil
 			}
-			fmt.Fprintln(p.out, "\nThe path can be read in several ways:")
+			if _, err := fmt.Fprintln(p.out, "\nThe path can be read in several ways:"); err != nil {
+				return err
+			}
 			t := newListing(p.out, false, "AS", "PATH", "ROUTE", "RULE", "DECISION")
 			for _, r := range e.Readings {
 				if err := t.row(r, r.How, r.Path, r.Route, ruleName(r.Rule), r.Decision); err != nil {

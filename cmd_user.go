@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -227,9 +228,9 @@ func moment(t time.Time) string {
 // out.
 func writeFields(w io.Writer, pairs ...string) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			fmt.Fprintf(tw, "%s:\t%s\n", pairs[i], printable(pairs[i+1]))
+	for pair := range slices.Chunk(pairs, 2) {
+		if name, value := pair[0], pair[1]; value != "" {
+			_, _ = fmt.Fprintf(tw, "%s:\t%s\n", name, printable(value)) // an error shows at Flush
 		}
 	}
 	return tw.Flush()

@@ -44,6 +44,10 @@ type streams struct {
 	out, err io.Writer
 }
 
+// tell writes to people. That it fails is no failure of the command: there is
+// nobody left to tell.
+func (s streams) tell(format string, args ...any) { _, _ = fmt.Fprintf(s.err, format, args...) }
+
 // run is the whole program, for main and for tests. The exit code is 0, or
 // one of those above.
 func run(ctx context.Context, args []string, io streams) int {
@@ -56,13 +60,13 @@ func run(ctx context.Context, args []string, io streams) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &problems):
-		fmt.Fprintln(io.err, problems)
+		io.tell("%v\n", problems)
 		return exitInvalid
 	case errors.As(err, &failed):
-		fmt.Fprintf(io.err, "gatehouse: %v\n", failed.err)
+		io.tell("gatehouse: %v\n", failed.err)
 		return exitFailed
 	default:
-		fmt.Fprintf(io.err, "gatehouse: %v\nTry: gatehouse --help\n", err)
+		io.tell("gatehouse: %v\nTry: gatehouse --help\n", err)
 		return exitUsage
 	}
 }

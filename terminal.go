@@ -36,9 +36,9 @@ func (p *cli) readNewPassword(fromStdin bool) (string, error) {
 }
 
 func (p *cli) askHidden(f *os.File, prompt string) (string, error) {
-	fmt.Fprint(p.err, prompt)
+	p.tell("%s", prompt)
 	b, err := term.ReadPassword(int(f.Fd()))
-	fmt.Fprintln(p.err)
+	p.tell("\n")
 	if err != nil {
 		return "", fmt.Errorf("read password: %w", err)
 	}
@@ -77,7 +77,7 @@ func newListing(w io.Writer, asJSON bool, head ...string) *listing {
 		return &listing{json: json.NewEncoder(w)}
 	}
 	t := &listing{w: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
-	fmt.Fprintln(t.w, strings.Join(head, "\t"))
+	_, _ = fmt.Fprintln(t.w, strings.Join(head, "\t")) // an error shows at Flush
 	return t
 }
 

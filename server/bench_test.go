@@ -22,7 +22,7 @@ func BenchmarkRequest(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer c.Close()
+	defer c.Close() //nolint:errcheck // a test
 	ask := []byte("GET /some/page HTTP/1.1\r\nHost: app.example.test\r\nUser-Agent: bench\r\nAccept: */*\r\nCookie: gatehouse=" + cookies["gatehouse"] + "\r\n\r\n")
 	in := bufio.NewReaderSize(c, 8<<10)
 	b.ReportAllocs()
@@ -65,7 +65,7 @@ func answering(b *testing.B) (addr string) {
 				return
 			}
 			go func() {
-				defer c.Close()
+				defer c.Close() //nolint:errcheck // a test
 				buf := make([]byte, 16<<10)
 				for {
 					if _, err := c.Read(buf); err != nil {

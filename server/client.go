@@ -138,7 +138,7 @@ func call[A any](ctx context.Context, c *Client, name string, q any) (a A, err e
 	if err != nil {
 		return a, err
 	}
-	defer body.Close()
+	defer body.Close() //nolint:errcheck // it was read to its end, or given up
 	if err := json.NewDecoder(body).Decode(&a); err != nil {
 		return a, fmt.Errorf("%s: read answer: %w", name, err)
 	}
@@ -154,7 +154,7 @@ func each[A any](ctx context.Context, c *Client, name string, q any) iter.Seq2[A
 			yield(none, err)
 			return
 		}
-		defer body.Close()
+		defer body.Close() //nolint:errcheck // it was read to its end, or given up
 		lines := bufio.NewScanner(body)
 		lines.Buffer(nil, 1<<20)
 		for lines.Scan() {
@@ -194,7 +194,7 @@ func (c *Client) post(ctx context.Context, name string, q any) (io.ReadCloser, e
 	if resp.StatusCode == http.StatusOK {
 		return resp.Body, nil
 	}
-	defer resp.Body.Close()
+	defer resp.Body.Close() //nolint:errcheck // it was read to its end, or given up
 	var f failure
 	if err := json.NewDecoder(resp.Body).Decode(&f); err != nil || f.Error == "" {
 		return nil, fmt.Errorf("%s: the server answers %s", name, resp.Status)

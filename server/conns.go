@@ -29,11 +29,11 @@ func (c *conns) track(conn net.Conn, state http.ConnState) {
 		c.states.Delete(conn)
 	case http.StateNew:
 		s := new(atomic.Int32)
-		s.Store(int32(state)) //nolint:gosec // G115: one of five states
+		s.Store(int32(state))
 		c.states.Store(conn, s)
 	default:
 		if s, ok := c.states.Load(conn); ok {
-			s.(*atomic.Int32).Store(int32(state)) //nolint:errcheck,forcetypeassert,gosec // nothing else is stored; one of five states
+			s.(*atomic.Int32).Store(int32(state)) //nolint:gosec // G115: one of five states
 		}
 	}
 }
@@ -60,8 +60,8 @@ func (c *conns) drain(limit time.Duration) {
 // were any.
 func (c *conns) hurry() (some bool) {
 	c.states.Range(func(key, state any) bool {
-		conn := key.(net.Conn)                                                                   //nolint:errcheck,forcetypeassert // nothing else is stored
-		if http.ConnState(state.(*atomic.Int32).Load()) != http.StateIdle || speaksHTTP2(conn) { //nolint:errcheck,forcetypeassert // nothing else is stored
+		conn := key.(net.Conn)                                                                   // nothing else is stored
+		if http.ConnState(state.(*atomic.Int32).Load()) != http.StateIdle || speaksHTTP2(conn) { // nothing else is stored
 			return true
 		}
 		some = true

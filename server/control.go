@@ -155,8 +155,7 @@ func writeFailure(w http.ResponseWriter, code int, err error) {
 
 func describe(err error) failure {
 	f := failure{Error: err.Error(), NotFound: errors.Is(err, ErrNotFound), Exists: errors.Is(err, ErrExists)}
-	var ps config.Problems
-	if errors.As(err, &ps) {
+	if ps, ok := errors.AsType[config.Problems](err); ok {
 		f.Problems = ps
 	}
 	return f

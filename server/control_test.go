@@ -31,16 +31,16 @@ type run struct {
 }
 
 // start runs a server with the lines beside listen and data_dir.
-func start(t testing.TB, lines string) *run {
-	t.Helper()
-	r := &run{t: t, dir: t.TempDir(), log: &syncBuffer{}}
+func start(tb testing.TB, lines string) *run {
+	tb.Helper()
+	r := &run{t: tb, dir: tb.TempDir(), log: &syncBuffer{}}
 	r.write(lines)
 	c, err := config.Load(r.file())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	r.conf = c
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(tb.Context())
 	ready, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
 		ended <- Run(ctx, Options{
@@ -52,7 +52,7 @@ func start(t testing.TB, lines string) *run {
 	select {
 	case r.addr = <-ready:
 	case err := <-ended:
-		t.Fatalf("it does not start: %v", err)
+		tb.Fatalf("it does not start: %v", err)
 	}
 	stopped := false
 	r.stop = func() error {
@@ -63,9 +63,9 @@ func start(t testing.TB, lines string) *run {
 		cancel()
 		return <-ended
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := r.stop(); err != nil {
-			t.Errorf("it does not stop cleanly: %v", err)
+			tb.Errorf("it does not stop cleanly: %v", err)
 		}
 	})
 	return r
@@ -92,11 +92,11 @@ func (r *run) dial() *Client {
 }
 
 // testHash makes a hash that is cheap to check.
-func testHash(t testing.TB) secret.Text {
-	t.Helper()
-	h, err := auth.NewHasher(1).Hash(t.Context(), "correct horse battery staple")
+func testHash(tb testing.TB) secret.Text {
+	tb.Helper()
+	h, err := auth.NewHasher(1).Hash(tb.Context(), "correct horse battery staple")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return h
 }
@@ -233,13 +233,13 @@ func (r *run) do(method, path, form string, jar map[string]string) (*http.Respon
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	for k, v := range jar {
-		req.AddCookie(&http.Cookie{Name: k, Value: v})
+		req.AddCookie(&http.Cookie{Name: k, Value: v}) //nolint:gosec // a visitor sends no attributes
 	}
 	resp, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer resp.Body.Close() //nolint:errcheck // a test
 	for _, c := range resp.Cookies() {
 		jar[c.Name] = c.Value
 	}

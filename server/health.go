@@ -2,14 +2,13 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"gatehouse/sessions"
-
-	"errors"
-	"strings"
 )
 
 // health is the handler of admin.listen: alive, ready, and the counters. It

@@ -23,7 +23,7 @@ func TestADrainingListenerServesWhatTheKernelHasTaken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close()
+		defer c.Close() //nolint:errcheck // a test
 	}
 	taken := make(chan int)
 	go func() {

@@ -32,7 +32,8 @@ func OpenFiles(c *config.Config, loginHTML string, log *slog.Logger) (Admin, err
 	if err != nil {
 		return nil, err
 	}
-	p := parts{state: st, hasher: auth.NewHasher(0), throttle: auth.NewThrottle(c.Login.Throttle),
+	p := parts{
+		state: st, hasher: auth.NewHasher(0), throttle: auth.NewThrottle(c.Login.Throttle),
 		live: new(proxy.Live), loginHTML: loginHTML, log: log,
 	}
 	s, err := p.build(c)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"gatehouse/auth"
@@ -167,7 +168,7 @@ func (s *site) retire() {
 func (p *parts) ended(i sessions.Info, reason string) {
 	p.metrics.SessionEnded(reason)
 	p.live.Cut(i.Key)
-	event := ""
+	var event string
 	switch reason {
 	case "expired":
 		event = audit.SessionExpired
@@ -222,12 +223,14 @@ type restartError struct{ keys []string }
 
 func (e *restartError) Error() string {
 	text := "needs a restart: "
+	var textSb225 strings.Builder
 	for i, k := range e.keys {
 		if i > 0 {
-			text += ", "
+			textSb225.WriteString(", ")
 		}
-		text += k
+		textSb225.WriteString(k)
 	}
+	text += textSb225.String()
 	return text
 }
 

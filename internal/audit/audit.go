@@ -42,5 +42,5 @@ func (a *Log) Event(ctx context.Context, event string, attrs ...slog.Attr) {
 	if a == nil {
 		return
 	}
-	a.l.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, event, attrs...)
+	a.l.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, event, attrs...) //nolint:sloglint // the events are the constants above
 }

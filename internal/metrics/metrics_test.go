@@ -22,7 +22,7 @@ func TestTheNamesOfTheContract(t *testing.T) {
 	m.LiveStreams(-1)
 	m.Reloaded(true)
 	w := httptest.NewRecorder()
-	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	m.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
 	for _, line := range []string{
 		`gatehouse_http_requests_total{code="200",method="GET",route="app.example.test/"} 1`,
 		`gatehouse_http_requests_total{code="405",method="other",route="app.example.test/"} 1`,
@@ -44,7 +44,7 @@ func TestTheNamesOfTheContract(t *testing.T) {
 	}
 	m.Reloaded(false)
 	w = httptest.NewRecorder()
-	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	m.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
 	if !strings.Contains(w.Body.String(), "gatehouse_config_last_reload_successful 0\n") {
 		t.Error("a failed reload does not show")
 	}

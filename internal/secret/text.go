@@ -23,7 +23,9 @@ func (t Text) IsZero() bool { return t.Reveal() == "" }
 
 const hidden = "[redacted]"
 
-func (Text) String() string   { return hidden }
+func (Text) String() string { return hidden }
+
+// GoString hides the text from %#v.
 func (Text) GoString() string { return hidden }
 
 // MarshalText hides the text from every encoder (JSON, YAML, slog).

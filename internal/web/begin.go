@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -79,8 +80,7 @@ func (i *Info) believe(h http.Header, trusted Networks) {
 // the left of it was not written by anybody we trust.
 func forwardedFor(lines []string, peer netip.Addr, trusted Networks) netip.Addr {
 	client := peer
-	for l := len(lines) - 1; l >= 0; l-- {
-		rest := lines[l]
+	for _, rest := range slices.Backward(lines) {
 		for rest != "" {
 			var part string
 			if i := strings.LastIndexByte(rest, ','); i >= 0 {
@@ -144,7 +144,7 @@ func validRequestID(id string) bool {
 	}
 	for i := range len(id) {
 		c := id[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-_.:+/=", c) >= 0) {
+		if ('a' > c || c > 'z') && ('A' > c || c > 'Z') && ('0' > c || c > '9') && strings.IndexByte("-_.:+/=", c) < 0 {
 			return false
 		}
 	}

@@ -45,8 +45,7 @@ func Later(code int, msg string, wait time.Duration, err error) *Error {
 // AsError turns any error into an *Error; one that says nothing of HTTP is a
 // 500 whose text stays in the log.
 func AsError(err error) *Error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
 	return &Error{Code: http.StatusInternalServerError, Err: fmt.Errorf("unexpected: %w", err)}

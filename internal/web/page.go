@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"maps"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -165,9 +167,7 @@ func (p *Pages) Answer(w http.ResponseWriter, r *http.Request, err error) {
 	if rec, ok := w.(*Recorder); ok && rec.Status != 0 {
 		panic(http.ErrAbortHandler)
 	}
-	for k, vs := range e.Header {
-		w.Header()[k] = vs
-	}
+	maps.Copy(w.Header(), e.Header)
 	if IsNavigation(r) {
 		perr := p.failure.Write(w, r, e.Code, failure{
 			Code: e.Code, Title: http.StatusText(e.Code), Message: e.text(), RequestID: info.ID,
@@ -208,7 +208,7 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, p Problem) {
 }
 
 func send(w http.ResponseWriter, r *http.Request, code int, body []byte) {
-	w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(code)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body) // a visitor who left is no failure of ours

@@ -12,6 +12,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"slices"
 )
 
 // Info is what the chain knows of one request, and what the rooms behind it
@@ -73,8 +74,8 @@ type Middleware func(http.Handler) http.Handler
 
 // Chain wraps h; the first of ms is the outermost.
 func Chain(h http.Handler, ms ...Middleware) http.Handler {
-	for i := len(ms) - 1; i >= 0; i-- {
-		h = ms[i](h)
+	for _, m := range slices.Backward(ms) {
+		h = m(h)
 	}
 	return h
 }

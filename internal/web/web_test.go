@@ -17,8 +17,8 @@ import (
 	"gatehouse/internal/web"
 )
 
-func networks(t testing.TB, list ...string) web.Networks {
-	t.Helper()
+func networks(tb testing.TB, list ...string) web.Networks {
+	tb.Helper()
 	var n web.Networks
 	for _, s := range list {
 		n = append(n, netip.MustParsePrefix(s))
@@ -27,9 +27,9 @@ func networks(t testing.TB, list ...string) web.Networks {
 }
 
 // begin gives the Info of a request from peer with the header lines.
-func begin(t testing.TB, trusted web.Networks, peer string, lines ...string) *web.Info {
-	t.Helper()
-	r := httptest.NewRequest(http.MethodGet, "http://app.example.test/", nil)
+func begin(tb testing.TB, trusted web.Networks, peer string, lines ...string) *web.Info {
+	tb.Helper()
+	r := httptest.NewRequestWithContext(tb.Context(), http.MethodGet, "http://app.example.test/", nil)
 	r.RemoteAddr = peer
 	for _, l := range lines {
 		k, v, _ := strings.Cut(l, ": ")
@@ -115,7 +115,7 @@ func TestIsNavigation(t *testing.T) {
 		"a WebSocket":                  {"Sec-Fetch-Mode: websocket\nUpgrade: websocket", false},
 		"nothing":                      {"", false},
 	} {
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 		for l := range strings.SplitSeq(c.header, "\n") {
 			if k, v, ok := strings.Cut(l, ": "); ok {
 				r.Header.Set(k, v)
@@ -158,7 +158,7 @@ func get(t *testing.T, url string, header ...string) (*http.Response, string, er
 	if err != nil {
 		return nil, "", err
 	}
-	defer resp.Body.Close()
+	defer resp.Body.Close() //nolint:errcheck // a test
 	body, err := io.ReadAll(resp.Body)
 	return resp, string(body), err
 }
@@ -169,7 +169,7 @@ func TestThePageNeverShowsTheLogsText(t *testing.T) {
 		return fmt.Errorf("while answering: %w", web.Fail(http.StatusBadGateway, "", errors.New("dial 10.0.0.7:3000: refused")))
 	})
 	for _, accept := range []string{"text/html", "application/json"} {
-		resp, body, err := get(t, s.URL, "Accept: "+accept)
+		resp, body, err := get(t, s.URL, "Accept: "+accept) //nolint:bodyclose // get closes it
 		if err != nil || resp.StatusCode != http.StatusBadGateway || strings.Contains(body, "10.0.0.7") {
 			t.Errorf("%s: %v, %v, %s", accept, resp.Status, err, body)
 		}
@@ -197,7 +197,7 @@ func TestAPanicIsA500AndTheServerGoesOn(t *testing.T) {
 	var log bytes.Buffer
 	s := server(t, &log, func(http.ResponseWriter, *http.Request) error { panic("boom") })
 	for range 2 {
-		resp, body, err := get(t, s.URL)
+		resp, body, err := get(t, s.URL) //nolint:bodyclose // get closes it
 		if err != nil || resp.StatusCode != http.StatusInternalServerError || strings.Contains(body, "boom") {
 			t.Fatalf("%v, %v", resp, err)
 		}
@@ -221,7 +221,7 @@ func TestABrokenAnswerLooksBroken(t *testing.T) {
 				fail()
 				return nil
 			})
-			if _, body, err := get(t, s.URL); err == nil {
+			if _, body, err := get(t, s.URL); err == nil { //nolint:bodyclose // get closes it
 				t.Errorf("the visitor sees a whole answer: %q", body)
 			}
 		})
@@ -234,7 +234,7 @@ func TestAnErrorAfterTheAnswerHasBegunBreaksItOff(t *testing.T) {
 		w.(http.Flusher).Flush()
 		return errors.New("too late")
 	})
-	if _, body, err := get(t, s.URL); err == nil {
+	if _, body, err := get(t, s.URL); err == nil { //nolint:bodyclose // get closes it
 		t.Errorf("the visitor sees a whole answer: %q", body)
 	}
 }
@@ -253,7 +253,7 @@ func TestTheRecorderWaitsForTheFinalStatus(t *testing.T) {
 		_, _ = io.Copy(w, strings.NewReader("gone"))
 	})))
 	defer s.Close()
-	resp, body, err := get(t, s.URL)
+	resp, body, err := get(t, s.URL) //nolint:bodyclose // get closes it
 	if err != nil || resp.StatusCode != http.StatusNotFound || body != "gone" {
 		t.Errorf("the visitor gets %v, %q, %v", resp, body, err)
 	}
@@ -265,7 +265,7 @@ func TestTheRecorderWaitsForTheFinalStatus(t *testing.T) {
 func TestTheAccessLineHasNoQueryAndNoCookie(t *testing.T) {
 	var log bytes.Buffer
 	s := server(t, &log, func(http.ResponseWriter, *http.Request) error { return web.Refuse(http.StatusNotFound, "") })
-	if _, _, err := get(t, s.URL+"/a%0ab?token=hunter2", "Cookie: gatehouse=hunter2"); err != nil {
+	if _, _, err := get(t, s.URL+"/a%0ab?token=hunter2", "Cookie: gatehouse=hunter2"); err != nil { //nolint:bodyclose // get closes it
 		t.Fatal(err)
 	}
 	line := strings.TrimSpace(log.String())
@@ -292,7 +292,7 @@ func TestAPageAllowsExactlyItsOwnBlocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	if err := p.Write(w, httptest.NewRequest(http.MethodGet, "/", nil), 200, "<script>alert(1)</script>"); err != nil {
+	if err := p.Write(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), 200, "<script>alert(1)</script>"); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(w.Body.String(), "<script>alert") {
