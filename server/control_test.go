@@ -213,10 +213,10 @@ func TestSessionsOverTheControlSocket(t *testing.T) {
 func (r *run) login(user string) map[string]string {
 	r.t.Helper()
 	jar := map[string]string{}
-	resp, body := r.do(http.MethodGet, "/_gate/login", "", jar)
+	resp, body := r.do(http.MethodGet, "/_gate/login", "", jar) //nolint:bodyclose // do closes it
 	_, token, _ := strings.Cut(body, `value="`)
 	token, _, _ = strings.Cut(token, `"`)
-	resp, body = r.do(http.MethodPost, "/_gate/login", "username="+user+"&password=correct+horse+battery+staple&csrf_token="+token, jar)
+	resp, body = r.do(http.MethodPost, "/_gate/login", "username="+user+"&password=correct+horse+battery+staple&csrf_token="+token, jar) //nolint:bodyclose // do closes it
 	if resp.StatusCode != http.StatusSeeOther {
 		r.t.Fatalf("login: %s %s", resp.Status, body)
 	}
@@ -294,7 +294,7 @@ func TestTheControlSocketIsItsOwnersAlone(t *testing.T) {
 	if err != nil || st.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", st.Mode(), err)
 	}
-	if resp, _ := r.do(http.MethodPost, "/session.list", "{}", nil); resp.StatusCode == http.StatusOK {
+	if resp, _ := r.do(http.MethodPost, "/session.list", "{}", nil); resp.StatusCode == http.StatusOK { //nolint:bodyclose // do closes it
 		t.Error("visitors reach the control endpoints")
 	}
 }
