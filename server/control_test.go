@@ -213,10 +213,10 @@ func TestSessionsOverTheControlSocket(t *testing.T) {
 func (r *run) login(user string) map[string]string {
 	r.t.Helper()
 	jar := map[string]string{}
-	resp, body := r.do(http.MethodGet, "/_gate/login", "", jar) //nolint:bodyclose // do closes it
-	_, token, _ := strings.Cut(body, `value="`)
+	_, page := r.do(http.MethodGet, "/_gate/login", "", jar) //nolint:bodyclose // do closes it
+	_, token, _ := strings.Cut(page, `value="`)
 	token, _, _ = strings.Cut(token, `"`)
-	resp, body = r.do(http.MethodPost, "/_gate/login", "username="+user+"&password=correct+horse+battery+staple&csrf_token="+token, jar) //nolint:bodyclose // do closes it
+	resp, body := r.do(http.MethodPost, "/_gate/login", "username="+user+"&password=correct+horse+battery+staple&csrf_token="+token, jar) //nolint:bodyclose // do closes it
 	if resp.StatusCode != http.StatusSeeOther {
 		r.t.Fatalf("login: %s %s", resp.Status, body)
 	}
