@@ -23,8 +23,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -333,15 +335,27 @@ func (g *Gate) Must(tb testing.TB, stdin string, args ...string) string {
 	return out
 }
 
-// FreeAddr gives an address of this machine that nobody listens on.
+// lastPort counts through the ports of FreeAddr.
+var lastPort atomic.Int64
+
+// FreeAddr gives an address of this machine that nobody listens on, and that
+// nobody is given but the caller: it is below the ports that the system
+// gives to connections and to listeners on port 0, and no test gets it again.
 func FreeAddr(tb testing.TB) string {
 	tb.Helper()
-	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
+	const first, count = 10_000, 20_000
+	for range count {
+		port := first + (int64(os.Getpid())*997+lastPort.Add(1))%count
+		addr := net.JoinHostPort("127.0.0.1", strconv.FormatInt(port, 10))
+		ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
+		if err != nil {
+			continue // another program has it
+		}
+		_ = ln.Close()
+		return addr
 	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().String()
+	tb.Fatal("no free port")
+	return ""
 }
 
 // Eventually polls until f gives nil.
