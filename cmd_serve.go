@@ -98,15 +98,20 @@ when it can be served (warnings are shown), 78 when it cannot.`,
 	}
 }
 
+// dial gives the gate that runs with the configuration.
+func (p *cli) dial(ctx context.Context) (*server.Client, error) {
+	c, err := p.loadConfig()
+	if err != nil {
+		return nil, err
+	}
+	return server.Dial(ctx, c)
+}
+
 func (p *cli) reloadCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "reload", Short: "Make the running gate read its configuration again", Args: cobra.NoArgs,
 		RunE: work(func(cmd *cobra.Command, _ []string) error {
-			c, err := p.loadConfig()
-			if err != nil {
-				return err
-			}
-			gate, err := server.Dial(cmd.Context(), c)
+			gate, err := p.dial(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -121,11 +126,7 @@ func (p *cli) healthCommand() *cobra.Command {
 		Use: "health", Short: "Say whether the running gate is ready", Args: cobra.NoArgs,
 		Long: "Exit status 0 when the gate that runs with this configuration is ready, else 1: for container health checks.",
 		RunE: work(func(cmd *cobra.Command, _ []string) error {
-			c, err := p.loadConfig()
-			if err != nil {
-				return err
-			}
-			gate, err := server.Dial(cmd.Context(), c)
+			gate, err := p.dial(cmd.Context())
 			if err != nil {
 				return err
 			}

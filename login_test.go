@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -105,7 +106,7 @@ func checkCookie(t *testing.T, m e2e.Mode, a e2e.Answer) {
 func TestAnswers(t *testing.T) {
 	modes(t, func(t *testing.T, m e2e.Mode) {
 		app := e2e.Record(t)
-		gate := start(t, m, standard(app.URL)+"  - {host: wiki.example.test, upstream: http://"+e2e.FreeAddr(t)+"}\n")
+		gate := start(t, m, standard(app.URL)+"  - {host: wiki.example.test, upstream: \"unix:"+filepath.Join(t.TempDir(), "nobody.sock")+"\"}\n")
 		nobody, alice := gate.Browser(t), gate.Browser(t)
 		alice.Login("alice", e2e.Password)
 		base := alice.Base

@@ -122,8 +122,9 @@ func (s *Server) serve(ctx context.Context) error {
 		draining = append(draining, d)
 		go func() { failed <- serveVisitors(visitors, d) }()
 	}
-	inside := []*http.Server{s.inside(live, s.control())}
-	go func() { failed <- inside[0].Serve(control) }()
+	hs := s.inside(live, s.control())
+	inside := []*http.Server{hs}
+	go func() { failed <- hs.Serve(control) }()
 	if admin != nil {
 		hs := s.inside(live, s.health())
 		inside = append(inside, hs)
