@@ -26,6 +26,16 @@ type Request struct {
 	Trailers bool
 	MaxBody  int64 // bytes of the visitor's body; 0: no limit. One more is an Error with Kind TooLarge
 
+	// Member is the ID of the member of a Balanced that should get the request,
+	// if it is well; "": any. Other upstreams do not look at it.
+	Member string
+	// Chosen is called by a Balanced with the ID of the member that is asked
+	// next; before Answer, the last call counts. nil: nobody cares.
+	Chosen func(id string)
+
+	again bool   // there is another upstream to ask after Kind Connect: the visitor's body must stay as it is
+	kept  []byte // a small body that was read before the connection failed
+
 	// Breaker breaks the request off from outside; nil: nobody does. An
 	// Error has Kind Visitor then.
 	Breaker *Breaker

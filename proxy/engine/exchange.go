@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -80,6 +81,10 @@ func (x *exchange) prepare() *Error {
 }
 
 func (x *exchange) readSmall() *Error {
+	if x.r.kept != nil {
+		x.body = x.r.kept
+		return nil
+	}
 	x.small = x.up.borrow()
 	buf := (*x.small)[:x.length]
 	n := 0
@@ -239,6 +244,13 @@ func (x *exchange) leaveBody() {
 	if x.unread() && x.r.In.ProtoMajor == 1 {
 		x.w.Header()["Connection"] = []string{"close"}
 		_ = x.rc.SetReadDeadline(time.Now().Add(linger))
+	}
+}
+
+// keepBody leaves a body that was read in to whoever tries next.
+func (x *exchange) keepBody() {
+	if x.small != nil {
+		x.r.kept = bytes.Clone(x.body)
 	}
 }
 

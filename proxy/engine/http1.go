@@ -83,11 +83,15 @@ func (u *HTTP1) Forward(w http.ResponseWriter, r *Request) error {
 	if e != nil && errors.Is(e, errStale) {
 		e = x.try(false)
 	}
-	if e != nil {
+	switch {
+	case e == nil:
+		return nil
+	case e.Kind == Connect && r.again:
+		x.keepBody()
+	default:
 		x.leaveBody()
-		return e
 	}
-	return nil
+	return e
 }
 
 // connect gives a connection, an idle one if that is wanted and there is one.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -25,11 +26,12 @@ type StandardOptions struct {
 	Network  string      // "tcp" or "unix"; "": tcp
 	Address  string      // host:port, or the path of a socket
 	TLS      *tls.Config // nil: plain HTTP/1.1. Its ServerName is what the certificate must be for; HTTP/2 is spoken where the upstream can
+	H2C      bool        // without TLS: HTTP/2 alone, with prior knowledge (RFC 9113, 3.3). Nothing can be upgraded then
 	Timeouts Timeouts
 }
 
-// Standard is an Upstream on top of http.Transport: for upstreams with TLS,
-// which may speak HTTP/2.
+// Standard is an Upstream on top of http.Transport: for upstreams that may
+// speak HTTP/2.
 type Standard struct {
 	o         StandardOptions
 	transport *http.Transport
@@ -71,6 +73,10 @@ func NewStandard(o StandardOptions) *Standard {
 		MaxResponseHeaderBytes: standardHead,
 		ForceAttemptHTTP2:      o.TLS != nil,
 	}
+	if o.H2C && o.TLS == nil {
+		u.transport.Protocols = new(http.Protocols)
+		u.transport.Protocols.SetUnencryptedHTTP2(true)
+	}
 	u.switching = u.transport.Clone()
 	u.switching.ForceAttemptHTTP2 = false
 	u.switching.Protocols = new(http.Protocols)
@@ -90,28 +96,46 @@ func (u *Standard) Close() {
 // has no body and its method is GET, HEAD or OPTIONS, or if not one byte of it
 // was written.
 func (u *Standard) Forward(w http.ResponseWriter, r *Request) error {
-	ctx, cancel := context.WithCancel(r.In.Context())
-	defer cancel()
-	r.Breaker.Arm(cancel)
-	defer r.Breaker.Arm(nil)
 	x := &standardExchange{up: u, w: w, r: r, rc: http.NewResponseController(w)}
 	for name := range w.Header() {
 		x.own = append(x.own, name)
 	}
+	e := x.run()
+	if e != nil && e.Kind == Connect && r.again {
+		return e // the body has not been touched
+	}
+	x.leaveBody()
+	if e != nil {
+		return e
+	}
+	return nil
+}
+
+// run does all but leave the visitor's connection in order.
+func (x *standardExchange) run() *Error {
+	ctx, cancel := context.WithCancel(x.r.In.Context())
+	defer cancel()
+	x.r.Breaker.Arm(cancel)
+	defer x.r.Breaker.Arm(nil)
 	out, e := x.request(ctx)
 	if e != nil {
 		return e
 	}
 	if x.body != nil {
+		x.body.giveUp = cancel
 		defer x.body.stop()
 	}
-	transport := u.transport
-	if r.Upgrade != "" {
-		transport = u.switching
+	transport := x.up.transport
+	if x.r.Upgrade != "" {
+		transport = x.up.switching
 	}
 	res, err := transport.RoundTrip(out)
 	x.interimOver()
+	if x.body != nil {
+		x.body.answered()
+	}
 	if err != nil {
+		x.forget()
 		return x.verdict(err)
 	}
 	defer res.Body.Close() //nolint:errcheck // nothing is left to be done about it
@@ -131,6 +155,7 @@ type standardExchange struct {
 	body *standardBody
 
 	connected atomic.Bool
+	unsent    bool // the visitor sends a body, which nobody has begun to read
 
 	mu       sync.Mutex // held while an interim answer is passed on
 	over     bool       // the final answer, or an error, is there
@@ -141,6 +166,7 @@ type standardExchange struct {
 // request makes what RoundTrip takes.
 func (x *standardExchange) request(ctx context.Context) (*http.Request, *Error) {
 	in, r := x.r.In, x.r
+	x.unsent = in.Body != nil && in.Body != http.NoBody && in.ContentLength != 0 && r.kept == nil
 	if e := checkStandard(r); e != nil {
 		return nil, e
 	}
@@ -162,6 +188,10 @@ func (x *standardExchange) request(ctx context.Context) (*http.Request, *Error) 
 		Got1xxResponse: x.interim,
 	}))
 	x.hopFields(out)
+	if x.r.kept != nil {
+		out.Body = io.NopCloser(bytes.NewReader(x.r.kept))
+		return out, nil
+	}
 	if in.Body == nil || in.Body == http.NoBody || in.ContentLength == 0 {
 		out.ContentLength = 0
 		delete(out.Header, "Expect")
@@ -178,7 +208,8 @@ func (x *standardExchange) request(ctx context.Context) (*http.Request, *Error) 
 	}
 	// Without this, net/http reads the whole body before it sends an answer.
 	_ = x.rc.EnableFullDuplex()
-	x.body = newStandardBody(x.r, x.rc, x.up.o.Timeouts.Stall)
+	x.body = newStandardBody(x.r, x.rc, x.up.o.Timeouts)
+	x.unsent = false
 	out.Body = x.body
 	out.Trailer = x.body.trailer
 	return out, nil
@@ -208,10 +239,16 @@ func (x *standardExchange) hopFields(out *http.Request) {
 }
 
 // checkStandard refuses what cannot be put into HTTP/1.1, so that it is not
-// taken for a failure of the upstream.
+// taken for a failure of the upstream, and takes out what is not the caller's
+// to set.
 func checkStandard(r *Request) *Error {
-	ok := validName(r.Method) && validTarget(r.Target) && validValue(r.Host)
+	ok := validName(r.Method) && r.Method != http.MethodConnect && validTarget(r.Target) &&
+		(r.Host == "" || validTarget(r.Host)) && validValue(r.Upgrade)
 	for name, values := range r.Header {
+		if name := textproto.CanonicalMIMEHeaderKey(name); name == "Host" || name == "Content-Length" || hopByHop(name) {
+			delete(r.Header, name)
+			continue
+		}
 		ok = ok && validName(name)
 		for _, v := range values {
 			ok = ok && validValue(v)
@@ -260,6 +297,7 @@ func (x *standardExchange) interim(status int, header textproto.MIMEHeader) erro
 		return nil
 	}
 	if err := x.take(status, http.Header(header)); err != nil {
+		x.forget()
 		x.refused = &Error{Kind: Refused, Err: err}
 		return x.refused
 	}
@@ -302,7 +340,7 @@ func (x *standardExchange) forget() {
 }
 
 // answer sends the final answer, and panics when it cannot be completed.
-func (x *standardExchange) answer(res *http.Response) error {
+func (x *standardExchange) answer(res *http.Response) *Error {
 	if res.StatusCode < http.StatusOK {
 		return &Error{Kind: Protocol, Err: fmt.Errorf("status %d", res.StatusCode)}
 	}
@@ -314,7 +352,7 @@ func (x *standardExchange) answer(res *http.Response) error {
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // or net/http would guess one
 	}
-	if x.body != nil && !x.body.complete() && x.r.In.ProtoMajor == 1 {
+	if x.unread() && x.r.In.ProtoMajor == 1 {
 		// net/http must not look for the next request in the rest of this one.
 		h["Connection"] = []string{"close"}
 	}
@@ -324,6 +362,20 @@ func (x *standardExchange) answer(res *http.Response) error {
 		panic(http.ErrAbortHandler)
 	}
 	return nil
+}
+
+// unread tells whether there is more of the visitor's body to come.
+func (x *standardExchange) unread() bool {
+	return x.unsent || x.body != nil && !x.body.complete()
+}
+
+// leaveBody makes sure that nobody is kept waiting for a body that is not
+// wanted, as that of exchange does.
+func (x *standardExchange) leaveBody() {
+	if x.unread() && x.r.In.ProtoMajor == 1 {
+		x.w.Header()["Connection"] = []string{"close"}
+		_ = x.rc.SetReadDeadline(time.Now().Add(linger))
+	}
 }
 
 // relay copies the body and what comes behind it. What is there is sent at
@@ -417,6 +469,8 @@ func (x *standardExchange) verdict(err error) *Error {
 		return &Error{Kind: Visitor, Err: errBroken}
 	case x.r.In.Context().Err() != nil:
 		return gone(x.r.In.Context())
+	case x.body != nil && x.body.late.Load():
+		return &Error{Kind: Timeout, Err: fmt.Errorf("body is not taken, and no answer within %v", x.up.o.Timeouts.Response)}
 	case !x.connected.Load(), errors.As(err, &dial) && dial.Op == "dial":
 		return &Error{Kind: Connect, Err: err}
 	case errors.As(err, &timeout) && timeout.Timeout():

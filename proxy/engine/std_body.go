@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,25 +14,29 @@ import (
 // that may outlive RoundTrip but not Forward: stop sees to that, because
 // net/http takes the connection back when the handler has returned.
 type standardBody struct {
-	r     *Request
-	rc    *http.ResponseController
-	stall time.Duration
+	r      *Request
+	rc     *http.ResponseController
+	t      Timeouts
+	giveUp func() // ends the request
 
 	trailer http.Header // announced names; the values come with the end
 	read    int64
 	fault   atomic.Pointer[Error] // why the body broke off
 	whole   atomic.Bool           // it was read to its end
+	late    atomic.Bool           // the upstream took none of it for too long, and did not answer
 
 	mu      sync.Mutex
 	idle    sync.Cond // signalled when no Read is under way
 	reading bool
 	closed  bool
+	begun   bool        // the upstream answers: it may take its time
+	patient *time.Timer // gives up when nothing is asked for
 }
 
 var errBodyClosed = errors.New("the request is over")
 
-func newStandardBody(r *Request, rc *http.ResponseController, stall time.Duration) *standardBody {
-	b := &standardBody{r: r, rc: rc, stall: stall}
+func newStandardBody(r *Request, rc *http.ResponseController, t Timeouts) *standardBody {
+	b := &standardBody{r: r, rc: rc, t: t}
 	b.idle.L = &b.mu
 	if r.In.ContentLength < 0 {
 		for _, name := range trailerNames(r) {
@@ -46,30 +49,46 @@ func newStandardBody(r *Request, rc *http.ResponseController, stall time.Duratio
 	return b
 }
 
-// Read waits for the visitor for stall at most.
-func (b *standardBody) Read(p []byte) (int, error) {
+// Read waits for the visitor for Stall at most.
+func (b *standardBody) Read(p []byte) (n int, err error) {
 	if !b.begin() {
 		return 0, errBodyClosed
 	}
-	n, err := b.r.In.Body.Read(p)
-	b.end()
-	if b.read += int64(n); b.read == b.r.In.ContentLength {
-		b.whole.Store(true)
-	}
+	defer b.end()
+	defer func() {
+		if v := recover(); v != nil { // nobody guards Transport's goroutine
+			n, err = 0, b.fail(Visitor, fmt.Errorf("read body: panic: %v", v))
+		}
+	}()
+	n, err = b.r.In.Body.Read(p)
+	b.read += int64(n)
+	return b.judge(n, err)
+}
+
+// judge looks at what was read, and keeps the account of it.
+func (b *standardBody) judge(n int, err error) (int, error) {
+	length := b.r.In.ContentLength
+	var tooLarge *http.MaxBytesError
 	switch {
+	case errors.As(err, &tooLarge):
+		return 0, b.fail(TooLarge, err)
 	case b.r.MaxBody > 0 && b.read > b.r.MaxBody:
 		return 0, b.fail(TooLarge, fmt.Errorf("body is over %d bytes", b.r.MaxBody))
-	case err == io.EOF:
-		for name := range b.trailer {
-			b.trailer[name] = b.r.In.Trailer[name]
+	case err == nil:
+		if b.read == length {
+			b.whole.Store(true)
 		}
-		b.whole.Store(true)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return n, b.fail(Visitor, fmt.Errorf("visitor stalls: %w", err))
-	case err != nil:
+		return n, nil
+	case err != io.EOF: // only the bare one is an end; a wrapped one is a break
 		return n, b.fail(Visitor, fmt.Errorf("read body: %w", err))
+	case b.read < length:
+		return n, b.fail(Visitor, fmt.Errorf("read body: %w", io.ErrUnexpectedEOF))
 	}
-	return n, err
+	for name := range b.trailer {
+		b.trailer[name] = b.r.In.Trailer[name]
+	}
+	b.whole.Store(true)
+	return n, io.EOF
 }
 
 func (b *standardBody) fail(kind string, err error) error {
@@ -84,8 +103,11 @@ func (b *standardBody) begin() bool {
 		return false
 	}
 	b.reading = true
-	if b.stall > 0 {
-		_ = b.rc.SetReadDeadline(time.Now().Add(b.stall))
+	if b.patient != nil {
+		b.patient.Stop()
+	}
+	if b.t.Stall > 0 {
+		_ = b.rc.SetReadDeadline(time.Now().Add(b.t.Stall))
 	}
 	return true
 }
@@ -94,10 +116,37 @@ func (b *standardBody) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reading = false
-	if b.stall > 0 && !b.closed {
+	if b.t.Stall > 0 && !b.closed {
 		_ = b.rc.SetReadDeadline(time.Time{})
 	}
 	b.idle.Broadcast()
+	switch {
+	case b.closed || b.begun || b.t.Response == 0:
+	case b.patient == nil:
+		b.patient = time.AfterFunc(b.t.Response, b.lose)
+	default:
+		b.patient.Reset(b.t.Response)
+	}
+}
+
+// lose gives up on an upstream that neither takes the body nor answers.
+func (b *standardBody) lose() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.reading && !b.begun {
+		b.late.Store(true)
+		b.giveUp()
+	}
+}
+
+// answered says that the head of the answer is there, or that none will be.
+func (b *standardBody) answered() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.begun = true
+	if b.patient != nil {
+		b.patient.Stop()
+	}
 }
 
 // Close is called by Transport, which needs no more of the body.
@@ -116,7 +165,7 @@ func (b *standardBody) stop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
-	if !b.complete() {
+	if b.reading && !b.complete() {
 		_ = b.rc.SetReadDeadline(longAgo)
 	}
 	for b.reading {

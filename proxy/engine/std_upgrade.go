@@ -15,7 +15,7 @@ import (
 
 // upgrade hands both connections over to another protocol and relays until
 // both have ended, one has failed, or the request is cancelled.
-func (x *standardExchange) upgrade(res *http.Response) error {
+func (x *standardExchange) upgrade(res *http.Response) *Error {
 	upstream, ok := res.Body.(io.ReadWriteCloser)
 	protocol := res.Header.Get("Upgrade")
 	switch {
@@ -48,9 +48,11 @@ func (x *standardExchange) upgrade(res *http.Response) error {
 	cut := context.AfterFunc(x.r.In.Context(), end)
 	defer cut()
 	x.r.Breaker.Arm(end)
+	_ = visitor.SetWriteDeadline(after(handover))
 	if err := writeStandardSwitch(buffered.Writer, h, protocol); err != nil {
-		return nil //nolint:nilerr // the visitor has left; there is nobody to answer
+		return nil // the visitor has left; there is nobody to answer
 	}
+	_ = visitor.SetWriteDeadline(time.Time{})
 	// The rest is read from the connection itself: net/http's reader would
 	// cancel the request at the end of the visitor's direction.
 	early, _ := buffered.Peek(buffered.Reader.Buffered())
