@@ -26,12 +26,6 @@ func (c *Config) checkLater(r *report) {
 	if !c.Session.Postgres.URL.IsZero() {
 		r.bad(r.line("session.postgres"), "session.postgres", remove)
 	}
-	for i, route := range c.Routes {
-		if strings.HasPrefix(strings.ToLower(route.Upstream), "h2c:") {
-			key := index("routes", i) + ".upstream"
-			r.bad(r.line(key), key, "h2c:// comes in a later version; write http://, which is HTTP/1.1, or https://")
-		}
-	}
 }
 
 // across checks what no section can see alone.
@@ -71,6 +65,7 @@ func (c *Config) checkAcross(a *across) {
 	c.checkHeaders(a)
 	c.checkPublic(a)
 	c.checkConnection(a)
+	c.checkSticky(a)
 	c.checkFiles(a)
 	if a.info != nil && len(a.inline) > 0 && openToOthers(a.info) {
 		a.warn(a.inline[0], "others may read this file, which holds secrets (mode %#o); chmod 600 it, or write %s_file", a.info.Mode().Perm(), a.inline[0][strings.LastIndex(a.inline[0], ".")+1:])
@@ -214,6 +209,7 @@ func (c *Config) checkFiles(a *across) {
 	if c.TLS.Enabled() {
 		c.checkCertificate(a)
 	}
+	c.checkUpstreamTLS(a)
 	if c.Login.Template != "" {
 		text, _, err := readSmall(under(a.dir, c.Login.Template), MaxFile)
 		if err != nil {

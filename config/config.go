@@ -35,7 +35,7 @@ import (
 // Config is a configuration that has been read and checked. It is not changed
 // any more: a reload makes a new one.
 //
-// Paths of files and folders in it (data_dir, tls, login.template) are
+// Paths of files and folders in it (data_dir, tls, upstream_tls, login.template) are
 // relative to the configuration's folder in the file, and ready for use here.
 type Config struct {
 	Version        int                   `yaml:"version"`         // 1
@@ -181,6 +181,12 @@ func (c *Config) finish(r *report) error {
 func (c *Config) resolve(dir string) {
 	for _, p := range []*string{&c.DataDir, &c.TLS.CertFile, &c.TLS.KeyFile, &c.Login.Template} {
 		*p = under(dir, *p)
+	}
+	for i := range c.Routes {
+		t := &c.Routes[i].UpstreamTLS
+		for _, p := range []*string{&t.CAFile, &t.CertFile, &t.KeyFile} {
+			*p = under(dir, *p)
+		}
 	}
 }
 

@@ -40,6 +40,7 @@ func (s *passage) answer(status int, h http.Header) error {
 	if s.id != nil && status >= http.StatusOK {
 		keepPrivate(h)
 	}
+	s.stick(status, h)
 	return nil
 }
 

@@ -19,9 +19,7 @@ type report = func(key, format string, args ...any)
 func (c *RouteConfig) Check(bad, warn func(key, format string, args ...any)) {
 	c.checkHost(bad)
 	c.checkPath(bad)
-	if _, err := parseUpstream(c.Upstream); err != nil {
-		bad("upstream", "%v", err)
-	}
+	c.checkUpstreams(bad, warn)
 	c.checkHostHeader(bad)
 	c.checkUpgrade(bad)
 	c.checkOrigins(bad)

@@ -8,14 +8,18 @@ import (
 )
 
 // RouteConfig is one of routes in the configuration. The zero value of each
-// field but Upstream is usable, and the safer choice where there is one.
+// field but Upstream (or Upstreams) is usable, and the safer choice where there is one.
 type RouteConfig struct {
 	// Host is exact (wiki.example.com), *.example.com (which matches one label
 	// or more before the suffix, not example.com), or "": any. A port is
 	// compared only where it is given.
 	Host        string              `yaml:"host"`
-	Path        string              `yaml:"path"`     // by whole segments; "": /
-	Upstream    string              `yaml:"upstream"` // http://host:port, https://host:port, or unix:/path; h2c is refused for now, by name
+	Path        string              `yaml:"path"`      // by whole segments; "": /
+	Upstream    string              `yaml:"upstream"`  // http://host:port, https://host:port, h2c://host:port, or unix:/path
+	Upstreams   []string            `yaml:"upstreams"` // several, in place of Upstream
+	Sticky      string              `yaml:"sticky"`    // the cookie that keeps a visitor with one of Upstreams; "": nothing does
+	Health      HealthConfig        `yaml:"health"`
+	UpstreamTLS UpstreamTLSConfig   `yaml:"upstream_tls"`
 	StripPrefix bool                `yaml:"strip_prefix"`
 	HostHeader  string              `yaml:"host_header"` // keep | upstream | a name
 	Timeouts    TimeoutConfig       `yaml:"timeouts"`
@@ -39,6 +43,23 @@ type RouteConfig struct {
 	// 413. 0: such a body is sent on as it comes.
 	BufferBody  value.Size `yaml:"buffer_body"`
 	MaxRequests int        `yaml:"max_requests"` // under way at a time, upgraded connections too; one more is 503. 0: no limit
+}
+
+// HealthConfig is the section health: requests that find out which of the
+// upstreams are well. Without Path, only the visitors' requests do.
+type HealthConfig struct {
+	Path     string         `yaml:"path"`     // answered with 200 to 399 by an upstream that is well; "": no checks
+	Interval value.Duration `yaml:"interval"` // between two checks
+	Timeout  value.Duration `yaml:"timeout"`  // for the head of the answer
+}
+
+// UpstreamTLSConfig is the section upstream_tls: how an https upstream and we
+// know each other. There is no way not to verify its certificate.
+type UpstreamTLSConfig struct {
+	CAFile     string `yaml:"ca_file"`     // PEM: who alone may have signed its certificate; "": whom the system trusts
+	CertFile   string `yaml:"cert_file"`   // PEM: our own certificate, for an upstream that asks
+	KeyFile    string `yaml:"key_file"`    // PEM, without a passphrase
+	ServerName string `yaml:"server_name"` // whom its certificate must be for; "": the host of the upstream
 }
 
 // RewriteConfig is the section rewrite: what an application says of its own
@@ -101,6 +122,7 @@ func (c *RouteConfig) SetDefaults() {
 		Response: value.Duration(60 * time.Second),
 		Stall:    value.Duration(60 * time.Second),
 	}
+	c.Health = HealthConfig{Interval: value.Duration(10 * time.Second), Timeout: value.Duration(2 * time.Second)}
 	c.Upgrade = []string{webSocket}
 	c.HeaderNames = strictNames
 	c.ClearSite = dropClear

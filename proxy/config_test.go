@@ -35,7 +35,7 @@ func TestRouteCheck(t *testing.T) {
 		{"no upstream", func(c *RouteConfig) { c.Upstream = "" }, "upstream: is missing"},
 		{"no scheme", func(c *RouteConfig) { c.Upstream = "localhost:3000" }, `upstream: "localhost:3000" has no http:// or https://; write "http://localhost:3000"`},
 		{"file", func(c *RouteConfig) { c.Upstream = "file:///etc/passwd" }, `upstream: "file:///etc/passwd" is not a kind of upstream`},
-		{"h2c", func(c *RouteConfig) { c.Upstream = "h2c://127.0.0.1:1" }, `upstream: "h2c://127.0.0.1:1": h2c is not there yet`},
+		{"h2c", func(c *RouteConfig) { c.Upstream = "h2c://127.0.0.1:1" }, ""},
 		{"credentials", func(c *RouteConfig) { c.Upstream = "http://user:pw-secret@127.0.0.1:1" }, "upstream: holds a user name or password"},
 		{"credentials, broken", func(c *RouteConfig) { c.Upstream = "http://user:pw-secret@%zz" }, "upstream: holds a user name or password"},
 		{"path in the upstream", func(c *RouteConfig) { c.Upstream = "http://127.0.0.1:1/app" }, `upstream: "http://127.0.0.1:1/app" has a path`},

@@ -85,21 +85,24 @@ func New(o Options) (*Proxy, error) {
 	}
 	p := &Proxy{
 		auth: o.Auth, audit: o.Audit, metrics: o.Metrics, log: o.Log, live: o.Live,
-		cookies:  cookies{names: o.Auth.CookieNames()},
+		cookies:  cookies{names: slices.Clone(o.Auth.CookieNames())},
 		patience: unreadTime,
+	}
+	if err := p.cookies.addSticky(o.Routes); err != nil {
+		return nil, err
 	}
 	configured := o.Identity.names()
 	for i := range o.Routes {
 		c := o.Routes[i] // ours alone from now on
-		r, err := newRoute(&c, o.Identity)
+		r, err := newRoute(&c, o.Identity, o.Log)
 		if err == nil {
+			p.routes = append(p.routes, r)
 			err = p.table.add(r)
 		}
 		if err != nil {
 			p.Close()
 			return nil, fmt.Errorf("routes[%d]: %w", i, err)
 		}
-		p.routes = append(p.routes, r)
 		configured = append(configured, c.Identity.names()...)
 	}
 	p.names = newNames(configured)

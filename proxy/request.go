@@ -22,6 +22,8 @@ type passage struct {
 	route *route
 	id    *auth.Identity // nil: public, nobody was looked up
 
+	member string // of the route's upstreams, the one that was asked last
+
 	question   question
 	prev, next *passage // in Live
 	breaker    engine.Breaker
@@ -40,7 +42,7 @@ func (p *Proxy) passage(r *http.Request) *passage {
 	s, ok := p.passages.Get().(*passage)
 	if !ok {
 		s = &passage{p: p, header: make(http.Header, 24)}
-		s.hooks = engine.Request{Answer: s.answer, Trailer: s.trailer, Switched: s.switched, Breaker: &s.breaker}
+		s.hooks = engine.Request{Answer: s.answer, Trailer: s.trailer, Switched: s.switched, Chosen: s.chosen, Breaker: &s.breaker}
 	}
 	s.in, s.info = r, web.From(r.Context())
 	return s
@@ -96,6 +98,7 @@ func (s *passage) request() (*engine.Request, error) {
 	}
 	s.rewriteDestination(r)
 	s.dropTrailers()
+	r.Member = s.wantedMember()
 	return r, s.upgrade(r)
 }
 

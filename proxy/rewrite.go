@@ -30,10 +30,12 @@ func (s *passage) mirror() *mirror {
 	if r.conf.StripPrefix {
 		m.prefix = r.prefix
 	}
-	sent, scheme := s.sentHost(), r.address.scheme()
+	sent, scheme := s.sentHost(), r.addresses[0].scheme()
 	m.app, m.upstream = scheme, scheme+"://"+sent
-	if r.address.network == "tcp" {
-		m.add(scheme, r.address.host)
+	for _, a := range r.addresses {
+		if a.network == "tcp" {
+			m.add(scheme, a.host)
+		}
 	}
 	// An application that heeds X-Forwarded-Proto writes the visitor's scheme
 	// before the host that it was asked for.

@@ -21,7 +21,7 @@ func legacy(upstream string) RouteConfig {
 // passageOf is one request to a route, without a proxy around it.
 func passageOf(tb testing.TB, c RouteConfig, scheme, visitor string) *passage {
 	tb.Helper()
-	r, err := newRoute(&c, IdentityConfig{})
+	r, err := newRoute(&c, IdentityConfig{}, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -12,21 +13,21 @@ import (
 // A route is a RouteConfig that is ready for requests. But for the count of
 // those under way it never changes.
 type route struct {
-	conf     *RouteConfig
-	label    string
-	prefix   string // of the path, without a slash at the end
-	rules    *access.Rules
-	upstream engine.Upstream
-	host     string // the Host header; "": the visitor's
-	address  address
-	identity []identityHeader
-	origins  []string // for WebSockets, besides the route's own
+	conf      *RouteConfig
+	label     string
+	prefix    string // of the path, without a slash at the end
+	rules     *access.Rules
+	upstream  engine.Upstream
+	host      string // the Host header; "": the visitor's
+	addresses []address
+	identity  []identityHeader
+	origins   []string // for WebSockets, besides the route's own
 
 	requestHeaders, responseHeaders headerRules
 	slots                           slots
 }
 
-func newRoute(c *RouteConfig, general IdentityConfig) (*route, error) {
+func newRoute(c *RouteConfig, general IdentityConfig, log *slog.Logger) (*route, error) {
 	var problems []string
 	c.Check(func(key, format string, args ...any) {
 		problems = append(problems, fmt.Sprintf(key+": "+format, args...))
@@ -44,13 +45,16 @@ func newRoute(c *RouteConfig, general IdentityConfig) (*route, error) {
 	if err != nil {
 		return nil, fmt.Errorf("route %q: %w", c.label(), err)
 	}
-	a, err := parseUpstream(c.Upstream)
+	list, err := c.addresses()
 	if err != nil {
-		return nil, fmt.Errorf("route %q: upstream: %w", c.label(), err)
+		return nil, fmt.Errorf("route %q: %w", c.label(), err)
+	}
+	if err := c.UpstreamTLS.trustIn(list); err != nil {
+		return nil, fmt.Errorf("route %q: %w", c.label(), err)
 	}
 	r := &route{
 		conf: c, label: c.label(), prefix: strings.TrimSuffix(c.path(), "/"), rules: rules,
-		upstream: a.connect(c.Timeouts), address: a, identity: identityHeaders(general),
+		upstream: c.connectAll(list, log), addresses: list, identity: identityHeaders(general),
 		requestHeaders: newHeaderRules(c.RequestHeaders), responseHeaders: newHeaderRules(c.ResponseHeaders),
 	}
 	r.slots.most = int64(c.MaxRequests)
@@ -60,15 +64,17 @@ func newRoute(c *RouteConfig, general IdentityConfig) (*route, error) {
 	switch c.HostHeader {
 	case "", keepHost:
 	case upstreamHost:
-		r.host = a.host
+		r.host = list[0].host // the only one
 	default:
 		r.host = c.HostHeader
 	}
 	return r, nil
 }
 
+// hasUpgrade says whether a connection may switch to the protocol. HTTP/2 has
+// no Upgrade: there the request goes on as an ordinary one.
 func (r *route) hasUpgrade(protocol string) bool {
-	return slices.ContainsFunc(r.conf.Upgrade, func(p string) bool { return strings.EqualFold(p, protocol) })
+	return !r.addresses[0].h2c && slices.ContainsFunc(r.conf.Upgrade, func(p string) bool { return strings.EqualFold(p, protocol) })
 }
 
 // strip takes the route's path off the front of another, which may be spelled

@@ -39,7 +39,9 @@ func (s *passage) cookiePlace() *cookiePlace {
 	if s.route.conf.StripPrefix {
 		p.prefix = s.route.prefix
 	}
-	p.own = append(p.own, s.route.address.name)
+	for _, a := range s.route.addresses {
+		p.own = append(p.own, a.name)
+	}
 	if h, err := parseHost(s.sentHost(), ""); err == nil {
 		p.own = append(p.own, h.name)
 	}

@@ -1,9 +1,12 @@
 package proxy
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"strings"
@@ -16,10 +19,13 @@ type address struct {
 	network, dial string // for net.Dial
 	name          string // whom the certificate must be for
 	tls           bool
+	h2c           bool   // HTTP/2 without TLS, without asking first
 	host          string // what to call it in a Host header
+	trust         *trust // nil: the certificate may be anybody's whom the system trusts
 }
 
-// parseUpstream reads http://host[:port], https://host[:port] or unix:/path.
+// parseUpstream reads http://host[:port], https://host[:port],
+// h2c://host[:port] or unix:/path.
 // An error never holds what may be a password.
 func parseUpstream(s string) (address, error) {
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
@@ -32,7 +38,7 @@ func parseUpstream(s string) (address, error) {
 		}
 		return address{network: "unix", dial: path, host: "localhost"}, nil
 	}
-	scheme, rest, ok := strings.Cut(s, "://")
+	scheme, _, ok := strings.Cut(s, "://")
 	switch scheme = strings.ToLower(scheme); {
 	case s == "":
 		return address{}, errors.New("is missing; write where the application listens, such as http://127.0.0.1:3000")
@@ -40,9 +46,7 @@ func parseUpstream(s string) (address, error) {
 		return address{}, errors.New("holds a user name or password (not shown); the application gets none, write the address alone")
 	case !ok:
 		return address{}, fmt.Errorf("%q has no http:// or https://; write %q", s, "http://"+s)
-	case scheme == "h2c":
-		return address{}, fmt.Errorf("%q: h2c is not there yet; write %q, which HTTP/2 servers speak as well", s, "http://"+rest)
-	case scheme != "http" && scheme != "https":
+	case scheme != "http" && scheme != "https" && scheme != "h2c":
 		return address{}, fmt.Errorf("%q is not a kind of upstream; write http://host:port, https://host:port or unix:/path", s)
 	}
 	u, err := url.Parse(s)
@@ -52,12 +56,13 @@ func parseUpstream(s string) (address, error) {
 	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
 		return address{}, fmt.Errorf("%q has a path or query; write %q (the visitor's path is sent, see strip_prefix)", s, scheme+"://"+u.Host)
 	}
-	h, err := parseHost(u.Host, scheme)
+	web := strings.Replace(scheme, "h2c", "http", 1)
+	h, err := parseHost(u.Host, web)
 	if err != nil {
 		return address{}, fmt.Errorf("%q has no host[:port] that can be connected to; write http://127.0.0.1:3000", s)
 	}
-	a := address{network: "tcp", name: strings.Trim(h.name, "[]"), tls: scheme == "https", host: u.Host}
-	a.dial = net.JoinHostPort(a.name, h.visiblePort(scheme))
+	a := address{network: "tcp", name: strings.Trim(h.name, "[]"), tls: scheme == "https", h2c: scheme == "h2c", host: u.Host}
+	a.dial = net.JoinHostPort(a.name, h.visiblePort(web))
 	return a, nil
 }
 
@@ -68,10 +73,16 @@ func (a address) scheme() string {
 	return "http"
 }
 
-// connect makes the upstream; nothing is connected yet. What speaks TLS, and
-// so perhaps HTTP/2, goes through http.Transport.
+// id names the address among others, without telling it to everybody.
+func (a address) id() string {
+	sum := sha256.Sum256([]byte(a.scheme() + " " + a.network + " " + a.dial))
+	return hex.EncodeToString(sum[:4])
+}
+
+// connect makes the upstream; nothing is connected yet. What may speak HTTP/2
+// goes through http.Transport.
 func (a address) connect(t TimeoutConfig) engine.Upstream {
-	if a.tls {
+	if a.tls || a.h2c {
 		return engine.NewStandard(a.standard(t))
 	}
 	return engine.NewHTTP1(engine.HTTP1Options{Network: a.network, Address: a.dial, Timeouts: t.engine()})
@@ -80,11 +91,33 @@ func (a address) connect(t TimeoutConfig) engine.Upstream {
 // standard says the same to http.Transport. The certificate of an upstream
 // with TLS is verified for its name, always.
 func (a address) standard(t TimeoutConfig) engine.StandardOptions {
-	o := engine.StandardOptions{Network: a.network, Address: a.dial, Timeouts: t.engine()}
+	o := engine.StandardOptions{Network: a.network, Address: a.dial, H2C: a.h2c, Timeouts: t.engine()}
 	if a.tls {
 		o.TLS = &tls.Config{ServerName: a.name, MinVersion: tls.VersionTLS12}
+		if a.trust != nil {
+			a.trust.apply(o.TLS)
+		}
 	}
 	return o
+}
+
+// connectAll makes the upstream of one or several.
+func (c *RouteConfig) connectAll(list []address, log *slog.Logger) engine.Upstream {
+	if len(list) == 1 && c.Health.Path == "" {
+		return list[0].connect(c.Timeouts)
+	}
+	o := engine.BalancedOptions{
+		Health: engine.HealthCheck{Path: c.Health.Path, Interval: c.Health.Interval.D(), Timeout: c.Health.Timeout.D()},
+		Log:    log.With("route", c.label()),
+	}
+	for _, a := range list {
+		m := engine.Member{ID: a.id(), Address: a.dial, Host: a.host, Upstream: a.connect(c.Timeouts)}
+		if c.HostHeader != "" && c.HostHeader != keepHost && c.HostHeader != upstreamHost {
+			m.Host = c.HostHeader
+		}
+		o.Members = append(o.Members, m)
+	}
+	return engine.NewBalanced(o)
 }
 
 func (c TimeoutConfig) engine() engine.Timeouts {

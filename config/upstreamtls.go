@@ -1,0 +1,45 @@
+package config
+
+import "strings"
+
+// checkUpstreamTLS reads the files of routes with upstream_tls, as a start
+// does later.
+func (c *Config) checkUpstreamTLS(a *across) {
+	for i := range c.Routes {
+		section := &c.Routes[i].UpstreamTLS
+		route := index("routes", i)
+		read := func(file string) ([]byte, error) {
+			text, info, err := readSmall(under(a.dir, file), MaxFile)
+			if err == nil && file == section.KeyFile && openToOthers(info) {
+				a.warn(join(route, "upstream_tls.key_file"), "others may read the file %s (mode %#o); chmod 600 it", quote(file), info.Mode().Perm())
+			}
+			return text, err
+		}
+		section.CheckFiles(read, func(key, format string, args ...any) {
+			a.bad(join(route, key), format, args...)
+		})
+	}
+}
+
+// checkSticky finds cookies that two would write: a route and we ourselves, or
+// two routes of one host.
+func (c *Config) checkSticky(a *across) {
+	first := map[string]int{}
+	for i, r := range c.Routes {
+		if r.Sticky == "" {
+			continue
+		}
+		key := index("routes", i) + ".sticky"
+		kind, ours := strings.CutPrefix(strings.ToLower(r.Sticky), strings.ToLower(c.Cookie.Name))
+		if ours && (kind == "" || kind == "_csrf" || kind == "_device") {
+			a.bad(key, "%s is the name of a cookie of ours; choose another, such as app_upstream", quote(r.Sticky))
+			continue
+		}
+		at := strings.ToLower(r.Host) + " " + r.Sticky
+		if j, ok := first[at]; ok {
+			a.bad(key, "%s is the cookie of %s as well, for the same host; choose another", quote(r.Sticky), a.where(index("routes", j)))
+			continue
+		}
+		first[at] = i
+	}
+}

@@ -1,0 +1,122 @@
+package proxy
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"gatehouse/internal/value"
+)
+
+// addresses gives those of upstream or upstreams. c has been checked.
+func (c *RouteConfig) addresses() ([]address, error) {
+	if c.Upstream != "" {
+		a, err := parseUpstream(c.Upstream)
+		if err != nil {
+			return nil, fmt.Errorf("upstream: %w", err)
+		}
+		return []address{a}, nil
+	}
+	list := make([]address, len(c.Upstreams))
+	for i, s := range c.Upstreams {
+		var err error
+		if list[i], err = parseUpstream(s); err != nil {
+			return nil, fmt.Errorf("upstreams[%d]: %w", i, err)
+		}
+	}
+	return list, nil
+}
+
+// checkUpstreams looks at where requests go, and at what else depends on that.
+func (c *RouteConfig) checkUpstreams(bad, warn report) {
+	var list []address
+	var ok bool
+	switch {
+	case c.Upstream != "" && c.Upstreams != nil:
+		bad("upstreams", "upstream is given as well; write all of them here, and remove the other")
+	case c.Upstreams != nil:
+		list, ok = c.checkSeveral(bad)
+	default:
+		a, err := parseUpstream(c.Upstream)
+		if err != nil {
+			bad("upstream", "%v", err)
+		}
+		list, ok = []address{a}, err == nil
+	}
+	c.checkSticky(bad, warn, ok && len(list) == 1)
+	c.checkHealth(bad, warn, ok && len(list) == 1)
+	c.UpstreamTLS.check(bad)
+	if ok && !list[0].tls && c.UpstreamTLS != (UpstreamTLSConfig{}) {
+		bad("upstream_tls", "is for https upstreams only; write https://, or remove the section")
+	}
+}
+
+func (c *RouteConfig) checkSeveral(bad report) (list []address, ok bool) {
+	if len(c.Upstreams) == 0 {
+		bad("upstreams", "is empty; write where the application listens, such as [http://10.0.0.1:3000, http://10.0.0.2:3000]")
+		return nil, false
+	}
+	const most = 64
+	if len(c.Upstreams) > most {
+		bad("upstreams", "%d are too many; write %d at most", len(c.Upstreams), most)
+		return nil, false
+	}
+	ok = true
+	first := map[string]int{}
+	for i, s := range c.Upstreams {
+		key := fmt.Sprintf("upstreams[%d]", i)
+		a, err := parseUpstream(s)
+		j, twice := first[a.id()]
+		switch {
+		case err != nil:
+			bad(key, "%v", err)
+		case twice:
+			bad(key, "%q is upstreams[%d] already; remove one", s, j)
+		case len(list) > 0 && (a.tls != list[0].tls || a.h2c != list[0].h2c):
+			bad(key, "%q speaks another protocol than the first one; write them alike, since what one of them is sent any other may get", s)
+		default:
+			first[a.id()] = i
+			list = append(list, a)
+			continue
+		}
+		ok = false
+	}
+	if ok && len(list) > 1 && c.HostHeader == upstreamHost {
+		bad("host_header", "upstream is not one name with several upstreams; write keep, or the name that all of them expect")
+	}
+	return list, ok
+}
+
+func (c *RouteConfig) checkSticky(bad, warn report, alone bool) {
+	switch {
+	case c.Sticky == "":
+	case !isFieldName(c.Sticky):
+		bad("sticky", "%q is not the name of a cookie; write one such as app_upstream", c.Sticky)
+	case strings.HasPrefix(c.Sticky, "__"):
+		bad("sticky", "%q has a meaning of its own in browsers; write a name without __ in front", c.Sticky)
+	case alone:
+		warn("sticky", "changes nothing with one upstream; write upstreams, or remove it")
+	}
+}
+
+func (c *RouteConfig) checkHealth(bad, warn report, alone bool) {
+	const least, most = value.Duration(time.Second), value.Duration(time.Hour)
+	h := &c.Health
+	switch {
+	case h.Path == "":
+		return
+	case h.Path[0] != '/':
+		bad("health.path", "%q does not begin with a slash; write %q", h.Path, "/"+h.Path)
+	case strings.ContainsFunc(h.Path, func(r rune) bool { return r <= ' ' || r == '#' || r >= 0x7f }):
+		bad("health.path", "%q cannot be asked for as it stands; write spaces and the like as escapes, such as %%20", h.Path)
+	}
+	if h.Interval < least || h.Interval > most {
+		bad("health.interval", "%v is not from %v to %v; write 10s, or leave it out", h.Interval, least, most)
+	}
+	if h.Timeout <= 0 || h.Timeout > most {
+		bad("health.timeout", "%v is not a time in which an answer can come; write 2s, or leave it out", h.Timeout)
+	}
+	if alone {
+		warn("health", "changes nothing but the log with one upstream, which is asked even when it is not well; write upstreams, or remove it")
+	}
+}
