@@ -222,20 +222,48 @@ func TestOwnPages(t *testing.T) {
 	})
 }
 
-// TestSessionOfAnother: what the account page does to sessions.
-func TestAccountPageEndsOtherSessions(t *testing.T) {
+// TestAccountPage: one's sessions are shown, the others are ended, and a new
+// password ends them as well.
+func TestAccountPage(t *testing.T) {
 	modes(t, func(t *testing.T, m e2e.Mode) {
 		gate := start(t, m, standard(e2e.Record(t).URL))
+		const second = "a wholly new pass phrase"
+		gate.Must(t, e2e.Password+"\n", "user", "add", "dave", "--password-stdin")
 		here, there := gate.Browser(t), gate.Browser(t)
-		here.Login("alice", e2e.Password)
-		there.Login("alice", e2e.Password)
-		page := here.Visit("/_gate/")
-		if page.Status != http.StatusOK || !strings.Contains(page.Body, "alice") {
-			t.Fatalf("account page: %d\n%s", page.Status, page.Body)
-		}
-		if out := gate.Must(t, "", "session", "list", "--user", "alice"); strings.Count(out, "alice") != 2 {
+		here.Login("dave", e2e.Password)
+		there.Login("dave", e2e.Password)
+		if out := gate.Must(t, "", "session", "list", "--user", "dave"); strings.Count(out, "dave") != 2 {
 			t.Errorf("session list:\n%s", out)
 		}
+		page := here.Visit("/_gate/")
+		if page.Status != http.StatusOK || strings.Count(page.Body, "127.0.0.1") < 2 {
+			t.Fatalf("account page: %d\n%s", page.Status, page.Body)
+		}
+		token := here.Token(page)
+		if a := here.Submit("/_gate/sessions/end-others", url.Values{}); a.Status != http.StatusForbidden || there.SignedInAs() != "dave" {
+			t.Errorf("without a token: %d, the other is %q", a.Status, there.SignedInAs())
+		}
+		here.Submit("/_gate/sessions/end-others", url.Values{"csrf_token": {token}})
+		if here.SignedInAs() != "dave" || there.SignedInAs() != "" {
+			t.Errorf("after ending the others: here %q, there %q", here.SignedInAs(), there.SignedInAs())
+		}
+
+		there.Login("dave", e2e.Password)
+		form := url.Values{"old_password": {"not the password"}, "new_password": {second}, "new_password_again": {second}, "csrf_token": {here.Token(here.Visit("/_gate/"))}}
+		here.Submit("/_gate/password", form)
+		if there.SignedInAs() != "dave" {
+			t.Error("a wrong old password changed something")
+		}
+		form["old_password"] = []string{e2e.Password}
+		form["csrf_token"] = []string{here.Token(here.Visit("/_gate/"))}
+		here.Submit("/_gate/password", form)
+		if here.SignedInAs() != "dave" || there.SignedInAs() != "" {
+			t.Errorf("after the change of the password: here %q, there %q", here.SignedInAs(), there.SignedInAs())
+		}
+		if a := there.TryLogin("dave", e2e.Password, "/"); a.Status != http.StatusUnauthorized {
+			t.Errorf("the old password: %d, want 401", a.Status)
+		}
+		there.Login("dave", second)
 	})
 }
 
