@@ -139,6 +139,10 @@ func (x *standardExchange) run() *Error {
 		return x.verdict(err)
 	}
 	defer res.Body.Close() //nolint:errcheck // nothing is left to be done about it
+	if x.body != nil {
+		// Before Close, which over HTTP/2 waits for whoever reads the body.
+		defer x.body.stop()
+	}
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		return x.upgrade(res)
 	}

@@ -79,7 +79,7 @@ func (b *standardBody) judge(n int, err error) (int, error) {
 			b.whole.Store(true)
 		}
 		return n, nil
-	case err != io.EOF: // only the bare one is an end; a wrapped one is a break
+	case err != io.EOF: //nolint:errorlint // only the bare one is an end; a wrapped one is a break
 		return n, b.fail(Visitor, fmt.Errorf("read body: %w", err))
 	case b.read < length:
 		return n, b.fail(Visitor, fmt.Errorf("read body: %w", io.ErrUnexpectedEOF))
@@ -91,7 +91,14 @@ func (b *standardBody) judge(n int, err error) (int, error) {
 	return n, io.EOF
 }
 
+// fail notes whose fault it is that the body ends here, unless nobody wants it
+// any more.
 func (b *standardBody) fail(kind string, err error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return errBodyClosed
+	}
 	b.fault.CompareAndSwap(nil, &Error{Kind: kind, Err: err})
 	return err
 }
@@ -116,7 +123,7 @@ func (b *standardBody) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reading = false
-	if b.t.Stall > 0 && !b.closed {
+	if b.t.Stall > 0 && (!b.closed || b.complete()) {
 		_ = b.rc.SetReadDeadline(time.Time{})
 	}
 	b.idle.Broadcast()
@@ -149,12 +156,21 @@ func (b *standardBody) answered() {
 	}
 }
 
-// Close is called by Transport, which needs no more of the body.
+// Close is called by Transport, which needs no more of the body, and over
+// HTTP/2 waits for a Read that is under way.
 func (b *standardBody) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.closed = true
+	b.cut()
 	return nil
+}
+
+// cut ends the body, and a Read that is under way.
+func (b *standardBody) cut() {
+	b.closed = true
+	if b.reading && !b.complete() {
+		_ = b.rc.SetReadDeadline(longAgo)
+	}
 }
 
 // complete says whether nothing of the body is left to read.
@@ -164,10 +180,7 @@ func (b *standardBody) complete() bool { return b.whole.Load() }
 func (b *standardBody) stop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.closed = true
-	if b.reading && !b.complete() {
-		_ = b.rc.SetReadDeadline(longAgo)
-	}
+	b.cut()
 	for b.reading {
 		b.idle.Wait()
 	}
