@@ -42,23 +42,34 @@ const (
 	msgStale     = "This page was out of date. Please sign in again."
 )
 
-// showLogin shows the form; who is signed in already goes on.
+// showLogin shows the form. Who is signed in already and was on the way to
+// somewhere goes on: another tab has signed in meanwhile. Without a way back
+// the form is what was asked for, to sign in as somebody else.
 func (a *Auth) showLogin(w http.ResponseWriter, r *http.Request) error {
 	id, err := a.Identify(r)
 	if err != nil {
 		return err
 	}
 	next, _ := nextOf(r.URL.RawQuery)
-	if id != nil {
+	if q := r.URL.Query(); id != nil && (q.Has("next") || q.Has("rd")) {
 		return seeOther(w, r, next)
 	}
-	return a.loginForm(w, r, http.StatusOK, next, "")
+	return a.loginForm(w, r, http.StatusOK, sessionOf(id), next, "")
 }
 
-func (a *Auth) loginForm(w http.ResponseWriter, r *http.Request, code int, next, msg string) error {
+// sessionOf is what a form for the visitor is bound to: the key of his session;
+// "" when nobody is signed in.
+func sessionOf(id *Identity) string {
+	if id == nil {
+		return ""
+	}
+	return id.Session.Key
+}
+
+func (a *Auth) loginForm(w http.ResponseWriter, r *http.Request, code int, session, next, msg string) error {
 	return a.login.Write(w, r, code, LoginPage{
 		Title: a.o.Title, Action: Prefix + "login", Next: next, Error: msg,
-		CSRFToken: a.formToken(w, r, ""), RememberFor: inWords(a.o.Remember),
+		CSRFToken: a.formToken(w, r, session), RememberFor: inWords(a.o.Remember),
 	})
 }
 
@@ -72,22 +83,24 @@ func (a *Auth) postLogin(w http.ResponseWriter, r *http.Request) error {
 		return errForeign()
 	}
 	next, _ := f.next(r)
-	known, err := a.loginToken(r, f["csrf_token"])
-	switch {
-	case err != nil:
+	id, err := a.Identify(r)
+	if err != nil {
 		return err
+	}
+	session := sessionOf(id)
+	switch known := a.loginToken(r, f["csrf_token"], session); {
 	case known == tokenSpent:
 		return seeOther(w, r, next)
 	case known != tokenGood:
-		return a.loginForm(w, r, http.StatusForbidden, next, msgStale)
+		return a.loginForm(w, r, http.StatusForbidden, session, next, msgStale)
 	}
 	account, err := a.authenticate(r, f["username"], f["password"])
 	switch e := (*web.Error)(nil); {
 	case errors.Is(err, errWrong):
-		return a.loginForm(w, r, http.StatusUnauthorized, next, msgWrong)
+		return a.loginForm(w, r, http.StatusUnauthorized, session, next, msgWrong)
 	case errors.As(err, &e) && e.Code == http.StatusTooManyRequests:
 		maps.Copy(w.Header(), e.Header)
-		return a.loginForm(w, r, e.Code, next, e.Msg)
+		return a.loginForm(w, r, e.Code, session, next, e.Msg)
 	case err != nil:
 		return err
 	}
@@ -108,27 +121,17 @@ const (
 	tokenSpent            // made by us, but somebody has signed in here since
 )
 
-// loginToken judges the token of a login form. The form was made when nobody
-// was signed in; when somebody is now, in another tab, then sending it a
-// second time is no attack, and there is nothing left to do.
-func (a *Auth) loginToken(r *http.Request, token string) (tokenWorth, error) {
-	id, err := a.Identify(r)
-	if err != nil {
-		return tokenBad, err
+// loginToken judges the token of a login form. Most were made when nobody was
+// signed in; when somebody is now, in another tab, then sending it is no
+// attack, and there is nothing left to do.
+func (a *Auth) loginToken(r *http.Request, token, session string) tokenWorth {
+	if a.validToken(r, token, session) {
+		return tokenGood
 	}
-	if id != nil {
-		if a.validToken(r, token, id.Session.Key) {
-			return tokenGood, nil // a client that took it from another page of ours
-		}
-		if _, ours := a.openToken(token, ""); ours {
-			return tokenSpent, nil
-		}
-		return tokenBad, nil
+	if _, ours := a.openToken(token, ""); ours && session != "" {
+		return tokenSpent
 	}
-	if a.validToken(r, token, "") {
-		return tokenGood, nil
-	}
-	return tokenBad, nil
+	return tokenBad
 }
 
 // errWrong says that name and password are not those of an account that may

@@ -31,6 +31,12 @@ func TestLogin(t *testing.T) {
 		b.get("/_gate/login?next=/x").want(t, http.StatusFound, "/x")
 		b.get("/_gate/login?next=//evil.test").want(t, http.StatusFound, "/")
 		b.get("/_gate/login?rd=/y").want(t, http.StatusFound, "/y")
+		// Without a way back the form is what was asked for: to be somebody else.
+		b.get("/_gate/login").want(t, http.StatusOK, "")
+		b.login("bob", bobsPassword).want(t, http.StatusSeeOther, "/")
+		if who := b.who(); who != "bob" {
+			t.Errorf("signed in as %q", who)
+		}
 	}
 }
 

@@ -75,7 +75,11 @@ func (g *gate) Challenge(w http.ResponseWriter, r *http.Request) error {
 	if g.challenge != nil {
 		return g.challenge(w, r)
 	}
-	http.Redirect(w, r, auth.Prefix+"login", seeOther(r.Method))
+	code := http.StatusSeeOther
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		code = http.StatusFound
+	}
+	http.Redirect(w, r, auth.Prefix+"login", code)
 	return nil
 }
 

@@ -148,10 +148,7 @@ func (s *passage) serve(w http.ResponseWriter) error {
 	}
 	switch {
 	case s.t.path == auth.Prefix[:len(auth.Prefix)-1]:
-		web.PageHeaders(r, w.Header())
-		w.Header().Set("Location", auth.Prefix)
-		w.WriteHeader(seeOther(r.Method))
-		return nil
+		return web.Refuse(http.StatusNotFound, "")
 	case ownPath(s.t.path) && plainPath(s.t.path):
 		return p.auth.ServeHTTP(w, r)
 	}
@@ -177,14 +174,6 @@ func (s *passage) serve(w http.ResponseWriter) error {
 		}
 	}
 	return s.act(w, v)
-}
-
-// seeOther is how contract.md redirects: 302 after GET and HEAD, else 303.
-func seeOther(method string) int {
-	if method == http.MethodGet || method == http.MethodHead {
-		return http.StatusFound
-	}
-	return http.StatusSeeOther
 }
 
 // open refuses what no rule needs to be asked about, and finds the routes of

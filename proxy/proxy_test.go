@@ -32,7 +32,7 @@ func TestDecisions(t *testing.T) {
 		{"the group, other letter case", "GET", "/ADMIN/x", "alice", "403", "", true},
 		{"unknown session", "GET", "/x", "mallory", "302", "", true},
 		{"our own page", "GET", "/_gate/login", "", "200", "", false},
-		{"our own, bare", "GET", "/_gate", "", "302", "", false},
+		{"our own, bare", "GET", "/_gate", "", "404", "", false},
 		{"our own, unknown", "GET", "/_gate/x", "alice", "404", "", false},
 		{"like our own", "GET", "/_GATE/login", "alice", "404", "", false},
 		{"like our own, escaped", "GET", "/_gate%2flogin", "alice", "400", "", false},

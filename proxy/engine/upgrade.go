@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	tunnelBuffer = 8 << 10 // for each direction
+	tunnelBuffer = 4 << 10 // for each direction, of which thousands may be idle
 	handover     = 10 * time.Second
 )
 
