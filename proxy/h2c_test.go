@@ -24,7 +24,7 @@ func h2c(t *testing.T, handler http.HandlerFunc) string {
 func TestH2C(t *testing.T) {
 	h := open(t, setting{}, fixture(h2c(t, func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
-		_, _ = fmt.Fprintf(w, "%s %s %s %s %s %s", r.Proto, r.Method, r.Host, r.RequestURI, r.Header.Get("X-Forwarded-User"), b)
+		_, _ = fmt.Fprintf(w, "%s %s %s %s %s %s", r.Proto, r.Method, r.Host, r.RequestURI, r.Header.Get("X-Forwarded-User"), b) //nolint:gosec // G705: a test
 	})))
 	answer := h.raw(t, "POST /a%2Fb?x=1 HTTP/1.1\r\nHost: "+host+"\r\n"+aliceLine+"Content-Length: 5\r\nConnection: close\r\n\r\nhello")
 	if want := "HTTP/2.0 POST " + host + " /a%2Fb?x=1 alice hello"; body(answer) != want {

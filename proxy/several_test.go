@@ -22,7 +22,7 @@ func several(t *testing.T, s setting, n int, change func(c *RouteConfig)) (*hous
 	for i := range n {
 		up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header()["Set-Cookie"] = r.URL.Query()["set"]
-			_, _ = fmt.Fprintf(w, "%d %q", i, r.Header["Cookie"])
+			_, _ = fmt.Fprintf(w, "%d %q", i, r.Header["Cookie"]) //nolint:gosec // G705: a test
 		}))
 		t.Cleanup(up.Close)
 		servers, urls = append(servers, up), append(urls, up.URL)

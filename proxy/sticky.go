@@ -49,6 +49,6 @@ func (s *passage) stick(status int, h http.Header) {
 	if name == "" || s.member == "" || !final || s.out.Member == s.member {
 		return
 	}
-	cookie := http.Cookie{Name: name, Value: s.member, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.info.Secure()}
+	cookie := http.Cookie{Name: name, Value: s.member, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.info.Secure()} //nolint:gosec // Secure follows the visitor's connection
 	h["Set-Cookie"] = append(h["Set-Cookie"], cookie.String())
 }

@@ -87,7 +87,7 @@ func (a *authority) server(t *testing.T, demand bool) *httptest.Server {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)
 	up := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, r.TLS.ServerName+" "+r.Proto)
+		_, _ = io.WriteString(w, r.TLS.ServerName+" "+r.Proto) //nolint:gosec // G705: a test
 	}))
 	up.EnableHTTP2 = true
 	up.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{cert.Raw}, PrivateKey: key}}, ClientCAs: pool, MinVersion: tls.VersionTLS12}
@@ -139,7 +139,7 @@ func TestUpstreamTLSFiles(t *testing.T) {
 	a := newAuthority(t)
 	certFile, keyFile := a.client(t)
 	both := a.write(t, "both.pem", "CERTIFICATE", a.cert.Raw)
-	f, err := os.OpenFile(both, os.O_APPEND|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(both, os.O_APPEND|os.O_WRONLY, 0o600) //nolint:gosec // G304: a test
 	if err != nil {
 		t.Fatal(err)
 	}

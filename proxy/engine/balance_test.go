@@ -34,10 +34,10 @@ type cast struct {
 	log   bytes.Buffer
 }
 
-func newCast(t *testing.T, h HealthCheck, ids ...string) *cast {
+func newCast(t *testing.T, ids ...string) *cast {
 	t.Helper()
 	c := &cast{fails: map[string]string{}}
-	o := BalancedOptions{Health: h, Log: slog.New(slog.NewTextHandler(&c.log, nil))}
+	o := BalancedOptions{Log: slog.New(slog.NewTextHandler(&c.log, nil))}
 	for _, id := range ids {
 		o.Members = append(o.Members, Member{ID: id, Address: id + ".test:80", Upstream: actor(func(_ http.ResponseWriter, r *Request) error {
 			c.asked = append(c.asked, id)
@@ -70,7 +70,7 @@ func (c *cast) expect(t *testing.T, wanted, asked, failure string) {
 }
 
 func TestBalancedTakesTurns(t *testing.T) {
-	c := newCast(t, HealthCheck{}, "a", "b", "c")
+	c := newCast(t, "a", "b", "c")
 	for _, want := range []string{"a", "b", "c", "a"} {
 		c.expect(t, "", want, "")
 	}
@@ -103,18 +103,24 @@ func TestBalancedChoosesWhoHasLeastToDo(t *testing.T) {
 		t.Fatalf("both went to %s", first)
 	}
 	gates[second] <- struct{}{}
-	<-done
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 	if third := ask(); third != second {
 		t.Errorf("the third went to %s, who has one under way", third)
 	}
 	close(gates["a"])
 	close(gates["b"])
-	<-done
-	<-done
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }
 
 func TestBalancedGoesOnWhenOneCannotBeConnected(t *testing.T) {
-	c := newCast(t, HealthCheck{}, "a", "b", "c")
+	c := newCast(t, "a", "b", "c")
 	c.fails["a"], c.fails["b"] = Connect, Connect
 	c.expect(t, "", "a b c", "")
 	c.expect(t, "", "c", "")
@@ -125,7 +131,7 @@ func TestBalancedGoesOnWhenOneCannotBeConnected(t *testing.T) {
 
 func TestBalancedRepeatsNothingElse(t *testing.T) {
 	for _, kind := range []string{Timeout, Protocol, Aborted, TooLarge, Visitor, Refused, Invalid} {
-		c := newCast(t, HealthCheck{}, "a", "b")
+		c := newCast(t, "a", "b")
 		c.fails["a"] = kind
 		c.expect(t, "", "a", kind)
 	}
@@ -133,11 +139,11 @@ func TestBalancedRepeatsNothingElse(t *testing.T) {
 
 func TestBalancedPausesGrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCast(t, HealthCheck{}, "a", "b")
+		c := newCast(t, "a", "b")
 		c.fails["a"] = Connect
 		c.expect(t, "", "a b", "")
-		for _, pause := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
-			time.Sleep(pause*time.Second - time.Millisecond)
+		for _, seconds := range []int{1, 2, 4, 8, 16, 30, 30} {
+			time.Sleep(time.Duration(seconds)*time.Second - time.Millisecond)
 			c.expect(t, "a", "b", "")
 			time.Sleep(time.Millisecond)
 			c.expect(t, "a", "a b", "")
@@ -205,7 +211,7 @@ func TestBalancedOneRequestTries(t *testing.T) {
 }
 
 func TestBalancedCountsFailuresInARow(t *testing.T) {
-	c := newCast(t, HealthCheck{}, "a", "b")
+	c := newCast(t, "a", "b")
 	for range failuresInRow - 1 {
 		c.fails["a"] = Timeout
 		c.expect(t, "a", "a", Timeout)
@@ -221,7 +227,7 @@ func TestBalancedCountsFailuresInARow(t *testing.T) {
 
 func TestBalancedWithAllOutAsksWhoFailedLongestAgo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCast(t, HealthCheck{}, "a", "b")
+		c := newCast(t, "a", "b")
 		c.fails["a"], c.fails["b"] = Connect, Connect
 		c.expect(t, "b", "b a", Connect)
 		time.Sleep(time.Millisecond)
@@ -236,7 +242,7 @@ func TestBalancedWithAllOutAsksWhoFailedLongestAgo(t *testing.T) {
 }
 
 func TestBalancedLogsChangesAlone(t *testing.T) {
-	c := newCast(t, HealthCheck{}, "a", "b")
+	c := newCast(t, "a", "b")
 	c.fails["a"], c.fails["b"] = Connect, Connect
 	for range 3 {
 		c.expect(t, "a", "a b", Connect)
@@ -279,7 +285,7 @@ func TestBalancedForgetsARequestThatPanicked(t *testing.T) {
 }
 
 func TestBalancedStopsWhenTheVisitorLeft(t *testing.T) {
-	c := newCast(t, HealthCheck{}, "a", "b")
+	c := newCast(t, "a", "b")
 	c.fails["a"] = Connect
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -362,7 +368,7 @@ func TestHealthCheckHasATimeout(t *testing.T) {
 
 func TestHealthCheckLetsTheNextRequestTry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCast(t, HealthCheck{}, "a", "b")
+		c := newCast(t, "a", "b")
 		c.fails["a"] = Connect
 		c.expect(t, "a", "a b", "")
 		c.fails["a"] = ""
@@ -425,9 +431,9 @@ func TestBalancedKeepsTheBody(t *testing.T) {
 				defer shut(c)
 				say(c, "POST / HTTP/1.1\r\nHost: a.test\r\n"+body)
 				br := bufio.NewReader(c)
-				res, err := http.ReadResponse(br, nil)
+				res, err := http.ReadResponse(br, nil) //nolint:bodyclose // the connection is closed, and the body with it
 				if err == nil && res.StatusCode == http.StatusContinue {
-					res, err = http.ReadResponse(br, nil)
+					res, err = http.ReadResponse(br, nil) //nolint:bodyclose // the connection is closed, and the body with it
 				}
 				if err != nil {
 					t.Fatal(err)

@@ -51,7 +51,7 @@ func (c HealthCheck) check(ctx context.Context, m *member) (err error) {
 	in := (&http.Request{Method: http.MethodGet, ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
 	p := &probe{header: http.Header{}}
 	defer func() {
-		if v := recover(); v != nil && v != http.ErrAbortHandler {
+		if v := recover(); v != nil && v != http.ErrAbortHandler { //nolint:errorlint // what is thrown is that very value
 			err = fmt.Errorf("health check: panic: %v", v)
 		} else if p.status > 0 {
 			err = p.verdict() // how the answer ended does not matter
