@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -175,7 +176,8 @@ func FuzzAnswer(f *testing.F) {
 			t.Errorf("body %q, net/http: %q", body, other)
 		}
 		for name, values := range h {
-			if !reflect.DeepEqual(values, theirs.Header[name]) {
+			// An empty continuation line leaves spaces behind in net/http.
+			if !slices.Equal(spaced(values), spaced(theirs.Header[name])) {
 				if name == "Content-Length" {
 					continue // the same one twice is one for us
 				}
@@ -183,6 +185,14 @@ func FuzzAnswer(f *testing.F) {
 			}
 		}
 	})
+}
+
+// spaced gives the values with one space where there are several.
+func spaced(values []string) (list []string) {
+	for _, v := range values {
+		list = append(list, strings.Join(strings.Fields(v), " "))
+	}
+	return list
 }
 
 func noBody(status int, method string) bool {
