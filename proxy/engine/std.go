@@ -409,6 +409,11 @@ func (x *standardExchange) relay(res *http.Response) error {
 			return fmt.Errorf("read body: %w", err)
 		}
 	}
+	if err := res.Request.Context().Err(); err != nil && res.ContentLength < 0 {
+		// Whoever is told that we leave may close as well, which would look
+		// like the end of a body that ends with the connection.
+		return fmt.Errorf("read body: %w", err)
+	}
 	x.trailers(res.Trailer)
 	x.offer() // net/http sends the end when the handler has returned
 	return nil
@@ -471,7 +476,7 @@ func (x *standardExchange) verdict(err error) *Error {
 		return x.refused
 	case x.r.Breaker.Broken():
 		return &Error{Kind: Visitor, Err: errBroken}
-	case x.r.In.Context().Err() != nil:
+	case x.r.In.Context().Err() != nil && (x.body == nil || !x.body.cutShort.Load()):
 		return gone(x.r.In.Context())
 	case x.body != nil && x.body.late.Load():
 		return &Error{Kind: Timeout, Err: fmt.Errorf("body is not taken, and no answer within %v", x.up.o.Timeouts.Response)}

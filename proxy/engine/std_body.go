@@ -19,11 +19,12 @@ type standardBody struct {
 	t      Timeouts
 	giveUp func() // ends the request
 
-	trailer http.Header // announced names; the values come with the end
-	read    int64
-	fault   atomic.Pointer[Error] // why the body broke off
-	whole   atomic.Bool           // it was read to its end
-	late    atomic.Bool           // the upstream took none of it for too long, and did not answer
+	trailer  http.Header // announced names; the values come with the end
+	read     int64
+	fault    atomic.Pointer[Error] // why the body broke off
+	whole    atomic.Bool           // it was read to its end
+	cutShort atomic.Bool           // the end of the request's context is our doing
+	late     atomic.Bool           // the upstream took none of it for too long, and did not answer
 
 	mu      sync.Mutex
 	idle    sync.Cond // signalled when no Read is under way
@@ -165,10 +166,14 @@ func (b *standardBody) Close() error {
 	return nil
 }
 
-// cut ends the body, and a Read that is under way.
+// cut ends the body, and a Read that is under way. Over HTTP/1 net/http takes
+// that for the visitor's departure.
 func (b *standardBody) cut() {
 	b.closed = true
 	if b.reading && !b.complete() {
+		if b.r.In.Context().Err() == nil {
+			b.cutShort.Store(true)
+		}
 		_ = b.rc.SetReadDeadline(longAgo)
 	}
 }
