@@ -104,10 +104,21 @@ func (p tab) do(what string, steps ...step) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, time.Minute)
 	defer cancel()
-	if err := chromedp.Do(ctx, steps...); err != nil {
-		p.t.Fatalf("%s: %v\nthe browser is at %s and shows:\n%s", what, err, p.url(), p.text("body"))
+	for _, s := range steps {
+		err := chromedp.Do(ctx, s)
+		for err != nil && strings.Contains(err.Error(), documentReplaced) && ctx.Err() == nil {
+			err = chromedp.Do(ctx, s)
+		}
+		if err != nil {
+			p.t.Fatalf("%s: %v\nthe browser is at %s and shows:\n%s", what, err, p.url(), p.text("body"))
+		}
 	}
 }
+
+// documentReplaced is the browser's answer when the element that a step found
+// belonged to a document that was exchanged in between. The step has done
+// nothing then, and is taken again.
+const documentReplaced = "Could not find node with given id"
 
 // text is what an element shows.
 func (p tab) text(selector chromedp.CSS) string { return p.ask(chromedp.Text(selector)) }
