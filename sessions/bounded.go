@@ -100,3 +100,14 @@ func (s *boundedShard[K, V]) remove(k K) {
 	s.slots[i] = slot[K, V]{}
 	s.free = append(s.free, i)
 }
+
+// clear empties every place.
+func (b *bounded[K, V]) clear() {
+	for i := range b.shards {
+		s := &b.shards[i]
+		s.mu.Lock()
+		clear(s.at)
+		s.slots, s.free, s.hand = nil, nil, 0
+		s.mu.Unlock()
+	}
+}

@@ -9,7 +9,10 @@ import (
 
 // Cached keeps the records of a Store in memory, a bounded number of them,
 // and is exact as long as all writes to the store pass through it: what a
-// call has written, every later Load sees.
+// call has written, every later Load sees. Of a Shared store, to which others
+// write as well, it forgets what the store announces as changed, and keeps
+// nothing for longer than sharedFor: that is the longest time for which it
+// may be behind.
 //
 // The trap of such a cache is a reader that missed, reads the old record, and
 // puts it into the cache after a logout. So a reader may only fill if its
@@ -17,9 +20,21 @@ import (
 // nobody have one until it is done.
 type Cached struct {
 	store   Store
-	records *bounded[string, Record]
+	life    time.Duration // of what is kept; 0: for ever
+	records *bounded[string, kept]
 	keys    [16]keyShard
+	stop    context.CancelFunc
+	watch   sync.WaitGroup
 }
+
+// kept is what is known of a session, and until when to believe it.
+type kept struct {
+	Record
+	until time.Time // zero: for ever
+}
+
+// sharedFor is how long a record of a Shared store is believed.
+const sharedFor = 3 * time.Second
 
 // A keyShard knows which keys are being read for the cache or written to.
 type keyShard struct {
@@ -31,11 +46,17 @@ type keyShard struct {
 // A ticket is a reader's right to fill.
 type ticket struct{ readers int }
 
-// NewCached keeps up to maxEntries records of store in memory.
+// NewCached keeps up to maxEntries records of store in memory. If the store
+// is Shared it listens to its announcements until Close.
 func NewCached(store Store, maxEntries int) *Cached {
-	c := &Cached{store: store, records: newBounded[string, Record](maxEntries, lastByte)}
+	ctx, stop := context.WithCancel(context.Background())
+	c := &Cached{store: store, records: newBounded[string, kept](maxEntries, lastByte), stop: stop}
 	for i := range c.keys {
 		c.keys[i].tickets, c.keys[i].writing = map[string]*ticket{}, map[string]int{}
+	}
+	if shared, ok := store.(Shared); ok {
+		c.life = sharedFor
+		c.watch.Go(func() { shared.Watch(ctx, c.evict, c.evictAll) })
 	}
 	return c
 }
@@ -52,10 +73,14 @@ func (c *Cached) keyShard(key string) *keyShard { return &c.keys[lastByte(key)%1
 // Load serves Store.
 func (c *Cached) Load(ctx context.Context, key string) (Record, error) {
 	if r, ok := c.records.get(key); ok {
-		if r.expired(time.Now()) {
+		switch now := time.Now(); {
+		case !r.until.IsZero() && (now.After(r.until) || r.expired(now)):
+			// Others may have ended the session, or used it, since.
+		case r.expired(now):
 			return Record{}, ErrNotFound
+		default:
+			return r.clone(), nil
 		}
-		return r.clone(), nil
 	}
 	t := c.begin(key)
 	r, err := c.store.Load(ctx, key)
@@ -95,8 +120,16 @@ func (c *Cached) fill(key string, t *ticket, r *Record, err error) {
 		delete(s.tickets, key)
 	}
 	if err == nil {
-		c.records.put(key, r.clone())
+		c.keep(key, r.clone())
 	}
+}
+
+func (c *Cached) keep(key string, r Record) {
+	k := kept{Record: r}
+	if c.life > 0 {
+		k.until = time.Now().Add(c.life)
+	}
+	c.records.put(key, k)
 }
 
 // write does a write to the key, and forgets what was known of it before and
@@ -116,8 +149,8 @@ func (c *Cached) write(key string, f func() (*Record, error)) error {
 	defer s.mu.Unlock()
 	if s.writing[key]--; s.writing[key] == 0 {
 		delete(s.writing, key)
-		if r != nil && err == nil {
-			c.records.put(key, *r)
+		if r != nil && err == nil && c.life == 0 { // of a Shared store, others may have changed it since
+			c.keep(key, *r)
 		}
 	}
 	return err
@@ -133,6 +166,17 @@ func (c *Cached) forget(key string) {
 // evict forgets the record without a write.
 func (c *Cached) evict(key string) {
 	_ = c.write(key, func() (*Record, error) { return nil, nil })
+}
+
+// evictAll forgets everything: what has changed is not known.
+func (c *Cached) evictAll() {
+	for i := range c.keys {
+		s := &c.keys[i]
+		s.mu.Lock()
+		clear(s.tickets)
+		s.mu.Unlock()
+	}
+	c.records.clear()
 }
 
 // Create serves Store.
@@ -182,5 +226,9 @@ func (c *Cached) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
 // Count serves Store: it asks the store.
 func (c *Cached) Count(ctx context.Context) (int, error) { return c.store.Count(ctx) }
 
-// Close closes the store.
-func (c *Cached) Close() error { return c.store.Close() }
+// Close closes the store, and listens no more.
+func (c *Cached) Close() error {
+	c.stop()
+	c.watch.Wait()
+	return c.store.Close()
+}

@@ -62,6 +62,20 @@ type Store interface {
 	Close() error
 }
 
+// A Shared store is one that several processes write to at once.
+type Shared interface {
+	Store
+
+	// Watch tells what any process has done to the store, this one included,
+	// until ctx is done, and then returns: changed with the key of each record
+	// that was replaced or removed, within a second of the change; missed once
+	// at the beginning, when it has begun to listen, and after each time at
+	// which it could not listen, because changes may then have passed it by. A
+	// server that cannot be reached is tried again and again. What it calls
+	// must not block.
+	Watch(ctx context.Context, changed func(key string), missed func())
+}
+
 // A Record is all that a store knows of a session. Data means nothing to it.
 // Times are stored in UTC with at least millisecond precision.
 type Record struct {
