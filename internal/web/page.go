@@ -124,10 +124,27 @@ func hashes(src, tag string) ([]string, error) {
 		if strings.Contains(text, "{{") {
 			return nil, fmt.Errorf("a <%s> block must be fixed text, because the Content-Security-Policy names its hash: found %.40q", tag, strings.TrimSpace(text))
 		}
+		text, err := sent(tag, text)
+		if err != nil {
+			return nil, err
+		}
 		sum := sha256.Sum256([]byte(text))
 		list = append(list, "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
 	}
 	return list, nil
+}
+
+// sent gives the text of a block as html/template sends it: without comments.
+func sent(tag, text string) (string, error) {
+	t, err := template.New(tag).Parse("<" + tag + ">" + text + "</" + tag + ">")
+	if err != nil {
+		return "", fmt.Errorf("parse a <%s> block: %w", tag, err)
+	}
+	var b strings.Builder
+	if err := t.Execute(&b, nil); err != nil {
+		return "", fmt.Errorf("render a <%s> block: %w", tag, err)
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(b.String(), "<"+tag+">"), "</"+tag+">"), nil
 }
 
 // Pages answers errors. It is safe for concurrent use.
