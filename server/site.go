@@ -221,18 +221,7 @@ func restart(old, next *config.Config) error {
 
 type restartError struct{ keys []string }
 
-func (e *restartError) Error() string {
-	text := "needs a restart: "
-	var textSb225 strings.Builder
-	for i, k := range e.keys {
-		if i > 0 {
-			textSb225.WriteString(", ")
-		}
-		textSb225.WriteString(k)
-	}
-	text += textSb225.String()
-	return text
-}
+func (e *restartError) Error() string { return "needs a restart: " + strings.Join(e.keys, ", ") }
 
 var errNoCertificate = errors.New("no certificate in the configuration")
 
