@@ -25,6 +25,7 @@ import (
 	"gatehouse/internal/metrics"
 	"gatehouse/internal/web"
 	"gatehouse/proxy/engine"
+	"gatehouse/sessions"
 )
 
 // A Gate says who asks and serves our own pages: *auth.Auth is one.
@@ -34,6 +35,8 @@ type Gate interface {
 	Identify(r *http.Request) (*auth.Identity, error)
 	// Active records that the person did something.
 	Active(id *auth.Identity)
+	// Refresh puts a new cookie into an answer where the session needs one.
+	Refresh(r *http.Request, id *auth.Identity, h http.Header)
 	// Challenge answers a request that needs a login.
 	Challenge(w http.ResponseWriter, r *http.Request) error
 	// ServeHTTP serves what lies under auth.Prefix.
@@ -54,6 +57,8 @@ type Options struct {
 	// Live knows what is forwarded for which session; nil: requests outlive
 	// their session.
 	Live *Live
+
+	Activity sessions.ActivityConfig // which requests are told to Auth.Active
 }
 
 // A Proxy routes, judges and forwards requests. It belongs to one
@@ -64,6 +69,8 @@ type Proxy struct {
 	metrics *metrics.Metrics
 	log     *slog.Logger
 	live    *Live
+
+	activity activity
 
 	table   table
 	routes  []*route
@@ -85,6 +92,7 @@ func New(o Options) (*Proxy, error) {
 	}
 	p := &Proxy{
 		auth: o.Auth, audit: o.Audit, metrics: o.Metrics, log: o.Log, live: o.Live,
+		activity: newActivity(o.Activity),
 		cookies:  cookies{names: slices.Clone(o.Auth.CookieNames())},
 		patience: unreadTime,
 	}
@@ -265,7 +273,9 @@ func (s *passage) act(w http.ResponseWriter, v verdict) error {
 		if s.id == nil {
 			return web.Fail(http.StatusInternalServerError, "", errors.New("allowed, but nobody is signed in"))
 		}
-		s.p.auth.Active(s.id)
+		if s.p.activity.counts(&s.question, s.in) {
+			s.p.auth.Active(s.id)
+		}
 	case access.Challenge:
 		web.AddVary(w.Header(), "Cookie")
 		return s.p.auth.Challenge(w, s.in)

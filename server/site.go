@@ -125,6 +125,7 @@ func (p *parts) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages 
 	s.proxy, err = proxy.New(proxy.Options{
 		Routes: c.Routes, Identity: c.Identity, Auth: gate,
 		Audit: p.audit, Metrics: p.metrics, Log: p.log, Live: p.live,
+		Activity: c.Session.Activity,
 	})
 	if err != nil {
 		return fmt.Errorf("routes: %w", err)

@@ -1,0 +1,61 @@
+package proxy
+
+import (
+	"net/http"
+	"strings"
+
+	"gatehouse/internal/web"
+	"gatehouse/sessions"
+)
+
+// activity says which requests are something that a person does, so that the
+// session's idle time begins again. It never changes. That a stream is open,
+// or that something moves in it, is none: the request that opened it was.
+type activity struct {
+	ignore     []string // paths without a slash at the end
+	background bool     // requests that are no navigation count too
+}
+
+func newActivity(c sessions.ActivityConfig) activity {
+	a := activity{background: c.Background}
+	for _, path := range c.Ignore {
+		a.ignore = append(a.ignore, strings.TrimSuffix(path, "/"))
+	}
+	return a
+}
+
+// counts says whether the request is a use of the session. A path is ignored
+// if any of its readings is: another spelling keeps no session alive.
+func (a *activity) counts(q *question, r *http.Request) bool {
+	if !a.background && !byPerson(r) {
+		return false
+	}
+	if len(a.ignore) == 0 {
+		return true
+	}
+	if a.ignores(q.path) {
+		return false
+	}
+	for i := range q.readings {
+		if a.ignores(q.readings[i].path) {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *activity) ignores(path string) bool {
+	for _, prefix := range a.ignore {
+		n := len(prefix)
+		if len(path) >= n && strings.EqualFold(path[:n], prefix) && (len(path) == n || path[n] == '/') {
+			return true
+		}
+	}
+	return false
+}
+
+// byPerson says whether somebody goes to a page, or sends a form; not the
+// browser, which may fetch a page that nobody has asked for yet.
+func byPerson(r *http.Request) bool {
+	return web.IsNavigation(r) && len(r.Header["Sec-Purpose"]) == 0
+}

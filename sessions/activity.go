@@ -1,0 +1,57 @@
+package sessions
+
+import (
+	"fmt"
+	"strings"
+)
+
+// ActivityConfig is the section session.activity: which requests are a use of
+// the session, from which its idle time begins again.
+type ActivityConfig struct {
+	// Ignore are paths that are never a use, whoever asks for them: by whole
+	// segments, on every host, as visitors send them.
+	Ignore []string `yaml:"ignore"`
+	// Background says that a request which is no navigation is a use as well:
+	// what the script of an open page fetches, a WebSocket that it opens.
+	Background bool `yaml:"background"`
+}
+
+// SetDefaults fills in the defaults.
+func (c *ActivityConfig) SetDefaults() { c.Background = true }
+
+// Check reports what is wrong with the section (bad) or doubtful (warn). Keys
+// are relative to the section.
+func (c *ActivityConfig) Check(bad, warn func(key, format string, args ...any)) {
+	for i, path := range c.Ignore {
+		key := fmt.Sprintf("ignore[%d]", i)
+		switch {
+		case path == "" || path[0] != '/':
+			bad(key, "%q does not begin with a slash; write %q", path, "/"+path)
+		case !plainSegments(path):
+			bad(key, "%q can be read in more than one way; use letters, digits and - _ ~ . without empty or dot segments", path)
+		case path == "/":
+			warn(key, "takes in every path, so that a session ends idle_timeout after the login whatever its owner does; write the paths of polls alone")
+		}
+	}
+}
+
+// plainSegments says whether every reader takes the path for the same one.
+func plainSegments(path string) bool {
+	rest := strings.TrimSuffix(path[1:], "/")
+	if rest == "" {
+		return path == "/"
+	}
+	for segment := range strings.SplitSeq(rest, "/") {
+		if segment == "" || segment[len(segment)-1] == '.' { // dot segments, and Windows drops a dot at the end
+			return false
+		}
+		for i := range len(segment) {
+			switch c := segment[i]; {
+			case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-_~.", c) >= 0:
+			default:
+				return false
+			}
+		}
+	}
+	return true
+}
