@@ -159,6 +159,18 @@ func (a *Auth) Active(id *Identity) {
 	}
 }
 
+// Refresh gives a session whose cookie was signed with an older secret a
+// cookie of the first one, in the answer with the header; most need none. That
+// it fails is no failure of the answer: the next one tries again.
+func (a *Auth) Refresh(r *http.Request, id *Identity, h http.Header) {
+	if !id.Session.Old {
+		return
+	}
+	if err := a.o.Sessions.Refresh(r, h); err != nil {
+		a.o.Log.LogAttrs(r.Context(), slog.LevelWarn, "session not signed anew", slog.String("session", id.Session.Handle), slog.Any("error", err))
+	}
+}
+
 // CookieNames gives the names of all cookies of ours: none of them may pass
 // to an upstream, or come from one.
 func (a *Auth) CookieNames() []string {

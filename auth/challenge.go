@@ -1,9 +1,11 @@
 package auth
 
 import (
+	"errors"
 	"net/http"
 
 	"gatehouse/internal/web"
+	"gatehouse/sessions"
 )
 
 // Challenge answers a request that needs a login: a navigation is redirected
@@ -15,6 +17,7 @@ import (
 // The redirect is relative: nothing that a client said of a host is in it.
 func (a *Auth) Challenge(w http.ResponseWriter, r *http.Request) error {
 	web.AddVary(w.Header(), "Cookie")
+	a.forget(w, r)
 	if !web.IsNavigation(r) {
 		login := Prefix + "login"
 		if next := cameFrom(r); next != "/" {
@@ -30,6 +33,20 @@ func (a *Auth) Challenge(w http.ResponseWriter, r *http.Request) error {
 	}
 	redirect(w, r, http.StatusSeeOther, loginURL(cameFrom(r)))
 	return nil
+}
+
+// forget takes away the cookie of a session that has ended, when a person is on
+// the way to the login page. No other answer does: one that is late, to a
+// script in another tab, would take away the cookie of a login that came
+// before it. Two cookies stay as well, because neither counts, and the one that
+// would be left might not be ours.
+func (a *Auth) forget(w http.ResponseWriter, r *http.Request) {
+	if !web.IsNavigation(r) || !a.o.Sessions.Carries(r) {
+		return
+	}
+	if _, err := a.o.Sessions.Find(r); errors.Is(err, sessions.ErrNotFound) {
+		a.o.Sessions.Expire(r, w.Header())
+	}
 }
 
 // redirect answers with a redirect that nobody stores. The location is a

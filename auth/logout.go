@@ -41,7 +41,7 @@ func (a *Auth) postLogout(w http.ResponseWriter, r *http.Request) error {
 		if err := a.endOwn(w, r, id); err != nil {
 			return err
 		}
-	} else {
+	} else if a.o.Sessions.Carries(r) {
 		a.o.Sessions.Expire(r, w.Header())
 	}
 	next, given := f.next(r)

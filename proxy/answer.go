@@ -38,6 +38,7 @@ func (s *passage) answer(status int, h http.Header) error {
 		s.route.responseHeaders.put(h)
 	}
 	if s.id != nil && status >= http.StatusOK {
+		s.p.auth.Refresh(s.in, s.id, h)
 		keepPrivate(h)
 	}
 	s.stick(status, h)

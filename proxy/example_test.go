@@ -25,6 +25,8 @@ func (knock) Identify(r *http.Request) (*auth.Identity, error) {
 
 func (knock) Active(*auth.Identity) {}
 
+func (knock) Refresh(*http.Request, *auth.Identity, http.Header) {}
+
 func (knock) Challenge(w http.ResponseWriter, _ *http.Request) error {
 	w.WriteHeader(http.StatusUnauthorized)
 	return nil

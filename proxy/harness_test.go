@@ -71,6 +71,12 @@ func (g *gate) Active(id *auth.Identity) {
 	g.active = append(g.active, id.Name)
 }
 
+func (g *gate) Refresh(_ *http.Request, id *auth.Identity, h http.Header) {
+	if id.Session.Old {
+		h.Add("Set-Cookie", ourCookie+"=anew")
+	}
+}
+
 func (g *gate) Challenge(w http.ResponseWriter, r *http.Request) error {
 	if g.challenge != nil {
 		return g.challenge(w, r)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -32,6 +33,7 @@ const (
 type proof struct {
 	key   string
 	until int64 // seconds since 1970: the signature counts until then, this second included
+	old   bool  // made with a secret that is no longer the first
 }
 
 // newID makes the id of a new session.
@@ -49,24 +51,24 @@ func keyOf(id string) string {
 
 // findKey gives the store's key for the request's cookie. A value that was
 // verified before costs one hash and one look-up.
-func (m *Manager) findKey(r *http.Request, now time.Time) (string, bool) {
+func (m *Manager) findKey(r *http.Request, now time.Time) (key string, old, ok bool) {
 	value, n := findCookie(r.Header["Cookie"], m.cookieName(r))
 	if n != 1 || len(value) != cookieLen {
-		return "", false
+		return "", false, false
 	}
 	var buf [cookieLen]byte
 	copy(buf[:], value)
 	sum := sha256.Sum256(buf[:])
 	if p, ok := m.proved.get(sum); ok && now.Unix() <= p.until {
-		return p.key, true
+		return p.key, p.old, true
 	}
-	id, signed, ok := m.verify(value)
+	id, signed, by, ok := m.verify(value)
 	if !ok {
-		return "", false
+		return "", false, false
 	}
-	p := proof{key: keyOf(id), until: signed + int64(m.signedFor/time.Second)}
+	p := proof{key: keyOf(id), until: signed + int64(m.signedFor/time.Second), old: by > 0}
 	m.proved.put(sum, p)
-	return p.key, true
+	return p.key, p.old, true
 }
 
 // findCookie gives the value of the cookie with the name, and how many there
@@ -91,18 +93,19 @@ func findCookie(lines []string, name string) (value string, n int) {
 }
 
 // verify checks the form of a cookie's value, then its signature, and gives
-// the id and the second in which it was signed. There is one way to write a
+// the id, the second in which it was signed, and which of the secrets has
+// signed it. There is one way to write a
 // value: base64 that a decoder would merely tolerate is refused, so that no
 // two values open the same session.
-func (m *Manager) verify(value string) (id string, signed int64, ok bool) {
+func (m *Manager) verify(value string) (id string, signed int64, by int, ok bool) {
 	if len(value) != cookieLen || strings.ContainsAny(value, "\r\n") {
-		return "", 0, false
+		return "", 0, 0, false
 	}
 	raw, err := base64.URLEncoding.Strict().DecodeString(value)
 	if err != nil {
-		return "", 0, false
+		return "", 0, 0, false
 	}
-	for _, c := range m.codecs {
+	for by, c := range m.codecs {
 		var b []byte
 		// Every error means that the value is not ours: what else may fail in
 		// securecookie is a codec that was set up wrongly, see deriveKeys.
@@ -111,9 +114,9 @@ func (m *Manager) verify(value string) (id string, signed int64, ok bool) {
 		}
 		at, _, _ := strings.Cut(string(raw), "|")
 		signed, err := strconv.ParseInt(at, 10, 64)
-		return string(b), signed, err == nil && validID(string(b))
+		return string(b), signed, by, err == nil && validID(string(b))
 	}
-	return "", 0, false
+	return "", 0, 0, false
 }
 
 // validID says whether id has the form of what newID makes.
@@ -138,10 +141,32 @@ func (m *Manager) secure(r *http.Request) bool {
 func (m *Manager) cookieName(r *http.Request) string { return m.nameFor(m.secure(r)) }
 
 func (m *Manager) nameFor(secure bool) string {
-	if secure && m.o.Cookie.Domain == "" {
+	if secure && m.o.Cookie.Domain == "" && m.o.Cookie.Path == "/" {
 		return m.hostName
 	}
 	return m.o.Cookie.Name
+}
+
+// Carries says whether the request brings a cookie that could be ours: one
+// and only one of the name that counts on it, whatever its value.
+func (m *Manager) Carries(r *http.Request) bool {
+	_, n := findCookie(r.Header["Cookie"], m.cookieName(r))
+	return n == 1
+}
+
+// Refresh gives the session of a request whose Info has Old a cookie that the
+// first secret has signed, and seals its data with it, so that the older
+// secrets can go (Django's SECRET_KEY_FALLBACKS). The id stays: requests that
+// are under way with it go on. Call it before the first byte of the answer. A
+// session that has ended meanwhile is left alone.
+func (m *Manager) Refresh(r *http.Request, h http.Header) error {
+	s := m.Open(r)
+	if _, err := s.Info(r.Context()); errors.Is(err, ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return m.Commit(s, h, http.StatusOK)
 }
 
 // CookieNames gives the names under which our cookie may travel: none of them
@@ -169,7 +194,7 @@ func (m *Manager) deleteCookie(h http.Header, name string, secure bool) {
 func (m *Manager) cookie(name, value string, secure bool) *http.Cookie {
 	//nolint:gosec // Secure follows the visitor's connection; see Cookie.Secure
 	return &http.Cookie{
-		Name: name, Value: value, Path: "/", Domain: m.o.Cookie.Domain,
+		Name: name, Value: value, Path: m.o.Cookie.Path, Domain: m.o.Cookie.Domain,
 		Secure: secure, HttpOnly: true, SameSite: m.o.Cookie.SameSite,
 	}
 }
@@ -201,4 +226,10 @@ func validCookieName(name string) bool {
 		}
 	}
 	return true
+}
+
+// validCookiePath says whether path can stand in a cookie (RFC 6265, 4.1.1):
+// it begins with a slash, and holds no control character and no semicolon.
+func validCookiePath(path string) bool {
+	return strings.HasPrefix(path, "/") && strings.IndexFunc(path, func(c rune) bool { return c < ' ' || c >= 0x7f || c == ';' }) < 0
 }

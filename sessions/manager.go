@@ -24,6 +24,7 @@ type Options struct {
 	Remember time.Duration // the Limit of a session with Login.Remember, which has no Age; 0: Remember counts for nothing
 	Browser  bool          // cookies of browser length, unless the session says otherwise
 	Max      int           // sessions a user may have; a login over it ends the oldest; 0: no limit
+	Slide    bool          // Seen is called for nobody's sessions as well, so browsers keep their cookies longer than Age
 
 	// TouchEvery is how often a use is written to the store, at most; 0: one
 	// tenth of Age, at least a second and at most a minute.
@@ -43,9 +44,10 @@ type Options struct {
 type Cookie struct {
 	Name     string        // without the prefix __Host-; "" is gatehouse
 	Domain   string        // "": this host only
+	Path     string        // "": all, which is what the gate needs; another one suits an application below a path
 	SameSite http.SameSite // 0 is Lax
 	// Secure says whether the answer to r carries a Secure cookie. It decides
-	// the name as well: Secure and no Domain is __Host-Name. nil: always.
+	// the name as well: Secure, no Domain and no Path is __Host-Name. nil: always.
 	Secure func(r *http.Request) bool
 }
 
@@ -64,6 +66,7 @@ type Info struct {
 	Idle    time.Duration // how far a use moves Expires; 0: not at all
 	Addr    string
 	Agent   string
+	Old     bool // of Find alone: the cookie was signed with an older secret; see Refresh
 }
 
 const handleLen = 16
@@ -104,6 +107,9 @@ func NewManager(o Options) (*Manager, error) {
 	if o.Cookie.Name == "" {
 		o.Cookie.Name = "gatehouse"
 	}
+	if o.Cookie.Path == "" {
+		o.Cookie.Path = "/"
+	}
 	if o.Cookie.SameSite == 0 {
 		o.Cookie.SameSite = http.SameSiteLaxMode
 	}
@@ -143,6 +149,8 @@ func (o *Options) check() error {
 		return errors.New("sessions: neither Age nor Limit: sessions would never end")
 	case !validCookieName(o.Cookie.Name):
 		return fmt.Errorf("sessions: %q is not the name of a cookie", o.Cookie.Name)
+	case !validCookiePath(o.Cookie.Path):
+		return fmt.Errorf("sessions: %q is not the path of a cookie", o.Cookie.Path)
 	case strings.HasPrefix(o.Cookie.Name, hostPrefix), strings.HasPrefix(o.Cookie.Name, "__Secure-"):
 		return fmt.Errorf("sessions: the prefix of the cookie's name %q is added here", o.Cookie.Name)
 	}
@@ -167,7 +175,7 @@ func (m *Manager) Close() { m.work.close() }
 // could not tell.
 func (m *Manager) Find(r *http.Request) (Info, error) {
 	now := m.now()
-	key, ok := m.findKey(r, now)
+	key, old, ok := m.findKey(r, now)
 	if !ok {
 		return Info{}, ErrNotFound
 	}
@@ -182,7 +190,9 @@ func (m *Manager) Find(r *http.Request) (Info, error) {
 		m.work.add(job{key: key, expired: true})
 		return Info{}, ErrNotFound
 	}
-	return newInfo(key, &rec), nil
+	i := newInfo(key, &rec)
+	i.Old = old
+	return i, nil
 }
 
 // now is the time by which sessions end. A wall clock that is set back does

@@ -238,7 +238,8 @@ func (s *Session) end(ctx context.Context, reason string) error {
 // answer. A status of 500 and more saves nothing (Django 4.2).
 //
 // A session that was logged out meanwhile is no error: the write is dropped,
-// and no cookie is sent.
+// and no cookie is sent. One whose cookie an older secret has signed is saved
+// at its first use, and gets a cookie of the first.
 func (m *Manager) Commit(s *Session, h http.Header, status int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -249,7 +250,8 @@ func (m *Manager) Commit(s *Session, h http.Header, status int) error {
 	if s.accessed {
 		web.AddVary(h, "Cookie")
 	}
-	if !s.modified || s.empty() || status >= http.StatusInternalServerError {
+	modified := s.modified || s.old && s.accessed
+	if !modified || s.empty() || status >= http.StatusInternalServerError {
 		return nil
 	}
 	if !s.saved {
@@ -273,7 +275,7 @@ func (s *Session) sendCookie(h http.Header) error {
 	c := s.m.cookie(s.m.nameFor(s.secure), value, s.secure) //nolint:gosec // see there
 	if !s.rec.Browser {
 		now := s.m.now()
-		c.Expires = s.rec.cookieEnds(now)
+		c.Expires = s.rec.cookieEnds(now, s.m.o.Slide)
 		c.MaxAge = int(c.Expires.Sub(now).Round(time.Second) / time.Second)
 		if c.MaxAge <= 0 {
 			c.MaxAge = -1 // 0 would leave it out
@@ -284,11 +286,11 @@ func (s *Session) sendCookie(h http.Header) error {
 }
 
 // cookieEnds says until when the browser keeps the cookie. Where uses are
-// recorded, that is for users, the browser must keep it longer than the
-// session lasts without them.
-func (r *Record) cookieEnds(now time.Time) time.Time {
+// recorded (for users, and with Options.Slide for everybody), the browser must
+// keep it longer than the session lasts without them.
+func (r *Record) cookieEnds(now time.Time, slide bool) time.Time {
 	at := r.Expires
-	if r.User != "" && r.Idle > 0 {
+	if (r.User != "" || slide) && r.Idle > 0 {
 		at = r.Limit
 	}
 	if last := now.Add(forever); at.IsZero() || at.After(last) {

@@ -25,6 +25,7 @@ type Session struct {
 	ctx    context.Context //nolint:containedctx // of the request, whose part a Session is: Commit has no other
 	secure bool            // the answer carries a Secure cookie
 	sent   bool            // the request brought a cookie of our name, good or bad
+	old    bool            // it was signed with an older secret
 
 	mu       sync.Mutex
 	accessed bool
@@ -58,8 +59,8 @@ func (m *Manager) Open(r *http.Request) *Session {
 	value, n := findCookie(r.Header["Cookie"], m.nameFor(s.secure))
 	s.sent = n > 0
 	if n == 1 {
-		if id, _, ok := m.verify(value); ok {
-			s.id = id
+		if id, _, by, ok := m.verify(value); ok {
+			s.id, s.old = id, by > 0
 		}
 	}
 	return s

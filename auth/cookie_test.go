@@ -1,0 +1,59 @@
+package auth_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// deleted says whether the answer takes the session's cookie away.
+func (a answer) deleted() bool {
+	for _, c := range a.Cookies() {
+		if strings.HasSuffix(c.Name, "gatehouse") && c.MaxAge < 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// The cookie of a session that has ended goes when its person comes to sign
+// in again, and at no other time: a late answer to a script must not take away
+// the cookie of a login that was faster.
+//
+// Django 5, 6, 41, 42.
+func TestCookieOfAnEndedSession(t *testing.T) {
+	g := newGate(t)
+	b := g.browser(t).signIn("alice", alicesPassword)
+	if b.get("/app").deleted() {
+		t.Error("the cookie of a session that lives")
+	}
+	name, value := "gatehouse", b.cookies()["gatehouse"]
+	if _, err := g.manager.RevokeAll(t.Context(), "revoked"); err != nil {
+		t.Fatal(err)
+	}
+
+	fetch := b.request(http.MethodGet, "/app", nil)
+	fetch.Header.Set("Sec-Fetch-Mode", "cors")
+	if b.do(fetch).deleted() || b.get("/_gate/session").deleted() || b.get("/_gate/login").deleted() {
+		t.Error("an answer to a script takes the cookie away")
+	}
+	two := b.request(http.MethodGet, "/app", nil)
+	two.Header.Set("Cookie", name+"=planted") // beside the one of the jar
+	if a := b.do(two); a.StatusCode != http.StatusFound || a.deleted() {
+		t.Error("with two cookies, the one that is left may be planted")
+	}
+	if a := b.get("/app").want(t, http.StatusFound, "/_gate/login?next=/app"); !a.deleted() || b.cookies()[name] != "" {
+		t.Error("the dead cookie stays")
+	}
+	if b.get("/app").deleted() || b.post("/_gate/logout").deleted() {
+		t.Error("there is nothing to take away")
+	}
+	b.setCookie(name, value)
+	if !b.post("/_gate/logout").want(t, http.StatusSeeOther, "/_gate/login").deleted() {
+		t.Error("signing out leaves the dead cookie")
+	}
+	b.setCookie(name, "impossible")
+	if !b.get("/app").deleted() {
+		t.Error("the impossible cookie stays")
+	}
+}
