@@ -11,27 +11,47 @@ import (
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/web"
+	"gatehouse/internal/web/lang"
 	"gatehouse/sessions"
 )
 
 // accountPage is the data of account.html.
 type accountPage struct {
+	web.Frame
 	Name, DisplayName, Email string
 	Groups                   string
-	Source                   string
 	CSRFToken                string
 	Notice                   string // what was done
 	Error                    string // why a password was not changed
+	Wait                     string // when to try again
 	Sessions                 []sessionRow
 	More                     bool // there are more sessions than are shown
+	Others                   bool // there are others than this one
 	CanChange                bool // the password is kept here
 	MinPassword              int
 }
 
 type sessionRow struct {
-	Handle, Device, Addr string
-	Login, Seen          time.Time
-	This                 bool
+	Handle, Agent, Addr string
+	Login, Seen         time.Time
+	This                bool
+}
+
+// Device says what the row's browser claims to be.
+func (p accountPage) Device(s sessionRow) string {
+	browser, system := device(s.Agent)
+	switch text := ""; {
+	case browser == "" && system == "":
+		return p.T("Unknown device")
+	case system == "":
+		return browser
+	case browser == "":
+		text = p.T("A browser on {system}")
+		return strings.Replace(text, "{system}", system, 1)
+	default:
+		text = p.T("{browser} on {system}")
+		return strings.NewReplacer("{browser}", browser, "{system}", system).Replace(text)
+	}
 }
 
 // maxRows is how many sessions the page shows.
@@ -39,16 +59,16 @@ const maxRows = 200
 
 // notice is what the page says after a redirect, by the query's done. Words
 // of the query itself are never shown.
-func notice(done string) string {
+func notice(done string) lang.Text {
 	switch done {
 	case "ended":
-		return "The session has ended."
+		return lang.Text{Key: "That device is signed out."}
 	case "others":
-		return "All your other sessions have ended."
+		return lang.Text{Key: "All your other devices are signed out."}
 	case "password":
-		return "Your password is changed. Your other sessions have ended."
+		return lang.Text{Key: "Your password is changed. All your other devices are signed out."}
 	}
-	return ""
+	return lang.Text{}
 }
 
 func (a *Auth) showAccount(w http.ResponseWriter, r *http.Request) error {
@@ -60,15 +80,23 @@ func (a *Auth) showAccount(w http.ResponseWriter, r *http.Request) error {
 		return a.Challenge(w, r)
 	}
 	a.Active(id)
-	return a.accountForm(w, r, id, http.StatusOK, notice(r.URL.Query().Get("done")), "")
+	return a.accountForm(w, r, id, http.StatusOK, notice(r.URL.Query().Get("done")), trouble{})
 }
 
-func (a *Auth) accountForm(w http.ResponseWriter, r *http.Request, id *Identity, code int, done, problem string) error {
+// A trouble is why a password was not changed, and when to try again.
+type trouble struct {
+	why  lang.Text
+	wait time.Duration
+}
+
+func (a *Auth) accountForm(w http.ResponseWriter, r *http.Request, id *Identity, code int, done lang.Text, problem trouble) error {
 	p := accountPage{
-		Name: id.Name, DisplayName: id.DisplayName, Email: id.Email, Groups: strings.Join(sorted(id.Groups), ", "), Source: id.Source,
-		CSRFToken: a.formToken(w, r, id.Session.Key), Notice: done, Error: problem,
+		Frame: a.frame(r, Prefix),
+		Name:  id.Name, DisplayName: id.DisplayName, Email: id.Email, Groups: strings.Join(sorted(id.Groups), ", "),
+		CSRFToken: a.formToken(w, r, id.Session.Key),
 		CanChange: a.canChange(id), MinPassword: minPassword,
 	}
+	p.Notice, p.Error, p.Wait = p.Lang.Say(done), p.Lang.Say(problem.why), p.Lang.Wait(problem.wait)
 	for info, err := range a.o.Sessions.List(r.Context(), sessions.Query{User: id.Name}) {
 		if err != nil {
 			return couldNot("list sessions", err)
@@ -78,7 +106,7 @@ func (a *Auth) accountForm(w http.ResponseWriter, r *http.Request, id *Identity,
 			break
 		}
 		p.Sessions = append(p.Sessions, sessionRow{
-			Handle: info.Handle, Device: Device(info.Agent), Addr: info.Addr,
+			Handle: info.Handle, Agent: info.Agent, Addr: info.Addr,
 			Login: info.Login.UTC(), Seen: info.Seen.UTC(), This: info.Key == id.Session.Key,
 		})
 	}
@@ -91,6 +119,7 @@ func (a *Auth) accountForm(w http.ResponseWriter, r *http.Request, id *Identity,
 		}
 		return y.Seen.Compare(x.Seen)
 	})
+	p.Others = len(p.Sessions) > 1
 	return a.account.Write(w, r, code, p)
 }
 
@@ -187,49 +216,53 @@ func (a *Auth) postPassword(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if problem != "" {
-		return a.accountForm(w, r, id, code, "", problem)
+	if code != 0 {
+		return a.accountForm(w, r, id, code, lang.Text{}, problem)
 	}
 	redirect(w, r, http.StatusSeeOther, Prefix+"?done=password")
 	return nil
 }
 
 // changePassword changes it, or gives a status and what to tell the person.
-func (a *Auth) changePassword(w http.ResponseWriter, r *http.Request, id *Identity, f form) (int, string, error) {
+func (a *Auth) changePassword(w http.ResponseWriter, r *http.Request, id *Identity, f form) (int, trouble, error) {
 	old, fresh := f["old_password"], f["new_password"]
 	switch {
 	case old == "" || len(old) > maxPassword:
-		return http.StatusUnauthorized, "The old password is not right.", nil
+		return http.StatusUnauthorized, because(msgOld, 0), nil
 	case fresh != f["new_password_again"]:
-		return http.StatusUnprocessableEntity, "The two new passwords differ.", nil
+		return http.StatusUnprocessableEntity, because("The two new passwords differ.", 0), nil
 	case fresh == old:
-		return http.StatusUnprocessableEntity, "The new password is the old one.", nil
+		return http.StatusUnprocessableEntity, because("The new password is the old one.", 0), nil
 	}
-	if err := CheckPassword(fresh, id.Name); err != nil {
-		return http.StatusUnprocessableEntity, strings.ToUpper(err.Error()[:1]) + err.Error()[1:] + ".", nil
+	if weak := weakness(fresh, id.Name); weak != nil {
+		return http.StatusUnprocessableEntity, trouble{why: weak.say}, nil
 	}
 	account, err := a.confirm(r, id, old)
 	switch e := (*web.Error)(nil); {
 	case errors.Is(err, errWrong):
-		return http.StatusUnauthorized, "The old password is not right.", nil
+		return http.StatusUnauthorized, because(msgOld, 0), nil
 	case errors.As(err, &e) && e.Code == http.StatusTooManyRequests:
 		w.Header().Set("Retry-After", e.Header.Get("Retry-After"))
-		return e.Code, e.Msg, nil
+		return e.Code, because(e.Msg, e.Wait()), nil
 	case err != nil:
-		return 0, "", err
+		return 0, trouble{}, err
 	}
 	hash, err := a.o.Hasher.Hash(r.Context(), fresh)
 	if err != nil {
-		return 0, "", err
+		return 0, trouble{}, err
 	}
 	stamp, err := a.database.SetPassword(r.Context(), id.Name, hash)
 	if err != nil {
-		return 0, "", couldNot("change the password", err)
+		return 0, trouble{}, couldNot("change the password", err)
 	}
 	a.event(r, audit.PasswordChanged, slog.String("user", id.Name), slog.String("by", "user"))
 	account.Stamp = stamp
-	return 0, "", a.renew(w, r, id, account)
+	return 0, trouble{}, a.renew(w, r, id, account)
 }
+
+const msgOld = "The current password is not right."
+
+func because(text string, wait time.Duration) trouble { return trouble{lang.Text{Key: text}, wait} }
 
 // confirm checks the password of somebody who is signed in once more.
 func (a *Auth) confirm(r *http.Request, id *Identity, password string) (Account, error) {

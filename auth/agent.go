@@ -6,8 +6,22 @@ import "strings"
 // It is for people who look through their own sessions, and proves nothing.
 // "" gives Unknown device. Nothing of the header itself is in the answer.
 func Device(agent string) string {
+	browser, system := device(agent)
+	switch {
+	case browser == "" && system == "":
+		return "Unknown device"
+	case system == "":
+		return browser
+	case browser == "":
+		return "A browser on " + system
+	}
+	return browser + " on " + system
+}
+
+// device gives the names of browser and system; "": not known.
+func device(agent string) (browser, system string) {
 	agent = agent[:min(len(agent), 512)]
-	browser := firstOf(agent, [][2]string{
+	browser = firstOf(agent, [][2]string{
 		// The order counts: most browsers claim to be others as well.
 		{"Edg", "Edge"},
 		{"OPR/", "Opera"},
@@ -27,10 +41,10 @@ func Device(agent string) string {
 		{"Wget/", "Wget"},
 		{"python-requests", "Python"},
 		{"Python", "Python"},
-		{"Go-http-client", "A Go program"},
-		{"okhttp", "An Android program"},
+		{"Go-http-client", "Go-http-client"},
+		{"okhttp", "okhttp"},
 	})
-	system := firstOf(agent, [][2]string{
+	system = firstOf(agent, [][2]string{
 		{"iPhone", "iPhone"},
 		{"iPad", "iPad"},
 		{"Android", "Android"},
@@ -43,15 +57,7 @@ func Device(agent string) string {
 		{"Linux", "Linux"},
 		{"X11", "Unix"},
 	})
-	switch {
-	case browser == "" && system == "":
-		return "Unknown device"
-	case system == "":
-		return browser
-	case browser == "":
-		return "A browser on " + system
-	}
-	return browser + " on " + system
+	return browser, system
 }
 
 func firstOf(s string, list [][2]string) string {

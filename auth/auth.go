@@ -46,7 +46,8 @@ type Options struct {
 
 	Cookie    sessions.Cookie // the look of the session's cookie; ours follow it
 	Remember  time.Duration   // how long "keep me signed in" keeps; 0: not offered
-	Title     string          // of the login page; "" is Sign in
+	Title     string          // of the login page; "" is Sign in, in the visitor's language
+	Face      web.Face        // what the operator puts on our pages; its Cookie is that of Cookie
 	LoginHTML string          // required: the template of the login page (login.html or the operator's); see LoginPage for its data
 
 	Pages   *web.Pages       // not used by Auth, which returns its errors; may be nil
@@ -80,12 +81,13 @@ func New(o Options) (*Auth, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Title == "" {
-		o.Title = "Sign in"
+		o.Title = defaultTitle
 	}
 	a := &Auth{o: o, keys: newKeys(o.Secrets), cookieBase: o.Cookie.Name, database: databaseOf(o.Accounts)}
 	if a.cookieBase == "" {
 		a.cookieBase = "gatehouse"
 	}
+	a.o.Face.Cookie = a.cookieBase
 	if err := a.parsePages(); err != nil {
 		return nil, err
 	}
@@ -107,16 +109,13 @@ func (a *Auth) Identify(r *http.Request) (*Identity, error) {
 		return nil, nil //nolint:nilnil // nobody: the second of three outcomes
 	case err != nil:
 		return nil, web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("identify: %w", err))
-	case info.User == "":
-		return nil, nil //nolint:nilnil // nobody's session
 	}
-	account, err := a.o.Accounts.Account(r.Context(), info.User)
-	if err != nil && !errors.Is(err, ErrNoAccount) {
+	account, ok, err := a.owner(r.Context(), info)
+	switch {
+	case err != nil:
 		return nil, web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("identify: %w", err))
-	}
-	if reason := outdated(info, account, err); reason != "" {
-		a.end(r, info, reason)
-		return nil, nil //nolint:nilnil // nobody any more
+	case !ok:
+		return nil, nil //nolint:nilnil // nobody's session, or nobody any more
 	}
 	about := web.From(r.Context())
 	about.User, about.Session = account.Name, info.Handle
@@ -124,6 +123,39 @@ func (a *Auth) Identify(r *http.Request) (*Identity, error) {
 		Name: account.Name, Email: account.Email, DisplayName: account.DisplayName,
 		Groups: account.Groups, Source: account.Source, Session: info,
 	}, nil
+}
+
+// Counts says whether somebody is signed in still with the session that has
+// the key: for what goes on for longer than a request takes to be judged. It
+// asks what Identify asks, ends what Identify ends, and has the same three
+// outcomes.
+func (a *Auth) Counts(ctx context.Context, key string) (bool, error) {
+	info, err := a.o.Sessions.Lookup(ctx, key)
+	switch {
+	case errors.Is(err, sessions.ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	_, ok, err := a.owner(ctx, info)
+	return ok, err
+}
+
+// owner gives the account of the session's user, if the session may count. One
+// that must not any more is ended.
+func (a *Auth) owner(ctx context.Context, info sessions.Info) (account Account, ok bool, err error) {
+	if info.User == "" {
+		return Account{}, false, nil
+	}
+	account, err = a.o.Accounts.Account(ctx, info.User)
+	if err != nil && !errors.Is(err, ErrNoAccount) {
+		return Account{}, false, err
+	}
+	if reason := outdated(info, account, err); reason != "" {
+		a.end(ctx, info, reason)
+		return Account{}, false, nil
+	}
+	return account, true, nil
 }
 
 // outdated says why the session must not count any more; "" when it may.
@@ -139,15 +171,15 @@ func outdated(info sessions.Info, account Account, err error) (reason string) {
 
 // end ends somebody's session. When that fails it has ended all the same for
 // this request, and is tried again at the next.
-func (a *Auth) end(r *http.Request, info sessions.Info, reason string) {
-	ctx := context.WithoutCancel(r.Context())
+func (a *Auth) end(ctx context.Context, info sessions.Info, reason string) {
+	ctx = context.WithoutCancel(ctx)
 	switch _, err := a.o.Sessions.Revoke(ctx, info.Key, reason); {
 	case errors.Is(err, sessions.ErrNotFound): // another request was faster
 	case err != nil:
 		a.o.Log.LogAttrs(ctx, slog.LevelError, "session could not be ended",
 			slog.String("session", info.Handle), slog.String("user", info.User), slog.Any("error", err))
 	default:
-		a.event(r, audit.SessionRevoked, slog.String("user", info.User), slog.String("session", info.Handle), slog.String("reason", reason))
+		a.eventIn(ctx, audit.SessionRevoked, slog.String("user", info.User), slog.String("session", info.Handle), slog.String("reason", reason))
 	}
 }
 
@@ -175,7 +207,7 @@ func (a *Auth) Refresh(r *http.Request, id *Identity, h http.Header) {
 // to an upstream, or come from one.
 func (a *Auth) CookieNames() []string {
 	names := a.o.Sessions.CookieNames()
-	for _, kind := range []string{"csrf", "device"} {
+	for _, kind := range []string{"csrf", "device", web.LanguageCookie} {
 		names = append(names, a.cookieBase+"_"+kind, "__Host-"+a.cookieBase+"_"+kind)
 	}
 	return names
@@ -183,6 +215,13 @@ func (a *Auth) CookieNames() []string {
 
 // event writes an audit event with where it came from.
 func (a *Auth) event(r *http.Request, name string, attrs ...slog.Attr) {
-	info := web.From(r.Context())
-	a.o.Audit.Event(r.Context(), name, append(attrs, slog.String("client", info.Client.String()), slog.String("request_id", info.ID))...)
+	a.eventIn(r.Context(), name, attrs...)
+}
+
+// eventIn does so for what may come from no request at all.
+func (a *Auth) eventIn(ctx context.Context, name string, attrs ...slog.Attr) {
+	if info := web.From(ctx); info.ID != "" || info.Client.IsValid() {
+		attrs = append(attrs, slog.String("client", info.Client.String()), slog.String("request_id", info.ID))
+	}
+	a.o.Audit.Event(ctx, name, attrs...)
 }

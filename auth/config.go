@@ -7,6 +7,9 @@ import (
 	"gatehouse/internal/value"
 )
 
+// defaultTitle is said in the visitor's language.
+const defaultTitle = "Sign in"
+
 // LoginConfig is the section login of the configuration.
 type LoginConfig struct {
 	Title    string         `yaml:"title"`
@@ -25,7 +28,7 @@ type ThrottleConfig struct {
 
 // SetDefaults fills in what contract.md names as defaults.
 func (c *LoginConfig) SetDefaults() {
-	c.Title = "Sign in"
+	c.Title = defaultTitle
 	c.Throttle.PerAccount = value.Rate{Count: 10, Per: 15 * time.Minute}
 	c.Throttle.PerNetwork = value.Rate{Count: 100, Per: 15 * time.Minute}
 }

@@ -145,7 +145,7 @@ func newGate(tb testing.TB, change ...func(*gate)) *gate {
 // that says hello.
 func (g *gate) serve(tb testing.TB, logger *slog.Logger) {
 	tb.Helper()
-	pages, err := web.NewPages()
+	pages, err := web.NewPages(web.Face{})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -8,32 +8,50 @@ import (
 	"maps"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/web"
+	"gatehouse/internal/web/lang"
 	"gatehouse/sessions"
 )
 
 // LoginPage is the data of the login page's template (login.html, or the
 // operator's own). The form is a POST to Action with the fields username,
-// password, next, csrf_token and, where RememberFor is not empty, remember.
-// {{style}} stands for our style sheet.
+// password, next, csrf_token and, where Remember is not empty, remember.
+// web.NewPage says what else there is in a template; docs/login-page.md says
+// all of it to operators.
 type LoginPage struct {
+	web.Frame
 	Title       string // of the configuration
 	Action      string // where the form is posted to
 	Next        string // the hidden field next: where to go afterwards; a safe path
 	CSRFToken   string // the hidden field csrf_token
 	Error       string // a sentence to show; "" when there is none
-	RememberFor string // such as "30 days"; "": the box is not offered
+	Wrong       bool   // it is the name or the password that is not right
+	Wait        string // a sentence: when to try again; "" when that is not the matter
+	Remember    string // such as "Keep me signed in for 30 days"; "": the box is not offered
+	RememberFor string // such as "30 days", when Remember is not empty
 }
 
-var sampleLogin = LoginPage{
-	Title: "Sign in", Action: Prefix + "login", Next: "/", CSRFToken: "token",
-	Error: "That did not work.", RememberFor: "30 days",
+// newLoginPage tries the template in each state that the page can be in.
+func newLoginPage(html string, face web.Face) (*web.Page, error) {
+	sample := LoginPage{
+		Frame: web.Frame{Lang: lang.All()[0], Here: Prefix + "login", Links: []web.Link{{Text: "Help", URL: "/help"}}},
+		Title: "Sign in", Action: Prefix + "login", Next: "/", CSRFToken: "token",
+	}
+	if _, err := web.NewPage(loginName, html, face, sample); err != nil {
+		return nil, err
+	}
+	sample.Logo, sample.Message = "data:image/png;base64,", "Welcome."
+	sample.Error, sample.Wrong, sample.Wait = "That did not work.", true, "Please try again in 5 minutes."
+	sample.Remember, sample.RememberFor = "Keep me signed in for 30 days", "30 days"
+	return web.NewPage(loginName, html, face, sample)
 }
+
+// loginName is how the template is called in what goes wrong with it.
+const loginName = "login.html"
 
 // What a visitor reads on the login page. The first must not tell why.
 const (
@@ -54,7 +72,7 @@ func (a *Auth) showLogin(w http.ResponseWriter, r *http.Request) error {
 	if q := r.URL.Query(); id != nil && (q.Has("next") || q.Has("rd")) {
 		return seeOther(w, r, next)
 	}
-	return a.loginForm(w, r, http.StatusOK, sessionOf(id), next, "")
+	return a.loginForm(w, r, http.StatusOK, sessionOf(id), next, lang.Text{}, 0)
 }
 
 // sessionOf is what a form for the visitor is bound to: the key of his session;
@@ -66,11 +84,18 @@ func sessionOf(id *Identity) string {
 	return id.Session.Key
 }
 
-func (a *Auth) loginForm(w http.ResponseWriter, r *http.Request, code int, session, next, msg string) error {
-	return a.login.Write(w, r, code, LoginPage{
-		Title: a.o.Title, Action: Prefix + "login", Next: next, Error: msg,
-		CSRFToken: a.formToken(w, r, session), RememberFor: inWords(a.o.Remember),
-	})
+// loginForm shows the form with what went wrong, and when to try again.
+func (a *Auth) loginForm(w http.ResponseWriter, r *http.Request, code int, session, next string, problem lang.Text, wait time.Duration) error {
+	p := LoginPage{
+		Frame: a.frame(r, withNext("login", next)), Title: a.o.Title, Action: Prefix + "login", Next: next,
+		Wrong: problem.Key == msgWrong, CSRFToken: a.formToken(w, r, session),
+	}
+	if p.Title == defaultTitle {
+		p.Title = p.T(defaultTitle)
+	}
+	p.Error, p.Wait = p.Lang.Say(problem), p.Lang.Wait(wait)
+	p.Remember, p.RememberFor = p.Lang.Remember(a.o.Remember), p.Lang.Duration(a.o.Remember)
+	return a.login.Write(w, r, code, p)
 }
 
 // postLogin signs somebody in, or says no.
@@ -92,15 +117,15 @@ func (a *Auth) postLogin(w http.ResponseWriter, r *http.Request) error {
 	case known == tokenSpent:
 		return seeOther(w, r, next)
 	case known != tokenGood:
-		return a.loginForm(w, r, http.StatusForbidden, session, next, msgStale)
+		return a.loginForm(w, r, http.StatusForbidden, session, next, lang.Text{Key: msgStale}, 0)
 	}
 	account, err := a.authenticate(r, f["username"], f["password"])
 	switch e := (*web.Error)(nil); {
 	case errors.Is(err, errWrong):
-		return a.loginForm(w, r, http.StatusUnauthorized, session, next, msgWrong)
+		return a.loginForm(w, r, http.StatusUnauthorized, session, next, lang.Text{Key: msgWrong}, 0)
 	case errors.As(err, &e) && e.Code == http.StatusTooManyRequests:
 		maps.Copy(w.Header(), e.Header)
-		return a.loginForm(w, r, e.Code, session, next, e.Msg)
+		return a.loginForm(w, r, e.Code, session, next, lang.Text{Key: e.Msg}, e.Wait())
 	case err != nil:
 		return err
 	}
@@ -271,20 +296,4 @@ func short(s string) string {
 		s = s[:maxName] + "..."
 	}
 	return strings.ToValidUTF8(s, "\uFFFD")
-}
-
-// inWords says a duration as people do: 30 days, 12 hours.
-func inWords(d time.Duration) string {
-	const day = 24 * time.Hour
-	for _, u := range []struct {
-		name string
-		unit time.Duration
-	}{{"day", day}, {"hour", time.Hour}, {"minute", time.Minute}} {
-		if n := int64(d / u.unit); n == 1 {
-			return "1 " + u.name
-		} else if n > 1 {
-			return strconv.FormatInt(n, 10) + " " + u.name + "s"
-		}
-	}
-	return ""
 }

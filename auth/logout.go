@@ -9,6 +9,7 @@ import (
 )
 
 type logoutPage struct {
+	web.Frame
 	Name, CSRFToken string
 	Next            string // "" when there is none
 }
@@ -27,7 +28,8 @@ func (a *Auth) showLogout(w http.ResponseWriter, r *http.Request) error {
 	if id == nil {
 		return seeOther(w, r, afterLogout(next))
 	}
-	return a.logout.Write(w, r, http.StatusOK, logoutPage{Name: id.Name, Next: next, CSRFToken: a.formToken(w, r, id.Session.Key)})
+	frame := a.frame(r, withNext("logout", next))
+	return a.logout.Write(w, r, http.StatusOK, logoutPage{Frame: frame, Name: id.Name, Next: next, CSRFToken: a.formToken(w, r, id.Session.Key)})
 }
 
 // postLogout ends the session. Who is not signed in any more (two logouts at

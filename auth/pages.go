@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gatehouse/internal/web"
+	"gatehouse/internal/web/lang"
 )
 
 var (
@@ -34,23 +35,25 @@ func (a *Auth) routes() map[string]page {
 		Prefix + "login":               {get: a.showLogin, post: a.postLogin},
 		Prefix + "logout":              {get: a.showLogout, post: a.postLogout},
 		Prefix + "session":             {get: a.showSession},
+		Prefix + "language":            {get: a.setLanguage},
 		Prefix + "sessions/end":        {post: a.postEnd},
 		Prefix + "sessions/end-others": {post: a.postEndOthers},
 		Prefix + "password":            {post: a.postPassword},
-		Prefix + "static/style.css":    {get: static("text/css; charset=utf-8", web.Style())},
+		Prefix + "static/style.css":    {get: static("text/css; charset=utf-8", a.o.Face.Style())},
 		Prefix + "static/logo.svg":     {get: static("image/svg+xml", logoSVG)},
 		Prefix + "static/favicon.svg":  {get: static("image/svg+xml", logoSVG)},
 	}
 }
 
 func (a *Auth) parsePages() (err error) {
-	if a.login, err = web.NewPage("login.html", a.o.LoginHTML, sampleLogin); err != nil {
+	frame := web.Frame{Lang: lang.All()[0]}
+	if a.login, err = newLoginPage(a.o.LoginHTML, a.o.Face); err != nil {
 		return fmt.Errorf("login page: %w", err)
 	}
-	if a.logout, err = web.NewPage("logout.html", logoutHTML, logoutPage{}); err != nil {
+	if a.logout, err = web.NewPage("logout.html", logoutHTML, a.o.Face, logoutPage{Frame: frame}); err != nil {
 		return fmt.Errorf("logout page: %w", err)
 	}
-	if a.account, err = web.NewPage("account.html", accountHTML, accountPage{Sessions: []sessionRow{{}}}); err != nil {
+	if a.account, err = web.NewPage("account.html", accountHTML, a.o.Face, accountPage{Frame: frame, Sessions: []sessionRow{{}}}); err != nil {
 		return fmt.Errorf("account page: %w", err)
 	}
 	return nil
@@ -65,6 +68,7 @@ func (a *Auth) parsePages() (err error) {
 //	sessions/end-others   POST       csrf_token: end all but this one
 //	password              POST       csrf_token, old_password, new_password, new_password_again
 //	session               GET        JSON for scripts
+//	language              GET        lang (a tag), next: remembers the language, and goes back
 //	static/               GET        style.css, logo.svg, favicon.svg
 //
 // Only the literal spelling of a path counts. Like every handler of ours it

@@ -332,7 +332,7 @@ func TestAccountPage(t *testing.T) {
 	two.signIn("alice", alicesPassword)
 	bob := g.browser(t).signIn("bob", bobsPassword)
 	body := b.get("/_gate/").want(t, http.StatusOK, "").body
-	for _, s := range []string{"alice@example.com", "Alice A.", "admins, staff", "Firefox on Linux", "198.51.100.1", "198.51.100.2", "(this one)", `autocomplete="new-password"`, `autocomplete="current-password"`} {
+	for _, s := range []string{"alice@example.com", "Alice A.", "admins, staff", "Firefox on Linux", "198.51.100.1", "198.51.100.2", "This device", `autocomplete="new-password"`, `autocomplete="current-password"`} {
 		if !strings.Contains(body, s) {
 			t.Errorf("the page lacks %q", s)
 		}
@@ -361,7 +361,7 @@ func TestAccountPage(t *testing.T) {
 	if (one.who() == "") == (two.who() == "") {
 		t.Error("not exactly one session has ended")
 	}
-	if !strings.Contains(b.get("/_gate/?done=ended").body, "The session has ended.") {
+	if !strings.Contains(b.get("/_gate/?done=ended").body, "That device is signed out.") {
 		t.Error("the page does not say what was done")
 	}
 	b.post("/_gate/sessions/end-others", "csrf_token", token).want(t, http.StatusSeeOther, "/_gate/?done=others")
@@ -386,13 +386,13 @@ func TestChangePassword(t *testing.T) {
 		name, old, one, two, says string
 		code                      int
 	}{
-		{"wrong old one", "wrong", fresh, fresh, "old password is not right", 401},
-		{"no old one", "", fresh, fresh, "old password is not right", 401},
+		{"wrong old one", "wrong", fresh, fresh, "current password is not right", 401},
+		{"no old one", "", fresh, fresh, "current password is not right", 401},
 		{"two new ones", alicesPassword, fresh, fresh + "!", "differ", 422},
 		{"the same", alicesPassword, alicesPassword, alicesPassword, "is the old one", 422},
-		{"short", alicesPassword, "short", "short", "at least 15", 422},
+		{"short", alicesPassword, "short", "short", "Take at least 15", 422},
 		{"common", alicesPassword, "passwordpassword", "passwordpassword", "first that are tried", 422},
-		{"none", alicesPassword, "", "", "at least 15", 422},
+		{"none", alicesPassword, "", "", "Take at least 15", 422},
 	} {
 		if a := change(b, c.old, c.one, c.two).want(t, c.code, ""); !strings.Contains(a.body, c.says) {
 			t.Errorf("%s: the page does not say %q", c.name, c.says)

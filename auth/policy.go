@@ -1,10 +1,11 @@
 package auth
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"gatehouse/internal/web/lang"
 )
 
 // minPassword is NIST's minimum where a password is the only factor
@@ -16,21 +17,48 @@ const minPassword = 15
 // may. There are no rules on what it is made of. Used where we set passwords,
 // never at login.
 func CheckPassword(password, name string) error {
+	if weak := weakness(password, name); weak != nil {
+		return weak
+	}
+	return nil
+}
+
+// A weak password is one that must not be set.
+type weakPassword struct {
+	text string    // for a terminal
+	say  lang.Text // for a page
+}
+
+func (w *weakPassword) Error() string { return w.text }
+
+func weakness(password, name string) *weakPassword {
 	switch n := utf8.RuneCountInString(password); {
 	case len(password) > maxPassword:
-		return errors.New("the password is longer than 1024 bytes")
+		return &weakPassword{"the password is longer than 1024 bytes", lang.Text{Key: "The new password is too long."}}
 	case n < minPassword:
-		return fmt.Errorf("the password has %d characters; take at least %d, for example four words", n, minPassword)
+		return &weakPassword{
+			fmt.Sprintf("the password has %d characters; take at least %d, for example four words", n, minPassword),
+			lang.Text{Key: "The new password is too short. Take at least {n} characters, for example four words.", N: minPassword},
+		}
 	}
 	low := strings.ToLower(password)
 	switch {
 	case name != "" && strings.ReplaceAll(low, strings.ToLower(name), "") == "",
 		name != "" && len(name) >= minPassword/2 && strings.Contains(low, strings.ToLower(name)) && len(low)-len(name) < minPassword/2:
-		return errors.New("the password is the user's name; take something that others do not know")
+		return &weakPassword{
+			"the password is the user's name; take something that others do not know",
+			lang.Text{Key: "The new password is your user name. Take something that others do not know."},
+		}
 	case repeats(low):
-		return errors.New("the password repeats a few characters; take something longer to guess, for example four words")
+		return &weakPassword{
+			"the password repeats a few characters; take something longer to guess, for example four words",
+			lang.Text{Key: "The new password repeats a few characters. Take something that is harder to guess, for example four words."},
+		}
 	case common(low):
-		return errors.New("the password is among the first that are tried; take something of your own, for example four words")
+		return &weakPassword{
+			"the password is among the first that are tried; take something of your own, for example four words",
+			lang.Text{Key: "The new password is among the first that are tried. Take something of your own, for example four words."},
+		}
 	}
 	return nil
 }

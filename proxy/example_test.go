@@ -59,7 +59,7 @@ func Example() {
 		return
 	}
 	defer p.Close()
-	pages, err := web.NewPages()
+	pages, err := web.NewPages(web.Face{})
 	if err != nil {
 		fmt.Println(err)
 		return

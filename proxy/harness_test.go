@@ -297,7 +297,7 @@ func open(tb testing.TB, s setting, routes ...RouteConfig) *house {
 	if s.standard {
 		useStandard(tb, p)
 	}
-	pages, err := web.NewPages()
+	pages, err := web.NewPages(web.Face{})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -26,6 +26,7 @@ type site struct {
 	config   *config.Config
 	sessions *sessions.Manager
 	accounts auth.Accounts
+	gate     *auth.Auth
 	proxy    *proxy.Proxy
 	cert     *tls.Certificate // nil: no TLS
 	handler  http.Handler
@@ -81,7 +82,7 @@ func (p *parts) assemble(c *config.Config, keys [][]byte) (*site, error) {
 		}
 		s.cert = &cert
 	}
-	pages, err := web.NewPages()
+	pages, err := web.NewPages(web.Face{Cookie: c.Cookie.Name})
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +123,7 @@ func (p *parts) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages 
 	if err != nil {
 		return fmt.Errorf("login: %w", err)
 	}
+	s.gate = gate
 	s.proxy, err = proxy.New(proxy.Options{
 		Routes: c.Routes, Identity: c.Identity, Auth: gate,
 		Audit: p.audit, Metrics: p.metrics, Log: p.log, Live: p.live,

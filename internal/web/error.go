@@ -51,6 +51,23 @@ func AsError(err error) *Error {
 	return &Error{Code: http.StatusInternalServerError, Err: fmt.Errorf("unexpected: %w", err)}
 }
 
+// Wait is how long Retry-After asks to wait; 0 when it does not.
+func (e *Error) Wait() time.Duration {
+	seconds, err := strconv.ParseInt(e.Header.Get("Retry-After"), 10, 32)
+	if err != nil || seconds < 0 {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+// title says in a few words what went wrong.
+func (e *Error) title() string {
+	if title, ok := titles[e.Code]; ok {
+		return title
+	}
+	return titles[0]
+}
+
 func (e *Error) text() string {
 	if e.Msg != "" {
 		return e.Msg
@@ -75,4 +92,22 @@ var general = map[int]string{
 	http.StatusBadGateway:            "The application behind this page does not answer properly.",
 	http.StatusServiceUnavailable:    "This page is not available right now. Please try again in a moment.",
 	http.StatusGatewayTimeout:        "The application behind this page took too long to answer.",
+}
+
+// titles are for people, who have no use for the names of RFC 9110.
+var titles = map[int]string{
+	0:                               "This did not work", // any other
+	http.StatusBadRequest:            "Not understood",
+	http.StatusUnauthorized:          "Please sign in",
+	http.StatusForbidden:             "No access",
+	http.StatusNotFound:              "Page not found",
+	http.StatusMethodNotAllowed:      "Not possible here",
+	http.StatusRequestTimeout:        "That took too long",
+	http.StatusRequestEntityTooLarge: "Too large",
+	http.StatusMisdirectedRequest:    "Unknown site",
+	http.StatusTooManyRequests:       "Too many tries",
+	http.StatusInternalServerError:   "Something went wrong",
+	http.StatusBadGateway:            "No proper answer",
+	http.StatusServiceUnavailable:    "Not available right now",
+	http.StatusGatewayTimeout:        "No answer in time",
 }

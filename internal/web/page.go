@@ -3,7 +3,7 @@ package web
 import (
 	"bytes"
 	"crypto/sha256"
-	_ "embed" // the style sheet and the error page
+	_ "embed" // what the pages are made of
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -14,17 +14,39 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"gatehouse/internal/web/lang"
 )
 
-//go:embed style.css
-var style string
+var (
+	//go:embed style.css
+	styleSource string
+	//go:embed script.js
+	scriptSource string
+	//go:embed frame.html
+	frameHTML string
+	//go:embed error.html
+	errorHTML string
+)
 
-//go:embed error.html
-var errorHTML string
-
-// Style is the style sheet of all our pages. Pages carry it inside, as
+// Style is the style sheet of our pages. Pages carry it inside, as
 // <style>{{style}}</style>, so that a page is one request.
-func Style() string { return style }
+func (f *Face) Style() string {
+	plain := regexp.MustCompile(`(?s)/\*.*?\*/`).ReplaceAllString(styleSource, "")
+	return strings.Join(strings.Fields(plain), " ") + f.Accent.style()
+}
+
+// script is what <script>{{script}}</script> stands for: the source without
+// its comments, which are lines of their own.
+func script() string {
+	var b strings.Builder
+	for line := range strings.Lines(scriptSource) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "//") {
+			b.WriteString(line + "\n")
+		}
+	}
+	return b.String()
+}
 
 // A Page is an HTML page of ours: a template, checked when it is made, and
 // the Content-Security-Policy that lets through exactly the inline styles
@@ -35,25 +57,40 @@ type Page struct {
 	csp  string
 }
 
-// NewPage parses src, an html/template with the function {{style}}, and
-// renders it once with sample, so that a mistake shows at start and not at
-// the first visitor. A nil sample is not rendered.
+// NewPage parses src, an html/template, and renders it once with sample, so
+// that a mistake shows at start and not at the first visitor. A nil sample is
+// not rendered. There are
 //
-// What stands between <style> and </style>, or <script> and </script>, must
-// be fixed text (or {{style}} alone), because the policy names its hash.
-func NewPage(name, src string, sample any) (*Page, error) {
-	t, err := template.New(name).Funcs(template.FuncMap{
-		"style": func() template.CSS { return template.CSS(style) }, //nolint:gosec // G203: our own style sheet
-	}).Option("missingkey=error").Parse(src)
+//	<style>{{style}}</style>      our style sheet
+//	<script>{{script}}</script>   our script, which no page needs
+//	{{template "head" .}}         character set, width of the screen, icon
+//	{{template "logo" .}}         the operator's picture, or our gate
+//	{{template "foot" .}}         the operator's links and the menu of languages
+//	{{template "show" .}}         the box that shows a password, in an element with its field
+//	{{template "capslock" .}}     what is shown while capitals are typed there
+//
+// whose data are those of a Frame. What stands between <style> and </style>,
+// or <script> and </script>, must be fixed text (or {{style}} and {{script}}
+// alone), because the policy names its hash.
+func NewPage(name, src string, face Face, sample any) (*Page, error) {
+	inline := map[string]string{"style": face.Style(), "script": script()}
+	t, err := template.New("frame.html").Funcs(template.FuncMap{
+		"style":   func() template.CSS { return template.CSS(inline["style"]) }, //nolint:gosec // G203: our own style sheet
+		"script":  func() template.JS { return template.JS(inline["script"]) },  //nolint:gosec // G203: our own script
+		"favicon": face.favicon,
+	}).Option("missingkey=error").Parse(frameHTML)
+	if err == nil {
+		t, err = t.New(name).Parse(src)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("parse page: %w", err)
 	}
 	p := &Page{name: name, t: t}
-	styles, err := hashes(src, "style")
+	styles, err := hashes(src, "style", inline["style"])
 	if err != nil {
 		return nil, err
 	}
-	scripts, err := hashes(src, "script")
+	scripts, err := hashes(src, "script", inline["script"])
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +104,8 @@ func NewPage(name, src string, sample any) (*Page, error) {
 }
 
 // Write renders the page and sends it with the headers that all our pages
-// have. Nothing is sent when the template fails.
+// have. Nothing is sent when the template fails. The data hold the Frame of
+// the visitor.
 func (p *Page) Write(w http.ResponseWriter, r *http.Request, code int, data any) error {
 	var b bytes.Buffer
 	if err := p.t.Execute(&b, data); err != nil {
@@ -77,6 +115,7 @@ func (p *Page) Write(w http.ResponseWriter, r *http.Request, code int, data any)
 	PageHeaders(r, h)
 	h.Set("Content-Security-Policy", p.csp)
 	h.Set("Content-Type", "text/html; charset=utf-8")
+	AddVary(h, "Accept-Language")
 	send(w, r, code, b.Bytes())
 	return nil
 }
@@ -112,19 +151,18 @@ func policy(styles, scripts []string) string {
 	return b.String()
 }
 
-// hashes gives the CSP hash of each inline block of the tag in src.
-func hashes(src, tag string) ([]string, error) {
+// hashes gives the CSP hash of each inline block of the tag in src. ours is
+// what a block stands for that is a call of the function of that name.
+func hashes(src, tag, ours string) ([]string, error) {
 	blocks := regexp.MustCompile(`(?is)<`+tag+`\b[^>]*>(.*?)</`+tag+`\s*>`).FindAllStringSubmatch(src, -1)
 	var list []string
 	for _, b := range blocks {
-		text := b[1]
-		if strings.TrimSpace(text) == "{{style}}" && tag == "style" {
-			text = strings.Replace(text, "{{style}}", style, 1)
+		text, err := sent(tag, b[1])
+		if call := "{{" + tag + "}}"; strings.TrimSpace(b[1]) == call {
+			text, err = strings.Replace(b[1], call, ours, 1), nil
+		} else if strings.Contains(b[1], "{{") {
+			return nil, fmt.Errorf("a <%s> block must be fixed text, because the Content-Security-Policy names its hash: found %.40q", tag, strings.TrimSpace(b[1]))
 		}
-		if strings.Contains(text, "{{") {
-			return nil, fmt.Errorf("a <%s> block must be fixed text, because the Content-Security-Policy names its hash: found %.40q", tag, strings.TrimSpace(text))
-		}
-		text, err := sent(tag, text)
 		if err != nil {
 			return nil, err
 		}
@@ -149,26 +187,30 @@ func sent(tag, text string) (string, error) {
 
 // Pages answers errors. It is safe for concurrent use.
 type Pages struct {
+	face    Face
 	failure *Page
 }
 
 // A failure is the data of error.html.
 type failure struct {
+	Frame
 	Code      int
 	Title     string
 	Message   string
+	Wait      string // when to try again; "": nobody knows
 	RequestID string
+	Again     bool // offer to load the page again
 	Home      bool // offer the way to the front page
 	Account   bool // offer the account page
 }
 
 // NewPages parses the error page.
-func NewPages() (*Pages, error) {
-	p, err := NewPage("error.html", errorHTML, failure{})
+func NewPages(face Face) (*Pages, error) {
+	p, err := NewPage("error.html", errorHTML, face, failure{Frame: Frame{Lang: lang.All()[0]}})
 	if err != nil {
 		return nil, fmt.Errorf("error page: %w", err)
 	}
-	return &Pages{failure: p}, nil
+	return &Pages{face: face, failure: p}, nil
 }
 
 // Answer is the one place that answers an error: an HTML page for a person
@@ -186,16 +228,31 @@ func (p *Pages) Answer(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	maps.Copy(w.Header(), e.Header)
 	if IsNavigation(r) {
-		perr := p.failure.Write(w, r, e.Code, failure{
-			Code: e.Code, Title: http.StatusText(e.Code), Message: e.text(), RequestID: info.ID,
-			Account: e.Code == http.StatusForbidden,
-		})
+		perr := p.failure.Write(w, r, e.Code, p.describe(r, e))
 		if perr == nil {
 			return
 		}
 		info.Failure = errors.Join(info.Failure, perr)
 	}
 	WriteProblem(w, r, Problem{Status: e.Code, Detail: e.text()})
+}
+
+// describe says in the visitor's language what went wrong.
+func (p *Pages) describe(r *http.Request, e *Error) failure {
+	here, repeatable := "/", r.Method == http.MethodGet || r.Method == http.MethodHead
+	if repeatable {
+		here = r.URL.RequestURI()
+	}
+	f := failure{
+		Frame: p.face.Frame(r, here), Code: e.Code, RequestID: From(r.Context()).ID,
+		Home: r.URL.Path != "/" && e.Code != http.StatusMisdirectedRequest, Account: e.Code == http.StatusForbidden,
+	}
+	f.Title, f.Message, f.Wait = f.T(e.title()), f.T(e.text()), f.Lang.Wait(e.Wait())
+	switch e.Code {
+	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		f.Again = repeatable
+	}
+	return f
 }
 
 // A Problem is the body of an answer to a program (RFC 9457).

@@ -133,7 +133,7 @@ func TestIsNavigation(t *testing.T) {
 // server runs h behind the whole chain.
 func server(t *testing.T, log io.Writer, h web.Handler) *httptest.Server {
 	t.Helper()
-	pages, err := web.NewPages()
+	pages, err := web.NewPages(web.Face{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,7 +290,7 @@ func TestRetryAfterIsAtLeastASecond(t *testing.T) {
 }
 
 func TestAPageAllowsExactlyItsOwnBlocks(t *testing.T) {
-	p, err := web.NewPage("x", `<style>{{style}}</style><style>p{color:red}</style><script>let a = 1</script><p>{{.}}</p>`, "sample")
+	p, err := web.NewPage("x", `<style>{{style}}</style><style>p{color:red}</style><script>let a = 1</script><p>{{.}}</p>`, web.Face{}, "sample")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -310,7 +310,7 @@ func TestAPageAllowsExactlyItsOwnBlocks(t *testing.T) {
 		"broken template":  `{{if}}`,
 		"unknown field":    `{{.Nothing}}`,
 	} {
-		if _, err := web.NewPage("x", src, struct{}{}); err == nil {
+		if _, err := web.NewPage("x", src, web.Face{}, struct{}{}); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -320,7 +320,7 @@ func TestAPageAllowsExactlyItsOwnBlocks(t *testing.T) {
 // scripts and styles, and a browser hashes what arrives. The script of the
 // login page was blocked because of its comment.
 func TestPolicyNamesTheScriptAsItIsSent(t *testing.T) {
-	p, err := web.NewPage("x", "<script>\n// why\nlet a = \"//\"; /* and */ let b\n</script><style>p{/* why */color:red}</style>", "sample")
+	p, err := web.NewPage("x", "<script>\n// why\nlet a = \"//\"; /* and */ let b\n</script><style>p{/* why */color:red}</style>", web.Face{}, "sample")
 	if err != nil {
 		t.Fatal(err)
 	}

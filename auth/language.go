@@ -1,0 +1,59 @@
+package auth
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"gatehouse/internal/web"
+	"gatehouse/internal/web/lang"
+)
+
+// languageAge is how long a browser remembers the language.
+const languageAge = 365 * 24 * time.Hour
+
+// setLanguage remembers the language that the visitor has chosen in the menu,
+// and goes back to the page with the menu. What is chosen is a preference and
+// no more, so that it takes no form with a token; only what another site sends
+// is not heard.
+func (a *Auth) setLanguage(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	if l := lang.Find(q.Get("lang")); l != nil && fromHere(r) {
+		a.setCookie(w, r, web.LanguageCookie, l.Tag, languageAge)
+	}
+	redirect(w, r, http.StatusFound, back(q.Get("next")))
+	return nil
+}
+
+// back gives the page that the menu of languages was on: one of our own, with
+// nothing but its next, or what SafeNext gives.
+func back(here string) string {
+	path, query, _ := strings.Cut(here, "?")
+	switch path {
+	case Prefix:
+		return path
+	case Prefix + "login", Prefix + "logout":
+		values, _ := url.ParseQuery(query) // what cannot be read is not there
+		if next, ok := SafeNext(values.Get("next")); ok {
+			return path + "?next=" + quote(next)
+		}
+		return path
+	}
+	next, _ := SafeNext(here)
+	return next
+}
+
+// frame is what each page has besides its own content. here is the page's own
+// path and query.
+func (a *Auth) frame(r *http.Request, here string) web.Frame {
+	return a.o.Face.Frame(r, here)
+}
+
+// withNext is a page of ours with the way on in it; "" when there is none.
+func withNext(page, next string) string {
+	if next == "" {
+		return Prefix + page
+	}
+	return Prefix + page + "?next=" + quote(next)
+}
