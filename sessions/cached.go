@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"bytes"
 	"context"
 	"iter"
 	"sync"
@@ -72,6 +73,13 @@ func (c *Cached) keyShard(key string) *keyShard { return &c.keys[lastByte(key)%1
 
 // Load serves Store.
 func (c *Cached) Load(ctx context.Context, key string) (Record, error) {
+	r, err := c.view(ctx, key)
+	r.Data = bytes.Clone(r.Data)
+	return r, err
+}
+
+// view is Load, but that the data are those of the cache: nobody changes them.
+func (c *Cached) view(ctx context.Context, key string) (Record, error) {
 	if r, ok := c.records.get(key); ok {
 		switch now := time.Now(); {
 		case !r.until.IsZero() && (now.After(r.until) || r.expired(now)):
@@ -79,7 +87,7 @@ func (c *Cached) Load(ctx context.Context, key string) (Record, error) {
 		case r.expired(now):
 			return Record{}, ErrNotFound
 		default:
-			return r.clone(), nil
+			return r.Record, nil
 		}
 	}
 	t := c.begin(key)

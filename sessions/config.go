@@ -23,7 +23,7 @@ type Config struct {
 	BrowserSession bool           `yaml:"browser_session"`
 	MaxPerUser     int            `yaml:"max_per_user"` // 0: no limit
 	Activity       ActivityConfig `yaml:"activity"`
-	Secrets        []secret.Text  `yaml:"secrets"`      // the first signs, all verify; empty: data_dir/secrets
+	Secrets        []secret.Text  `yaml:"secrets"` // the first signs, all verify; empty: data_dir/secrets
 }
 
 // SetDefaults fills in what contract.md names as defaults.

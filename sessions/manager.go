@@ -174,25 +174,36 @@ func (m *Manager) Close() { m.work.close() }
 // that we did not sign, or its session has ended. Any other error: the store
 // could not tell.
 func (m *Manager) Find(r *http.Request) (Info, error) {
-	now := m.now()
-	key, old, ok := m.findKey(r, now)
+	key, old, ok := m.findKey(r, m.now())
 	if !ok {
 		return Info{}, ErrNotFound
 	}
-	rec, err := m.store.Load(r.Context(), key)
+	i, err := m.Lookup(r.Context(), key)
+	i.Old = old && err == nil
+	return i, err
+}
+
+// Lookup says what is known of the session with the key, as Find does with
+// the one that a cookie opens. A key opens nothing by itself: it is for who
+// has found the session before, and asks whether it lives still.
+func (m *Manager) Lookup(ctx context.Context, key string) (Info, error) {
+	rec, err := m.view(ctx, key)
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, ErrNotFound), err == nil && rec.expired(m.now()):
 		m.work.add(job{key: key, expired: true}) // perhaps it has only just ended
 		return Info{}, ErrNotFound
 	case err != nil:
 		return Info{}, fmt.Errorf("find session %s: %w", handle(key), err)
-	case rec.expired(now):
-		m.work.add(job{key: key, expired: true})
-		return Info{}, ErrNotFound
 	}
-	i := newInfo(key, &rec)
-	i.Old = old
-	return i, nil
+	return newInfo(key, &rec), nil
+}
+
+// view is Load for who only reads: what a cache has is not copied.
+func (m *Manager) view(ctx context.Context, key string) (Record, error) {
+	if c, ok := m.store.(*Cached); ok {
+		return c.view(ctx, key)
+	}
+	return m.store.Load(ctx, key)
 }
 
 // now is the time by which sessions end. A wall clock that is set back does

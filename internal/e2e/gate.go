@@ -371,3 +371,13 @@ func Eventually(tb testing.TB, f func() error) {
 		}
 	}
 }
+
+// Config is the configuration as it lies on disk.
+func (g *Gate) Config(tb testing.TB) string {
+	tb.Helper()
+	text, err := os.ReadFile(g.ConfigFile())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return string(text)
+}
