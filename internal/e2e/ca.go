@@ -77,7 +77,7 @@ func (ca *CA) Issue(tb testing.TB, names ...string) (serial *big.Int) {
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: names[0]},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	for _, name := range names {
 		if ip := net.ParseIP(name); ip != nil {
@@ -108,4 +108,13 @@ func (ca *CA) Issue(tb testing.TB, names ...string) (serial *big.Int) {
 // Client is a TLS configuration that trusts this CA alone.
 func (ca *CA) Client(protocols ...string) *tls.Config {
 	return &tls.Config{RootCAs: ca.Pool, ServerName: Host, NextProtos: protocols, MinVersion: tls.VersionTLS12}
+}
+
+// WriteRoot writes the CA's own certificate into a file.
+func (ca *CA) WriteRoot(tb testing.TB, file string) {
+	tb.Helper()
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.root.cert.Raw})
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		tb.Fatal(err)
+	}
 }

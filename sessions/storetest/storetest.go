@@ -25,10 +25,48 @@ import (
 // releases what lies below.
 func Run(t *testing.T, open func(t *testing.T) sessions.Store) {
 	t.Helper()
-	tests := []struct {
-		name string
-		run  func(suite)
-	}{
+	for _, test := range tests() {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				test.in(suite{t, open(t), time.Now, time.Sleep, 40})
+			})
+		})
+	}
+}
+
+// RunServer is Run for a store that lies in another process, where time cannot
+// be faked: the store has to ask now what time it is, a clock that stands
+// still and that the tests set forward by hours in place of waiting. What the
+// server itself does by its own clock must not begin before a record has been
+// expired for a day.
+func RunServer(t *testing.T, open func(t *testing.T, now func() time.Time) sessions.Store) {
+	t.Helper()
+	for _, test := range tests() {
+		t.Run(test.name, func(t *testing.T) {
+			var ahead atomic.Int64
+			start := time.Now()
+			now := func() time.Time { return start.Add(time.Duration(ahead.Load())) }
+			pass := func(d time.Duration) { ahead.Add(int64(d)) }
+			test.in(suite{t, open(t, now), now, pass, 8})
+		})
+	}
+}
+
+type test struct {
+	name string
+	run  func(suite)
+}
+
+func (test test) in(s suite) {
+	s.Helper()
+	test.run(s)
+	if err := s.store.Close(); err != nil {
+		s.Errorf("Close: %v", err)
+	}
+}
+
+func tests() []test {
+	return []test{
 		{"load gives what was created", suite.loadCreated},
 		{"create never overwrites", suite.createTaken},
 		{"an expired record counts as present for create", suite.createExpired},
@@ -56,23 +94,16 @@ func Run(t *testing.T, open func(t *testing.T) sessions.Store) {
 		{"of n deletes of one record exactly one succeeds", suite.racingDeletes},
 		{"after delete no load succeeds without a create", suite.racingAll},
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := open(t)
-				test.run(suite{t, s})
-				if err := s.Close(); err != nil {
-					t.Errorf("Close: %v", err)
-				}
-			})
-		})
-	}
 }
 
 // suite is one test with its store.
 type suite struct {
 	*testing.T
 	store sessions.Store
+	now   func() time.Time
+	pass  func(time.Duration) // lets so much time pass
+
+	rounds int // of the longest race
 }
 
 // Key gives the n-th key: 64 hexadecimal digits.
@@ -80,8 +111,12 @@ func Key(n int) string { return fmt.Sprintf("%08x%056x", uint32(n)*2654435761, n
 
 // Record gives a record of the user that expires in an hour, with every field
 // set.
-func Record(user string) sessions.Record {
-	now := time.Now().UTC().Truncate(time.Millisecond)
+func Record(user string) sessions.Record { return record(user, time.Now()) }
+
+func (t suite) record(user string) sessions.Record { return record(user, t.now()) }
+
+func record(user string, now time.Time) sessions.Record {
+	now = now.UTC().Truncate(time.Millisecond)
 	return sessions.Record{
 		Data: []byte("data of " + user), User: user, Source: "file", Stamp: "stamp",
 		Created: now, Login: now.Add(-time.Second), Seen: now.Add(time.Millisecond),
@@ -92,8 +127,8 @@ func Record(user string) sessions.Record {
 
 func (t suite) loadCreated() {
 	for name, r := range map[string]sessions.Record{
-		"every field": Record("alice"),
-		"no field":    {Expires: time.Now().Add(time.Minute).Truncate(time.Millisecond)},
+		"every field": t.record("alice"),
+		"no field":    {Expires: t.now().Add(time.Minute).Truncate(time.Millisecond)},
 	} {
 		key := Key(len(name))
 		t.mustCreate(key, r)
@@ -109,8 +144,8 @@ func (t suite) loadCreated() {
 }
 
 func (t suite) createTaken() {
-	t.mustCreate(Key(1), Record("alice"))
-	t.wantErr("Create", t.store.Create(t.Context(), Key(1), Record("mallory")), sessions.ErrExists)
+	t.mustCreate(Key(1), t.record("alice"))
+	t.wantErr("Create", t.store.Create(t.Context(), Key(1), t.record("mallory")), sessions.ErrExists)
 	if r := t.mustLoad(Key(1)); r.User != "alice" || r.Version != 1 {
 		t.Errorf("the record is %q's, version %d", r.User, r.Version)
 	}
@@ -119,13 +154,13 @@ func (t suite) createTaken() {
 }
 
 func (t suite) createExpired() {
-	t.mustCreate(Key(1), Record("alice"))
-	time.Sleep(2 * time.Hour)
-	t.wantErr("Create", t.store.Create(t.Context(), Key(1), Record("mallory")), sessions.ErrExists)
+	t.mustCreate(Key(1), t.record("alice"))
+	t.pass(2 * time.Hour)
+	t.wantErr("Create", t.store.Create(t.Context(), Key(1), t.record("mallory")), sessions.ErrExists)
 }
 
 func (t suite) updateVersion() {
-	t.mustCreate(Key(1), Record("alice"))
+	t.mustCreate(Key(1), t.record("alice"))
 	old := t.mustLoad(Key(1))
 	next := old
 	next.Data, next.Stamp = []byte("new"), "new"
@@ -145,8 +180,8 @@ func (t suite) updateVersion() {
 }
 
 func (t suite) updateGone() {
-	t.wantErr("Update of an unknown key", t.store.Update(t.Context(), Key(1), Record("alice")), sessions.ErrNotFound)
-	t.mustCreate(Key(1), Record("alice"))
+	t.wantErr("Update of an unknown key", t.store.Update(t.Context(), Key(1), t.record("alice")), sessions.ErrNotFound)
+	t.mustCreate(Key(1), t.record("alice"))
 	r := t.mustLoad(Key(1))
 	t.mustDelete(Key(1))
 	t.wantErr("Update after Delete", t.store.Update(t.Context(), Key(1), r), sessions.ErrNotFound)
@@ -157,33 +192,33 @@ func (t suite) updateGone() {
 }
 
 func (t suite) touch() {
-	t.mustCreate(Key(1), Record("alice"))
+	t.mustCreate(Key(1), t.record("alice"))
 	want := t.mustLoad(Key(1))
-	time.Sleep(30 * time.Minute)
-	want.Seen = time.Now().UTC().Truncate(time.Millisecond)
+	t.pass(30 * time.Minute)
+	want.Seen = t.now().UTC().Truncate(time.Millisecond)
 	want.Expires = want.Seen.Add(time.Hour)
 	t.wantErr("Touch", t.store.Touch(t.Context(), Key(1), want.Seen, want.Expires), nil)
 	if got := t.mustLoad(Key(1)); !reflect.DeepEqual(got, want) {
 		t.Errorf("after Touch: %+v, want %+v", got, want)
 	}
-	time.Sleep(45 * time.Minute)
+	t.pass(45 * time.Minute)
 	t.mustLoad(Key(1))
-	time.Sleep(16 * time.Minute)
+	t.pass(16 * time.Minute)
 	_, err := t.store.Load(t.Context(), Key(1))
 	t.wantErr("Load after the touched time", err, sessions.ErrNotFound)
 }
 
 func (t suite) touchGone() {
-	now := time.Now()
+	now := t.now()
 	t.wantErr("Touch of an unknown key", t.store.Touch(t.Context(), Key(1), now, now.Add(time.Hour)), sessions.ErrNotFound)
-	t.mustCreate(Key(1), Record("alice"))
+	t.mustCreate(Key(1), t.record("alice"))
 	t.mustDelete(Key(1))
 	t.wantErr("Touch after Delete", t.store.Touch(t.Context(), Key(1), now, now.Add(time.Hour)), sessions.ErrNotFound)
 	t.wantCount(0)
 }
 
 func (t suite) touchBounds() {
-	r := Record("alice")
+	r := t.record("alice")
 	t.mustCreate(Key(1), r)
 	t.wantErr("Touch", t.store.Touch(t.Context(), Key(1), r.Seen, r.Limit.Add(time.Hour)), nil)
 	if got := t.mustLoad(Key(1)); !got.Expires.Equal(r.Limit) {
@@ -198,8 +233,8 @@ func (t suite) touchBounds() {
 }
 
 func (t suite) deleteOnce() {
-	t.mustCreate(Key(1), Record("alice"))
-	t.mustCreate(Key(2), Record("alice"))
+	t.mustCreate(Key(1), t.record("alice"))
+	t.mustCreate(Key(2), t.record("alice"))
 	want := t.mustLoad(Key(1))
 	if got := t.mustDelete(Key(1)); !reflect.DeepEqual(got, want) {
 		t.Errorf("Delete = %+v, want %+v", got, want)
@@ -208,15 +243,15 @@ func (t suite) deleteOnce() {
 	t.wantErr("second Delete", err, sessions.ErrNotFound)
 	t.wantKeys(sessions.Query{User: "alice"}, Key(2))
 	t.wantCount(1)
-	t.mustCreate(Key(1), Record("bob"))
+	t.mustCreate(Key(1), t.record("bob"))
 	if r := t.mustLoad(Key(1)); r.User != "bob" || r.Version != 1 {
 		t.Errorf("created anew: %+v", r)
 	}
 }
 
 func (t suite) deleteExpiredRecord() {
-	t.mustCreate(Key(1), Record("alice"))
-	time.Sleep(2 * time.Hour)
+	t.mustCreate(Key(1), t.record("alice"))
+	t.pass(2 * time.Hour)
 	if r := t.mustDelete(Key(1)); r.User != "alice" {
 		t.Errorf("Delete = %+v", r)
 	}
@@ -224,14 +259,14 @@ func (t suite) deleteExpiredRecord() {
 }
 
 func (t suite) expiry() {
-	t.mustCreate(Key(1), Record("alice"))
+	t.mustCreate(Key(1), t.record("alice"))
 	r := t.mustLoad(Key(1))
-	time.Sleep(time.Until(r.Expires) - time.Millisecond)
+	t.pass(r.Expires.Sub(t.now()) - time.Millisecond)
 	t.mustLoad(Key(1))
-	time.Sleep(time.Millisecond)
+	t.pass(time.Millisecond)
 	_, err := t.store.Load(t.Context(), Key(1))
 	t.wantErr("Load at expiry", err, sessions.ErrNotFound)
-	now := time.Now()
+	now := t.now()
 	t.wantErr("Touch at expiry", t.store.Touch(t.Context(), Key(1), now, now.Add(time.Hour)), sessions.ErrNotFound)
 	r.Expires = now.Add(time.Hour)
 	t.wantErr("Update at expiry", t.store.Update(t.Context(), Key(1), r), sessions.ErrNotFound)
@@ -240,11 +275,11 @@ func (t suite) expiry() {
 }
 
 func (t suite) limitPassed() {
-	r := Record("alice")
-	r.Limit = time.Now().Add(time.Minute)
+	r := t.record("alice")
+	r.Limit = t.now().Add(time.Minute)
 	t.mustCreate(Key(1), r)
 	t.mustLoad(Key(1))
-	time.Sleep(time.Minute)
+	t.pass(time.Minute)
 	_, err := t.store.Load(t.Context(), Key(1))
 	t.wantErr("Load after the limit", err, sessions.ErrNotFound)
 }
@@ -254,7 +289,7 @@ func (t suite) list() {
 	for i := range keys {
 		keys[i] = strings.Repeat(string("0123f"[i]), 64)
 		user := []string{"alice", "bob", "alice", "", "alice\x00" + keys[0]}[i]
-		t.mustCreate(keys[i], Record(user))
+		t.mustCreate(keys[i], t.record(user))
 	}
 	for _, test := range []struct {
 		name string
@@ -282,7 +317,7 @@ func (t suite) list() {
 }
 
 func (t suite) listUser() {
-	t.mustCreate(Key(1), Record(""))
+	t.mustCreate(Key(1), t.record(""))
 	r := t.mustLoad(Key(1))
 	for _, user := range []string{"alice", "bob", ""} {
 		before := r.User
@@ -307,7 +342,7 @@ func (t suite) listMany() {
 	var wg sync.WaitGroup
 	for i, key := range keys {
 		wg.Go(func() {
-			if err := t.store.Create(t.Context(), key, Record([]string{"alice", "bob"}[i%2])); err != nil {
+			if err := t.store.Create(t.Context(), key, t.record([]string{"alice", "bob"}[i%2])); err != nil {
 				t.Error(err)
 			}
 		})
@@ -331,7 +366,7 @@ func (t suite) listMany() {
 
 func (t suite) listBesideWrites() {
 	for i := range 20 {
-		t.mustCreate(Key(i), Record("alice"))
+		t.mustCreate(Key(i), t.record("alice"))
 	}
 	seen := 0
 	for e, err := range t.store.List(t.Context(), sessions.Query{}) {
@@ -348,8 +383,8 @@ func (t suite) listBesideWrites() {
 }
 
 func (t suite) listLeft() {
-	t.mustCreate(Key(1), Record("alice"))
-	t.mustCreate(Key(2), Record("alice"))
+	t.mustCreate(Key(1), t.record("alice"))
+	t.mustCreate(Key(2), t.record("alice"))
 	for _, q := range []sessions.Query{{}, {User: "alice"}} {
 		for _, err := range t.store.List(t.Context(), q) {
 			t.wantErr("List", err, nil)
@@ -360,13 +395,13 @@ func (t suite) listLeft() {
 }
 
 func (t suite) deleteExpired() {
-	now := time.Now()
+	now := t.now()
 	for i := range 10 {
-		r := Record("alice")
+		r := t.record("alice")
 		r.Expires = now.Add(time.Duration(10-i) * time.Minute)
 		t.mustCreate(Key(i), r)
 	}
-	time.Sleep(time.Until(now.Add(7 * time.Minute)))
+	t.pass(now.Add(7 * time.Minute).Sub(t.now()))
 	for _, want := range [][]int{{9, 8, 7}, {6, 5, 4}, {3}, {}} {
 		gone, err := t.store.DeleteExpired(t.Context(), now.Add(7*time.Minute), 3)
 		t.wantErr("DeleteExpired", err, nil)
@@ -392,21 +427,21 @@ func (t suite) deleteExpired() {
 }
 
 func (t suite) deleteExpiredTouched() {
-	now := time.Now()
-	t.mustCreate(Key(1), Record("alice"))
-	t.mustCreate(Key(2), Record("alice"))
-	t.mustCreate(Key(3), Record("alice"))
+	now := t.now()
+	t.mustCreate(Key(1), t.record("alice"))
+	t.mustCreate(Key(2), t.record("alice"))
+	t.mustCreate(Key(3), t.record("alice"))
 	t.wantErr("Touch", t.store.Touch(t.Context(), Key(1), now, now.Add(3*time.Hour)), nil)
 	r := t.mustLoad(Key(2))
 	r.Expires = now.Add(time.Minute)
 	t.wantErr("Update", t.store.Update(t.Context(), Key(2), r), nil)
-	time.Sleep(2 * time.Minute)
-	gone, err := t.store.DeleteExpired(t.Context(), time.Now(), 10)
+	t.pass(2 * time.Minute)
+	gone, err := t.store.DeleteExpired(t.Context(), t.now(), 10)
 	if err != nil || len(gone) != 1 || gone[0].Key != Key(2) {
 		t.Errorf("after 2 minutes: %v, %v", gone, err)
 	}
-	time.Sleep(2 * time.Hour)
-	gone, err = t.store.DeleteExpired(t.Context(), time.Now(), 10)
+	t.pass(2 * time.Hour)
+	gone, err = t.store.DeleteExpired(t.Context(), t.now(), 10)
 	if err != nil || len(gone) != 1 || gone[0].Key != Key(3) {
 		t.Errorf("after 2 hours: %v, %v", gone, err)
 	}
@@ -415,19 +450,19 @@ func (t suite) deleteExpiredTouched() {
 
 func (t suite) count() {
 	t.wantCount(0)
-	t.mustCreate(Key(1), Record("alice"))
-	t.mustCreate(Key(2), Record(""))
+	t.mustCreate(Key(1), t.record("alice"))
+	t.mustCreate(Key(2), t.record(""))
 	t.wantCount(2)
 	r := t.mustLoad(Key(1))
 	t.wantErr("Update", t.store.Update(t.Context(), Key(1), r), nil)
 	t.wantErr("Touch", t.store.Touch(t.Context(), Key(1), r.Seen, r.Expires), nil)
 	t.wantCount(2)
-	time.Sleep(2 * time.Hour)
+	t.pass(2 * time.Hour)
 	t.wantCount(2)
 }
 
 func (t suite) aliasing() {
-	r := Record("alice")
+	r := t.record("alice")
 	t.mustCreate(Key(1), r)
 	same := func(after string) {
 		t.Helper()
@@ -453,7 +488,7 @@ func (t suite) aliasing() {
 	got = t.mustLoad(Key(1))
 	listed := t.entries(sessions.Query{})[0]
 	for i := range 50 {
-		t.mustCreate(Key(100+i), Record(strings.Repeat("K", 100)))
+		t.mustCreate(Key(100+i), t.record(strings.Repeat("K", 100)))
 	}
 	gone := t.mustDelete(Key(1))
 	for i := range 50 {
@@ -467,7 +502,7 @@ func (t suite) aliasing() {
 }
 
 func (t suite) cancelled() {
-	t.mustCreate(Key(1), Record("alice"))
+	t.mustCreate(Key(1), t.record("alice"))
 	r := t.mustLoad(Key(1))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -479,7 +514,7 @@ func (t suite) cancelled() {
 			}
 		}
 	}
-	failed("Create", t.store.Create(ctx, Key(2), Record("bob")))
+	failed("Create", t.store.Create(ctx, Key(2), t.record("bob")))
 	failed("Update", t.store.Update(ctx, Key(1), r))
 	failed("Touch", t.store.Touch(ctx, Key(1), r.Seen, r.Expires))
 	_, err := t.store.Delete(ctx, Key(1))
@@ -513,7 +548,7 @@ func (t suite) race(f func(i int) error, others ...error) int {
 }
 
 func (t suite) racingUpdates() {
-	t.mustCreate(Key(1), Record("alice"))
+	t.mustCreate(Key(1), t.record("alice"))
 	for round := range 5 {
 		r := t.mustLoad(Key(1))
 		won := t.race(func(i int) error {
@@ -528,14 +563,14 @@ func (t suite) racingUpdates() {
 }
 
 func (t suite) racingCreates() {
-	if won := t.race(func(int) error { return t.store.Create(t.Context(), Key(1), Record("alice")) }, sessions.ErrExists); won != 1 {
+	if won := t.race(func(int) error { return t.store.Create(t.Context(), Key(1), t.record("alice")) }, sessions.ErrExists); won != 1 {
 		t.Errorf("%d creates succeeded", won)
 	}
 	t.wantCount(1)
 }
 
 func (t suite) racingDeletes() {
-	t.mustCreate(Key(1), Record("alice"))
+	t.mustCreate(Key(1), t.record("alice"))
 	if won := t.race(func(int) error { _, err := t.store.Delete(t.Context(), Key(1)); return err }, sessions.ErrNotFound); won != 1 {
 		t.Errorf("%d deletes succeeded", won)
 	}
@@ -573,8 +608,8 @@ func (t suite) racingAll() {
 			}
 		})
 	}
-	for round := range 40 {
-		t.mustCreate(key, Record("alice"))
+	for round := range t.rounds {
+		t.mustCreate(key, t.record("alice"))
 		time.Sleep(20 * time.Microsecond)
 		t.mustDelete(key)
 		for range 20 {

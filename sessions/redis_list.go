@@ -1,0 +1,298 @@
+package sessions
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// allShards in the order of their keys.
+var allShards = func() []string {
+	var all []string
+	for _, c := range "0123456789abcdef" {
+		all = append(all, shardOf(string(c)))
+	}
+	return all
+}()
+
+// sweepMax is how many records one script removes: others wait meanwhile.
+const sweepMax = 100
+
+// each sends a command to every one of the shards, in one round trip. add puts
+// it into the pipeline; it only reads, or may be repeated.
+func (s *Redis) each(ctx context.Context, shards []string, add func(p redis.Pipeliner, shard string)) error {
+	ctx, cancel, err := s.step(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	p := s.client.Pipeline()
+	for _, shard := range shards {
+		add(p, shard)
+	}
+	if _, err = p.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return s.failed(err)
+	}
+	return nil
+}
+
+// Count serves Store.
+func (s *Redis) Count(ctx context.Context) (n int, err error) {
+	var counts []*redis.IntCmd
+	err = s.each(ctx, allShards, func(p redis.Pipeliner, shard string) {
+		counts = append(counts, p.ZCard(ctx, s.index(shard, "keys")))
+	})
+	for _, c := range counts {
+		n += int(c.Val())
+	}
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// List serves Store. What belongs to one user is asked of all shards at once;
+// all the rest is read a page at a time.
+func (s *Redis) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		shards := shardsOf(&q)
+		atOnce := 1
+		if q.User != "" {
+			atOnce = len(allShards)
+		}
+		for some := range slices.Chunk(shards, atOnce) {
+			pages, err := s.pages(ctx, &q, some)
+			for i := 0; err == nil && i < len(pages); {
+				for _, e := range pages[i].entries {
+					if !yield(e, nil) {
+						return
+					}
+				}
+				if !pages[i].more {
+					i++
+					continue
+				}
+				var next []listPage
+				more := q
+				more.After = pages[i].last
+				if next, err = s.pages(ctx, &more, some[i:i+1]); err == nil {
+					pages[i] = next[0]
+				}
+			}
+			if err != nil {
+				yield(Entry{}, err)
+				return
+			}
+		}
+	}
+}
+
+// shardsOf gives the shards in which there may be what q selects.
+func shardsOf(q *Query) []string {
+	from, to := 0, len(allShards)
+	if q.After != "" {
+		from = digit(q.After[0])
+	}
+	if q.Prefix != "" {
+		n := digit(q.Prefix[0])
+		from, to = max(from, n), n+1
+	}
+	return allShards[min(from, to):to]
+}
+
+// A listPage is some of a shard, up to the last key that was looked at.
+type listPage struct {
+	entries []Entry
+	last    string
+	more    bool
+}
+
+// pages gives the first page of each shard. The index says which keys; each
+// record is then read for itself.
+func (s *Redis) pages(ctx context.Context, q *Query, shards []string) ([]listPage, error) {
+	index, lead := "keys", ""
+	if q.User != "" {
+		index, lead = "users", q.User+"\x00"
+	}
+	by := &redis.ZRangeBy{Min: "[" + lead + q.Prefix, Max: "(" + lead + q.Prefix + "g", Count: pageLen}
+	if q.After >= q.Prefix && q.After != "" {
+		by.Min = "(" + lead + q.After
+	}
+	var found []*redis.StringSliceCmd
+	err := s.each(ctx, shards, func(p redis.Pipeliner, shard string) {
+		p.Persist(ctx, s.index(shard, index)) // changes nothing, and a replica refuses it
+		found = append(found, p.ZRangeByLex(ctx, s.index(shard, index), by))
+	})
+	if err != nil {
+		return nil, err
+	}
+	pages := make([]listPage, len(shards))
+	var keys []string
+	for i, f := range found {
+		for _, member := range f.Val() {
+			key := member[strings.LastIndexByte(member, 0)+1:]
+			pages[i].last = key
+			keys = append(keys, key)
+		}
+		pages[i].more = len(f.Val()) == pageLen
+	}
+	if len(keys) == 0 {
+		return pages, nil
+	}
+	return pages, s.fill(ctx, q, shards, pages, keys)
+}
+
+// fill reads the records and puts them on their pages.
+func (s *Redis) fill(ctx context.Context, q *Query, shards []string, pages []listPage, keys []string) error {
+	var values []*redis.StringCmd
+	err := s.each(ctx, keys, func(p redis.Pipeliner, key string) {
+		cmd := s.get(ctx, key)
+		values = append(values, cmd)
+		_ = p.Process(ctx, cmd) // which only puts it into the pipeline
+	})
+	if err != nil {
+		return err
+	}
+	for i, v := range values {
+		key := keys[i]
+		if errors.Is(v.Err(), redis.Nil) {
+			continue // removed meanwhile
+		}
+		r, err := decodeRedis(key, v.Val())
+		if err != nil {
+			return err
+		}
+		if q.matches(key, &r) {
+			page := &pages[slices.Index(shards, shardOf(key))]
+			page.entries = append(page.entries, Entry{key, r})
+		}
+	}
+	return nil
+}
+
+// DeleteExpired serves Store. Of a record that Redis has dropped already, the
+// index knows the user and when it expired.
+func (s *Redis) DeleteExpired(ctx context.Context, now time.Time, limit int) ([]Entry, error) {
+	var gone []Entry
+	for len(gone) < limit {
+		due, err := s.due(ctx, now, limit-len(gone))
+		if err != nil || len(due) == 0 {
+			return gone, err
+		}
+		removed, err := s.sweep(ctx, now, due)
+		gone = append(gone, removed...)
+		if err != nil {
+			return gone, err
+		}
+	}
+	return gone, nil
+}
+
+// due gives records that the indexes have as expired: the oldest of all
+// shards, some or all of them but no more than limit, oldest first. None:
+// there are none.
+func (s *Redis) due(ctx context.Context, now time.Time, limit int) ([]Entry, error) {
+	some := min(limit, 2*limit/len(allShards)+8)
+	var found []*redis.ZSliceCmd
+	err := s.each(ctx, allShards, func(p redis.Pipeliner, shard string) {
+		found = append(found, p.ZRangeByScoreWithScores(ctx, s.index(shard, "expiry"),
+			&redis.ZRangeBy{Min: "-inf", Max: redisScore(now), Count: int64(some)}))
+	})
+	if err != nil {
+		return nil, err
+	}
+	var due []Entry
+	var last []Entry // of the shards that may have more: nothing beyond the first of these is known
+	for _, f := range found {
+		for _, z := range f.Val() {
+			member, _ := z.Member.(string)
+			key, user, _ := strings.Cut(member, "\x00")
+			due = append(due, Entry{key, Record{User: user, Expires: scoreTime(z.Score)}})
+		}
+		if len(f.Val()) == some {
+			last = append(last, due[len(due)-1])
+		}
+	}
+	slices.SortFunc(due, byExpiry)
+	n := len(due)
+	if len(last) > 0 {
+		at, _ := slices.BinarySearchFunc(due, slices.MinFunc(last, byExpiry), byExpiry)
+		n = at + 1
+	}
+	return due[:min(n, limit)], nil
+}
+
+func byExpiry(a, b Entry) int {
+	return cmp.Or(a.Expires.Compare(b.Expires), cmp.Compare(a.Key, b.Key))
+}
+
+// sweep removes what is due and was not used meanwhile.
+func (s *Redis) sweep(ctx context.Context, now time.Time, due []Entry) (gone []Entry, err error) {
+	removed := make([]bool, len(due))
+	for _, shard := range allShards {
+		var mine []int
+		for i, e := range due {
+			if shardOf(e.Key) == shard {
+				mine = append(mine, i)
+			}
+		}
+		for some := range slices.Chunk(mine, sweepMax) {
+			if err == nil {
+				err = s.sweepShard(ctx, now, shard, due, removed, some)
+			}
+		}
+	}
+	for i, e := range due {
+		if removed[i] {
+			gone = append(gone, e)
+		}
+	}
+	return gone, err
+}
+
+func (s *Redis) sweepShard(ctx context.Context, now time.Time, shard string, due []Entry, removed []bool, which []int) error {
+	args := []any{redisTime(now), s.channel, redisSlack.Milliseconds()}
+	var keys []string
+	for _, i := range which {
+		keys = append(keys, due[i].Key)
+		args = append(args, due[i].Key, due[i].User)
+	}
+	said, err := s.run(ctx, scriptSweep, shard, keys, args...)
+	if err != nil {
+		return err
+	}
+	values, _ := said.([]any)
+	for n, v := range values {
+		value, ok := v.(string)
+		if !ok || n >= len(which) {
+			continue
+		}
+		e := &due[which[n]]
+		removed[which[n]] = true
+		if r, err := decodeRedis(e.Key, value); err == nil {
+			e.Record = r
+		}
+	}
+	return nil
+}
+
+// redisScore gives a time as the index by expiry has it.
+func redisScore(t time.Time) string {
+	if t.IsZero() {
+		return "-inf"
+	}
+	return redisTime(t)
+}
+
+func scoreTime(score float64) time.Time {
+	if score < -1e18 {
+		return time.Time{}
+	}
+	return time.UnixMicro(int64(score)).UTC()
+}

@@ -1,0 +1,108 @@
+package sessions_test
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"testing"
+	"time"
+
+	"gatehouse/internal/e2e"
+	"gatehouse/sessions"
+	"gatehouse/sessions/storetest"
+)
+
+// openRedis gives an empty store: one of its own prefix.
+func openRedis(tb testing.TB, o sessions.RedisOptions) *sessions.Redis {
+	tb.Helper()
+	o.KeyPrefix = "gatehouse:" + rand.Text() + ":"
+	s, err := sessions.NewRedis(o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+// conforms runs the specification of stores against a server.
+func conforms(t *testing.T, o sessions.RedisOptions) {
+	t.Helper()
+	storetest.RunServer(t, func(t *testing.T, now func() time.Time) sessions.Store {
+		t.Helper()
+		s := openRedis(t, o)
+		s.SetClock(now)
+		return s
+	})
+}
+
+func TestRedis(t *testing.T) {
+	t.Parallel()
+	conforms(t, sessions.RedisOptions{URL: e2e.StartRedis(t).URL})
+}
+
+func TestRedisCluster(t *testing.T) {
+	t.Parallel()
+	_, url := e2e.StartRedisCluster(t)
+	conforms(t, sessions.RedisOptions{URL: url})
+}
+
+func TestRedisSentinel(t *testing.T) {
+	t.Parallel()
+	master := e2e.StartRedis(t)
+	e2e.StartRedisReplica(t, master)
+	_, url := e2e.StartSentinel(t, master)
+	conforms(t, sessions.RedisOptions{URL: url})
+}
+
+// TestRedisTLS: with a certificate on both sides, and a user who may do no
+// more than what is documented.
+func TestRedisTLS(t *testing.T) {
+	t.Parallel()
+	ca := e2e.NewCA(t, t.TempDir())
+	ca.Issue(t, "127.0.0.1")
+	server := e2e.StartRedisTLS(t, ca)
+	ours, err := tls.LoadX509KeyPair(ca.CertFile, ca.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := &tls.Config{RootCAs: ca.Pool, Certificates: []tls.Certificate{ours}, MinVersion: tls.VersionTLS12}
+	conforms(t, sessions.RedisOptions{URL: server.URL, Password: e2e.RedisPassword, TLS: good})
+	for name, o := range map[string]sessions.RedisOptions{
+		"a wrong password":         {URL: server.URL, Password: "another", TLS: good},
+		"no password":              {URL: server.URL, TLS: good},
+		"no certificate of ours":   {URL: server.URL, Password: e2e.RedisPassword, TLS: &tls.Config{RootCAs: ca.Pool, MinVersion: tls.VersionTLS12}},
+		"a CA that is not trusted": {URL: server.URL, Password: e2e.RedisPassword},
+	} {
+		s := openRedis(t, o)
+		_, err := s.Load(t.Context(), storetest.Key(1))
+		couldNotTell(t, name, err)
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// couldNotTell wants an error that is no answer.
+func couldNotTell(tb testing.TB, what string, err error) {
+	tb.Helper()
+	if err == nil || errors.Is(err, sessions.ErrNotFound) || errors.Is(err, sessions.ErrExists) || errors.Is(err, sessions.ErrConflict) {
+		tb.Errorf("%s: %v, want a failure that is no answer", what, err)
+	}
+}
+
+// everything calls each method for the key of a record r that is there.
+func everything(ctx context.Context, s *sessions.Redis, key string, r sessions.Record) map[string]error {
+	calls := map[string]error{}
+	_, calls["Load"] = s.Load(ctx, key)
+	calls["Create"] = s.Create(ctx, storetest.Key(2), r)
+	calls["Update"] = s.Update(ctx, key, r)
+	calls["Touch"] = s.Touch(ctx, key, r.Seen, r.Expires)
+	_, calls["Delete"] = s.Delete(ctx, key)
+	_, calls["DeleteExpired"] = s.DeleteExpired(ctx, r.Expires, 10)
+	_, calls["Count"] = s.Count(ctx)
+	for _, err := range s.List(ctx, sessions.Query{User: r.User}) {
+		calls["List"] = err
+	}
+	calls["Probe"] = s.Probe(ctx)
+	return calls
+}

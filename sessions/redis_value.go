@@ -1,0 +1,78 @@
+package sessions
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// encodeRedis gives a record as the scripts read it (redis/head.lua): what
+// they need as text, and behind it all of it as on disk. Version, Seen and
+// Expires count as the text has them: Touch changes nothing else.
+func encodeRedis(key string, r *Record) string {
+	body := encodeRecord(key, r)
+	var b strings.Builder
+	b.Grow(128 + len(r.User) + len(body))
+	b.WriteString("1 ")
+	b.WriteString(strconv.FormatUint(r.Version, 10))
+	for _, t := range []time.Time{r.Seen, r.Expires, r.Limit} {
+		b.WriteByte(' ')
+		b.WriteString(redisTime(t))
+	}
+	b.WriteByte(' ')
+	b.WriteString(strconv.FormatInt(int64(r.Idle), 10))
+	b.WriteByte(' ')
+	b.WriteString(strconv.Itoa(len(r.User)))
+	b.WriteByte('\n')
+	b.WriteString(r.User)
+	b.Write(body)
+	return b.String()
+}
+
+// decodeRedis gives the record of encodeRedis, or errRecord.
+func decodeRedis(key, value string) (Record, error) {
+	line, rest, _ := strings.Cut(value, "\n")
+	f := strings.Split(line, " ")
+	if len(f) != 7 || f[0] != "1" {
+		return Record{}, damaged(key)
+	}
+	n, err := strconv.Atoi(f[6])
+	if err != nil || n < 0 || n > len(rest) {
+		return Record{}, damaged(key)
+	}
+	r, err := decodeRecord(key, []byte(rest[n:]))
+	if err != nil || r.User != rest[:n] || redisTime(r.Limit) != f[4] || strconv.FormatInt(int64(r.Idle), 10) != f[5] {
+		return Record{}, damaged(key)
+	}
+	var bad [3]error
+	r.Version, bad[0] = strconv.ParseUint(f[1], 10, 64)
+	r.Seen, bad[1] = parseRedisTime(f[2])
+	r.Expires, bad[2] = parseRedisTime(f[3])
+	if bad != [3]error{} {
+		return Record{}, damaged(key)
+	}
+	return r, nil
+}
+
+func damaged(key string) error { return &recordError{handle(key)} }
+
+type recordError struct{ handle string }
+
+func (e *recordError) Error() string { return "sessions: read " + e.handle + ": " + errRecord.Error() }
+func (*recordError) Unwrap() error   { return errRecord }
+
+// redisTime gives microseconds since 1970, - for the zero time.
+func redisTime(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return strconv.FormatInt(t.UnixMicro(), 10)
+}
+
+func parseRedisTime(s string) (time.Time, error) {
+	if s == "-" {
+		return time.Time{}, nil
+	}
+	us, err := strconv.ParseInt(s, 10, 64)
+	return time.UnixMicro(us).UTC(), err
+}

@@ -1,0 +1,97 @@
+package sessions
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	watchPing  = time.Second            // a ping after so much silence
+	watchRetry = 250 * time.Millisecond // between attempts to listen
+)
+
+// Watch serves Shared. It notices within 3 seconds that nothing comes through
+// any more: after a second of silence it pings, and waits 2 more for anything.
+func (s *Redis) Watch(ctx context.Context, changed func(key string), missed func()) {
+	lost := false
+	for ctx.Err() == nil {
+		err := s.listen(ctx, changed, func() {
+			if lost {
+				s.log.InfoContext(ctx, "redis announces changed sessions again")
+			}
+			lost = false
+			s.warnOfEviction(ctx)
+			missed()
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		if !lost {
+			s.log.WarnContext(ctx, "redis does not announce changed sessions", "error", err)
+		}
+		lost = true
+		select {
+		case <-ctx.Done():
+		case <-time.After(watchRetry):
+		}
+	}
+}
+
+// listen hands on what is announced until the connection is lost. begun is
+// called once it listens.
+func (s *Redis) listen(ctx context.Context, changed func(key string), begun func()) error {
+	sub := s.client.Subscribe(ctx)
+	defer func() { _ = sub.Close() }()
+	defer context.AfterFunc(ctx, func() { _ = sub.Close() })() // reading does not notice the end of ctx
+	first, cancel := context.WithTimeout(ctx, redisStep)
+	defer cancel()
+	if err := sub.Subscribe(first, s.channel); err != nil {
+		return err
+	}
+	for wait, pinged := redisStep, true; ; {
+		msg, err := sub.ReceiveTimeout(ctx, wait)
+		var timeout net.Error
+		switch {
+		case err == nil:
+		case !errors.As(err, &timeout) || !timeout.Timeout() || pinged:
+			return err
+		default:
+			if err := sub.Ping(ctx); err != nil {
+				return err
+			}
+			wait, pinged = redisStep, true
+			continue
+		}
+		wait, pinged = watchPing, false
+		switch msg := msg.(type) {
+		case *redis.Subscription:
+			begun()
+		case *redis.Message:
+			for key := range strings.FieldsSeq(msg.Payload) {
+				changed(key)
+			}
+		}
+	}
+}
+
+// warnOfEviction says when Redis may drop an index, with which sessions would
+// be out of sight of those who end them. Not every user may ask.
+func (s *Redis) warnOfEviction(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, redisStep)
+	defer cancel()
+	info, err := s.client.Info(ctx, "memory").Result()
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(info) {
+		policy, ok := strings.CutPrefix(strings.TrimSpace(line), "maxmemory_policy:")
+		if ok && strings.HasPrefix(policy, "allkeys-") {
+			s.log.WarnContext(ctx, "redis may drop the indexes of sessions when it is full; set maxmemory-policy noeviction", "maxmemory_policy", policy)
+		}
+	}
+}
