@@ -204,3 +204,13 @@ func FuzzMatch(f *testing.F) {
 		}
 	})
 }
+
+// TestNoLanguageIsMissing: these are promised; more are welcome.
+func TestNoLanguageIsMissing(t *testing.T) {
+	t.Parallel()
+	for tag := range strings.FieldsSeq("en de fr es pt it nl pl tr uk ar he hi ja ko zh-Hans") {
+		if lang.Find(tag) == nil {
+			t.Errorf("there is no internal/web/lang/languages/%s.json", tag)
+		}
+	}
+}
