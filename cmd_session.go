@@ -28,7 +28,7 @@ func (p *cli) sessionList() *cobra.Command {
 		Use: "list", Short: "List sessions", Args: cobra.NoArgs,
 		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, _ []string) error {
 			t := newListing(p.out, asJSON, "ID", "USER", "SIGNED IN", "LAST USED", "ENDS", "ADDRESS", "AGENT")
-			for s, err := range a.Sessions(ctx, user) {
+			for s, err := range a.Sessions(ctx, server.SessionQuery{User: user}) {
 				if err != nil {
 					return err
 				}

@@ -145,7 +145,7 @@ func (p *cli) userList() *cobra.Command {
 		Use: "list", Short: "List accounts, of the database and of the file", Args: cobra.NoArgs,
 		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, _ []string) error {
 			t := newListing(p.out, asJSON, "NAME", "SOURCE", "STATE", "GROUPS", "EMAIL")
-			for u, err := range a.Users(ctx) {
+			for u, err := range a.Users(ctx, server.UserQuery{}) {
 				if err != nil {
 					return err
 				}

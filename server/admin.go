@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"time"
 
@@ -21,24 +22,38 @@ import (
 //
 // The methods give ErrNotFound and ErrExists for what they name.
 type Admin interface {
-	// Sessions yields the sessions that live, in constant memory.
-	Sessions(ctx context.Context, user string) iter.Seq2[Session, error]
+	// Sessions yields the sessions that live and that q selects, by ID, in
+	// constant memory on both sides.
+	Sessions(ctx context.Context, q SessionQuery) iter.Seq2[Session, error]
 	Session(ctx context.Context, handle string) (Session, error)
+	// Count says how many sessions the store holds, expired ones included. It
+	// is cheap.
+	Count(ctx context.Context) (int, error)
 	// Revoke ends sessions, and says how many.
 	Revoke(ctx context.Context, which Revocation) (int, error)
 	// Purge removes expired sessions, and says how many.
 	Purge(ctx context.Context) (int, error)
 
-	// Users yields the accounts of the database and of the file, by name.
-	Users(ctx context.Context) iter.Seq2[User, error]
+	// Users yields the accounts that q selects: those of the file, then those
+	// of the database by name.
+	Users(ctx context.Context, q UserQuery) iter.Seq2[User, error]
+	// User gives the account with the number of its sessions.
 	User(ctx context.Context, name string) (User, error)
 	AddUser(ctx context.Context, u NewUser) error
+	// ChangeUser changes what upstreams are told of an account, and gives it
+	// as it is then. Its sessions go on, with what it says now.
+	ChangeUser(ctx context.Context, c UserChange) (User, error)
 	// SetPassword takes a hash; it ends the account's sessions.
 	SetPassword(ctx context.Context, p NewPassword) error
 	// SetDisabled disables (which ends the account's sessions) or enables.
 	SetDisabled(ctx context.Context, name string, disabled bool) error
 	// DeleteUser removes the account and ends its sessions.
 	DeleteUser(ctx context.Context, name string) error
+
+	// Backup writes a copy of gatehouse.db, as it is at one moment, to w, and
+	// tells begin its size before the first byte. An error that says what to do
+	// instead where the sessions lie elsewhere.
+	Backup(ctx context.Context, w io.Writer, begin func(size int64)) error
 
 	// Explain says which route and rule decide about a request.
 	Explain(ctx context.Context, q Question) (proxy.Explanation, error)
@@ -79,7 +94,8 @@ type User struct {
 	DisplayName string    `json:"display_name,omitempty"`
 	Groups      []string  `json:"groups,omitempty"`
 	Disabled    bool      `json:"disabled"`
-	Source      string    `json:"source"` // file or database
+	Source      string    `json:"source"`             // file or database
+	Sessions    *int      `json:"sessions,omitempty"` // of User alone; nil: could not tell
 	Created     time.Time `json:"created,omitzero"`
 	Changed     time.Time `json:"changed,omitzero"`
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"iter"
 	"net"
@@ -72,8 +71,14 @@ func (c *Client) Ready(ctx context.Context) error {
 }
 
 // Sessions serves Admin.
-func (c *Client) Sessions(ctx context.Context, user string) iter.Seq2[Session, error] {
-	return each[Session](ctx, c, "session.list", ofUser{user})
+func (c *Client) Sessions(ctx context.Context, q SessionQuery) iter.Seq2[Session, error] {
+	return each[Session](ctx, c, "session.list", q)
+}
+
+// Count serves Admin.
+func (c *Client) Count(ctx context.Context) (int, error) {
+	n, err := call[count](ctx, c, "session.count", nothing{})
+	return n.Count, err
 }
 
 // Session serves Admin.
@@ -94,8 +99,8 @@ func (c *Client) Purge(ctx context.Context) (int, error) {
 }
 
 // Users serves Admin.
-func (c *Client) Users(ctx context.Context) iter.Seq2[User, error] {
-	return each[User](ctx, c, "user.list", nothing{})
+func (c *Client) Users(ctx context.Context, q UserQuery) iter.Seq2[User, error] {
+	return each[User](ctx, c, "user.list", q)
 }
 
 // User serves Admin.
@@ -107,6 +112,11 @@ func (c *Client) User(ctx context.Context, name string) (User, error) {
 func (c *Client) AddUser(ctx context.Context, u NewUser) error {
 	_, err := call[nothing](ctx, c, "user.add", u)
 	return err
+}
+
+// ChangeUser serves Admin.
+func (c *Client) ChangeUser(ctx context.Context, u UserChange) (User, error) {
+	return call[User](ctx, c, "user.set", u)
 }
 
 // SetPassword serves Admin.
@@ -134,10 +144,11 @@ func (c *Client) Explain(ctx context.Context, q Question) (proxy.Explanation, er
 
 // call asks one question and reads one answer.
 func call[A any](ctx context.Context, c *Client, name string, q any) (a A, err error) {
-	body, err := c.post(ctx, name, q)
+	resp, err := c.post(ctx, name, q)
 	if err != nil {
 		return a, err
 	}
+	body := resp.Body
 	defer body.Close() //nolint:errcheck // it was read to its end, or given up
 	if err := json.NewDecoder(body).Decode(&a); err != nil {
 		return a, fmt.Errorf("%s: read answer: %w", name, err)
@@ -149,11 +160,12 @@ func call[A any](ctx context.Context, c *Client, name string, q any) (a A, err e
 func each[A any](ctx context.Context, c *Client, name string, q any) iter.Seq2[A, error] {
 	return func(yield func(A, error) bool) {
 		var none A
-		body, err := c.post(ctx, name, q)
+		resp, err := c.post(ctx, name, q)
 		if err != nil {
 			yield(none, err)
 			return
 		}
+		body := resp.Body
 		defer body.Close() //nolint:errcheck // it was read to its end, or given up
 		lines := bufio.NewScanner(body)
 		lines.Buffer(nil, 1<<20)
@@ -178,7 +190,7 @@ func each[A any](ctx context.Context, c *Client, name string, q any) iter.Seq2[A
 	}
 }
 
-func (c *Client) post(ctx context.Context, name string, q any) (io.ReadCloser, error) {
+func (c *Client) post(ctx context.Context, name string, q any) (*http.Response, error) {
 	text, err := json.Marshal(q)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -192,7 +204,7 @@ func (c *Client) post(ctx context.Context, name string, q any) (io.ReadCloser, e
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
 	if resp.StatusCode == http.StatusOK {
-		return resp.Body, nil
+		return resp, nil
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was read to its end, or given up
 	var f failure

@@ -49,10 +49,6 @@ type byID struct {
 	ID string `json:"id"`
 }
 
-type ofUser struct {
-	User string `json:"user,omitempty"`
-}
-
 type setDisabled struct {
 	Name     string `json:"name"`
 	Disabled bool   `json:"disabled"`
@@ -62,7 +58,8 @@ type nothing struct{}
 
 // control is the handler of the control socket.
 func (s *Server) control() http.Handler {
-	a := &local{site: s.site.Load, accounts: s.parts.state.accounts, audit: s.parts.audit}
+	st := s.parts.state
+	a := &local{site: s.site.Load, accounts: st.accounts, store: st.store, db: st.db, log: s.log, audit: s.parts.audit}
 	mux := http.NewServeMux()
 	mux.Handle("POST /config.reload", answer(func(ctx context.Context, _ nothing) (nothing, error) {
 		return nothing{}, s.Reload(ctx)
@@ -70,8 +67,10 @@ func (s *Server) control() http.Handler {
 	mux.Handle("POST /health", answer(func(ctx context.Context, _ nothing) (status, error) {
 		return s.status(ctx), nil
 	}))
-	mux.Handle("POST /session.list", list(func(ctx context.Context, q ofUser) iter.Seq2[Session, error] {
-		return a.Sessions(ctx, q.User)
+	mux.Handle("POST /session.list", list(a.Sessions))
+	mux.Handle("POST /session.count", answer(func(ctx context.Context, _ nothing) (count, error) {
+		n, err := a.Count(ctx)
+		return count{n}, err
 	}))
 	mux.Handle("POST /session.show", answer(func(ctx context.Context, q byID) (Session, error) { return a.Session(ctx, q.ID) }))
 	mux.Handle("POST /session.revoke", answer(func(ctx context.Context, q Revocation) (count, error) {
@@ -82,9 +81,10 @@ func (s *Server) control() http.Handler {
 		n, err := a.Purge(ctx)
 		return count{n}, err
 	}))
-	mux.Handle("POST /user.list", list(func(ctx context.Context, _ nothing) iter.Seq2[User, error] { return a.Users(ctx) }))
+	mux.Handle("POST /user.list", list(a.Users))
 	mux.Handle("POST /user.show", answer(func(ctx context.Context, q byName) (User, error) { return a.User(ctx, q.Name) }))
 	mux.Handle("POST /user.add", answer(func(ctx context.Context, u NewUser) (nothing, error) { return nothing{}, a.AddUser(ctx, u) }))
+	mux.Handle("POST /user.set", answer(a.ChangeUser))
 	mux.Handle("POST /user.passwd", answer(func(ctx context.Context, p NewPassword) (nothing, error) {
 		return nothing{}, a.SetPassword(ctx, p)
 	}))
@@ -95,6 +95,7 @@ func (s *Server) control() http.Handler {
 		return nothing{}, a.DeleteUser(ctx, q.Name)
 	}))
 	mux.Handle("POST /explain", answer(a.Explain))
+	mux.Handle("POST /backup", sendBackup(a))
 	return mux
 }
 

@@ -140,7 +140,7 @@ func testAdmin(t *testing.T, a Admin) {
 		t.Error(err)
 	}
 	n := 0
-	for u, err := range a.Users(ctx) {
+	for u, err := range a.Users(ctx, UserQuery{}) {
 		if n++; err != nil || u.Name != "alice" || !u.Disabled {
 			t.Errorf("%+v, %v", u, err)
 		}
@@ -186,7 +186,7 @@ func TestSessionsOverTheControlSocket(t *testing.T) {
 	r.login("alice")
 	r.login("alice")
 	var ids []string
-	for s, err := range c.Sessions(t.Context(), "alice") {
+	for s, err := range c.Sessions(t.Context(), SessionQuery{User: "alice"}) {
 		if err != nil {
 			t.Fatal(err)
 		}

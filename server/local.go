@@ -7,6 +7,9 @@ import (
 	"iter"
 	"log/slog"
 	"net/netip"
+	"time"
+
+	"go.etcd.io/bbolt"
 
 	"gatehouse/auth"
 	"gatehouse/config"
@@ -21,6 +24,9 @@ import (
 type local struct {
 	site     func() *site
 	accounts *auth.Database
+	store    sessions.Store
+	db       *bbolt.DB
+	log      *slog.Logger
 	audit    *audit.Log
 	close    func() error
 }
@@ -41,7 +47,7 @@ func OpenFiles(c *config.Config, loginHTML string, log *slog.Logger) (Admin, err
 		return nil, errors.Join(err, st.close())
 	}
 	return &local{
-		site: func() *site { return s }, accounts: st.accounts,
+		site: func() *site { return s }, accounts: st.accounts, store: st.store, db: st.db, log: log,
 		close: func() error { s.retire(); return st.close() },
 	}, nil
 }
@@ -51,15 +57,24 @@ func Runs(err error) bool { return errors.Is(err, boltfile.ErrLocked) }
 
 func (l *local) Close() error { return l.close() }
 
-func (l *local) Sessions(ctx context.Context, user string) iter.Seq2[Session, error] {
+func (l *local) Sessions(ctx context.Context, q SessionQuery) iter.Seq2[Session, error] {
 	return func(yield func(Session, error) bool) {
-		for i, err := range l.site().sessions.List(ctx, sessions.Query{User: user}) {
+		now, n := time.Now(), 0
+		for i, err := range l.site().sessions.List(ctx, q.inStore()) {
+			if err == nil && !q.selects(&i, now) {
+				continue
+			}
 			if !yield(publicSession(i), err) || err != nil {
+				return
+			}
+			if n++; n == q.Limit {
 				return
 			}
 		}
 	}
 }
+
+func (l *local) Count(ctx context.Context) (int, error) { return l.store.Count(ctx) }
 
 func (l *local) Session(ctx context.Context, handle string) (Session, error) {
 	if handle == "" {
@@ -110,8 +125,26 @@ func (l *local) revoke(ctx context.Context, which Revocation) (int, error) {
 
 func (l *local) Purge(ctx context.Context) (int, error) { return l.site().sessions.Purge(ctx) }
 
-func (l *local) Users(ctx context.Context) iter.Seq2[User, error] {
+func (l *local) Users(ctx context.Context, q UserQuery) iter.Seq2[User, error] {
 	return func(yield func(User, error) bool) {
+		n := 0
+		for a, err := range l.everybody(ctx) {
+			if err == nil && !q.selects(&a) {
+				continue
+			}
+			if !yield(publicUser(a), err) || err != nil {
+				return
+			}
+			if n++; n == q.Limit {
+				return
+			}
+		}
+	}
+}
+
+// everybody yields the accounts of the file, then those of the database.
+func (l *local) everybody(ctx context.Context) iter.Seq2[auth.Account, error] {
+	return func(yield func(auth.Account, error) bool) {
 		s := l.site()
 		inFile := map[string]bool{}
 		for _, u := range s.config.Users {
@@ -119,7 +152,7 @@ func (l *local) Users(ctx context.Context) iter.Seq2[User, error] {
 			if err == nil {
 				inFile[a.Name] = true
 			}
-			if !yield(publicUser(a), err) || err != nil {
+			if !yield(a, err) || err != nil {
 				return
 			}
 		}
@@ -127,7 +160,7 @@ func (l *local) Users(ctx context.Context) iter.Seq2[User, error] {
 			if err == nil && inFile[a.Name] {
 				continue // the file comes first: this one can never sign in
 			}
-			if !yield(publicUser(a), err) || err != nil {
+			if !yield(a, err) || err != nil {
 				return
 			}
 		}
@@ -139,7 +172,16 @@ func (l *local) User(ctx context.Context, name string) (User, error) {
 	if err != nil {
 		return User{}, aboutUser(name, err)
 	}
-	return publicUser(a), nil
+	u := publicUser(a)
+	n := 0
+	for _, err := range l.site().sessions.List(ctx, sessions.Query{User: a.Name}) {
+		if err != nil {
+			return u, nil //nolint:nilerr // the account is known, the number is not
+		}
+		n++
+	}
+	u.Sessions = &n
+	return u, nil
 }
 
 func (l *local) AddUser(ctx context.Context, u NewUser) error {
@@ -161,6 +203,19 @@ func (l *local) AddUser(ctx context.Context, u NewUser) error {
 	}
 	l.audit.Event(ctx, audit.AccountAdded, slog.String("user", name))
 	return nil
+}
+
+func (l *local) ChangeUser(ctx context.Context, c UserChange) (User, error) {
+	name := normal(c.Name)
+	if err := l.notInFile(ctx, name); err != nil {
+		return User{}, err
+	}
+	err := l.accounts.Change(ctx, name, func(a *auth.Account) error { c.apply(a); return nil })
+	if err != nil {
+		return User{}, aboutUser(name, err)
+	}
+	l.audit.Event(ctx, audit.AccountChanged, slog.String("user", name), slog.String("by", "administrator"))
+	return l.User(ctx, name)
 }
 
 func (l *local) SetPassword(ctx context.Context, p NewPassword) error {

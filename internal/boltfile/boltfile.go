@@ -26,6 +26,8 @@ var (
 	ErrLocked  = errors.New("another gatehouse runs on this file")
 	ErrDamaged = errors.New("the file is damaged")
 	ErrNewer   = errors.New("the file was written by a newer gatehouse")
+
+	errReplaced = errors.New("another file has taken its place")
 )
 
 const (
@@ -56,6 +58,9 @@ func Open(path string) (*bbolt.DB, error) {
 		return nil, fmt.Errorf("create %s: %w", path, err)
 	}
 	db, err := open(path)
+	for errors.Is(err, errReplaced) {
+		db, err = open(path)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
@@ -94,11 +99,7 @@ func create(path string) error {
 			return err
 		}
 	}
-	d, err := os.Open(dir) //nolint:gosec // the operator names the file
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return syncFolder(path)
 }
 
 func options() *bbolt.Options {
@@ -123,7 +124,7 @@ func open(path string) (db *bbolt.DB, err error) {
 			}
 			return nil, err
 		}
-		return file, errors.Join(private(file, name), lock(file), whole(file))
+		return file, errors.Join(private(file, name), lock(file), same(file, name), whole(file))
 	}
 	return bbolt.Open(path, 0o600, o)
 }
@@ -158,6 +159,24 @@ func lock(f *os.File) error {
 		}
 		<-time.After(lockTry)
 	}
+}
+
+// same refuses a file that has lost its name while we waited for the lock:
+// Compact has put another in its place, and what is written to this one is
+// gone.
+func same(f *os.File, name string) error {
+	locked, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	named, err := os.Lstat(name)
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(locked, named) {
+		return errReplaced
+	}
+	return nil
 }
 
 // begin reads the version of the schema, and leads an older file to the

@@ -1,0 +1,113 @@
+package boltfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"go.etcd.io/bbolt"
+)
+
+const (
+	// compactName is the new file while it is made. A crash leaves it behind;
+	// the next Compact makes it anew.
+	compactName = ".gatehouse-compact.db"
+	compactTx   = 8 << 20 // bytes that one transaction of Compact writes
+)
+
+// Compact writes the file anew without the space that nothing uses any more,
+// and says how large it was and is. wrote, which may be nil, is told where the
+// new file is being made.
+//
+// No other process may have the file: then ErrLocked. The new file takes the
+// place of the old one in one step, once it is whole and on disk: whatever
+// happens before, the old one is as it was.
+func Compact(path string, making func(temp string)) (before, after int64, err error) {
+	if _, err := os.Lstat(path); err != nil { // Open would make it
+		return 0, 0, err
+	}
+	db, err := Open(path)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }() // last: until then nobody opens the old file
+	temp := filepath.Join(filepath.Dir(path), compactName)
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, 0, err
+	}
+	if making != nil {
+		making(temp)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, 0, err
+	}
+	if after, err = rewrite(db, temp); err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("compact %s: %w", path, errors.Join(err, removeIfThere(temp)))
+	}
+	return info.Size(), after, syncFolder(path)
+}
+
+// rewrite copies every bucket of db into a new file, which is on disk and
+// checked when it returns.
+func rewrite(db *bbolt.DB, temp string) (size int64, err error) {
+	f, err := os.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600) //nolint:gosec // beside the operator's file
+	if err != nil {
+		return 0, err
+	}
+	if err := f.Close(); err != nil {
+		return 0, err
+	}
+	o := options()
+	o.NoSync, o.NoGrowSync = true, true // once, at the end
+	next, err := bbolt.Open(temp, 0o600, o)
+	if err != nil {
+		return 0, err
+	}
+	if err = copyBuckets(next, db); err == nil {
+		size, err = sizeOf(next)
+	}
+	if err = errors.Join(err, next.Close()); err != nil {
+		return 0, err
+	}
+	if err := cut(temp, size); err != nil {
+		return 0, err
+	}
+	return size, Verify(temp)
+}
+
+// copyBuckets is bbolt's Compact for a file that may be damaged.
+func copyBuckets(to, from *bbolt.DB) (err error) {
+	defer guard(&err)()
+	return bbolt.Compact(to, from, compactTx)
+}
+
+func sizeOf(db *bbolt.DB) (size int64, err error) {
+	err = View(db, func(tx *bbolt.Tx) error {
+		size = tx.Size()
+		return nil
+	})
+	return size, err
+}
+
+// cut takes away what bbolt has reserved behind the end, and puts the file on
+// disk.
+func cut(path string, size int64) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0) //nolint:gosec // beside the operator's file
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Truncate(size), f.Sync(), f.Close())
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

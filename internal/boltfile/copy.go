@@ -1,0 +1,108 @@
+package boltfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"go.etcd.io/bbolt"
+)
+
+// Copy writes the whole file, as it is at this moment, to w: what is written
+// meanwhile is not in it. begin is told the size in bytes first; it may be
+// nil. A write that needs the file to grow in memory waits until the copy has
+// ended, so that w must not be somebody who may be slow; see Spool.
+//
+// ErrDamaged when the file cannot be read, and the error of ctx when that has
+// ended before.
+func Copy(ctx context.Context, db *bbolt.DB, w io.Writer, begin func(size int64)) error {
+	return View(db, func(tx *bbolt.Tx) error {
+		if begin != nil {
+			begin(tx.Size())
+		}
+		_, err := tx.WriteTo(&until{ctx, w})
+		return err
+	})
+}
+
+// Spool copies the file into a nameless one in the folder dir, positioned at
+// its beginning, so that a reader may take as long as it likes. The caller
+// closes it, which frees the space; so does the end of the process.
+func Spool(ctx context.Context, db *bbolt.DB, dir string) (f *os.File, size int64, err error) {
+	if f, err = os.CreateTemp(dir, ".gatehouse-copy-*"); err != nil { // mode 0600
+		return nil, 0, err
+	}
+	err = errors.Join(os.Remove(f.Name()), Copy(ctx, db, f, func(n int64) { size = n }))
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, size, nil
+}
+
+// until is a Writer until ctx is done.
+type until struct {
+	ctx context.Context //nolint:containedctx // one call's own
+	w   io.Writer
+}
+
+func (u *until) Write(b []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.w.Write(b)
+}
+
+// Verify reads the whole file and says what is wrong with it: a copy that
+// cannot be restored is none. It changes nothing, and wants the file for
+// itself, as Open does.
+func Verify(path string) (err error) {
+	db, err := open(path)
+	if err != nil {
+		return fmt.Errorf("check %s: %w", path, err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	err = View(db, func(tx *bbolt.Tx) error {
+		if _, err := version(tx); err != nil {
+			return err
+		}
+		return sound(tx)
+	})
+	if err != nil {
+		return fmt.Errorf("check %s: %w", path, err)
+	}
+	return nil
+}
+
+// sound says the first thing that bbolt finds wrong. It looks in a goroutine
+// of its own, where a fault would end the process: so every page is read
+// here before.
+func sound(tx *bbolt.Tx) error {
+	err := tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
+		return b.ForEach(func(_, _ []byte) error { return nil })
+	})
+	if err != nil {
+		return err
+	}
+	var first error
+	for err := range tx.Check() {
+		if first == nil {
+			first = fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+	}
+	return first
+}
+
+// syncFolder makes a file's name last.
+func syncFolder(path string) error {
+	d, err := os.Open(filepath.Dir(path)) //nolint:gosec // the operator names the file
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
