@@ -5,9 +5,11 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,36 +85,41 @@ func keysIn(n *yaml.Node, key string, there map[string]bool) {
 // TestManualHasEveryKey looks each key of the structs up in the tables of
 // docs/configuration.md, where its default must be the one that it has.
 func TestManualHasEveryKey(t *testing.T) {
-	tables := map[string]map[string]string{} // by heading: key: default
-	heading := ""
-	for line := range strings.Lines(string(read(t, manualFile))) {
-		if h := regexp.MustCompile("^#+ .*?(?:`([^`]+)`)?\n$").FindStringSubmatch(line); h != nil {
-			heading = h[1]
-			if tables[heading] == nil {
-				tables[heading] = map[string]string{}
-			}
-		} else if row := regexp.MustCompile("^\\| `([^`]+)` \\| [^|]+ \\| ([^|]+) \\| ").FindStringSubmatch(line); row != nil {
-			tables[heading][row[1]] = strings.Trim(row[2], "`")
-		}
-	}
+	tables := manualTables(t)
 	for _, key := range keysOf(reflect.TypeFor[Config](), "") {
 		want, leaf := defaultOf(key)
 		if !leaf || strings.HasPrefix(key, "routes[].identity.") {
 			continue
 		}
-		section, rest := "", key
-		for h := range tables {
-			if after, ok := strings.CutPrefix(key, h+"."); ok && len(h) > len(section) {
-				section, rest = h, after
-			}
-		}
-		switch got, ok := tables[section][rest]; {
+		section := sectionOf(key, slices.Collect(maps.Keys(tables)))
+		row, ok := tables[section][strings.TrimPrefix(strings.TrimPrefix(key, section), ".")]
+		switch got := row.def; {
 		case !ok:
 			t.Errorf("%s is not in the table of %q in %s", key, section, filepath.Base(manualFile))
 		case got != want && got != "required" && (got != "none" || want != "[]" && want != "0 headers"):
 			t.Errorf("%s has the default %q, but %s says %q", key, want, filepath.Base(manualFile), got)
 		}
 	}
+}
+
+// manualTables gives the rows of docs/configuration.md by heading and key.
+func manualTables(t *testing.T) map[string]map[string]manualRow {
+	t.Helper()
+	heading := regexp.MustCompile("^#+ .*?(?:`([^`]+)`)?\n$")
+	cells := regexp.MustCompile("^\\| `([^`]+)` \\| ([^|]+) \\| ([^|]+) \\| (.*) \\|\n$")
+	tables := map[string]map[string]manualRow{}
+	section := ""
+	for line := range strings.Lines(string(read(t, manualFile))) {
+		if h := heading.FindStringSubmatch(line); h != nil {
+			section = h[1]
+			if tables[section] == nil {
+				tables[section] = map[string]manualRow{}
+			}
+		} else if c := cells.FindStringSubmatch(line); c != nil {
+			tables[section][c[1]] = manualRow{c[2], strings.Trim(c[3], "`"), c[4]}
+		}
+	}
+	return tables
 }
 
 // defaultOf gives the default of a key as it is written in a file, and
