@@ -35,13 +35,14 @@ func (a *Auth) Challenge(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// forget takes away the cookie of a session that has ended, when a person is on
-// the way to the login page. No other answer does: one that is late, to a
-// script in another tab, would take away the cookie of a login that came
-// before it. Two cookies stay as well, because neither counts, and the one that
-// would be left might not be ours.
+// forget takes away the cookie of a session that had ended before the request
+// came, when a person is on the way to the login page. No other answer does:
+// one that is late, to a script in another tab or to a request that the end of
+// its session has cut, would take away the cookie that came in between. Two
+// cookies stay as well, because neither counts, and the one that would be left
+// might not be ours.
 func (a *Auth) forget(w http.ResponseWriter, r *http.Request) {
-	if !web.IsNavigation(r) || !a.o.Sessions.Carries(r) {
+	if !web.IsNavigation(r) || !a.o.Sessions.Carries(r) || web.From(r.Context()).Session != "" {
 		return
 	}
 	if _, err := a.o.Sessions.Find(r); errors.Is(err, sessions.ErrNotFound) {

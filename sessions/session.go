@@ -200,7 +200,8 @@ func (s *Session) Info(ctx context.Context) (Info, error) {
 	return newInfo(keyOf(s.id), &s.rec), nil
 }
 
-// Empty says whether there is neither an id nor data: the cookie goes then.
+// Empty says whether there is neither an id, nor data, nor an Expiry of its
+// own: the cookie goes then.
 // It asks no store: an id that was not looked up counts as not empty.
 func (s *Session) Empty() bool {
 	s.mu.Lock()
@@ -208,7 +209,9 @@ func (s *Session) Empty() bool {
 	return s.empty()
 }
 
-func (s *Session) empty() bool { return s.id == "" && len(s.content.Values) == 0 }
+func (s *Session) empty() bool {
+	return s.id == "" && len(s.content.Values) == 0 && s.content.Expiry == nil
+}
 
 // Accessed says whether the session was read or written: the answer depends
 // on it.
