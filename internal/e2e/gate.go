@@ -343,6 +343,14 @@ var lastPort atomic.Int64
 // gives to connections and to listeners on port 0, and no test gets it again.
 func FreeAddr(tb testing.TB) string {
 	tb.Helper()
+	addr, err := freeAddr()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return addr
+}
+
+func freeAddr() (string, error) {
 	const first, count = 10_000, 20_000
 	for range count {
 		port := first + (int64(os.Getpid())*997+lastPort.Add(1))%count
@@ -352,10 +360,9 @@ func FreeAddr(tb testing.TB) string {
 			continue // another program has it
 		}
 		_ = ln.Close()
-		return addr
+		return addr, nil
 	}
-	tb.Fatal("no free port")
-	return ""
+	return "", errors.New("no free port")
 }
 
 // Eventually polls until f gives nil.

@@ -1,0 +1,177 @@
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+//go:embed schema/*.sql
+var schema embed.FS
+
+// embedded gives the steps of the schema: the n-th file leads from version
+// n-1 to n. A step is never changed once it was released; another one is added.
+func embedded() ([]string, error) {
+	files, err := fs.Glob(schema, "schema/*.sql") // sorted
+	if err != nil {
+		return nil, fmt.Errorf("postgres: %w", err)
+	}
+	var steps []string
+	for i, file := range files {
+		var n int
+		if _, err := fmt.Sscanf(file, "schema/%d_", &n); err != nil || n != i+1 {
+			return nil, fmt.Errorf("postgres: %s is not step %d of the schema", file, i+1)
+		}
+		text, err := schema.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("postgres: %w", err)
+		}
+		steps = append(steps, string(text))
+	}
+	return steps, nil
+}
+
+// ErrUnfit says that the database answers, and cannot be used as it is: a
+// newer program has changed it, or it is not in UTF-8. Waiting does not help.
+var ErrUnfit = errors.New("the database does not fit this program")
+
+// migrateTime is how long changing the schema may take; visitors do not wait
+// so long, they get an error meanwhile.
+const migrateTime = 5 * time.Minute
+
+// lockID is what nodes lock that want to change the schema: only one at a time.
+const lockID = 0x67617465686f7573 // "gatehous"
+
+// An attempt to bring the schema up to date, for all who wait for it.
+type attempt struct {
+	done chan struct{}
+	err  error // once done
+}
+
+// Prepare makes the schema, or brings it up to date, or finds that it is.
+// Every other call does so first; to call it at the start shows at once what
+// is wrong. It may be called again after an error, and waits as long as ctx.
+func (db *DB) Prepare(ctx context.Context) error {
+	if db.ready.Load() {
+		return nil
+	}
+	db.mu.Lock()
+	a := db.begun
+	if a == nil {
+		a = &attempt{done: make(chan struct{})}
+		db.begun = a
+		db.work.Go(func() { db.try(a) })
+	}
+	db.mu.Unlock()
+	select {
+	case <-a.done:
+		return a.err
+	case <-ctx.Done():
+		return fmt.Errorf("postgres: wait for the schema: %w", context.Cause(ctx))
+	}
+}
+
+// try is one attempt. It goes on when nobody waits for it any more.
+func (db *DB) try(a *attempt) {
+	defer close(a.done)
+	ctx, cancel := context.WithTimeout(context.Background(), migrateTime)
+	defer cancel()
+	a.err = db.lend(ctx, db.migrate)
+	db.ready.Store(a.err == nil)
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.begun = nil
+}
+
+// migrate does the steps that are missing, all in one transaction.
+func (db *DB) migrate(ctx context.Context, c *pgxpool.Conn) error {
+	quick, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
+	have, err := version(quick, c)
+	switch {
+	case err != nil:
+		return err
+	case have == len(db.steps): // also when it may not be written to
+		return nil
+	case have > len(db.steps):
+		return tooNew(have, len(db.steps))
+	}
+	return pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
+		for _, sql := range []string{
+			fmt.Sprintf("SET LOCAL statement_timeout = %d", migrateTime.Milliseconds()),
+			fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", int64(lockID)),
+		} {
+			if _, err := tx.Exec(ctx, sql); err != nil {
+				return err
+			}
+		}
+		have, err := version(ctx, tx) // another node may have been faster
+		if err != nil || have == len(db.steps) {
+			return err
+		}
+		if have > len(db.steps) {
+			return tooNew(have, len(db.steps))
+		}
+		for n := have; n < len(db.steps); n++ {
+			if err := step(ctx, tx, n+1, db.steps[n]); err != nil {
+				return fmt.Errorf("bring the schema to version %d: %w", n+1, err)
+			}
+		}
+		return nil
+	})
+}
+
+func tooNew(have, known int) error {
+	return fmt.Errorf("%w: its schema gatehouse has version %d, and this program knows %d; start the newer program", ErrUnfit, have, known)
+}
+
+// a querier is a connection, or a transaction on it.
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// version says which version the schema has; 0: there is none.
+func version(ctx context.Context, q querier) (n int, err error) {
+	var encoding string
+	var there bool
+	err = q.QueryRow(ctx, `SELECT pg_encoding_to_char(encoding), to_regclass('gatehouse.versions') IS NOT NULL
+		FROM pg_database WHERE datname = current_database()`).Scan(&encoding, &there)
+	switch {
+	case err != nil:
+		return 0, err
+	case encoding != "UTF8":
+		return 0, fmt.Errorf("%w: its encoding is %s; make one with ENCODING 'UTF8'", ErrUnfit, encoding)
+	case !there:
+		return 0, nil
+	}
+	err = q.QueryRow(ctx, "SELECT coalesce(max(version), 0) FROM gatehouse.versions").Scan(&n)
+	return n, err
+}
+
+// step makes version n of the schema out of the one before.
+func step(ctx context.Context, tx pgx.Tx, n int, sql string) error {
+	if n == 1 {
+		// CREATE SCHEMA asks for a right in the database even where the schema is
+		// there, made by an administrator for us.
+		var there bool
+		if err := tx.QueryRow(ctx, "SELECT to_regnamespace('gatehouse') IS NOT NULL").Scan(&there); err != nil {
+			return err
+		}
+		if !there {
+			if _, err := tx.Exec(ctx, "CREATE SCHEMA gatehouse"); err != nil {
+				return err
+			}
+		}
+	}
+	if _, err := tx.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol); err != nil { // several statements
+		return err
+	}
+	_, err := tx.Exec(ctx, "INSERT INTO gatehouse.versions (version) VALUES ($1)", n)
+	return err
+}

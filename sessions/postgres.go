@@ -1,0 +1,220 @@
+package sessions
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"gatehouse/internal/postgres"
+)
+
+// Postgres is the Shared store in PostgreSQL, 13 or later: a row for each
+// record, in the table sessions of the schema gatehouse. Every method is one
+// statement, or one and a question, and holds no lock when it returns; what
+// Create, Update, Delete and DeleteExpired did is on disk as the server's
+// synchronous_commit says, a Touch follows within a second.
+//
+// Whether a record has expired is judged by the clock of the node that asks,
+// as in every store; the clock of the database is never asked. A node whose
+// clock is ahead by a minute therefore ends sessions a minute early, and one
+// that is behind does so late: nodes keep their clocks in step (NTP).
+//
+// Announcements are made by the statement that changes the record, so that
+// whoever hears one finds the change. No call takes longer than 3 seconds,
+// DeleteExpired and Count not longer than 10.
+type Postgres struct {
+	db  *postgres.DB
+	now func() time.Time
+}
+
+const (
+	postgresPatience = 3 * time.Second
+	postgresChannel  = "gatehouse_sessions"
+)
+
+// NewPostgres uses the tables of db, which stays the caller's: it is closed
+// after the store. A server that does not answer now may do so later, and until
+// then every call fails.
+func NewPostgres(db *postgres.DB) *Postgres { return &Postgres{db: db, now: time.Now} }
+
+// postgresColumns are the columns as scanPostgres reads them.
+const postgresColumns = `key, version, user_name, source, stamp, created, login, seen, expires, ends, idle, browser, addr, agent, data`
+
+// postgresTell announces the key of each row that it is joined with.
+const postgresTell = `LATERAL pg_notify('` + postgresChannel + `', key) AS told`
+
+// postgresLives is the condition that the record has not expired at $2.
+const postgresLives = `expires > $2 AND (ends IS NULL OR ends > $2)`
+
+// Load serves Store.
+func (s *Postgres) Load(ctx context.Context, key string) (Record, error) {
+	const sql = `SELECT ` + postgresColumns + ` FROM gatehouse.sessions WHERE key = $1`
+	r, err := s.one(ctx, sql, key)
+	switch {
+	case err != nil:
+		return Record{}, err
+	case r.expired(s.now()):
+		return Record{}, ErrNotFound
+	}
+	return r, nil
+}
+
+// Create serves Store.
+func (s *Postgres) Create(ctx context.Context, key string, r Record) error {
+	const sql = `INSERT INTO gatehouse.sessions (` + postgresColumns + `)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (key) DO NOTHING`
+	n, err := s.exec(ctx, sql, append([]any{key}, postgresValues(&r, 1)...)...)
+	if err == nil && n == 0 {
+		return ErrExists
+	}
+	return err
+}
+
+// Update serves Store.
+func (s *Postgres) Update(ctx context.Context, key string, r Record) error {
+	const sql = `WITH changed AS (UPDATE gatehouse.sessions SET
+			version = $4, user_name = $5, source = $6, stamp = $7, created = $8, login = $9, seen = $10,
+			expires = $11, ends = $12, idle = $13, browser = $14, addr = $15, agent = $16, data = $17
+		WHERE key = $1 AND ` + postgresLives + ` AND version = $3 RETURNING key)
+		SELECT FROM changed, ` + postgresTell
+	args := []any{key, s.now(), postgresVersion(r.Version)}
+	n, err := s.exec(ctx, sql, append(args, postgresValues(&r, r.Version+1)...)...)
+	if err != nil || n > 0 {
+		return err
+	}
+	const why = `SELECT FROM gatehouse.sessions WHERE key = $1 AND ` + postgresLives
+	if n, err = s.exec(ctx, why, key, s.now()); err == nil && n == 0 {
+		return ErrNotFound
+	} else if err != nil {
+		return err
+	}
+	return ErrConflict
+}
+
+// Touch serves Store. The use may be lost with the power: nobody waits for the
+// disk.
+func (s *Postgres) Touch(ctx context.Context, key string, seen, expires time.Time) error {
+	const sql = `UPDATE gatehouse.sessions SET seen = $3,
+			expires = CASE WHEN idle > interval '0' THEN least($4, ends) ELSE expires END
+		FROM (SELECT set_config('synchronous_commit', 'off', true)) AS local
+		WHERE key = $1 AND ` + postgresLives
+	n, err := s.exec(ctx, sql, key, s.now(), postgresTime(seen), stored(expires))
+	if err == nil && n == 0 {
+		return ErrNotFound
+	}
+	return err
+}
+
+// Delete serves Store.
+func (s *Postgres) Delete(ctx context.Context, key string) (Record, error) {
+	const sql = `WITH gone AS (DELETE FROM gatehouse.sessions WHERE key = $1 RETURNING ` + postgresColumns + `)
+		SELECT ` + postgresColumns + ` FROM gone, ` + postgresTell
+	return s.one(ctx, sql, key)
+}
+
+// List serves Store.
+func (s *Postgres) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		for {
+			page, err := s.page(ctx, q)
+			for _, e := range page {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			if err != nil {
+				yield(Entry{}, err)
+				return
+			}
+			if len(page) < pageLen {
+				return
+			}
+			q.After = page[len(page)-1].Key
+		}
+	}
+}
+
+// page gives the next records that q selects. What begins with the prefix lies
+// between it and it with a byte behind that is greater than every digit.
+func (s *Postgres) page(ctx context.Context, q Query) ([]Entry, error) {
+	sql := `SELECT ` + postgresColumns + ` FROM gatehouse.sessions WHERE key > $1 AND key >= $2 AND key < $3`
+	args := []any{q.After, q.Prefix, q.Prefix + "~", pageLen}
+	if q.User != "" {
+		sql += ` AND user_name = $5 AND user_name <> ''`
+		args = append(args, escapeText(q.User))
+	}
+	return s.many(ctx, postgresPatience, sql+` ORDER BY key LIMIT $4`, args...)
+}
+
+// DeleteExpired serves Store. What another node is removing, or using, at the
+// same moment is left to it; where there was much of that, fewer than limit
+// may have gone though some are left.
+func (s *Postgres) DeleteExpired(ctx context.Context, now time.Time, limit int) ([]Entry, error) {
+	const sql = `WITH old AS MATERIALIZED (
+			SELECT key FROM gatehouse.sessions WHERE expires <= $1 ORDER BY expires LIMIT $2 FOR UPDATE SKIP LOCKED
+		), gone AS (
+			DELETE FROM gatehouse.sessions s USING old WHERE s.key = old.key RETURNING s.*
+		)
+		SELECT ` + postgresColumns + ` FROM gone, ` + postgresTell + ` ORDER BY expires, key`
+	return s.many(ctx, 0, sql, stored(now), limit)
+}
+
+// Count serves Store. It counts: a second or so for ten million.
+func (s *Postgres) Count(ctx context.Context) (n int, err error) {
+	err = s.db.Query(ctx, func(row postgres.Row) error { return row.Scan(&n) }, `SELECT count(*) FROM gatehouse.sessions`)
+	return n, err
+}
+
+// Close serves Store. The db stays open.
+func (s *Postgres) Close() error { return nil }
+
+// Watch serves Shared. It notices within 3 seconds that nothing comes through
+// any more.
+func (s *Postgres) Watch(ctx context.Context, changed func(key string), missed func()) {
+	s.db.Listen(ctx, postgresChannel, changed, missed)
+}
+
+// Probe says whether the store can be written to: not when the database is
+// read-only, or gone.
+func (s *Postgres) Probe(ctx context.Context) error {
+	_, err := s.exec(ctx, `UPDATE gatehouse.sessions SET version = version WHERE key = ''`)
+	return err
+}
+
+func (s *Postgres) exec(ctx context.Context, sql string, args ...any) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, postgresPatience)
+	defer cancel()
+	return s.db.Exec(ctx, sql, args...)
+}
+
+// one gives the only record of the answer, or ErrNotFound.
+func (s *Postgres) one(ctx context.Context, sql string, args ...any) (Record, error) {
+	found, err := s.many(ctx, postgresPatience, sql, args...)
+	switch {
+	case err != nil:
+		return Record{}, err
+	case len(found) == 0:
+		return Record{}, ErrNotFound
+	}
+	return found[0].Record, nil
+}
+
+// many gives the records of the answer.
+func (s *Postgres) many(ctx context.Context, patience time.Duration, sql string, args ...any) (found []Entry, err error) {
+	if patience > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, patience)
+		defer cancel()
+	}
+	err = s.db.Query(ctx, func(row postgres.Row) error {
+		e, err := scanPostgres(row)
+		if err == nil {
+			found = append(found, e)
+		}
+		return err
+	}, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}

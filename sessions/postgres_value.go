@@ -1,0 +1,119 @@
+package sessions
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"gatehouse/internal/postgres"
+)
+
+// postgresValues gives the values of the columns behind key.
+func postgresValues(r *Record, version uint64) []any {
+	n := r.normal(version)
+	return []any{
+		postgresVersion(n.Version), escapeText(n.User), escapeText(n.Source), escapeText(n.Stamp),
+		postgresTime(n.Created), postgresTime(n.Login), postgresTime(n.Seen), n.Expires, postgresTime(n.Limit),
+		n.Idle, n.Browser, escapeText(n.Addr), escapeText(n.Agent), n.Data,
+	}
+}
+
+// scanPostgres reads a row that begins with postgresColumns.
+func scanPostgres(row postgres.Row) (e Entry, err error) {
+	var created, login, seen, ends *time.Time
+	var version int64
+	texts := [...]*string{&e.User, &e.Source, &e.Stamp, &e.Addr, &e.Agent}
+	dest := []any{
+		&e.Key, &version, texts[0], texts[1], texts[2], &created, &login, &seen, &e.Expires, &ends,
+		&e.Idle, &e.Browser, texts[3], texts[4], &e.Data,
+	}
+	if err := row.Scan(dest...); err != nil {
+		return Entry{}, err
+	}
+	e.Version = uint64(version) //nolint:gosec // see postgresVersion
+	e.Created, e.Login, e.Seen, e.Limit = momentOf(created), momentOf(login), momentOf(seen), momentOf(ends)
+	e.Expires = stored(e.Expires)
+	for _, text := range texts {
+		if *text, err = unescapeText(*text); err != nil {
+			return Entry{}, fmt.Errorf("sessions: read %s: %w", handle(e.Key), err)
+		}
+	}
+	if len(e.Data) == 0 {
+		e.Data = nil
+	}
+	return e, nil
+}
+
+// postgresVersion is a version with the bits of a signed number, which is what
+// the database has.
+func postgresVersion(v uint64) int64 { return int64(v) } //nolint:gosec // on purpose
+
+// postgresTime gives nil, which is null, for the zero time.
+func postgresTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = stored(t)
+	return &t
+}
+
+// momentOf gives what postgresTime was given.
+func momentOf(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return stored(*t)
+}
+
+// escapeText gives s as text of the database, which has neither NUL nor
+// anything but UTF-8: such bytes stand as \xNN, and \ as \\. Two texts that
+// differ do so after it, too.
+func escapeText(s string) string {
+	if utf8.ValidString(s) && !strings.ContainsAny(s, "\x00\\") {
+		return s
+	}
+	var b strings.Builder
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		switch {
+		case r == '\\':
+			b.WriteString(`\\`)
+		case r == 0, r == utf8.RuneError && n == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[0])
+		default:
+			b.WriteString(s[:n])
+		}
+		s = s[n:]
+	}
+	return b.String()
+}
+
+// unescapeText gives what escapeText was given.
+func unescapeText(s string) (string, error) {
+	if !strings.Contains(s, `\`) {
+		return s, nil
+	}
+	var b strings.Builder
+	for {
+		plain, rest, more := strings.Cut(s, `\`)
+		b.WriteString(plain)
+		switch {
+		case !more:
+			return b.String(), nil
+		case strings.HasPrefix(rest, `\`):
+			b.WriteByte('\\')
+			s = rest[1:]
+		case len(rest) >= 3 && rest[0] == 'x':
+			v, err := strconv.ParseUint(rest[1:3], 16, 8)
+			if err != nil {
+				return "", errRecord
+			}
+			b.WriteByte(byte(v))
+			s = rest[3:]
+		default:
+			return "", errRecord
+		}
+	}
+}
