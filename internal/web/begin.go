@@ -64,8 +64,11 @@ func newInfo(r *http.Request, trusted Networks) *Info {
 // twice, the last line is the one that it wrote itself.
 func (i *Info) believe(h http.Header, trusted Networks) {
 	i.Client = forwardedFor(h.Values("X-Forwarded-For"), i.Peer, trusted)
-	if v := last(h["X-Forwarded-Proto"]); v == "https" || v == "http" {
-		i.Scheme = v
+	switch last(h["X-Forwarded-Proto"]) {
+	case "https", "wss": // Traefik says wss and ws of a WebSocket
+		i.Scheme = "https"
+	case "http", "ws":
+		i.Scheme = "http"
 	}
 	if v := last(h["X-Forwarded-Host"]); v != "" {
 		i.Host = v

@@ -86,6 +86,11 @@ func TestOnlyATrustedPeerSaysSchemeHostAndID(t *testing.T) {
 	if proxy.Scheme != "https" || proxy.Host != "evil.test" || proxy.ID != "from-the-proxy" || !proxy.Trusted {
 		t.Errorf("a trusted proxy is not believed: %+v", proxy)
 	}
+	for said, want := range map[string]string{"wss": "https", "ws": "http"} { // as Traefik has it
+		if socket := begin(t, networks(t, "127.0.0.1/32"), "127.0.0.1:1", "X-Forwarded-Proto: "+said); socket.Scheme != want {
+			t.Errorf("%s is taken for %s, want %s", said, socket.Scheme, want)
+		}
+	}
 	odd := begin(t, networks(t, "127.0.0.1/32"), "127.0.0.1:1", "X-Forwarded-Proto: javascript", "X-Request-Id: a\x1b[31mb")
 	if odd.Scheme != "http" || strings.Contains(odd.ID, "\x1b") {
 		t.Errorf("odd values are taken over: %+v", odd)
