@@ -8,18 +8,22 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"unicode/utf8"
 
 	"go.etcd.io/bbolt"
 
 	"gatehouse/auth"
+	"gatehouse/internal/e2e"
+	"gatehouse/internal/postgres"
 	"gatehouse/internal/secret"
 )
 
 // a hash of ours that no test has the password of
 const someHash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2U"
 
+// Django 99.
 func TestNormalizeName(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
 		{"plain", "alice", "alice"},
@@ -99,10 +103,48 @@ func openDB(tb testing.TB, file string) (*auth.Database, func()) {
 	return d, stop
 }
 
-func TestDatabase(t *testing.T) {
+// eachDatabase runs a test on accounts in each place that can hold them. open
+// gives the accounts as they are there; called again, it is another process
+// that comes after the first, or beside it where several may.
+func eachDatabase(t *testing.T, test func(t *testing.T, open func() *auth.Database)) {
+	t.Helper()
+	t.Run("bolt", func(t *testing.T) {
+		t.Parallel()
+		file, stop := filepath.Join(t.TempDir(), "a.db"), func() {}
+		test(t, func() (d *auth.Database) {
+			stop()
+			d, stop = openDB(t, file)
+			return d
+		})
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		url := e2e.Postgres(t).URL
+		test(t, func() *auth.Database { return openPostgres(t, url) })
+	})
+}
+
+// openPostgres gives the accounts of a node until the end of the test.
+func openPostgres(tb testing.TB, url string) *auth.Database {
+	tb.Helper()
+	db, err := postgres.Open(postgres.Options{URL: url})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	d := auth.NewPostgres(db)
+	tb.Cleanup(func() {
+		if err := errors.Join(d.Close(), db.Close()); err != nil {
+			tb.Error(err)
+		}
+	})
+	return d
+}
+
+func TestDatabase(t *testing.T) { t.Parallel(); eachDatabase(t, testDatabase) }
+
+func testDatabase(t *testing.T, open func() *auth.Database) {
 	ctx := t.Context()
-	file := filepath.Join(t.TempDir(), "a.db")
-	d, stop := openDB(t, file)
+	d := open()
 	alice := auth.Account{Name: "ａlice", PasswordHash: secret.New(someHash), Email: "a@example.com", DisplayName: "Alice", Groups: []string{"staff"}}
 	if err := d.Add(ctx, alice); err != nil {
 		t.Fatal(err)
@@ -166,8 +208,7 @@ func TestDatabase(t *testing.T) {
 		t.Error("plain text is stored as a hash")
 	}
 
-	stop() // what was stored is on disk
-	d, _ = openDB(t, file)
+	d = open() // what was stored is on disk
 	if now, err := d.Account(ctx, "alice"); err != nil || now.Stamp != stamp || !now.Disabled || now.PasswordHash.Reveal() != someHash {
 		t.Errorf("after a restart: %+v, %v", now, err)
 	}
@@ -190,8 +231,10 @@ func TestDatabase(t *testing.T) {
 	}
 }
 
-func TestDatabaseLists(t *testing.T) {
-	d, _ := openDB(t, filepath.Join(t.TempDir(), "a.db"))
+func TestDatabaseLists(t *testing.T) { t.Parallel(); eachDatabase(t, testDatabaseLists) }
+
+func testDatabaseLists(t *testing.T, open func() *auth.Database) {
+	d := open()
 	const n = 600 // more than one page
 	var wg sync.WaitGroup
 	for i := range n {
@@ -246,7 +289,12 @@ func TestDatabaseCannotTellWhatItCannotRead(t *testing.T) {
 // What Account gives after a change has returned is what was changed, however
 // many read meanwhile.
 func TestDatabaseRemembersNothingStale(t *testing.T) {
-	d, _ := openDB(t, filepath.Join(t.TempDir(), "a.db"))
+	t.Parallel()
+	eachDatabase(t, testDatabaseRemembersNothingStale)
+}
+
+func testDatabaseRemembersNothingStale(t *testing.T, open func() *auth.Database) {
+	d := open()
 	if err := d.Add(t.Context(), auth.Account{Name: "alice", PasswordHash: secret.New(someHash)}); err != nil {
 		t.Fatal(err)
 	}
@@ -278,6 +326,62 @@ func TestDatabaseRemembersNothingStale(t *testing.T) {
 	}
 	close(stop)
 	readers.Wait()
+}
+
+// TestDatabaseLosesNoChange: of changes at the same time, each counts.
+func TestDatabaseLosesNoChange(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, testDatabaseLosesNoChange)
+}
+
+func testDatabaseLosesNoChange(t *testing.T, open func() *auth.Database) {
+	d := open()
+	var adders, changers sync.WaitGroup
+	var added atomic.Int32
+	for range 8 {
+		adders.Go(func() {
+			err := d.Add(t.Context(), auth.Account{Name: "alice", PasswordHash: secret.New(someHash)})
+			if err == nil {
+				added.Add(1)
+			} else if !errors.Is(err, auth.ErrAccountExists) {
+				t.Error(err)
+			}
+		})
+	}
+	if adders.Wait(); added.Load() != 1 {
+		t.Fatalf("%d of 8 have added the same account", added.Load())
+	}
+	for i := range 8 {
+		changers.Go(func() {
+			if err := d.Change(t.Context(), "alice", func(a *auth.Account) error {
+				a.Groups = append(a.Groups, fmt.Sprint("group", i))
+				return nil
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	changers.Wait()
+	if a, err := d.Account(t.Context(), "alice"); err != nil || len(a.Groups) != 8 {
+		t.Errorf("groups after 8 changes: %q, %v", a.Groups, err)
+	}
+}
+
+func TestNoDatabase(t *testing.T) {
+	why := errors.New("write session.postgres.url")
+	d := auth.NoDatabase(why)
+	if _, err := d.Account(t.Context(), "alice"); !errors.Is(err, auth.ErrNoAccount) {
+		t.Errorf("Account: %v", err)
+	}
+	for a, err := range d.List(t.Context()) {
+		t.Errorf("List yields %v, %v", a, err)
+	}
+	if err := d.Add(t.Context(), auth.Account{Name: "alice", PasswordHash: secret.New(someHash)}); !errors.Is(err, why) {
+		t.Errorf("Add: %v", err)
+	}
+	if err := d.Delete(t.Context(), "alice"); !errors.Is(err, why) {
+		t.Errorf("Delete: %v", err)
+	}
 }
 
 func TestFileAccounts(t *testing.T) {
@@ -318,6 +422,7 @@ func (f failing) Account(context.Context, string) (auth.Account, error) {
 	return auth.Account{}, f.err
 }
 
+// Django 102.
 func TestInOrder(t *testing.T) {
 	file, err := auth.FileAccounts([]auth.UserConfig{{Name: "alice", PasswordHash: secret.New(someHash)}})
 	if err != nil {

@@ -11,29 +11,78 @@ import (
 	"sync"
 	"time"
 
-	"go.etcd.io/bbolt"
-
-	"gatehouse/internal/boltfile"
 	"gatehouse/internal/secret"
 )
 
 const (
-	accountsBucket = "accounts"
-	recordVersion  = 1
-	maxCached      = 10_000
+	recordVersion = 1
+	maxCached     = 10_000
+	accountsPage  = 256 // accounts that are read at a time
 )
 
-// A Database keeps accounts in the embedded file. It outlives a
-// configuration. Safe for concurrent use.
+// A Database keeps accounts that can be changed: in the embedded file
+// (NewDatabase), in PostgreSQL (NewPostgres), or nowhere (NoDatabase). It
+// outlives a configuration. Safe for concurrent use.
 //
-// What a change stores is on disk before the method returns; changes that
-// come at once share a commit. Accounts that were asked for stay in memory:
-// one process has the file, so that no change passes the Database by.
+// What a change stores is on disk before the method returns. Accounts that
+// were asked for stay in memory. Where other processes change them as well,
+// they stay for three seconds at the most, and until the change is announced.
 type Database struct {
-	db *bbolt.DB
+	keeper keeper
+	life   time.Duration // of what is known; 0: for ever
+	stop   func()        // ends listening to announcements
 
-	mu     sync.RWMutex
-	cached map[string]Account
+	mu      sync.RWMutex
+	known   map[string]known
+	changes uint64 // how often something was forgotten
+}
+
+// known is an account in memory, and since when.
+type known struct {
+	Account
+
+	since time.Time
+}
+
+// A keeper keeps encoded accounts by name. Its errors are failures of its own,
+// but for those of the function that edit is given.
+type keeper interface {
+	// read gives what is kept under the name; nil: nothing.
+	read(ctx context.Context, name string) ([]byte, error)
+	// edit replaces what is kept under the name by what f makes of it, in one
+	// step; nil is nothing, on both sides. An error of f ends it and is given
+	// back. f may be called more than once.
+	edit(ctx context.Context, name string, f func(old []byte) ([]byte, error)) error
+	// page gives what is kept under the next names after the given one, in
+	// their order, accountsPage of them while there are so many.
+	page(ctx context.Context, after string) ([]encoded, error)
+}
+
+type encoded struct {
+	name  string
+	value []byte
+}
+
+func newDatabase(k keeper) *Database {
+	return &Database{keeper: k, stop: func() {}, known: make(map[string]known)}
+}
+
+// NoDatabase is where there is none: it knows no account, and why says so to
+// whoever wants to change one.
+func NoDatabase(why error) *Database { return newDatabase(nowhere{why}) }
+
+type nowhere struct{ why error }
+
+func (nowhere) read(context.Context, string) ([]byte, error) { return nil, nil }
+
+func (n nowhere) edit(context.Context, string, func([]byte) ([]byte, error)) error { return n.why }
+
+func (nowhere) page(context.Context, string) ([]encoded, error) { return nil, nil }
+
+// Close listens no more. What the accounts lie in stays open.
+func (d *Database) Close() error {
+	d.stop()
+	return nil
 }
 
 // A record is how an account is stored, under its name. The version is there
@@ -50,52 +99,63 @@ type record struct {
 	Changed     time.Time `json:"changed"`
 }
 
-// NewDatabase uses the bucket accounts of db, which it makes.
-func NewDatabase(db *bbolt.DB) (*Database, error) {
-	err := boltfile.Update(db, func(tx *bbolt.Tx) error {
-		_, err := tx.CreateBucketIfNotExists([]byte(accountsBucket))
-		return err //nolint:wrapcheck // wrapped below
-	})
-	if err != nil {
-		return nil, fmt.Errorf("make the bucket %s: %w", accountsBucket, err)
-	}
-	return &Database{db: db, cached: make(map[string]Account)}, nil
-}
-
 // Account serves Accounts.
-func (d *Database) Account(_ context.Context, name string) (Account, error) {
+func (d *Database) Account(ctx context.Context, name string) (Account, error) {
 	name, err := NormalizeName(name)
 	if err != nil {
 		return Account{}, ErrNoAccount
 	}
+	now := time.Now()
 	d.mu.RLock()
-	a, ok := d.cached[name]
+	k, ok := d.known[name]
+	changes := d.changes
 	d.mu.RUnlock()
-	if ok {
-		return a, nil
+	if ok && (d.life == 0 || now.Sub(k.since) < d.life) {
+		return k.Account, nil
 	}
-	// The lock is held from reading to remembering, so that a change that is
-	// stored meanwhile forgets what is remembered here.
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	err = boltfile.View(d.db, func(tx *bbolt.Tx) (err error) {
-		a, err = load(tx, name)
-		return err
-	})
+	v, err := d.keeper.read(ctx, name)
+	switch {
+	case err != nil:
+		return Account{}, fmt.Errorf("look up account %q: %w", name, err)
+	case v == nil:
+		return Account{}, ErrNoAccount
+	}
+	a, err := decode(name, v)
 	if err != nil {
 		return Account{}, err
 	}
-	if len(d.cached) >= maxCached {
-		clear(d.cached)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if changes != d.changes {
+		return a, nil // it may have changed since it was read
 	}
-	d.cached[name] = a
+	if len(d.known) >= maxCached {
+		clear(d.known)
+	}
+	d.known[name] = known{a, now}
 	return a, nil
+}
+
+// forget drops what is known of the account.
+func (d *Database) forget(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.known, name)
+	d.changes++
+}
+
+// forgetAll drops everything: what has changed is not known.
+func (d *Database) forgetAll() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	clear(d.known)
+	d.changes++
 }
 
 // Add stores a new account; ErrAccountExists when the name is taken. The
 // Stamp and the times are set here. An error that is neither names what is
 // wrong with the account, or says why it could not be stored.
-func (d *Database) Add(_ context.Context, a Account) error {
+func (d *Database) Add(ctx context.Context, a Account) error {
 	name, err := NormalizeName(a.Name)
 	if err != nil {
 		return fmt.Errorf("add account %q: %w", a.Name, err)
@@ -104,19 +164,19 @@ func (d *Database) Add(_ context.Context, a Account) error {
 	if err := checkAccount(a); err != nil {
 		return fmt.Errorf("add account %q: %w", name, err)
 	}
-	return d.write(name, func(tx *bbolt.Tx) error {
-		if tx.Bucket([]byte(accountsBucket)).Get([]byte(name)) != nil {
-			return ErrAccountExists
+	return d.write(ctx, name, func(old []byte) ([]byte, error) {
+		if old != nil {
+			return nil, ErrAccountExists
 		}
-		return store(tx, a)
+		return encode(a)
 	})
 }
 
 // Change loads the account, lets f change it, and stores it, in one step.
 // The name, the stamp and the hash do not move; see SetPassword. An error of
 // f ends it, and nothing is stored. f may be called more than once.
-func (d *Database) Change(_ context.Context, name string, f func(*Account) error) error {
-	return d.edit(name, func(a *Account) error {
+func (d *Database) Change(ctx context.Context, name string, f func(*Account) error) error {
+	return d.edit(ctx, name, func(a *Account) error {
 		fixed := *a
 		a.Groups = slices.Clone(a.Groups)
 		if err := f(a); err != nil {
@@ -129,12 +189,12 @@ func (d *Database) Change(_ context.Context, name string, f func(*Account) error
 
 // SetPassword stores a new hash and moves the stamp, which ends the account's
 // sessions. It gives the new stamp.
-func (d *Database) SetPassword(_ context.Context, name string, hash secret.Text) (stamp string, err error) {
+func (d *Database) SetPassword(ctx context.Context, name string, hash secret.Text) (stamp string, err error) {
 	if err := CheckHash(hash); err != nil {
 		return "", fmt.Errorf("set the password of %q: the hash %w", name, err)
 	}
 	stamp = rand.Text()
-	err = d.edit(name, func(a *Account) error {
+	err = d.edit(ctx, name, func(a *Account) error {
 		a.PasswordHash, a.Stamp = hash, stamp
 		return nil
 	})
@@ -143,8 +203,8 @@ func (d *Database) SetPassword(_ context.Context, name string, hash secret.Text)
 
 // Upgrade replaces old by a better hash of the same password, if old is still
 // what is stored. The stamp stays, so nobody is signed out.
-func (d *Database) Upgrade(_ context.Context, name string, old, hash secret.Text) error {
-	err := d.edit(name, func(a *Account) error {
+func (d *Database) Upgrade(ctx context.Context, name string, old, hash secret.Text) error {
+	err := d.edit(ctx, name, func(a *Account) error {
 		if a.PasswordHash.Reveal() != old.Reveal() {
 			return errUnchanged
 		}
@@ -160,26 +220,25 @@ func (d *Database) Upgrade(_ context.Context, name string, old, hash secret.Text
 var errUnchanged = errors.New("auth: nothing to change")
 
 // Delete removes the account. ErrNoAccount when there is none.
-func (d *Database) Delete(_ context.Context, name string) error {
+func (d *Database) Delete(ctx context.Context, name string) error {
 	name, err := NormalizeName(name)
 	if err != nil {
 		return ErrNoAccount
 	}
-	return d.write(name, func(tx *bbolt.Tx) error {
-		if _, err := load(tx, name); errors.Is(err, ErrNoAccount) {
-			return err // one that cannot be read can be deleted
+	return d.write(ctx, name, func(old []byte) ([]byte, error) {
+		if old == nil {
+			return nil, ErrNoAccount
 		}
-		return tx.Bucket([]byte(accountsBucket)).Delete([]byte(name)) //nolint:wrapcheck // wrapped by write
+		return nil, nil // one that cannot be read can be deleted
 	})
 }
 
-// List yields all accounts by name, as they were when it began. One that
+// List yields all accounts by name, as they are when it gets there. One that
 // cannot be read is yielded as an error, and the list goes on.
 func (d *Database) List(ctx context.Context) iter.Seq2[Account, error] {
 	return func(yield func(Account, error) bool) {
-		var after []byte
-		for {
-			page, errs, last, err := d.page(after)
+		for after, more := "", true; more; {
+			page, err := d.keeper.page(ctx, after)
 			if err == nil {
 				err = context.Cause(ctx)
 			}
@@ -187,95 +246,60 @@ func (d *Database) List(ctx context.Context) iter.Seq2[Account, error] {
 				yield(Account{}, fmt.Errorf("list accounts: %w", err))
 				return
 			}
-			for i := range page {
-				if !yield(page[i], errs[i]) {
+			for _, e := range page {
+				if !yield(decode(e.name, e.value)) {
 					return
 				}
+				after = e.name
 			}
-			if last == nil {
-				return
-			}
-			after = last
+			more = len(page) == accountsPage
 		}
 	}
 }
 
-// page reads some accounts after the name, so that no transaction stays open
-// for as long as the caller takes. last is nil at the end.
-func (d *Database) page(after []byte) (list []Account, errs []error, last []byte, err error) {
-	const size = 256
-	err = boltfile.View(d.db, func(tx *bbolt.Tx) error {
-		c := tx.Bucket([]byte(accountsBucket)).Cursor()
-		k, v := c.First()
-		if after != nil {
-			if k, v = c.Seek(after); k != nil && string(k) == string(after) {
-				k, v = c.Next()
-			}
-		}
-		for ; k != nil; k, v = c.Next() {
-			a, err := decode(string(k), v)
-			list, errs = append(list, a), append(errs, err)
-			if len(list) == size {
-				last = slices.Clone(k)
-				break
-			}
-		}
-		return nil
-	})
-	return list, errs, last, err
-}
-
 // edit changes one account in one step.
-func (d *Database) edit(name string, f func(*Account) error) error {
+func (d *Database) edit(ctx context.Context, name string, f func(*Account) error) error {
 	name, err := NormalizeName(name)
 	if err != nil {
 		return ErrNoAccount
 	}
-	return d.write(name, func(tx *bbolt.Tx) error {
-		a, err := load(tx, name)
+	return d.write(ctx, name, func(old []byte) ([]byte, error) {
+		if old == nil {
+			return nil, ErrNoAccount
+		}
+		a, err := decode(name, old)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := f(&a); err != nil {
-			return err
+			return nil, err
 		}
-		return store(tx, a)
+		return encode(a)
 	})
 }
 
-// write runs f in a transaction that others may share, and forgets what is
-// remembered of the account.
-func (d *Database) write(name string, f func(*bbolt.Tx) error) error {
-	err := boltfile.Update(d.db, f)
-	d.mu.Lock()
-	delete(d.cached, name)
-	d.mu.Unlock()
+// write edits what is kept of the account, and forgets what is known of it.
+func (d *Database) write(ctx context.Context, name string, f func(old []byte) ([]byte, error)) error {
+	err := d.keeper.edit(ctx, name, f)
+	d.forget(name)
 	if err == nil || errors.Is(err, ErrNoAccount) || errors.Is(err, ErrAccountExists) {
-		return err //nolint:wrapcheck // nil, or an error of ours
+		return err
 	}
 	return fmt.Errorf("store account %q: %w", name, err)
 }
 
-func load(tx *bbolt.Tx, name string) (Account, error) {
-	v := tx.Bucket([]byte(accountsBucket)).Get([]byte(name))
-	if v == nil {
-		return Account{}, ErrNoAccount
-	}
-	return decode(name, v)
-}
-
-func store(tx *bbolt.Tx, a Account) error {
+func encode(a Account) ([]byte, error) {
 	v, err := json.Marshal(record{
 		Version: recordVersion, Hash: a.PasswordHash.Reveal(), Email: a.Email, DisplayName: a.DisplayName, Groups: a.Groups,
 		Disabled: a.Disabled, Stamp: a.Stamp, Created: a.Created.UTC(), Changed: time.Now().UTC(),
 	})
 	if err != nil {
-		return fmt.Errorf("encode: %w", err)
+		return nil, fmt.Errorf("encode: %w", err)
 	}
-	return tx.Bucket([]byte(accountsBucket)).Put([]byte(a.Name), v) //nolint:wrapcheck // wrapped by write
+	return v, nil
 }
 
-// decode copies all that it takes from v, which dies with its transaction.
+// decode copies all that it takes from v.
 func decode(name string, v []byte) (Account, error) {
 	var r record
 	if err := json.Unmarshal(v, &r); err != nil {

@@ -1,0 +1,94 @@
+package auth_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"gatehouse/auth"
+	"gatehouse/internal/e2e"
+	"gatehouse/internal/secret"
+)
+
+// TestAccountsOfAnotherNode: what one node changes counts on the other, which
+// has the account in memory, long before the three seconds are over.
+func TestAccountsOfAnotherNode(t *testing.T) {
+	t.Parallel()
+	url := e2e.Postgres(t).URL
+	here, there := openPostgres(t, url), openPostgres(t, url)
+	ctx := t.Context()
+	if err := here.Add(ctx, auth.Account{Name: "zo\u00eb", PasswordHash: secret.New(someHash)}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		want := fmt.Sprint("name ", i)
+		if _, err := there.Account(ctx, "zo\u00eb"); err != nil {
+			t.Fatal(err)
+		}
+		if err := here.Change(ctx, "zo\u00eb", func(a *auth.Account) error { a.DisplayName = want; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		e2e.Eventually(t, func() error {
+			if a, err := there.Account(ctx, "zo\u00eb"); err != nil || a.DisplayName != want {
+				return fmt.Errorf("%q, %w", a.DisplayName, err)
+			}
+			return nil
+		})
+	}
+	if err := here.Delete(ctx, "zo\u00eb"); err != nil {
+		t.Fatal(err)
+	}
+	e2e.Eventually(t, func() error {
+		if _, err := there.Account(ctx, "zo\u00eb"); !errors.Is(err, auth.ErrNoAccount) {
+			return fmt.Errorf("a deleted account: %w", err)
+		}
+		return nil
+	})
+}
+
+// TestAccountsWithoutTheirDatabase: what is not known is not denied.
+func TestAccountsWithoutTheirDatabase(t *testing.T) {
+	t.Parallel()
+	server := e2e.StartPostgres(t)
+	d := openPostgres(t, server.Database(t).URL)
+	ctx := t.Context()
+	if err := d.Add(ctx, auth.Account{Name: "alice", PasswordHash: secret.New(someHash)}); err != nil {
+		t.Fatal(err)
+	}
+	server.Stop(t)
+	e2e.Eventually(t, func() error {
+		if _, err := d.Account(ctx, "alice"); err == nil {
+			return errors.New("the account is known still")
+		}
+		return nil
+	})
+	for name, err := range map[string]error{
+		"Add":    d.Add(ctx, auth.Account{Name: "bob", PasswordHash: secret.New(someHash)}),
+		"Delete": d.Delete(ctx, "alice"),
+	} {
+		if err == nil || errors.Is(err, auth.ErrNoAccount) || errors.Is(err, auth.ErrAccountExists) {
+			t.Errorf("%s: %v, want could not tell", name, err)
+		}
+	}
+	if _, err := d.Account(ctx, "alice"); err == nil || errors.Is(err, auth.ErrNoAccount) {
+		t.Errorf("Account: %v, want could not tell", err)
+	}
+	server.Start(t)
+	e2e.Eventually(t, func() error { _, err := d.Account(ctx, "alice"); return err })
+	server.Pause(t)
+	begin := time.Now()
+	if err := d.Delete(ctx, "alice"); err == nil || errors.Is(err, auth.ErrNoAccount) {
+		t.Errorf("Delete from a server that hangs: %v", err)
+	}
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("a server that hangs was waited for %s", took)
+	}
+	server.Resume(t)
+	e2e.Eventually(t, func() error {
+		if err := d.Delete(ctx, "alice"); err != nil && !errors.Is(err, auth.ErrNoAccount) {
+			return err
+		}
+		return nil
+	})
+}
