@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io/fs"
@@ -16,15 +15,11 @@ import (
 
 // checkLater refuses, by name, what later versions will have.
 func (c *Config) checkLater(r *report) {
-	if s := c.Session.Store; s == "redis" || s == "postgres" {
+	if s := c.Session.Store; s == "postgres" {
 		r.bad(r.line("session.store"), "session.store", "%q comes in a later version; write bolt or memory", s)
 	}
-	const remove = "comes in a later version; remove the section, and write store: bolt or memory"
-	if !c.Session.Redis.URL.IsZero() {
-		r.bad(r.line("session.redis"), "session.redis", remove)
-	}
 	if !c.Session.Postgres.URL.IsZero() {
-		r.bad(r.line("session.postgres"), "session.postgres", remove)
+		r.bad(r.line("session.postgres"), "session.postgres", "comes in a later version; remove the section, and write store: bolt or memory")
 	}
 }
 
@@ -64,11 +59,20 @@ func (c *Config) checkAcross(a *across) {
 	c.checkRoutes(a)
 	c.checkHeaders(a)
 	c.checkPublic(a)
+	c.checkAccounts(a)
 	c.checkConnection(a)
 	c.checkSticky(a)
 	c.checkFiles(a)
 	if a.info != nil && len(a.inline) > 0 && openToOthers(a.info) {
 		a.warn(a.inline[0], "others may read this file, which holds secrets (mode %#o); chmod 600 it, or write %s_file", a.info.Mode().Perm(), a.inline[0][strings.LastIndex(a.inline[0], ".")+1:])
+	}
+}
+
+// checkAccounts finds sessions that several nodes share without accounts that
+// they share.
+func (c *Config) checkAccounts(a *across) {
+	if c.Session.Store == "redis" && len(c.Users) == 0 && c.Session.Postgres.URL.IsZero() {
+		a.warn("session.store", "with redis, nodes share sessions but not the accounts of `gatehouse user add`, which are in each node's own data_dir, and no other node lets those people in; write users, or session.postgres.url for accounts that all nodes share, unless this is the only node")
 	}
 }
 
@@ -210,18 +214,8 @@ func (c *Config) checkFiles(a *across) {
 		c.checkCertificate(a)
 	}
 	c.checkUpstreamTLS(a)
-	if c.Login.Template != "" {
-		text, _, err := readSmall(under(a.dir, c.Login.Template), MaxFile)
-		if err != nil {
-			a.bad("login.template", "%v", err)
-			return
-		}
-		if len(bytes.TrimSpace(text)) == 0 {
-			a.bad("login.template", "the file %s is empty; copy login.html and change it", quote(c.Login.Template))
-			return
-		}
-		c.LoginHTML = string(text)
-	}
+	c.checkRedisTLS(a)
+	c.checkFace(a)
 }
 
 func (c *Config) checkCertificate(a *across) {

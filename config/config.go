@@ -179,12 +179,15 @@ func (c *Config) finish(r *report) error {
 
 // resolve makes paths relative to the configuration's folder ready for use.
 func (c *Config) resolve(dir string) {
-	for _, p := range []*string{&c.DataDir, &c.TLS.CertFile, &c.TLS.KeyFile, &c.Login.Template} {
+	redis := &c.Session.Redis
+	for _, p := range []*string{
+		&c.DataDir, &c.TLS.CertFile, &c.TLS.KeyFile, &c.Login.Template, &c.Login.Logo, &redis.CAFile, &redis.CertFile, &redis.KeyFile,
+	} {
 		*p = under(dir, *p)
 	}
 	for i := range c.Routes {
 		t := &c.Routes[i].UpstreamTLS
-		for _, p := range []*string{&t.CAFile, &t.CertFile, &t.KeyFile} {
+		for _, p := range []*string{&t.CAFile, &t.CertFile, &t.KeyFile, &c.Routes[i].Login.Logo} {
 			*p = under(dir, *p)
 		}
 	}

@@ -21,6 +21,19 @@ func (c *Config) checkUpstreamTLS(a *across) {
 	}
 }
 
+// checkRedisTLS does the same for those of session.redis.
+func (c *Config) checkRedisTLS(a *across) {
+	section := &c.Session.Redis
+	read := func(file string) ([]byte, error) {
+		text, info, err := readSmall(under(a.dir, file), MaxFile)
+		if err == nil && file == section.KeyFile && openToOthers(info) {
+			a.warn("session.redis.key_file", "others may read the file %s (mode %#o); chmod 600 it", quote(file), info.Mode().Perm())
+		}
+		return text, err
+	}
+	section.CheckFiles(read, func(key, format string, args ...any) { a.bad("session.redis."+key, format, args...) })
+}
+
 // checkSticky finds cookies that two would write: a route and we ourselves, or
 // two routes of one host.
 func (c *Config) checkSticky(a *across) {
@@ -31,7 +44,7 @@ func (c *Config) checkSticky(a *across) {
 		}
 		key := index("routes", i) + ".sticky"
 		kind, ours := strings.CutPrefix(strings.ToLower(r.Sticky), strings.ToLower(c.Cookie.Name))
-		if ours && (kind == "" || kind == "_csrf" || kind == "_device") {
+		if ours && (kind == "" || kind == "_csrf" || kind == "_device" || kind == "_lang") {
 			a.bad(key, "%s is the name of a cookie of ours; choose another, such as app_upstream", quote(r.Sticky))
 			continue
 		}

@@ -36,7 +36,8 @@ func writeHealth(w http.ResponseWriter, code int, text string) {
 	_, _ = fmt.Fprintln(w, text)
 }
 
-// status asks the store something that it must be able to answer.
+// status asks the store something that it must be able to answer, and whether
+// it can be written to.
 func (s *Server) status(ctx context.Context) status {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -44,6 +45,8 @@ func (s *Server) status(ctx context.Context) status {
 	nobody := strings.Repeat("0", 64)
 	if _, err := s.parts.state.store.Load(ctx, nobody); err != nil && !errors.Is(err, sessions.ErrNotFound) {
 		st.Ready, st.Why = false, "the store of sessions does not answer: "+err.Error()
+	} else if err := s.parts.state.store.Probe(ctx); err != nil {
+		st.Ready, st.Why = false, "the store of sessions takes nothing: "+err.Error()
 	}
 	return st
 }

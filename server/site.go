@@ -82,7 +82,7 @@ func (p *parts) assemble(c *config.Config, keys [][]byte) (*site, error) {
 		}
 		s.cert = &cert
 	}
-	pages, err := web.NewPages(web.Face{Cookie: c.Cookie.Name})
+	pages, err := web.NewPages(faceOf(c))
 	if err != nil {
 		return nil, err
 	}
@@ -118,6 +118,7 @@ func (p *parts) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages 
 		Sessions: s.sessions, Accounts: s.accounts,
 		Hasher: p.hasher, Throttle: p.throttle, Secrets: keys,
 		Cookie: cookie, Remember: c.Session.RememberMe.D(), Title: c.Login.Title, LoginHTML: html,
+		Face: faceOf(c), LoginFor: func(r *http.Request, next string) auth.RouteLoginConfig { return s.proxy.LoginFor(r, next) },
 		Audit: p.audit, Metrics: p.metrics, Log: p.log,
 	})
 	if err != nil {
@@ -184,6 +185,13 @@ func (p *parts) ended(i sessions.Info, reason string) {
 		slog.String("user", i.User), slog.String("session", i.Handle), slog.String("reason", reason))
 }
 
+// faceOf is what the operator puts on our pages.
+func faceOf(c *config.Config) web.Face {
+	face := c.Login.Face()
+	face.Cookie = c.Cookie.Name
+	return face
+}
+
 func cookieOf(c *sessions.CookieConfig) sessions.Cookie {
 	cookie := sessions.Cookie{Name: c.Name, Domain: c.Domain, SameSite: c.Mode()}
 	switch c.Secure {
@@ -209,6 +217,7 @@ func restart(old, next *config.Config) error {
 		{"data_dir", old.DataDir != next.DataDir},
 		{"admin.listen", old.Admin.Listen != next.Admin.Listen},
 		{"session.store", old.Session.Store != next.Session.Store},
+		{"session.redis", !old.Session.Redis.Same(&next.Session.Redis)},
 		{"tls", (old.TLS.CertFile == "") != (next.TLS.CertFile == "")},
 		{"log.format", old.Log.Format != next.Log.Format},
 	} {

@@ -50,7 +50,7 @@ func openState(c *config.Config, log *slog.Logger) (*state, error) {
 	if st.accounts, err = auth.NewDatabase(db); err != nil {
 		return nil, errors.Join(fmt.Errorf("open accounts: %w", err), db.Close())
 	}
-	store, err := openStore(c.Session.Store, db)
+	store, err := openStore(c, db, log)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open sessions: %w", err), db.Close())
 	}
@@ -59,12 +59,18 @@ func openState(c *config.Config, log *slog.Logger) (*state, error) {
 }
 
 // openStore is the one place that chooses a store of sessions.
-func openStore(name string, db *bbolt.DB) (sessions.Store, error) {
-	switch name {
+func openStore(c *config.Config, db *bbolt.DB, log *slog.Logger) (sessions.Store, error) {
+	switch name := c.Session.Store; name {
 	case "bolt":
 		return sessions.NewBolt(db)
 	case "memory":
 		return sessions.NewMemory(), nil
+	case "redis":
+		o, err := c.Session.Redis.Options(log)
+		if err != nil {
+			return nil, err
+		}
+		return sessions.NewRedis(o)
 	default:
 		return nil, fmt.Errorf("session.store %q is not known", name) // config.Load refuses it before
 	}

@@ -96,6 +96,15 @@ func (c *Cached) view(ctx context.Context, key string) (Record, error) {
 	return r, err
 }
 
+// fresh is view of what the store has at this moment: nothing else counts where
+// others write to it as well.
+func (c *Cached) fresh(ctx context.Context, key string) (Record, error) {
+	if c.life > 0 {
+		return c.store.Load(ctx, key)
+	}
+	return c.view(ctx, key)
+}
+
 // begin gives a reader its ticket; none while the key is being written.
 func (c *Cached) begin(key string) *ticket {
 	s := c.keyShard(key)
@@ -233,6 +242,14 @@ func (c *Cached) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
 
 // Count serves Store: it asks the store.
 func (c *Cached) Count(ctx context.Context) (int, error) { return c.store.Count(ctx) }
+
+// Probe says whether the store can do all that it is asked, if it can tell.
+func (c *Cached) Probe(ctx context.Context) error {
+	if p, ok := c.store.(Prober); ok {
+		return p.Probe(ctx)
+	}
+	return nil
+}
 
 // Close closes the store, and listens no more.
 func (c *Cached) Close() error {

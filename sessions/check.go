@@ -10,15 +10,13 @@ import (
 // touches nothing outside of c. Keys are relative to the section.
 func (c *Config) Check(bad, warn func(key, format string, args ...any)) {
 	switch c.Store {
-	case "bolt", "memory":
-	case "redis", "postgres":
+	case "bolt", "memory", "redis":
+	case "postgres":
 		bad("store", "%q comes in a later version; write bolt", c.Store)
 	default:
-		bad("store", "%q is not a store; write bolt or memory", c.Store)
+		bad("store", "%q is not a store; write bolt, memory or redis", c.Store)
 	}
-	if !c.Redis.URL.IsZero() {
-		bad("redis.url", "the store redis comes in a later version; remove the section")
-	}
+	c.checkRedis(bad, warn)
 	if !c.Postgres.URL.IsZero() {
 		bad("postgres.url", "the store postgres comes in a later version; remove the section")
 	}
@@ -38,6 +36,23 @@ func (c *Config) Check(bad, warn func(key, format string, args ...any)) {
 			continue
 		}
 		seen[text] = i
+	}
+}
+
+// checkRedis says whether the section is there exactly when it is needed, and
+// what several nodes need besides.
+func (c *Config) checkRedis(bad, warn func(key, format string, args ...any)) {
+	if c.Store != "redis" {
+		if c.Redis.Used() {
+			bad("redis", "is not used with store: %s; remove the section, or write store: redis", c.Store)
+		}
+		return
+	}
+	if c.Redis.URL.IsZero() {
+		bad("redis.url", "is missing; store: redis needs it, write one like redis://127.0.0.1:6379/0")
+	}
+	if len(c.Secrets) == 0 {
+		warn("secrets", "none is written, so each node makes one of its own, with which it does not know the sessions of the others; write the same ones on all nodes, unless this is the only one")
 	}
 }
 

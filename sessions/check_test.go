@@ -47,10 +47,14 @@ func TestConfigCheck(t *testing.T) {
 	}{
 		{"defaults", func(*Config) {}, ""},
 		{"memory", func(c *Config) { c.Store = "memory" }, ""},
-		{"redis", func(c *Config) { c.Store = "redis" }, `store: "redis" comes in a later version; write bolt`},
+		{"redis", func(c *Config) {
+			c.Store, c.Secrets, c.Redis.URL = "redis", secrets(goodSecret), secret.New("redis://127.0.0.1")
+		}, ""},
+		{"redis without url", func(c *Config) { c.Store = "redis" }, "redis.url: is missing; store: redis needs it"},
+		{"redis without secrets", func(c *Config) { c.Store, c.Redis.URL = "redis", secret.New("redis://127.0.0.1") }, "warn secrets: each node makes one of its own"},
 		{"postgres", func(c *Config) { c.Store = "postgres" }, `store: "postgres" comes in a later version; write bolt`},
-		{"unknown store", func(c *Config) { c.Store = "file" }, `store: "file" is not a store; write bolt or memory`},
-		{"redis url", func(c *Config) { c.Redis.URL = secret.New("redis://x") }, "redis.url: later version"},
+		{"unknown store", func(c *Config) { c.Store = "file" }, `store: "file" is not a store; write bolt, memory or redis`},
+		{"redis url", func(c *Config) { c.Redis.URL = secret.New("redis://x") }, "redis: is not used with store: bolt; remove the section, or write store: redis"},
 		{"postgres url", func(c *Config) { c.Postgres.URL = secret.New("postgres://x") }, "postgres.url: later version"},
 		{"idle over age", func(c *Config) { c.IdleTimeout = value.Duration(13 * time.Hour) }, "warn idle_timeout: longer than max_age 12h"},
 		{"no idle", func(c *Config) { c.IdleTimeout = 0 }, ""},

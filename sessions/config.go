@@ -10,10 +10,8 @@ import (
 
 // Config is the section session of the configuration.
 type Config struct {
-	Store string `yaml:"store"` // bolt | memory; redis and postgres are refused for now, by name
-	Redis struct {
-		URL secret.Text `yaml:"url"`
-	} `yaml:"redis"`
+	Store    string      `yaml:"store"` // bolt | memory | redis; postgres is refused for now, by name
+	Redis    RedisConfig `yaml:"redis"` // of the store redis alone
 	Postgres struct {
 		URL secret.Text `yaml:"url"`
 	} `yaml:"postgres"`

@@ -76,6 +76,13 @@ type Shared interface {
 	Watch(ctx context.Context, changed func(key string), missed func())
 }
 
+// A Prober is a Store that may answer a Load and yet be of no use: full, or
+// not in charge any more.
+type Prober interface {
+	// Probe fails when the store takes no writes. It changes no record.
+	Probe(ctx context.Context) error
+}
+
 // A Record is all that a store knows of a session. Data means nothing to it.
 // Times are stored in UTC with at least millisecond precision.
 type Record struct {
