@@ -66,6 +66,7 @@ type Info struct {
 	Idle    time.Duration // how far a use moves Expires; 0: not at all
 	Addr    string
 	Agent   string
+	Data    bool // there are data, which only the cookie opens
 	Old     bool // of Find alone: the cookie was signed with an older secret; see Refresh
 }
 
@@ -79,7 +80,7 @@ func newInfo(key string, r *Record) Info {
 		Key: key, Handle: handle(key),
 		User: r.User, Source: r.Source, Stamp: r.Stamp,
 		Created: r.Created, Login: r.Login, Seen: r.Seen, Expires: r.Expires, Limit: r.Limit, Idle: r.Idle,
-		Addr: r.Addr, Agent: r.Agent,
+		Addr: r.Addr, Agent: r.Agent, Data: len(r.Data) > 0,
 	}
 }
 

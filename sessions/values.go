@@ -1,0 +1,161 @@
+package sessions
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+)
+
+// Values gives what ChangeValues has kept in the session of the request, in
+// one space; nil: nothing. i is what Find gave for the request, whose cookie
+// opens the data. It does not extend the session. While the session has no
+// data at all it costs nothing, unless the store is Shared: then the store is
+// asked, so that whatever another process has kept before is seen.
+//
+// A session that has ended meanwhile has no values. An error: the store could
+// not tell.
+func (m *Manager) Values(r *http.Request, i Info, space string) (map[string]string, error) {
+	if !i.Data && !m.behind() {
+		return nil, nil
+	}
+	id, ok := m.idOf(r, i.Key)
+	if !ok {
+		return nil, nil
+	}
+	_, c, err := m.unseal(r.Context(), id, i.Key)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return c.space(space)
+}
+
+// ChangeValues lets change alter the values (UTF-8) of one space of the request's
+// session, and keeps the outcome: it is in the store when ChangeValues
+// returns. change says whether it has altered anything; it is called again, with
+// what is there then, when somebody else was faster. used says that the request is
+// a use of the session; else its times stay.
+//
+// It goes on when the visitor has gone, and takes 5 s at most. ErrNotFound: the
+// session has ended, or has got a new id, and nothing is kept. Any other error:
+// the store could not tell.
+func (m *Manager) ChangeValues(r *http.Request, i Info, space string, used bool, change func(map[string]string) bool) error {
+	id, ok := m.idOf(r, i.Key)
+	if !ok {
+		return ErrNotFound
+	}
+	ctx, cancel := detach(r.Context())
+	defer cancel()
+	for {
+		err := m.changeValues(ctx, id, i.Key, space, used, change)
+		if !errors.Is(err, ErrConflict) {
+			return wrap("keep values of", i.Key, err)
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("keep values of session %s: %w: %w", i.Handle, err, ctx.Err())
+		}
+	}
+}
+
+// changeValues tries once. A use that is recorded at the same moment may be
+// lost: the session ends earlier then, never later.
+func (m *Manager) changeValues(ctx context.Context, id, key, space string, used bool, change func(map[string]string) bool) error {
+	rec, c, err := m.unseal(ctx, id, key)
+	if err != nil {
+		return err
+	}
+	values, err := c.space(space)
+	if err != nil {
+		return err
+	}
+	if values == nil {
+		values = map[string]string{}
+	}
+	if !change(values) {
+		return nil
+	}
+	if err := c.setSpace(space, values); err != nil {
+		return err
+	}
+	if rec.Data, err = m.seal(id, key, c); err != nil {
+		return err
+	}
+	if used {
+		now := m.now()
+		rec.Seen, rec.Expires = now, rec.use(now)
+	}
+	return m.store.Update(ctx, key, rec)
+}
+
+// idOf gives the id in the request's cookie, if it is that of the session
+// with the key.
+func (m *Manager) idOf(r *http.Request, key string) (string, bool) {
+	value, n := findCookie(r.Header["Cookie"], m.cookieName(r))
+	if n != 1 {
+		return "", false
+	}
+	id, _, _, ok := m.verify(value)
+	return id, ok && keyOf(id) == key
+}
+
+// unseal gives what the store has of the session; the Data of the record are
+// not to be changed.
+func (m *Manager) unseal(ctx context.Context, id, key string) (Record, content, error) {
+	load := m.store.Load
+	if c, ok := m.store.(*Cached); ok {
+		load = c.fresh
+	}
+	rec, err := load(ctx, key)
+	switch {
+	case err != nil:
+		return Record{}, content{}, wrap("load", key, err)
+	case rec.expired(m.now()):
+		return Record{}, content{}, ErrNotFound
+	}
+	c, err := m.open(id, key, rec.Data)
+	if errors.Is(err, errCorrupted) {
+		m.o.Log.Warn("session data corrupted", slog.String("session", handle(key)))
+		return rec, content{}, nil
+	}
+	return rec, c, err
+}
+
+// behind says whether what Find knows may be older than what others have
+// written.
+func (m *Manager) behind() bool {
+	c, ok := m.store.(*Cached)
+	return ok && c.life > 0
+}
+
+// A space lies among the other values of a session under a key that nobody
+// else uses.
+const spacePrefix = "space "
+
+func (c *content) space(name string) (values map[string]string, err error) {
+	raw, ok := c.Values[spacePrefix+name]
+	if !ok {
+		return nil, nil
+	}
+	if err := json.Unmarshal(raw, &values); err != nil {
+		return nil, fmt.Errorf("decode the values of space %q: %w", name, err)
+	}
+	return values, nil
+}
+
+func (c *content) setSpace(name string, values map[string]string) error {
+	if len(values) == 0 {
+		c.set(spacePrefix+name, nil)
+		return nil
+	}
+	raw, err := json.Marshal(values)
+	if err != nil {
+		return fmt.Errorf("encode the values of space %q: %w", name, err)
+	}
+	c.set(spacePrefix+name, raw)
+	return nil
+}
