@@ -44,11 +44,14 @@ type Options struct {
 	Throttle *Throttle         // outlives a configuration as well; nil: tries are not limited
 	Secrets  [][]byte          // required: sign the CSRF and device cookies; the first signs, all verify
 
-	Cookie    sessions.Cookie // the look of the session's cookie; ours follow it
-	Remember  time.Duration   // how long "keep me signed in" keeps; 0: not offered
-	Title     string          // of the login page; "" is Sign in, in the visitor's language
-	Face      web.Face        // what the operator puts on our pages; its Cookie is that of Cookie
-	LoginHTML string          // required: the template of the login page (login.html or the operator's); see LoginPage for its data
+	Cookie   sessions.Cookie // the look of the session's cookie; ours follow it
+	Remember time.Duration   // how long "keep me signed in" keeps; 0: not offered
+	Title    string          // of the login page; "" is Sign in, in the visitor's language
+	Face     web.Face        // what the operator puts on our pages; its Cookie is that of Cookie
+	// LoginFor gives what the login page shows to who goes to next, a path of
+	// the host that r is for, in place of Title and the logo of Face; nil: nothing.
+	LoginFor  func(r *http.Request, next string) RouteLoginConfig
+	LoginHTML string // required: the template of the login page (login.html or the operator's); see LoginPage for its data
 
 	Pages   *web.Pages       // not used by Auth, which returns its errors; may be nil
 	Audit   *audit.Log       // nil: no audit

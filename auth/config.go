@@ -1,8 +1,8 @@
 package auth
 
 import (
+	"html/template"
 	"time"
-	"unicode/utf8"
 
 	"gatehouse/internal/value"
 )
@@ -13,8 +13,14 @@ const defaultTitle = "Sign in"
 // LoginConfig is the section login of the configuration.
 type LoginConfig struct {
 	Title    string         `yaml:"title"`
-	Template string         `yaml:"template"` // a file in place of login.html; relative to the configuration's folder
+	Logo     string         `yaml:"logo"`     // a file: SVG, PNG, JPEG or WebP; "": our gate
+	Message  string         `yaml:"message"`  // a sentence on the login page
+	Accent   string         `yaml:"accent"`   // a colour, #rrggbb; "": ours
+	Links    []LinkConfig   `yaml:"links"`    // at the foot of each page of ours
+	Template string         `yaml:"template"` // a file in place of login.html
 	Throttle ThrottleConfig `yaml:"throttle"`
+
+	LogoURL template.URL `yaml:"-"` // the file of Logo, read by whoever reads the configuration
 }
 
 // ThrottleConfig limits wrong passwords.
@@ -36,12 +42,8 @@ func (c *LoginConfig) SetDefaults() {
 // Check tells bad of each mistake and warn of each danger, by the key within
 // the section and the remedy. The template's text is checked by New.
 func (c *LoginConfig) Check(bad, warn func(key, format string, args ...any)) {
-	switch {
-	case c.Title == "" || utf8.RuneCountInString(c.Title) > 100:
-		bad("title", "has %d characters; write 1 to 100", utf8.RuneCountInString(c.Title))
-	case !utf8.ValidString(c.Title) || firstControl(c.Title) != 0:
-		bad("title", "%q has control characters; write plain text", c.Title)
-	}
+	checkLine(bad, "title", c.Title, 100)
+	c.checkFace(bad)
 	for _, r := range []struct {
 		key string
 		value.Rate

@@ -52,6 +52,8 @@ type gate struct {
 	rates    auth.ThrottleConfig
 	secrets  [][]byte
 	same     http.SameSite
+	html     string // of the login page; "": login.html
+	face     web.Face
 }
 
 type safeBuffer struct {
@@ -125,13 +127,16 @@ func newGate(tb testing.TB, change ...func(*gate)) *gate {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(g.manager.Close)
-	html, err := os.ReadFile(filepath.Join("..", "login.html"))
-	if err != nil {
-		tb.Fatal(err)
+	if g.html == "" {
+		html, err := os.ReadFile(filepath.Join("..", "login.html"))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		g.html = string(html)
 	}
 	g.auth, err = auth.New(auth.Options{
 		Sessions: g.manager, Accounts: auth.InOrder(flaky{file, g.down}, g.database), Hasher: g.hasher, Throttle: g.throttle,
-		Secrets: g.secrets, Cookie: look, Remember: g.remember, Title: "Sign in", LoginHTML: string(html),
+		Secrets: g.secrets, Cookie: look, Remember: g.remember, Title: "Sign in", LoginHTML: g.html, Face: g.face,
 		Audit: audit.New(logger), Metrics: g.metrics, Log: logger,
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,6 +90,10 @@ func (a *Auth) loginForm(w http.ResponseWriter, r *http.Request, code int, sessi
 	p := LoginPage{
 		Frame: a.frame(r, withNext("login", next)), Title: a.o.Title, Action: Prefix + "login", Next: next,
 		Wrong: problem.Key == msgWrong, CSRFToken: a.formToken(w, r, session),
+	}
+	if a.o.LoginFor != nil {
+		own := a.o.LoginFor(r, next)
+		p.Title, p.Logo = cmp.Or(own.Title, p.Title), cmp.Or(own.LogoURL, p.Logo)
 	}
 	if p.Title == defaultTitle {
 		p.Title = p.T(defaultTitle)

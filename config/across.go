@@ -11,17 +11,8 @@ import (
 	"time"
 
 	"gatehouse/auth"
+	"gatehouse/internal/postgres"
 )
-
-// checkLater refuses, by name, what later versions will have.
-func (c *Config) checkLater(r *report) {
-	if s := c.Session.Store; s == "postgres" {
-		r.bad(r.line("session.store"), "session.store", "%q comes in a later version; write bolt or memory", s)
-	}
-	if !c.Session.Postgres.URL.IsZero() {
-		r.bad(r.line("session.postgres"), "session.postgres", "comes in a later version; remove the section, and write store: bolt or memory")
-	}
-}
 
 // across checks what no section can see alone.
 type across struct {
@@ -68,11 +59,20 @@ func (c *Config) checkAcross(a *across) {
 	}
 }
 
-// checkAccounts finds sessions that several nodes share without accounts that
-// they share.
+// checkAccounts finds that there can be no account, and what is wrong with the
+// database that several nodes share.
 func (c *Config) checkAccounts(a *across) {
 	if c.Session.Store == "redis" && len(c.Users) == 0 && c.Session.Postgres.URL.IsZero() {
-		a.warn("session.store", "with redis, nodes share sessions but not the accounts of `gatehouse user add`, which are in each node's own data_dir, and no other node lets those people in; write users, or session.postgres.url for accounts that all nodes share, unless this is the only node")
+		a.warn("session.store", "with redis, accounts are those of users in this file alone, and there are none, so that nobody can sign in; write users, or session.postgres.url, where `gatehouse user add` puts accounts that all nodes share")
+	}
+	if c.Session.Postgres.URL.IsZero() || a.isBroken("session.postgres.url") {
+		return
+	}
+	switch doubt, err := postgres.Check(c.Session.Postgres.URL.Reveal()); {
+	case err != nil:
+		a.bad("session.postgres.url", "%v", err)
+	case doubt != "":
+		a.warn("session.postgres.url", "%s", doubt)
 	}
 }
 

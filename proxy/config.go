@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"gatehouse/access"
+	"gatehouse/auth"
 	"gatehouse/internal/value"
 )
 
@@ -13,23 +14,27 @@ type RouteConfig struct {
 	// Host is exact (wiki.example.com), *.example.com (which matches one label
 	// or more before the suffix, not example.com), or "": any. A port is
 	// compared only where it is given.
-	Host        string              `yaml:"host"`
-	Path        string              `yaml:"path"`      // by whole segments; "": /
-	Upstream    string              `yaml:"upstream"`  // http://host:port, https://host:port, h2c://host:port, or unix:/path
-	Upstreams   []string            `yaml:"upstreams"` // several, in place of Upstream
-	Sticky      string              `yaml:"sticky"`    // the cookie that keeps a visitor with one of Upstreams; "": nothing does
-	Health      HealthConfig        `yaml:"health"`
-	UpstreamTLS UpstreamTLSConfig   `yaml:"upstream_tls"`
-	StripPrefix bool                `yaml:"strip_prefix"`
-	HostHeader  string              `yaml:"host_header"` // keep | upstream | a name
-	Timeouts    TimeoutConfig       `yaml:"timeouts"`
-	MaxBody     value.Size          `yaml:"max_body"`        // 0: no limit
-	Upgrade     []string            `yaml:"upgrade"`         // protocols; default websocket
-	Origins     []string            `yaml:"origins"`         // for WebSockets, besides the route's own
-	HeaderNames string              `yaml:"header_names"`    // strict | any
-	ClearSite   string              `yaml:"clear_site_data"` // drop | pass
-	Identity    *IdentityConfig     `yaml:"identity"`        // nil: the general one
-	Access      []access.RuleConfig `yaml:"access"`          // nil: whoever is signed in
+	Host        string                `yaml:"host"`
+	Path        string                `yaml:"path"`      // by whole segments; "": /
+	Upstream    string                `yaml:"upstream"`  // http://host:port, https://host:port, h2c://host:port, or unix:/path
+	Upstreams   []string              `yaml:"upstreams"` // several, in place of Upstream
+	Sticky      string                `yaml:"sticky"`    // the cookie that keeps a visitor with one of Upstreams; "": nothing does
+	Health      HealthConfig          `yaml:"health"`
+	UpstreamTLS UpstreamTLSConfig     `yaml:"upstream_tls"`
+	StripPrefix bool                  `yaml:"strip_prefix"`
+	HostHeader  string                `yaml:"host_header"` // keep | upstream | a name
+	Timeouts    TimeoutConfig         `yaml:"timeouts"`
+	MaxBody     value.Size            `yaml:"max_body"`        // 0: no limit
+	Upgrade     []string              `yaml:"upgrade"`         // protocols; default websocket
+	Origins     []string              `yaml:"origins"`         // for WebSockets, besides the route's own
+	HeaderNames string                `yaml:"header_names"`    // strict | any
+	ClearSite   string                `yaml:"clear_site_data"` // drop | pass
+	Identity    *IdentityConfig       `yaml:"identity"`        // nil: the general one
+	Access      []access.RuleConfig   `yaml:"access"`          // nil: whoever is signed in
+	Login       auth.RouteLoginConfig `yaml:"login"`           // what the login page shows on the way here
+
+	// SessionData lets the application keep values in the visitor's session.
+	SessionData bool `yaml:"session_data"`
 
 	// What follows is for applications that cannot be changed; the zero values
 	// leave every byte as it is.

@@ -128,7 +128,7 @@ func (p *parts) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages 
 	s.proxy, err = proxy.New(proxy.Options{
 		Routes: c.Routes, Identity: c.Identity, Auth: gate,
 		Audit: p.audit, Metrics: p.metrics, Log: p.log, Live: p.live,
-		Activity: c.Session.Activity,
+		Activity: c.Session.Activity, Keeper: s.sessions,
 	})
 	if err != nil {
 		return fmt.Errorf("routes: %w", err)
@@ -217,6 +217,7 @@ func restart(old, next *config.Config) error {
 		{"data_dir", old.DataDir != next.DataDir},
 		{"admin.listen", old.Admin.Listen != next.Admin.Listen},
 		{"session.store", old.Session.Store != next.Session.Store},
+		{"session.postgres", !old.Session.Postgres.Same(&next.Session.Postgres)},
 		{"session.redis", !old.Session.Redis.Same(&next.Session.Redis)},
 		{"tls", (old.TLS.CertFile == "") != (next.TLS.CertFile == "")},
 		{"log.format", old.Log.Format != next.Log.Format},

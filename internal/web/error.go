@@ -96,7 +96,7 @@ var general = map[int]string{
 
 // titles are for people, who have no use for the names of RFC 9110.
 var titles = map[int]string{
-	0:                               "This did not work", // any other
+	0:                                "This did not work", // any other
 	http.StatusBadRequest:            "Not understood",
 	http.StatusUnauthorized:          "Please sign in",
 	http.StatusForbidden:             "No access",

@@ -33,7 +33,9 @@ var (
 // <style>{{style}}</style>, so that a page is one request.
 func (f *Face) Style() string {
 	plain := regexp.MustCompile(`(?s)/\*.*?\*/`).ReplaceAllString(styleSource, "")
-	return strings.Join(strings.Fields(plain), " ") + f.Accent.style()
+	plain = strings.Join(strings.Fields(plain), " ")
+	plain = regexp.MustCompile(` ?([{};,]) ?`).ReplaceAllString(plain, "$1")
+	return strings.ReplaceAll(plain, ": ", ":") + f.Accent.style()
 }
 
 // script is what <script>{{script}}</script> stands for: the source without
@@ -86,11 +88,11 @@ func NewPage(name, src string, face Face, sample any) (*Page, error) {
 		return nil, fmt.Errorf("parse page: %w", err)
 	}
 	p := &Page{name: name, t: t}
-	styles, err := hashes(src, "style", inline["style"])
+	styles, err := hashes(name, src, "style", inline["style"])
 	if err != nil {
 		return nil, err
 	}
-	scripts, err := hashes(src, "script", inline["script"])
+	scripts, err := hashes(name, src, "script", inline["script"])
 	if err != nil {
 		return nil, err
 	}
@@ -153,15 +155,17 @@ func policy(styles, scripts []string) string {
 
 // hashes gives the CSP hash of each inline block of the tag in src. ours is
 // what a block stands for that is a call of the function of that name.
-func hashes(src, tag, ours string) ([]string, error) {
-	blocks := regexp.MustCompile(`(?is)<`+tag+`\b[^>]*>(.*?)</`+tag+`\s*>`).FindAllStringSubmatch(src, -1)
+func hashes(name, src, tag, ours string) ([]string, error) {
+	block := regexp.MustCompile(`(?is)<` + tag + `\b[^>]*>(.*?)</` + tag + `\s*>`)
 	var list []string
-	for _, b := range blocks {
-		text, err := sent(tag, b[1])
-		if call := "{{" + tag + "}}"; strings.TrimSpace(b[1]) == call {
-			text, err = strings.Replace(b[1], call, ours, 1), nil
-		} else if strings.Contains(b[1], "{{") {
-			return nil, fmt.Errorf("a <%s> block must be fixed text, because the Content-Security-Policy names its hash: found %.40q", tag, strings.TrimSpace(b[1]))
+	for _, at := range block.FindAllStringSubmatchIndex(src, -1) {
+		source := src[at[2]:at[3]]
+		text, err := sent(tag, source)
+		if call := "{{" + tag + "}}"; strings.TrimSpace(source) == call {
+			text, err = strings.Replace(source, call, ours, 1), nil
+		} else if strings.Contains(source, "{{") {
+			return nil, fmt.Errorf("template: %s:%d: a <%s> block must be fixed text, because the Content-Security-Policy names its hash: found %.40q",
+				name, 1+strings.Count(src[:at[0]], "\n"), tag, strings.TrimSpace(source))
 		}
 		if err != nil {
 			return nil, err

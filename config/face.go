@@ -1,0 +1,75 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"html/template"
+	"regexp"
+	"strings"
+
+	"gatehouse/auth"
+	"gatehouse/internal/web"
+)
+
+// checkFace reads the files that our pages are made of.
+func (c *Config) checkFace(a *across) {
+	c.Login.LogoURL = readLogo(a, "login.logo", c.Login.Logo)
+	for i := range c.Routes {
+		login := &c.Routes[i].Login
+		login.LogoURL = readLogo(a, index("routes", i)+".login.logo", login.Logo)
+	}
+	if c.Login.Template != "" {
+		c.LoginHTML = readTemplate(a, c.Login.Template)
+	}
+}
+
+// readLogo gives the picture; "" when there is none, or a problem with it.
+func readLogo(a *across, key, file string) template.URL {
+	if file == "" {
+		return ""
+	}
+	data, _, err := readSmall(under(a.dir, file), MaxFile)
+	if err != nil {
+		a.bad(key, "%v", err)
+		return ""
+	}
+	logo, err := web.ReadLogo(data)
+	if err != nil {
+		a.bad(key, "the file %s %v", quote(file), err)
+	}
+	return logo
+}
+
+// readTemplate gives the text of the login page; "" when it cannot be used.
+func readTemplate(a *across, file string) string {
+	const key = "login.template"
+	text, _, err := readSmall(under(a.dir, file), MaxFile)
+	switch {
+	case err != nil:
+		a.bad(key, "%v", err)
+		return ""
+	case len(bytes.TrimSpace(text)) == 0:
+		a.bad(key, "the file %s is empty; copy login.html and change it", quote(file))
+		return ""
+	}
+	if err := auth.CheckTemplate(string(text)); err != nil {
+		line, what := whereInTemplate(err)
+		a.bad(key, "the file %s%s: %s; docs/login-page.md says what there is", quote(file), line, what)
+		return ""
+	}
+	return string(text)
+}
+
+// inTemplate is how html/template begins what it says of a line.
+var inTemplate = regexp.MustCompile(`(?s)^(?:html/)?template: ?login\.html:(\d+)(?::\d+)?: (?:executing "[^"]*" at )?(.*)$`)
+
+// whereInTemplate splits an error of a template into its line and the rest.
+func whereInTemplate(err error) (line, what string) {
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		if m := inTemplate.FindStringSubmatch(inner.Error()); m != nil {
+			return ", line " + m[1], strings.TrimSuffix(m[2], ".")
+		}
+		err = inner
+	}
+	return "", err.Error()
+}

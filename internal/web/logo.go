@@ -1,0 +1,87 @@
+package web
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+)
+
+// MaxLogo is how large a logo may be, in bytes: it is a part of each page.
+const MaxLogo = 32 << 10
+
+// ReadLogo makes a picture a part of our pages: SVG, PNG, JPEG or WebP, which
+// is told by what stands in it. The error says what to do about it.
+//
+// An SVG is shown as a picture, where browsers run no scripts and load
+// nothing. One that tries to is refused all the same: it was not meant for
+// this, or came from somewhere else than the operator believes.
+func ReadLogo(data []byte) (template.URL, error) {
+	if len(data) > MaxLogo {
+		return "", fmt.Errorf("has %d KiB, and is a part of each page; take a picture of %d KiB at most, best an SVG", (len(data)+1023)>>10, MaxLogo>>10)
+	}
+	kind := ""
+	switch {
+	case bytes.HasPrefix(data, []byte("\x89PNG\r\n\x1a\n")):
+		kind = "image/png"
+	case bytes.HasPrefix(data, []byte("\xff\xd8\xff")):
+		kind = "image/jpeg"
+	case len(data) > 12 && string(data[:4]) == "RIFF" && string(data[8:12]) == "WEBP":
+		kind = "image/webp"
+	default:
+		if err := checkSVG(data); err != nil {
+			return "", err
+		}
+		kind = "image/svg+xml"
+	}
+	return template.URL("data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(data)), nil //nolint:gosec // G203: base64
+}
+
+// checkSVG refuses what is no SVG, and one that does more than to be seen.
+func checkSVG(data []byte) error {
+	d := xml.NewDecoder(bytes.NewReader(data))
+	for root := true; ; {
+		token, err := d.Token()
+		switch {
+		case errors.Is(err, io.EOF) && !root:
+			return nil
+		case err != nil:
+			return errors.New("is no picture; take an SVG, PNG, JPEG or WebP file")
+		}
+		if dir, ok := token.(xml.Directive); ok && bytes.Contains(dir, []byte("ENTITY")) {
+			return errors.New("is an SVG with entities; save it as a plain SVG")
+		}
+		e, ok := token.(xml.StartElement)
+		if !ok {
+			continue
+		}
+		if root && e.Name.Local != "svg" {
+			return errors.New("is no picture; take an SVG, PNG, JPEG or WebP file")
+		}
+		root = false
+		if err := checkElement(e); err != nil {
+			return err
+		}
+	}
+}
+
+func checkElement(e xml.StartElement) error {
+	switch name := strings.ToLower(e.Name.Local); name {
+	case "script", "foreignobject", "iframe", "embed", "object", "handler", "listener":
+		return fmt.Errorf("is an SVG with <%s> in it; save it as a plain SVG", e.Name.Local)
+	}
+	for _, a := range e.Attr {
+		name, value := strings.ToLower(a.Name.Local), strings.ToLower(strings.TrimSpace(a.Value))
+		switch {
+		case strings.HasPrefix(name, "on"):
+			return fmt.Errorf("is an SVG with %s in it, which is a script; save it as a plain SVG", a.Name.Local)
+		case (name == "href" || name == "src") && !strings.HasPrefix(value, "#") && !strings.HasPrefix(value, "data:image/"):
+			return errors.New("is an SVG that refers to something outside; save it as a plain SVG with everything in it")
+		}
+	}
+	return nil
+}
