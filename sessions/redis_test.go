@@ -1,7 +1,6 @@
 package sessions_test
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
@@ -88,21 +87,4 @@ func couldNotTell(tb testing.TB, what string, err error) {
 	if err == nil || errors.Is(err, sessions.ErrNotFound) || errors.Is(err, sessions.ErrExists) || errors.Is(err, sessions.ErrConflict) {
 		tb.Errorf("%s: %v, want a failure that is no answer", what, err)
 	}
-}
-
-// everything calls each method for the key of a record r that is there.
-func everything(ctx context.Context, s *sessions.Redis, key string, r sessions.Record) map[string]error {
-	calls := map[string]error{}
-	_, calls["Load"] = s.Load(ctx, key)
-	calls["Create"] = s.Create(ctx, storetest.Key(2), r)
-	calls["Update"] = s.Update(ctx, key, r)
-	calls["Touch"] = s.Touch(ctx, key, r.Seen, r.Expires)
-	_, calls["Delete"] = s.Delete(ctx, key)
-	_, calls["DeleteExpired"] = s.DeleteExpired(ctx, r.Expires, 10)
-	_, calls["Count"] = s.Count(ctx)
-	for _, err := range s.List(ctx, sessions.Query{User: r.User}) {
-		calls["List"] = err
-	}
-	calls["Probe"] = s.Probe(ctx)
-	return calls
 }

@@ -1,0 +1,305 @@
+package sessions_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gatehouse/internal/e2e"
+	"gatehouse/sessions"
+	"gatehouse/sessions/storetest"
+)
+
+// aSession gives a store with a record, which the key is of.
+func aSession(t *testing.T, url string) (*sessions.Redis, string, sessions.Record) {
+	t.Helper()
+	s := openRedis(t, sessions.RedisOptions{URL: url})
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	key := storetest.Key(1)
+	if err := s.Create(t.Context(), key, storetest.Record("alice")); err != nil {
+		t.Fatal(err)
+	}
+	return s, key, load(t, s, key)
+}
+
+func load(t *testing.T, s sessions.Store, key string) sessions.Record {
+	t.Helper()
+	r, err := s.Load(t.Context(), key)
+	if err != nil {
+		t.Fatalf("Load: %v", err)
+	}
+	return r
+}
+
+// everything calls each method for the record r under key.
+func everything(ctx context.Context, s *sessions.Redis, key string, r sessions.Record) map[string]error {
+	calls := map[string]error{}
+	_, calls["Load"] = s.Load(ctx, key)
+	calls["Create"] = s.Create(ctx, storetest.Key(2), r)
+	calls["Update"] = s.Update(ctx, key, r)
+	calls["Touch"] = s.Touch(ctx, key, r.Seen, r.Expires)
+	_, calls["DeleteExpired"] = s.DeleteExpired(ctx, r.Expires.Add(time.Hour), 10)
+	_, calls["Count"] = s.Count(ctx)
+	for _, err := range s.List(ctx, sessions.Query{User: "nobody"}) {
+		calls["List"] = err
+	}
+	_, calls["Delete"] = s.Delete(ctx, key)
+	calls["Probe"] = s.Probe(ctx)
+	return calls
+}
+
+// unchanged wants the record to be there as it was, and all of it to work.
+func unchanged(t *testing.T, s *sessions.Redis, key string, want sessions.Record) {
+	t.Helper()
+	e2e.Eventually(t, func() error { return s.Probe(t.Context()) })
+	if got := load(t, s, key); got.Version != want.Version || got.User != want.User || !got.Expires.Equal(want.Expires) {
+		t.Errorf("afterwards the record is %+v, was %+v", got, want)
+	}
+	if n, err := s.Count(t.Context()); n != 1 || err != nil {
+		t.Errorf("afterwards there are %d records, %v, want 1", n, err)
+	}
+	found := 0
+	for _, err := range s.List(t.Context(), sessions.Query{User: want.User}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		found++
+	}
+	if found != 1 {
+		t.Errorf("afterwards the user has %d sessions, want 1", found)
+	}
+	if err := s.Update(t.Context(), key, want); err != nil {
+		t.Errorf("afterwards Update: %v", err)
+	}
+}
+
+// TestRedisReadOnly: a server that is no master any more answers nothing, not
+// even whether there is a session: it has not heard of the last logouts.
+func TestRedisReadOnly(t *testing.T) {
+	t.Parallel()
+	server := e2e.StartRedis(t)
+	s, key, r := aSession(t, server.URL)
+	server.Do(t, "replicaof", "127.0.0.1", "1")
+	for what, err := range everything(t.Context(), s, key, r) {
+		if what != "Count" {
+			couldNotTell(t, what, err)
+		}
+	}
+	server.Do(t, "replicaof", "no", "one")
+	unchanged(t, s, key, r)
+}
+
+// TestRedisFull: what exists is read and can be ended; nothing is half
+// written.
+func TestRedisFull(t *testing.T) {
+	t.Parallel()
+	server := e2e.StartRedis(t)
+	s, key, r := aSession(t, server.URL)
+	server.Do(t, "config", "set", "maxmemory", "1")
+	load(t, s, key)
+	couldNotTell(t, "Create", s.Create(t.Context(), storetest.Key(2), r))
+	couldNotTell(t, "Update", s.Update(t.Context(), key, r))
+	couldNotTell(t, "Touch", s.Touch(t.Context(), key, r.Seen, r.Expires.Add(time.Minute)))
+	couldNotTell(t, "Probe", s.Probe(t.Context()))
+	server.Do(t, "config", "set", "maxmemory", "0")
+	unchanged(t, s, key, r)
+	server.Do(t, "config", "set", "maxmemory", "1")
+	if _, err := s.Delete(t.Context(), key); err != nil {
+		t.Errorf("Delete: %v", err)
+	}
+	if n, err := s.Count(t.Context()); n != 0 || err != nil {
+		t.Errorf("after Delete: %d records, %v", n, err)
+	}
+}
+
+// TestRedisHangs: no call waits for long, and what was sent before the server
+// went on is done once, in a Cluster as well, whose client likes to repeat.
+func TestRedisHangs(t *testing.T) {
+	t.Parallel()
+	nodes, cluster := e2e.StartRedisCluster(t)
+	single := e2e.StartRedis(t)
+	for url, servers := range map[string][]*e2e.RedisServer{single.URL: {single}, cluster: nodes} {
+		t.Run(strings.SplitN(url, ":", 2)[0], func(t *testing.T) {
+			t.Parallel()
+			hang(t, url, servers)
+		})
+	}
+}
+
+func hang(t *testing.T, url string, servers []*e2e.RedisServer) {
+	t.Helper()
+	s, key, r := aSession(t, url)
+	before := calls(t, servers, "evalsha")
+	for _, server := range servers {
+		server.Pause(t)
+	}
+	begin := time.Now()
+	couldNotTell(t, "Update", s.Update(t.Context(), key, r))
+	couldNotTell(t, "Create", s.Create(t.Context(), storetest.Key(2), r))
+	_, err := s.Load(t.Context(), key)
+	couldNotTell(t, "Load", err)
+	if took := time.Since(begin); took > e2e.Patience {
+		t.Errorf("three calls took %s", took)
+	}
+	for _, server := range servers {
+		server.Resume(t)
+	}
+	e2e.Eventually(t, func() error { return s.Probe(t.Context()) })
+	if n := calls(t, servers, "evalsha") - before; n > 2 {
+		t.Errorf("two scripts were sent %d times", n)
+	}
+}
+
+// calls says how often the servers were asked for the command.
+func calls(t *testing.T, servers []*e2e.RedisServer, command string) (n int) {
+	t.Helper()
+	for _, server := range servers {
+		info := fmt.Sprint(server.Do(t, "info", "commandstats"))
+		if _, rest, ok := strings.Cut(info, "cmdstat_"+command+":calls="); ok {
+			var here int
+			_, _ = fmt.Sscan(strings.ReplaceAll(rest, ",", " "), &here)
+			n += here
+		}
+	}
+	return n
+}
+
+// TestRedisGone: every call fails while the server is gone, and not as if
+// there were no session. One that has lost its scripts, or all, is told them
+// again.
+func TestRedisGone(t *testing.T) {
+	t.Parallel()
+	server := e2e.StartRedis(t)
+	s, key, r := aSession(t, server.URL)
+	server.Do(t, "script", "flush")
+	if err := s.Update(t.Context(), key, r); err != nil {
+		t.Errorf("Update without scripts: %v", err)
+	}
+	server.Kill(t)
+	for what, err := range everything(t.Context(), s, key, r) {
+		couldNotTell(t, what, err)
+	}
+	server.Run(t)
+	e2e.Eventually(t, func() error { return s.Create(t.Context(), key, r) })
+	unchanged(t, s, key, load(t, s, key))
+}
+
+// TestRedisStartsLater: NewRedis does not need the server.
+func TestRedisStartsLater(t *testing.T) {
+	t.Parallel()
+	server := e2e.StartRedis(t)
+	server.Kill(t)
+	s := openRedis(t, sessions.RedisOptions{URL: server.URL})
+	_, err := s.Load(t.Context(), storetest.Key(1))
+	couldNotTell(t, "Load", err)
+	server.Run(t)
+	e2e.Eventually(t, func() error { return s.Probe(t.Context()) })
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRedisFailover: when the master dies, a replica takes its place; sessions
+// are there, and announcements too.
+func TestRedisFailover(t *testing.T) {
+	t.Parallel()
+	master := e2e.StartRedis(t)
+	e2e.StartRedisReplica(t, master)
+	_, url := e2e.StartSentinel(t, master)
+	s, key, r := aSession(t, url)
+	w := watch(t, s)
+	w.await(t, "missed")
+	master.Do(t, "wait", 1, 5000)
+	master.Kill(t)
+	e2e.Eventually(t, func() error {
+		_, err := s.Load(t.Context(), key)
+		if errors.Is(err, sessions.ErrNotFound) {
+			t.Fatal("during the failover there is no such session")
+		}
+		return err
+	})
+	w.await(t, "missed")
+	unchanged(t, s, key, r)
+	w.await(t, key)
+}
+
+// TestRedisDropped: what Redis has dropped by itself leaves nothing behind
+// once it is swept, and it is known whose it was.
+func TestRedisDropped(t *testing.T) {
+	t.Parallel()
+	server := e2e.StartRedis(t)
+	s, key, r := aSession(t, server.URL)
+	names, _ := server.Do(t, "keys", "*").([]any)
+	for _, name := range names {
+		if name := fmt.Sprint(name); strings.Contains(name, ":session:") {
+			ms, _ := server.Do(t, "pexpiretime", name).(int64)
+			if at := time.UnixMilli(ms); at.Before(r.Expires.Add(23*time.Hour)) || at.After(r.Expires.Add(25*time.Hour)) {
+				t.Errorf("Redis drops the record at %s, and it expires at %s", at, r.Expires)
+			}
+			server.Do(t, "del", name)
+		} else if ms, _ := server.Do(t, "pexpiretime", name).(int64); ms != -1 {
+			t.Errorf("%s has a time to live: eviction may take it", name)
+		}
+	}
+	for e, err := range s.List(t.Context(), sessions.Query{User: "alice"}) {
+		t.Errorf("List yields %+v, %v", e, err)
+	}
+	gone, err := s.DeleteExpired(t.Context(), r.Expires, 10)
+	if err != nil || len(gone) != 1 || gone[0].Key != key || gone[0].User != "alice" || !gone[0].Expires.Equal(r.Expires) {
+		t.Errorf("DeleteExpired = %+v, %v", gone, err)
+	}
+	if left := server.Do(t, "dbsize"); left != int64(0) {
+		t.Errorf("%v keys are left: %v", left, server.Do(t, "keys", "*"))
+	}
+}
+
+// TestRedisSweepers: several nodes that sweep at once report each session once.
+func TestRedisSweepers(t *testing.T) {
+	t.Parallel()
+	server := e2e.StartRedis(t)
+	s, _, r := aSession(t, server.URL)
+	const n = 300
+	for i := range n - 1 {
+		if err := s.Create(t.Context(), storetest.Key(10+i), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var mu sync.Mutex
+	seen := map[string]int{}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for {
+				gone, err := s.DeleteExpired(t.Context(), r.Expires, 50)
+				if err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				for _, e := range gone {
+					seen[e.Key]++
+				}
+				mu.Unlock()
+				if len(gone) < 50 {
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	for key, times := range seen {
+		if times != 1 {
+			t.Errorf("%s was removed %d times", key, times)
+		}
+	}
+	if len(seen) != n {
+		t.Errorf("%d were removed, want %d", len(seen), n)
+	}
+}
