@@ -26,15 +26,15 @@ import (
 )
 
 // startDjango runs the legacy application, a real Django under gunicorn that
-// takes the user from X-Forwarded-User.
-func startDjango(t *testing.T) (url string) {
+// takes the user from X-Forwarded-User. What env sets counts.
+func startDjango(t *testing.T, env ...string) (url string) {
 	t.Helper()
 	_, port, err := net.SplitHostPort(e2e.FreeAddr(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(context.Background(), filepath.Join("testdata", "legacy-django", "start.sh"), port, //nolint:gosec // a script of ours
-		"LEGACY_DATA="+t.TempDir(), "LEGACY_TRUST_FORWARDED=1", "PYTHONDONTWRITEBYTECODE=1")
+	cmd := exec.CommandContext(context.Background(), filepath.Join("testdata", "legacy-django", "start.sh"), //nolint:gosec // a script of ours
+		append([]string{port, "LEGACY_DATA=" + t.TempDir(), "LEGACY_TRUST_FORWARDED=1", "PYTHONDONTWRITEBYTECODE=1"}, env...)...)
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("start.sh: %v\n%s\n(make setup installs what is missing)", err, out)

@@ -72,6 +72,8 @@ func TestRevocation(t *testing.T) {
 
 // TestRestart: sessions survive a restart and a power cut, and what was
 // logged out stays dead.
+//
+// Django 131.
 func TestRestart(t *testing.T) {
 	modes(t, func(t *testing.T, m e2e.Mode) {
 		gate := start(t, m, standard(serve(t, "app")))

@@ -12,6 +12,8 @@ import (
 
 // TestIdentityIsOurs: a header that only we may set is dropped, however it is
 // spelled, whoever sends it, on public pages too.
+//
+// Django 143.
 func TestIdentityIsOurs(t *testing.T) {
 	modes(t, func(t *testing.T, m e2e.Mode) {
 		app := e2e.Record(t)
@@ -57,6 +59,8 @@ func TestIdentityIsOurs(t *testing.T) {
 }
 
 // TestEmptyIdentityIsAbsent: bob is in no group.
+//
+// Django 140.
 func TestEmptyIdentityIsAbsent(t *testing.T) {
 	app := e2e.Record(t)
 	bob := start(t, e2e.HTTP1, standard(app.URL)).Browser(t)
@@ -69,6 +73,8 @@ func TestEmptyIdentityIsAbsent(t *testing.T) {
 
 // TestRenamedIdentity: a route's own identity section replaces the general
 // one, and the names that another route uses are dropped on this one too.
+//
+// Django 142.
 func TestRenamedIdentity(t *testing.T) {
 	app := e2e.Record(t)
 	gate := start(t, e2e.HTTP1, `
@@ -98,6 +104,8 @@ routes:
 
 // TestCookieStaysAtTheGate: the session's cookie never reaches an application;
 // others do, on one line, as they came.
+//
+// Django 18.
 func TestCookieStaysAtTheGate(t *testing.T) {
 	modes(t, func(t *testing.T, m e2e.Mode) {
 		app := e2e.Record(t)
@@ -128,6 +136,8 @@ func TestCookieStaysAtTheGate(t *testing.T) {
 }
 
 // TestTwoSessionCookies: neither counts.
+//
+// Django 15.
 func TestTwoSessionCookies(t *testing.T) {
 	modes(t, func(t *testing.T, m e2e.Mode) {
 		app := e2e.Record(t)

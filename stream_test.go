@@ -200,6 +200,8 @@ func TestWebSocket(t *testing.T) {
 
 // TestEndedSessionsCutLiveStreams: whoever ends a session, by whatever means,
 // what is open ends within a second or so.
+//
+// Django 124.
 func TestEndedSessionsCutLiveStreams(t *testing.T) {
 	modes(t, func(t *testing.T, m e2e.Mode) {
 		gate, alice := behind(t, m, demo.New().ServeHTTP)

@@ -119,6 +119,7 @@ func TestOtherSpellingOnlyCloses(t *testing.T) {
 	}
 }
 
+// Django 118.
 func TestZeroValueDenies(t *testing.T) {
 	f := access.Facts{Path: "/", Method: "GET"}
 	var none *access.Rules
@@ -134,6 +135,7 @@ func TestZeroValueDenies(t *testing.T) {
 	}
 }
 
+// Django 118.
 func TestNoAccessSection(t *testing.T) {
 	rs, err := access.New(nil)
 	if err != nil {

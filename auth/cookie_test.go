@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"gatehouse/sessions"
 )
 
 // deleted says whether the answer takes the session's cookie away.
@@ -55,5 +57,31 @@ func TestCookieOfAnEndedSession(t *testing.T) {
 	b.setCookie(name, "impossible")
 	if !b.get("/app").deleted() {
 		t.Error("the impossible cookie stays")
+	}
+}
+
+// A session that names somebody, and no stamp, is nobody's.
+//
+// Django 94.
+func TestSessionWithoutStamp(t *testing.T) {
+	g := newGate(t)
+	s, h := g.manager.OpenID(""), http.Header{}
+	if err := s.Login(t.Context(), sessions.Login{User: "alice", Source: "database"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.manager.Commit(s, h, http.StatusOK); err != nil {
+		t.Fatal(err)
+	}
+	c, err := http.ParseSetCookie(h.Get("Set-Cookie"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := g.browser(t)
+	b.setCookie("gatehouse", c.Value)
+	if who := b.who(); who != "" {
+		t.Errorf("signed in as %q", who)
+	}
+	if n, err := g.store.Count(t.Context()); n != 0 || err != nil {
+		t.Errorf("%d sessions are left, %v", n, err)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"gatehouse/internal/web"
 )
 
+// Django 145, 149.
 func TestPasswordHashesOfDjango(t *testing.T) {
 	h := auth.CheapHasher(1)
 	for _, row := range rows(t, "password-hashes.tsv") {
@@ -151,6 +152,8 @@ func TestCheckHashRefuses(t *testing.T) {
 
 // An attacker who can measure time must learn nothing: whatever is checked,
 // the same work is done. The work is counted, since a clock would lie here.
+//
+// Django 97, 148.
 func TestEnumerationByTimeLearnsNothing(t *testing.T) {
 	ctx := t.Context()
 	h := auth.HasherOf(4096)

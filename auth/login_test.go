@@ -41,6 +41,8 @@ func TestLogin(t *testing.T) {
 }
 
 // The identity is the stored spelling, not what was typed.
+//
+// Django 99.
 func TestLoginGivesTheStoredSpelling(t *testing.T) {
 	b := newGate(t).browser(t)
 	if b.signIn("ａlice", alicesPassword); b.who() != "alice" {
@@ -77,6 +79,7 @@ func TestCookiesOfALogin(t *testing.T) {
 	}
 }
 
+// Django 96, 98.
 func TestLoginRefuses(t *testing.T) {
 	g := newGate(t)
 	for _, c := range []struct{ name, user, password string }{
@@ -109,6 +112,8 @@ func TestLoginRefuses(t *testing.T) {
 
 // Whoever collects names must learn nothing from status, headers, text or
 // length.
+//
+// Django 96.
 func TestEnumerationByAnswerLearnsNothing(t *testing.T) {
 	g := newGate(t)
 	look := func(user, password string) string {
@@ -136,6 +141,8 @@ func TestEnumerationByAnswerLearnsNothing(t *testing.T) {
 }
 
 // Every refusal that got as far as a password does the same work.
+//
+// Django 97, 148, 149.
 func TestEnumerationByWorkLearnsNothing(t *testing.T) {
 	g := newGate(t)
 	var mu sync.Mutex
@@ -154,6 +161,7 @@ func TestEnumerationByWorkLearnsNothing(t *testing.T) {
 	}
 }
 
+// Django 100.
 func TestLoginCSRF(t *testing.T) {
 	g := newGate(t)
 	login := func(b *browser, token string) answer {
@@ -259,6 +267,7 @@ func TestLoginInManyTabs(t *testing.T) {
 	}
 }
 
+// Django 91.
 func TestSessionFixation(t *testing.T) {
 	g := newGate(t)
 	b := g.browser(t)
@@ -314,6 +323,7 @@ func TestParallelLoginsDoNotMix(t *testing.T) {
 	wg.Wait()
 }
 
+// Django 107.
 func TestThrottle(t *testing.T) {
 	g := newGate(t, func(g *gate) { g.rates.PerAccount = value.Rate{Count: 3, Per: time.Minute} })
 	for _, name := range []string{"alice", "nobody"} {
@@ -470,6 +480,7 @@ func TestBusyHasher(t *testing.T) {
 	b.signIn("alice", alicesPassword) // the try that was not made does not count
 }
 
+// Django 127, 146, 147.
 func TestUpgradeAtLogin(t *testing.T) {
 	g := newGate(t)
 	weak, err := bcrypt.GenerateFromPassword([]byte(alicesPassword), 4)
@@ -478,6 +489,10 @@ func TestUpgradeAtLogin(t *testing.T) {
 	}
 	if err := g.database.Add(t.Context(), auth.Account{Name: "dave", PasswordHash: secret.New(string(weak))}); err != nil {
 		t.Fatal(err)
+	}
+	g.browser(t).login("dave", "wrong").want(t, http.StatusUnauthorized, "")
+	if a, err := g.database.Account(t.Context(), "dave"); err != nil || a.PasswordHash.Reveal() != string(weak) {
+		t.Fatalf("upgraded by a wrong password: %.20s, %v", a.PasswordHash.Reveal(), err)
 	}
 	one := g.browser(t).signIn("dave", alicesPassword)
 	a, err := g.database.Account(t.Context(), "dave")
@@ -518,6 +533,8 @@ func TestRemember(t *testing.T) {
 }
 
 // Three outcomes: what could not be told is a 503, never a no.
+//
+// Django 89.
 func TestCouldNotTell(t *testing.T) {
 	g := newGate(t)
 	b := g.browser(t).signIn("alice", alicesPassword)
@@ -544,6 +561,8 @@ func TestCouldNotTell(t *testing.T) {
 
 // What visitors type must not forge lines, and passwords and cookies must
 // not be in any of them.
+//
+// Django 103.
 func TestLogInjection(t *testing.T) {
 	g := newGate(t)
 	b := g.browser(t)

@@ -10,6 +10,7 @@ import (
 	"gatehouse/auth"
 )
 
+// Django 112, 117.
 func TestSafeNext(t *testing.T) {
 	for _, c := range []struct{ name, next, want string }{
 		{"root", "/", "/"},
@@ -102,6 +103,8 @@ func carried(s string) string {
 // Django's url_has_allowed_host_and_scheme takes hosts and relative paths.
 // Ours takes paths of this origin alone, so that it is stricter where a row
 // is safe to Django for one of the reasons below, and never laxer.
+//
+// Django 114, 115, 116, 117.
 func TestSafeNextIsNeverLaxerThanDjango(t *testing.T) {
 	for _, row := range rows(t, "redirect-urls.tsv") {
 		var u string

@@ -21,6 +21,7 @@ import (
 	"gatehouse/sessions"
 )
 
+// Django 108, 117.
 func TestChallenge(t *testing.T) {
 	g := newGate(t)
 	long := "/" + strings.Repeat("a", 2048)
@@ -101,6 +102,7 @@ func TestNoAnswerRepeatsTheHost(t *testing.T) {
 	}
 }
 
+// Django 101.
 func TestHeadersOfOurPages(t *testing.T) {
 	g := newGate(t)
 	b := g.browser(t)
@@ -245,6 +247,7 @@ func TestSlowBodyIsCutOff(t *testing.T) {
 	}
 }
 
+// Django 119, 120, 121, 122, 123.
 func TestLogout(t *testing.T) {
 	for _, g := range []*gate{newGate(t), newGate(t, withTLS)} {
 		b := g.browser(t).signIn("alice", alicesPassword)
@@ -375,6 +378,7 @@ func TestAccountPage(t *testing.T) {
 	b.post("/_gate/sessions/end", "csrf_token", token, "session", first).want(t, http.StatusSeeOther, "/_gate/login?next=/")
 }
 
+// Django 126.
 func TestChangePassword(t *testing.T) {
 	g := newGate(t)
 	const fresh = "four quite uncommon words"
@@ -439,6 +443,7 @@ func TestGuessingTheOldPasswordIsThrottled(t *testing.T) {
 	}
 }
 
+// Django 125, 129.
 func TestWhatEndsASession(t *testing.T) {
 	for _, c := range []struct {
 		name, reason string
@@ -475,6 +480,8 @@ func TestWhatEndsASession(t *testing.T) {
 }
 
 // An account of the same name in another source is another account.
+//
+// Django 130.
 func TestSessionDoesNotMoveToAnotherSource(t *testing.T) {
 	g := newGate(t)
 	b := g.browser(t).signIn("bob", bobsPassword)
@@ -492,6 +499,8 @@ func TestSessionDoesNotMoveToAnotherSource(t *testing.T) {
 }
 
 // Anonymous visitors leave nothing behind.
+//
+// Django 109.
 func TestAnonymousVisitsStoreNothing(t *testing.T) {
 	g := newGate(t)
 	for range 50 {
@@ -504,6 +513,7 @@ func TestAnonymousVisitsStoreNothing(t *testing.T) {
 	}
 }
 
+// Django 45.
 func TestTemplatesAreChecked(t *testing.T) {
 	g := newGate(t)
 	for name, html := range map[string]string{"empty script": "<script>{{.Next}}</script>", "unknown field": "{{.Password}}", "broken": "{{"} {

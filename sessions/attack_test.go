@@ -32,7 +32,9 @@ func wantUser(t *testing.T, m *Manager, r *http.Request, user string) {
 }
 
 // A request that is still running when its user logs out must not
-// bring the session back when it ends (behaviours 70, 71, 121).
+// bring the session back when it ends.
+//
+// Django 70, 71, 121, 126.
 func TestAttackLogoutUndoneByASlowRequest(t *testing.T) {
 	for name, outlive := range map[string]func(ctx context.Context, m *Manager, s *Session, i Info) error{
 		"a write": func(ctx context.Context, m *Manager, s *Session, _ Info) error {
@@ -90,7 +92,9 @@ func refused(err error) error {
 }
 
 // Session fixation: an id that the visitor brings is never taken over, not
-// even one that is well signed (behaviours 6, 7, 91).
+// even one that is well signed.
+//
+// Django 6, 7, 91.
 func TestAttackPlantedID(t *testing.T) {
 	m := newManager(t, Options{})
 	planted := newID()
@@ -115,8 +119,9 @@ func TestAttackPlantedID(t *testing.T) {
 	wantUser(t, m, request(c), "alice")
 }
 
-// Cookie tossing: with two cookies of our name nobody can say which is ours
-// (behaviour 15, requirement 43).
+// Cookie tossing: with two cookies of our name nobody can say which is ours.
+//
+// Django 15.
 func TestAttackTwoCookies(t *testing.T) {
 	m := newManager(t, Options{})
 	a, b := login(t, m, "alice").Value, login(t, m, "mallory").Value
@@ -149,6 +154,8 @@ func TestAttackTwoCookies(t *testing.T) {
 
 // Whatever byte of the cookie is changed, it opens nothing; neither do other
 // ways to write the same bytes, so there is one cookie for a session.
+//
+// Django 4, 9.
 func TestAttackChangedCookie(t *testing.T) {
 	m := newManager(t, Options{})
 	c := login(t, m, "alice")
@@ -212,7 +219,9 @@ func mustSign(t *testing.T, m *Manager, id string) string {
 
 // Who copies the store has the keys, the users and the sealed data: none of
 // it opens a session or tells what is in one, not even with the server's
-// secret (behaviours 1, 28, 79).
+// secret.
+//
+// Django 1, 10, 28, 79.
 func TestAttackStolenDatabase(t *testing.T) {
 	store := NewMemory()
 	m := newManager(t, Options{Store: store})
@@ -253,7 +262,9 @@ func TestAttackStolenDatabase(t *testing.T) {
 }
 
 // A clock that is set back must not give a session more time, and no use
-// moves it past its limit (behaviour 58, requirement 37).
+// moves it past its limit.
+//
+// Django 58.
 func TestAttackClockSetBack(t *testing.T) {
 	start := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	for _, test := range []struct {
@@ -274,6 +285,7 @@ func TestAttackClockSetBack(t *testing.T) {
 	}
 }
 
+// Django 58.
 func TestAttackSessionKeptAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newManager(t, Options{Age: 30 * time.Minute, Limit: 12 * time.Hour})
@@ -329,8 +341,9 @@ func TestAttackLateTouch(t *testing.T) {
 	})
 }
 
-// A store that fails says nothing about the session: no pass, and no logout
-// (behaviour 89, requirement 2).
+// A store that fails says nothing about the session: no pass, and no logout.
+//
+// Django 89.
 func TestAttackStoreDown(t *testing.T) {
 	down := &failing{Store: NewMemory()}
 	m := newManager(t, Options{Store: down})
@@ -386,7 +399,9 @@ func (f *failing) Delete(ctx context.Context, key string) (Record, error) {
 }
 
 // cached_db's trap: a reader that missed the cache reads the old record, the
-// session is ended, and then the reader fills the cache (behaviour 76).
+// session is ended, and then the reader fills the cache.
+//
+// Django 76.
 func TestAttackCacheFilledAfterLogout(t *testing.T) {
 	slow := &slowLoad{Store: NewMemory(), loaded: make(chan struct{}), goOn: make(chan struct{})}
 	c := NewCached(slow, 100)

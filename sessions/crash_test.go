@@ -69,8 +69,10 @@ func writeUntilKilled(path string) {
 	select {}
 }
 
-// Behaviour 131, requirements 42 and 86: kill -9 at any moment loses no login
+// Kill -9 at any moment loses no login
 // and no logout that was answered, and the file opens again.
+//
+// Django 131.
 func TestCrash(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "gatehouse.db")
 	state := map[string]string{} // key number: the last that was said of it

@@ -12,6 +12,8 @@ import (
 
 // Requirement 34: visits of nobody write nothing, with or without a dead
 // cookie.
+//
+// Django 31, 39.
 func TestAnonymousVisitsWriteNothing(t *testing.T) {
 	store := boltStore(t)
 	m := newManager(t, Options{Store: store})
@@ -48,6 +50,8 @@ func stat(t *testing.T, b *Bolt) string {
 // Requirement 86: with no room for new sessions, those that exist are served,
 // logins fail with what is neither a yes nor a no, and it all goes on when
 // there is room again.
+//
+// Django 89.
 func TestDiskFull(t *testing.T) {
 	store := boltStore(t)
 	m := newManager(t, Options{Store: NewCached(store, 100)})

@@ -33,7 +33,7 @@ func (s *slowLoad) Load(ctx context.Context, key string) (Record, error) {
 	return r, err
 }
 
-// Behaviours 12 to 14, 17, 50, 53; requirements 30 to 32.
+// Django 12, 13, 14, 17, 50, 53.
 func TestCookie(t *testing.T) {
 	plain := func(*http.Request) bool { return false }
 	for _, test := range []struct {
@@ -109,6 +109,8 @@ func TestCookie(t *testing.T) {
 
 // On a secure request the plain name, which a neighbour can plant, counts for
 // nothing.
+//
+// Django 17.
 func TestCookieNameFollowsSecure(t *testing.T) {
 	m := newManager(t, Options{Cookie: Cookie{Secure: func(r *http.Request) bool { return r.URL.Scheme == "https" }}})
 	c := login(t, m, "alice")
@@ -131,7 +133,9 @@ func TestCookieNameFollowsSecure(t *testing.T) {
 	}
 }
 
-// Behaviours 31 to 43: what an answer saves and carries.
+// What an answer saves and carries.
+//
+// Django 31, 32, 33, 34, 35, 36, 37, 40, 41, 42, 64.
 func TestCommit(t *testing.T) {
 	ctx := t.Context()
 	set := func(s *Session) error { return s.Set(ctx, "k", 1) }
@@ -192,7 +196,9 @@ func TestCommit(t *testing.T) {
 	}
 }
 
-// Behaviours 5, 6, 41: an unknown or impossible cookie is cleared on use.
+// An unknown or impossible cookie is cleared on use.
+//
+// Django 5, 6, 41, 43.
 func TestCommitClearsStaleCookie(t *testing.T) {
 	m := newManager(t, Options{})
 	c := login(t, m, "alice")
@@ -222,7 +228,7 @@ func TestWritesOutliveTheVisitor(t *testing.T) {
 	wantNobody(t, m, request(c), "after logout")
 }
 
-// Behaviours 90 to 95.
+// Django 91, 92, 93, 95.
 func TestLogin(t *testing.T) {
 	alice := Login{User: "alice", Source: "file", Stamp: "s1"}
 	for _, test := range []struct {
@@ -267,6 +273,7 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+// Django 95, 104.
 func TestLoginRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newManager(t, Options{Age: 30 * time.Minute, Limit: 12 * time.Hour})
@@ -327,8 +334,10 @@ func TestRemember(t *testing.T) {
 	})
 }
 
-// Requirement 35 and behaviour 38: a use extends a session, at most once an
+// A use extends a session, at most once an
 // interval, exactly as long as Age; what is only read does not.
+//
+// Django 38, 54.
 func TestSeen(t *testing.T) {
 	for _, open := range []func(testing.TB) (outer, inner Store){openMemory, openCached} {
 		synctest.Test(t, func(t *testing.T) {
@@ -497,7 +506,7 @@ func TestMaxPerUserAtOnce(t *testing.T) {
 	}
 }
 
-// Behaviour 126.
+// Django 104, 126.
 func TestRenew(t *testing.T) {
 	var ends endings
 	m := newManager(t, Options{Ended: ends.ended, Limit: 12 * time.Hour})
@@ -525,7 +534,7 @@ func TestRenew(t *testing.T) {
 	}
 }
 
-// Requirement 40 and behaviour 123.
+// Django 80, 123.
 func TestRevoke(t *testing.T) {
 	var ends endings
 	store := NewMemory()
@@ -566,7 +575,7 @@ func TestRevoke(t *testing.T) {
 	wantNobody(t, m, request(b), "all revoked")
 }
 
-// Behaviour 59.
+// Django 59.
 func TestPurge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ends endings
@@ -588,7 +597,9 @@ func TestPurge(t *testing.T) {
 	})
 }
 
-// Behaviour 133: a secret is replaced while people work; nobody is signed out.
+// A secret is replaced while people work; nobody is signed out.
+//
+// Django 133.
 func TestRotateSecrets(t *testing.T) {
 	store := NewMemory()
 	older, newer := []byte(strings.Repeat("old!", 10)), []byte(strings.Repeat("new!", 10))
@@ -614,8 +625,10 @@ func TestRotateSecrets(t *testing.T) {
 	}
 }
 
-// Behaviour 29: data that cannot be opened are an empty session, and a warning
+// Data that cannot be opened are an empty session, and a warning
 // that names the handle only.
+//
+// Django 29.
 func TestCorruptedData(t *testing.T) {
 	var log strings.Builder
 	store := NewMemory()
@@ -642,7 +655,9 @@ func TestCorruptedData(t *testing.T) {
 	wantUser(t, m, request(c), "alice")
 }
 
-// Behaviour 74: many requests of one page write at the same time.
+// Many requests of one page write at the same time.
+//
+// Django 74.
 func TestManyWritersMerge(t *testing.T) {
 	m := newManager(t, Options{})
 	r := request(login(t, m, "alice"))
@@ -660,7 +675,7 @@ func TestManyWritersMerge(t *testing.T) {
 	}
 }
 
-// Behaviours 2, 3; requirement 28.
+// Django 2, 3.
 func TestIDs(t *testing.T) {
 	const n = 20_000
 	seen := map[string]bool{}

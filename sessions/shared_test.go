@@ -80,6 +80,7 @@ func TestMissedRevocationIsSeenAtReconnect(t *testing.T) {
 	})
 }
 
+// Django 84.
 func TestUnannouncedRevocationIsSeenWithinThreeSeconds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -27,10 +27,12 @@ func openBolt(tb testing.TB) *sessions.Bolt {
 	return s
 }
 
+// Django 60, 75, 77, 81.
 func TestMemory(t *testing.T) {
 	storetest.Run(t, func(*testing.T) sessions.Store { return sessions.NewMemory() })
 }
 
+// Django 60, 75, 77, 78, 80.
 func TestBolt(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) sessions.Store {
 		t.Helper()
@@ -38,6 +40,7 @@ func TestBolt(t *testing.T) {
 	})
 }
 
+// Django 83.
 func TestCachedBolt(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) sessions.Store {
 		t.Helper()
