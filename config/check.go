@@ -19,7 +19,6 @@ type checker interface {
 // dir is where relative paths start; info, which may be nil, is of the file
 // that the configuration was read from.
 func (c *Config) check(r *report, dir string, info fs.FileInfo) {
-	c.checkLater(r)
 	checkSections(reflect.ValueOf(c).Elem(), "", r)
 	c.checkAcross(&across{report: r, dir: dir, info: info})
 }

@@ -1,18 +1,21 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"go.etcd.io/bbolt"
 
 	"gatehouse/auth"
 	"gatehouse/config"
 	"gatehouse/internal/boltfile"
+	"gatehouse/internal/postgres"
 	"gatehouse/internal/secret"
 	"gatehouse/sessions"
 )
@@ -28,56 +31,125 @@ const (
 // store: about 100 MB at the most.
 const cachedSessions = 200_000
 
-// A state is what outlives a configuration: the database and what lies in it.
+// postgresPatience is how long the start waits for a database.
+const postgresPatience = 5 * time.Second
+
+// A state is what outlives a configuration: sessions and accounts, and what
+// they lie in.
 type state struct {
 	dir      string
-	db       *bbolt.DB
+	db       *bbolt.DB    // nil: nothing lies in gatehouse.db
+	postgres *postgres.DB // nil: nothing lies in PostgreSQL
 	store    *sessions.Cached
 	accounts *auth.Database
 }
 
-// openState opens data_dir, which it makes. It fails with boltfile.ErrLocked
-// when another process has the database.
+// openState opens data_dir, which it makes, and what sessions and accounts lie
+// in. It fails with boltfile.ErrLocked when another process has that. A
+// database or Redis elsewhere need not be there yet: until it is, nobody can
+// tell who is signed in.
 func openState(c *config.Config, log *slog.Logger) (*state, error) {
 	if err := makeDataDir(c.DataDir, log); err != nil {
 		return nil, err
 	}
-	db, err := boltfile.Open(filepath.Join(c.DataDir, databaseFile))
-	if err != nil {
-		return nil, fmt.Errorf("open database: %w", err)
+	st := &state{dir: c.DataDir}
+	if err := st.open(c, log); err != nil {
+		return nil, errors.Join(err, st.close())
 	}
-	st := &state{dir: c.DataDir, db: db}
-	if st.accounts, err = auth.NewDatabase(db); err != nil {
-		return nil, errors.Join(fmt.Errorf("open accounts: %w", err), db.Close())
-	}
-	store, err := openStore(c, db, log)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open sessions: %w", err), db.Close())
-	}
-	st.store = sessions.NewCached(store, cachedSessions)
 	return st, nil
 }
 
-// openStore is the one place that chooses a store of sessions.
-func openStore(c *config.Config, db *bbolt.DB, log *slog.Logger) (sessions.Store, error) {
-	switch name := c.Session.Store; name {
+// open is the one place that chooses where sessions and accounts lie.
+func (s *state) open(c *config.Config, log *slog.Logger) (err error) {
+	var store sessions.Store
+	switch c.Session.Store {
 	case "bolt":
-		return sessions.NewBolt(db)
-	case "memory":
-		return sessions.NewMemory(), nil
-	case "redis":
-		o, err := c.Session.Redis.Options(log)
-		if err != nil {
-			return nil, err
+		if err = s.openFile(); err == nil {
+			store, err = sessions.NewBolt(s.db)
 		}
-		return sessions.NewRedis(o)
-	default:
-		return nil, fmt.Errorf("session.store %q is not known", name) // config.Load refuses it before
+	case "memory":
+		store, err = sessions.NewMemory(), s.openFile()
+	case "postgres":
+		if err = s.openPostgres(c, log); err == nil {
+			store = sessions.NewPostgres(s.postgres)
+		}
+	case "redis":
+		if err = s.openBeside(c, log); err == nil {
+			store, err = openRedis(c, log)
+		}
+	default: // config.Load refuses it before
+		err = fmt.Errorf("session.store %q is not known", c.Session.Store)
 	}
+	if err != nil {
+		return fmt.Errorf("open store %s: %w", c.Session.Store, err)
+	}
+	s.store = sessions.NewCached(store, cachedSessions)
+	return nil
 }
 
+// openFile opens gatehouse.db, and the accounts in it.
+func (s *state) openFile() (err error) {
+	if s.db, err = boltfile.Open(filepath.Join(s.dir, databaseFile)); err != nil {
+		return err
+	}
+	s.accounts, err = auth.NewDatabase(s.db)
+	return err
+}
+
+// openPostgres opens the database, and the accounts in it. It waits a moment
+// for the schema. That the database does not answer is not its end; that it
+// cannot be used as it is, is.
+func (s *state) openPostgres(c *config.Config, log *slog.Logger) (err error) {
+	if s.postgres, err = postgres.Open(postgres.Options{URL: c.Session.Postgres.URL.Reveal(), Log: log}); err != nil {
+		return fmt.Errorf("session.postgres.url %w", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), postgresPatience)
+	defer cancel()
+	switch err := s.postgres.Prepare(ctx); {
+	case errors.Is(err, postgres.ErrUnfit):
+		return err
+	case err != nil:
+		log.Error("the database does not answer yet; until it does, only what is public is served", "error", err)
+	}
+	s.accounts = auth.NewPostgres(s.postgres)
+	return nil
+}
+
+// openBeside opens the accounts beside sessions in Redis: in PostgreSQL, or
+// nowhere.
+func (s *state) openBeside(c *config.Config, log *slog.Logger) error {
+	if !c.Session.Postgres.URL.IsZero() {
+		return s.openPostgres(c, log)
+	}
+	s.accounts = auth.NoDatabase(errors.New("with session.store redis, accounts are those of users in the configuration file; " +
+		"write it there, or write session.postgres.url for accounts that all nodes share"))
+	return nil
+}
+
+func openRedis(c *config.Config, log *slog.Logger) (sessions.Store, error) {
+	o, err := c.Session.Redis.Options(log)
+	if err != nil {
+		return nil, err
+	}
+	return sessions.NewRedis(o)
+}
+
+// close closes what was opened, last first.
 func (s *state) close() error {
-	return errors.Join(s.store.Close(), s.db.Close())
+	var errs []error
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	if s.accounts != nil {
+		errs = append(errs, s.accounts.Close())
+	}
+	if s.postgres != nil {
+		errs = append(errs, s.postgres.Close())
+	}
+	if s.db != nil {
+		errs = append(errs, s.db.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // keys gives the keys that sign cookies and seal data: of the configuration,

@@ -10,16 +10,11 @@ import (
 // touches nothing outside of c. Keys are relative to the section.
 func (c *Config) Check(bad, warn func(key, format string, args ...any)) {
 	switch c.Store {
-	case "bolt", "memory", "redis":
-	case "postgres":
-		bad("store", "%q comes in a later version; write bolt", c.Store)
+	case "bolt", "memory", "redis", "postgres":
 	default:
-		bad("store", "%q is not a store; write bolt, memory or redis", c.Store)
+		bad("store", "%q is not a store; write bolt, memory, redis or postgres", c.Store)
 	}
-	c.checkRedis(bad, warn)
-	if !c.Postgres.URL.IsZero() {
-		bad("postgres.url", "the store postgres comes in a later version; remove the section")
-	}
+	c.checkShared(bad, warn)
 	c.checkTimes(bad, warn)
 	if c.MaxPerUser < 0 {
 		bad("max_per_user", "%d is negative; write 0 for no limit", c.MaxPerUser)
@@ -39,19 +34,22 @@ func (c *Config) Check(bad, warn func(key, format string, args ...any)) {
 	}
 }
 
-// checkRedis says whether the section is there exactly when it is needed, and
-// what several nodes need besides.
-func (c *Config) checkRedis(bad, warn func(key, format string, args ...any)) {
-	if c.Store != "redis" {
-		if c.Redis.Used() {
-			bad("redis", "is not used with store: %s; remove the section, or write store: redis", c.Store)
-		}
-		return
-	}
-	if c.Redis.URL.IsZero() {
+// checkShared says whether the section of a store that several nodes share is
+// there exactly when it is needed, and what the nodes need besides.
+func (c *Config) checkShared(bad, warn func(key, format string, args ...any)) {
+	switch {
+	case c.Store == "redis" && c.Redis.URL.IsZero():
 		bad("redis.url", "is missing; store: redis needs it, write one like redis://127.0.0.1:6379/0")
+	case c.Store != "redis" && c.Redis.Used():
+		bad("redis", "is not used with store: %s; remove the section, or write store: redis", c.Store)
 	}
-	if len(c.Secrets) == 0 {
+	switch {
+	case c.Store == "postgres" && c.Postgres.URL.IsZero():
+		bad("postgres.url", "is missing; store: postgres needs it, write one like postgres://gatehouse@db.example.com/gatehouse?sslmode=verify-full")
+	case c.Store != "postgres" && c.Store != "redis" && !c.Postgres.URL.IsZero():
+		bad("postgres.url", "is not used with store: %s; remove the section, or write store: postgres", c.Store)
+	}
+	if (c.Store == "redis" || c.Store == "postgres") && len(c.Secrets) == 0 {
 		warn("secrets", "none is written, so each node makes one of its own, with which it does not know the sessions of the others; write the same ones on all nodes, unless this is the only one")
 	}
 }

@@ -10,11 +10,9 @@ import (
 
 // Config is the section session of the configuration.
 type Config struct {
-	Store    string      `yaml:"store"` // bolt | memory | redis; postgres is refused for now, by name
-	Redis    RedisConfig `yaml:"redis"` // of the store redis alone
-	Postgres struct {
-		URL secret.Text `yaml:"url"`
-	} `yaml:"postgres"`
+	Store          string         `yaml:"store"`        // bolt | memory | redis | postgres
+	Redis          RedisConfig    `yaml:"redis"`        // of the store redis alone
+	Postgres       PostgresConfig `yaml:"postgres"`     // of the store postgres, and of accounts beside the store redis
 	IdleTimeout    value.Duration `yaml:"idle_timeout"` // 0: none
 	MaxAge         value.Duration `yaml:"max_age"`      // from login, whatever the use
 	RememberMe     value.Duration `yaml:"remember_me"`  // 0: not offered
