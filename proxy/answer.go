@@ -15,6 +15,10 @@ import (
 // must not pass: what speaks for us (our cookie, who the visitor is), and what
 // would harm our own pages. An error refuses the answer.
 func (s *passage) answer(status int, h http.Header) error {
+	var set, del []string
+	if s.keepsData() && (status >= http.StatusOK || status == http.StatusSwitchingProtocols) {
+		set, del = h[setDataHeader], h[deleteDataHeader]
+	}
 	for name, values := range h {
 		if s.p.names.of(name) == identity {
 			delete(h, name)
@@ -42,6 +46,9 @@ func (s *passage) answer(status int, h http.Header) error {
 		keepPrivate(h)
 	}
 	s.stick(status, h)
+	if len(set)+len(del) > 0 {
+		return s.keepData(set, del) // last: an answer that is refused keeps nothing
+	}
 	return nil
 }
 

@@ -232,7 +232,7 @@ func mayCarry(name string) bool {
 	if strings.HasPrefix(name, "Sec-") || strings.HasPrefix(name, "Access-Control-") {
 		return false
 	}
-	for _, list := range [][]string{hopFields, rebuilt, overrides, claims, methodOverrides, {
+	for _, list := range [][]string{hopFields, rebuilt, overrides, claims, methodOverrides, sessionData, {
 		"Authorization", "Accept", "Accept-Encoding", "Accept-Language", "Age", "Cache-Control", "Content-Encoding", "Content-Language",
 		"Content-Location", "Content-Range", "Content-Type", "Date", "Expect", "If-Match", "If-Modified-Since", "If-None-Match", "If-Range",
 		"If-Unmodified-Since", "Max-Forwards", "Origin", "Pragma", "Range", "Referer", "Server", "Set-Cookie", "User-Agent", "Vary", "Via",

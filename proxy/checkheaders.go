@@ -21,6 +21,7 @@ const (
 	ofHandshake  = "belongs to the handshake of WebSockets; leave it out, see upgrade and origins"
 	ofCount      = "is counted from the body; leave it out"
 	ofVisitor    = "is made from what is known of the visitor; leave it out"
+	ofData       = "carries what an application keeps in the session; leave it out, see session_data"
 	ofIdentity   = "says who asks, which nobody else may; write it in identity.headers"
 	ofRules      = "makes applications take another request than the one that the rules allowed; leave it out"
 	ofRedirects  = "would lead every visitor away; let the application send it"
@@ -80,6 +81,8 @@ func (s *headerSide) refuses(name string, set bool, own *names) string {
 		return why
 	}
 	switch {
+	case slices.Contains(sessionData, folded):
+		return ofData
 	case own.of(folded) == identity:
 		return ofIdentity
 	case slices.Contains(hopFields, folded):

@@ -27,6 +27,9 @@ func (s *passage) failed(w http.ResponseWriter, err error) error {
 		// What is left of the body must not be taken for the next request.
 		w.Header().Set("Connection", "close")
 	}
+	if s.unkept != nil { // not the upstream's fault
+		return web.Fail(http.StatusServiceUnavailable, "", s.unkept)
+	}
 	var e *engine.Error
 	if !errors.As(err, &e) {
 		return web.Fail(http.StatusBadGateway, "", err)

@@ -286,6 +286,7 @@ func open(tb testing.TB, s setting, routes ...RouteConfig) *house {
 	log := slog.New(slog.NewTextHandler(h.log, nil))
 	o := Options{Routes: routes, Auth: h.gate, Audit: audit.New(log), Log: log}
 	o.Identity.SetDefaults()
+	o.Activity.SetDefaults()
 	if s.options != nil {
 		s.options(&o)
 	}

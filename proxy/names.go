@@ -18,6 +18,10 @@ var reserved = []string{
 // reservedPrefix is reserved with whatever follows.
 const reservedPrefix = "X-Auth-Request-"
 
+// sessionData are the names by which applications keep values in the session.
+// Nobody else may say them, and nobody else is told.
+var sessionData = []string{dataHeader, setDataHeader, deleteDataHeader}
+
 // hopFields belong to one connection (RFC 9110, 7.6.1), or are made anew for
 // the next.
 var hopFields = []string{
@@ -67,7 +71,7 @@ type fate byte
 const (
 	pass     fate = iota
 	drop          // always
-	identity      // drop, and from answers and trailers as well
+	identity      // drop, and from answers and trailers as well: nobody but we may say it
 	claim         // drop, unless a trusted proxy sent it
 	override      // drop where a rule looks at the method
 )
@@ -84,8 +88,9 @@ func newNames(configured []string) *names {
 		{drop, hopFields},
 		{drop, rebuilt},
 		{drop, overrides},
-		{identity, reserved},
 		{identity, configured},
+		{identity, reserved},
+		{identity, sessionData},
 	} {
 		for _, name := range l.names {
 			n.fate[fold(name)] = l.fate

@@ -59,6 +59,7 @@ type Options struct {
 	Live *Live
 
 	Activity sessions.ActivityConfig // which requests are told to Auth.Active
+	Keeper   Keeper                  // for routes with session_data, which need it
 }
 
 // A Proxy routes, judges and forwards requests. It belongs to one
@@ -71,6 +72,7 @@ type Proxy struct {
 	live    *Live
 
 	activity activity
+	keeper   Keeper
 
 	table   table
 	routes  []*route
@@ -92,7 +94,7 @@ func New(o Options) (*Proxy, error) {
 	}
 	p := &Proxy{
 		auth: o.Auth, audit: o.Audit, metrics: o.Metrics, log: o.Log, live: o.Live,
-		activity: newActivity(o.Activity),
+		activity: newActivity(o.Activity), keeper: o.Keeper,
 		cookies:  cookies{names: slices.Clone(o.Auth.CookieNames())},
 		patience: unreadTime,
 	}
@@ -102,6 +104,10 @@ func New(o Options) (*Proxy, error) {
 	configured := o.Identity.names()
 	for i := range o.Routes {
 		c := o.Routes[i] // ours alone from now on
+		if c.SessionData && o.Keeper == nil {
+			p.Close()
+			return nil, fmt.Errorf("routes[%d]: session_data: there is no Keeper", i)
+		}
 		r, err := newRoute(&c, o.Identity, o.Log)
 		if err == nil {
 			p.routes = append(p.routes, r)
@@ -273,7 +279,7 @@ func (s *passage) act(w http.ResponseWriter, v verdict) error {
 		if s.id == nil {
 			return web.Fail(http.StatusInternalServerError, "", errors.New("allowed, but nobody is signed in"))
 		}
-		if s.p.activity.counts(&s.question, s.in) {
+		if s.active = s.p.activity.counts(&s.question, s.in); s.active {
 			s.p.auth.Active(s.id)
 		}
 	case access.Challenge:

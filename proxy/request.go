@@ -19,8 +19,10 @@ type passage struct {
 	host hostPort
 	t    target
 
-	route *route
-	id    *auth.Identity // nil: public, nobody was looked up
+	route  *route
+	id     *auth.Identity // nil: public, nobody was looked up
+	active bool           // the request is a use of the session
+	unkept error          // why the session's data could not be kept
 
 	member string // of the route's upstreams, the one that was asked last
 
@@ -80,6 +82,9 @@ func (s *passage) request() (*engine.Request, error) {
 		if err := s.setIdentity(h, s.route.identity); err != nil {
 			return nil, web.Fail(http.StatusInternalServerError, "", err)
 		}
+	}
+	if err := s.tellData(h); err != nil {
+		return nil, err
 	}
 	s.route.requestHeaders.put(h)
 	path := s.t.path

@@ -15,6 +15,7 @@ import (
 type route struct {
 	conf      *RouteConfig
 	label     string
+	space     string // of the values that the application keeps in sessions
 	prefix    string // of the path, without a slash at the end
 	rules     *access.Rules
 	upstream  engine.Upstream
@@ -57,6 +58,7 @@ func newRoute(c *RouteConfig, general IdentityConfig, log *slog.Logger) (*route,
 		upstream: c.connectAll(list, log), addresses: list, identity: identityHeaders(general),
 		requestHeaders: newHeaderRules(c.RequestHeaders), responseHeaders: newHeaderRules(c.ResponseHeaders),
 	}
+	r.space = c.space(r.prefix)
 	r.slots.most = int64(c.MaxRequests)
 	for _, o := range c.Origins {
 		r.origins = append(r.origins, strings.ToLower(o))

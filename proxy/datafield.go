@@ -1,0 +1,181 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// The headers by which an application keeps values in the session.
+const (
+	dataHeader       = "X-Session-Data"   // to the application: key=value; key=value
+	setDataHeader    = "X-Session-Set"    // from it: key=value, key=value
+	deleteDataHeader = "X-Session-Delete" // from it: key, key
+)
+
+// Bounds on what a route keeps in one session. The whole must fit into a
+// header line that every server takes.
+const (
+	maxDataKeys = 32
+	maxDataSize = 4096 // bytes of the value of dataHeader
+)
+
+// A dataChange is what an answer wants to be kept. Keys and values are in
+// the one spelling that escape gives.
+type dataChange struct {
+	set     []dataPair
+	delete  []string
+	refused []error // what could not be read
+}
+
+type dataPair struct{ key, value string }
+
+// readData reads the lines of setDataHeader and deleteDataHeader. Each is a
+// list (RFC 9110, 5.6.1), so several lines are as one with commas between.
+func readData(set, del []string) dataChange {
+	var c dataChange
+	for part := range listed(del) {
+		key, err := respell(part)
+		if err != nil {
+			c.refuse("delete", part, err)
+			continue
+		}
+		c.delete = append(c.delete, key)
+	}
+	for part := range listed(set) {
+		name, text, ok := strings.Cut(part, "=")
+		if !ok {
+			c.refuse("set", part, errors.New("there is no = behind the key"))
+			continue
+		}
+		key, err := respell(name)
+		var value string
+		if err == nil && text != "" {
+			value, err = respell(text)
+		}
+		if err != nil {
+			c.refuse("set", name, err)
+			continue
+		}
+		c.set = append(c.set, dataPair{key, value})
+	}
+	return c
+}
+
+// refuse remembers why something is not done. Of the value nothing is told.
+func (c *dataChange) refuse(what, key string, err error) {
+	c.refused = append(c.refused, fmt.Errorf("%s %.40q: %w", what, key, err))
+}
+
+// listed yields the elements of a list that are not empty.
+func listed(lines []string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for _, line := range lines {
+			for part := range strings.SplitSeq(line, ",") {
+				if part = strings.Trim(part, " \t"); part != "" && !yield(part) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// apply changes values: what is to go goes first, so that a key that is both
+// set and deleted is set. What is over the bounds is left as it was, and named
+// in over.
+func (c *dataChange) apply(values map[string]string) (changed bool, over []error) {
+	for _, key := range c.delete {
+		if _, ok := values[key]; ok {
+			delete(values, key)
+			changed = true
+		}
+	}
+	size := dataSize(values)
+	for _, p := range c.set {
+		old, ok := values[p.key]
+		if ok && old == p.value {
+			continue
+		}
+		next := size + pairSize(p.key, p.value)
+		if ok {
+			next -= pairSize(p.key, old)
+		}
+		switch {
+		case !ok && len(values) >= maxDataKeys:
+			over = append(over, fmt.Errorf("set %.40q: there are %d keys already", p.key, maxDataKeys))
+		case next-2 > maxDataSize:
+			over = append(over, fmt.Errorf("set %.40q: %d bytes together are more than %d", p.key, next-2, maxDataSize))
+		default:
+			values[p.key], size, changed = p.value, next, true
+		}
+	}
+	return changed, over
+}
+
+// dataSize is the length of what formatData gives, and two for the separator
+// that is not there.
+func dataSize(values map[string]string) (n int) {
+	for key, value := range values {
+		n += pairSize(key, value)
+	}
+	return n
+}
+
+func pairSize(key, value string) int { return len(key) + len("=") + len(value) + len("; ") }
+
+// formatData gives the value of dataHeader, by key.
+func formatData(values map[string]string) string {
+	var b strings.Builder
+	b.Grow(dataSize(values))
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if b.Len() > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(key)
+		b.WriteByte('=')
+		b.WriteString(values[key])
+	}
+	return b.String()
+}
+
+// respell brings percent-encoded bytes into the one spelling that escape
+// gives. What readers disagree about is refused: a plus (itself, or a space), quotes and
+// semicolons, and whatever should have been encoded.
+func respell(s string) (string, error) {
+	if s == "" {
+		return "", errors.New("is empty")
+	}
+	raw := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '%':
+			if i+2 >= len(s) || unhex(s[i+1]) < 0 || unhex(s[i+2]) < 0 {
+				return "", errors.New("has a % that is not followed by two hexadecimal digits")
+			}
+			raw = append(raw, byte(unhex(s[i+1])<<4|unhex(s[i+2]))) //nolint:gosec // two hexadecimal digits
+			i += 2
+		case c <= ' ' || c >= 0x7f || strings.IndexByte(`+;,"\`, c) >= 0:
+			return "", fmt.Errorf("has the byte %#02x, which must be percent-encoded", c)
+		default:
+			raw = append(raw, c)
+		}
+	}
+	return escape(raw), nil
+}
+
+// escape percent-encodes all bytes but those that nobody ever encodes (RFC
+// 3986, 2.3).
+func escape(raw []byte) string {
+	const digits = "0123456789ABCDEF"
+	b := make([]byte, 0, len(raw))
+	for _, c := range raw {
+		if isAlnum(c) || strings.IndexByte("-._~", c) >= 0 {
+			b = append(b, c)
+		} else {
+			b = append(b, '%', digits[c>>4], digits[c&15])
+		}
+	}
+	return string(b)
+}
