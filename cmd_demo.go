@@ -25,7 +25,7 @@ const demoListen = "127.0.0.1:8080"
 func (p *cli) demoCommand() *cobra.Command {
 	var listen, upstream string
 	cmd := &cobra.Command{
-		Use: "demo", Short: "Show the gate at work: no file needed", Args: cobra.NoArgs,
+		Use: "demo", Short: "Show the gate at work: no file needed", Args: nothingMore,
 		Long: `Put a small built-in legacy application, or your own with --upstream, behind the
 gate. There is one account; its random password is printed here. What is kept
 lies in a temporary folder, which is removed at the end (Ctrl-C).`,

@@ -43,9 +43,13 @@ func (p *cli) loadConfig() (*config.Config, error) {
 
 func (p *cli) serveCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "serve", Short: "Run the gate", Args: cobra.NoArgs,
+		Use: "serve", Short: "Run the gate", Args: nothingMore, SuggestFor: []string{"run", "start", "up"},
 		Long: `Run the gate until SIGTERM or SIGINT. SIGHUP reads the configuration again:
-all or nothing, without dropping a request.`,
+all or nothing, without dropping a request.
+
+On a terminal it says where it listens, what lies behind it and what is
+dangerous; elsewhere the log does, as JSON.`,
+		Example: "  gatehouse serve --config /etc/gatehouse/config.yaml",
 		RunE: work(func(cmd *cobra.Command, _ []string) error {
 			file, err := p.findConfig()
 			if err != nil {
@@ -77,10 +81,11 @@ func (p *cli) serve(ctx context.Context, o server.Options) error {
 
 func (p *cli) checkCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "check", Short: "Check the configuration: every problem at once", Args: cobra.NoArgs,
+		Use: "check", Short: "Check the configuration: every problem at once", Args: nothingMore, SuggestFor: []string{"validate", "test", "lint", "verify"},
 		Long: `Check the configuration as serve would, without starting anything: every
 problem with its file, line and key, and what to do about it. Exit status 0
 when it can be served (warnings are shown), 78 when it cannot.`,
+		Example: "  gatehouse check --config gatehouse.yaml",
 		RunE: work(func(*cobra.Command, []string) error {
 			c, err := p.loadConfig()
 			if err != nil {
@@ -109,7 +114,11 @@ func (p *cli) dial(ctx context.Context) (*server.Client, error) {
 
 func (p *cli) reloadCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "reload", Short: "Make the running gate read its configuration again", Args: cobra.NoArgs,
+		Use: "reload", Short: "Make the running gate read its configuration again", Args: nothingMore,
+		Long: `Make the running gate read its configuration again: all or nothing, without
+dropping a request. Every problem is shown, and then the old configuration goes
+on. What only a restart can change is named.`,
+		Example: "  gatehouse check && gatehouse reload",
 		RunE: work(func(cmd *cobra.Command, _ []string) error {
 			gate, err := p.dial(cmd.Context())
 			if err != nil {
@@ -123,8 +132,9 @@ func (p *cli) reloadCommand() *cobra.Command {
 
 func (p *cli) healthCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "health", Short: "Say whether the running gate is ready", Args: cobra.NoArgs,
-		Long: "Exit status 0 when the gate that runs with this configuration is ready, else 1: for container health checks.",
+		Use: "health", Short: "Say whether the running gate is ready", Args: nothingMore,
+		Long:    "Exit status 0 when the gate that runs with this configuration is ready, else 1: for container health checks.",
+		Example: "  gatehouse health --config /etc/gatehouse/config.yaml",
 		RunE: work(func(cmd *cobra.Command, _ []string) error {
 			gate, err := p.dial(cmd.Context())
 			if err != nil {

@@ -3,51 +3,121 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"strings"
+	"net/netip"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"gatehouse/internal/value"
 	"gatehouse/server"
 )
 
 func (p *cli) sessionCommand() *cobra.Command {
 	session := &cobra.Command{
-		Use: "session", Short: "Sessions: who is signed in", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use: "session", Short: "Sessions: who is signed in", Args: oneOfMine,
+		Long: `Sessions: who is signed in, from where, and since when.
+
+A session's ID names it and opens nothing; the secret in the visitor's cookie
+is kept nowhere.`,
+		Example: "  gatehouse session list",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	session.AddCommand(p.sessionList(), p.sessionShow(), p.sessionRevoke(), p.sessionPurge())
 	return session
 }
 
 func (p *cli) sessionList() *cobra.Command {
-	var user string
+	var q server.SessionQuery
+	var address netip.Addr
+	var idle, older value.Duration
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "list", Short: "List sessions", Args: cobra.NoArgs,
+		Use: "list", Short: "List sessions", Args: nothingMore, SuggestFor: []string{"ls", "all"},
+		Long: `List the sessions that live, by ID. With several flags, a session is listed that
+fits them all. A million sessions are listed as they are read, in constant
+memory; --limit and --after give them page by page.`,
+		Example: `  gatehouse session list --user alice
+  gatehouse session list --network 10.0.0.0/8 --idle-for 1h
+  gatehouse session list --limit 100 --after 3f9a5c0d1e2b4a67
+  gatehouse session list --json`,
 		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, _ []string) error {
-			t := newListing(p.out, asJSON, "ID", "USER", "SIGNED IN", "LAST USED", "ENDS", "ADDRESS", "AGENT")
-			for s, err := range a.Sessions(ctx, server.SessionQuery{User: user}) {
-				if err != nil {
-					return err
+			if address.IsValid() {
+				if q.Network.IsValid() {
+					return usage("--address and --network say the same in two ways; write one of them")
 				}
-				if err := t.row(s, s.ID, s.User, moment(s.Login), moment(s.Seen), moment(s.Expires), s.Addr, shorten(s.Agent, 40)); err != nil {
-					return err
-				}
+				q.Network = netip.PrefixFrom(address.Unmap(), address.Unmap().BitLen())
 			}
-			return t.end()
+			q.Network = q.Network.Masked()
+			q.IdleFor, q.OlderThan = idle.D(), older.D()
+			return p.listSessions(ctx, a, q, asJSON)
 		}),
 	}
-	cmd.Flags().StringVar(&user, "user", "", "only this user's")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	f := cmd.Flags()
+	f.StringVar(&q.User, "user", "", "only those of the account `NAME`")
+	f.StringVar(&q.Source, "source", "", "only those of accounts of the `SOURCE`: file or database")
+	f.TextVar(&address, "address", netip.Addr{}, "only those that were begun from the `IP` address")
+	f.TextVar(&q.Network, "network", netip.Prefix{}, "only those that were begun from the `NETWORK`, such as 10.0.0.0/8")
+	f.TextVar(&idle, "idle-for", value.Duration(0), "only those not used for that `TIME` or longer: 30m, 12h, 7d")
+	f.TextVar(&older, "older-than", value.Duration(0), "only those begun that `TIME` ago or earlier: 30m, 12h, 7d")
+	f.IntVar(&q.Limit, "limit", 0, "at most `N`")
+	f.StringVar(&q.After, "after", "", "only those behind the `ID`, the last one of the page before")
+	f.BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	p.completeFlag(cmd, "user", p.userNames)
+	p.completeFlag(cmd, "after", p.sessionIDs)
+	p.completeFlag(cmd, "source", cobra.FixedCompletions([]string{"file", "database"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
+}
+
+func (p *cli) listSessions(ctx context.Context, a server.Admin, q server.SessionQuery, asJSON bool) error {
+	if err := checkPage(q.Limit, q.Source); err != nil {
+		return err
+	}
+	limit := q.Limit
+	if limit > 0 {
+		q.Limit++ // one more tells whether there are more
+	}
+	t := newListing(p.out, asJSON, column{"ID", 0}, column{"USER", 8}, column{"SIGNED IN", 0},
+		column{"LAST USED", 0}, column{"ENDS", 0}, column{"ADDRESS", 15}, column{"AGENT", 5})
+	n, last := 0, ""
+	for s, err := range a.Sessions(ctx, q) {
+		if err != nil {
+			return err
+		}
+		if n++; limit > 0 && n > limit {
+			break
+		}
+		last = s.ID
+		if err := t.row(s, s.ID, s.User, t.moment(s.Login), t.moment(s.Seen), t.moment(s.Expires), s.Addr, s.Agent); err != nil {
+			return err
+		}
+	}
+	if err := t.end(); err != nil {
+		return err
+	}
+	if limit > 0 && n > limit {
+		p.tell("There are more:  --after %s\n", last)
+	}
+	return nil
+}
+
+func checkPage(limit int, source string) error {
+	switch {
+	case limit < 0:
+		return usage("--limit wants a number above 0, and not %d", limit)
+	case source != "" && source != "file" && source != "database":
+		return usage("--source is file or database, and not %q", source)
+	default:
+		return nil
+	}
 }
 
 func (p *cli) sessionShow() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "show ID", Short: "Show a session", Args: cobra.ExactArgs(1),
+		Use: "show ID", Short: "Show a session", Args: one("the ID of a session"), SuggestFor: []string{"get", "info"},
+		Long:    "Show all that is known of a session. The beginning of its ID suffices where no other begins so.",
+		Example: "  gatehouse session show 3f9a5c0d1e2b4a67",
 		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, args []string) error {
 			s, err := a.Session(ctx, args[0])
 			if err != nil {
@@ -60,6 +130,7 @@ func (p *cli) sessionShow() *cobra.Command {
 				"signed in", moment(s.Login), "last used", moment(s.Seen), "ends", moment(s.Expires),
 				"ends at the latest", moment(s.Limit), "address", s.Addr, "agent", s.Agent)
 		}),
+		ValidArgsFunction: onlyFirst(p.sessionIDs),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
 	return cmd
@@ -67,10 +138,20 @@ func (p *cli) sessionShow() *cobra.Command {
 
 func (p *cli) sessionRevoke() *cobra.Command {
 	var which server.Revocation
+	var yes bool
 	cmd := &cobra.Command{
-		Use: "revoke (ID | --user NAME | --all)", Short: "End sessions: they are dead at their next request",
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		Use: "revoke (ID | --user NAME | --all)", Short: "End sessions", SuggestFor: []string{"end", "kill", "delete", "remove", "rm", "logout"},
+		Long: `End a session, every session of an account, or every session of everybody. They
+are dead at their next request, and what is under way for them is cut off.
+
+On a terminal, --all asks before it signs everybody out.`,
+		Example: `  gatehouse session revoke 3f9a5c0d1e2b4a67
+  gatehouse session revoke --user alice
+  gatehouse session revoke --all --yes`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usage("%s takes one ID; run it once for each, or write --user NAME or --all", cmd.CommandPath())
+			}
 			said := len(args)
 			for _, is := range []bool{which.User != "", which.All} {
 				if is {
@@ -78,32 +159,59 @@ func (p *cli) sessionRevoke() *cobra.Command {
 				}
 			}
 			if said != 1 {
-				return errors.New("session revoke: say which: an ID, --user NAME, or --all")
+				return usage("%s: say which: an ID, --user NAME, or --all, and one of them only", cmd.CommandPath())
 			}
+			return nil
+		},
+		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, args []string) error {
 			if len(args) == 1 {
 				which.ID = args[0]
 			}
-			return p.withAdmin(func(ctx context.Context, a server.Admin, _ []string) error {
-				n, err := a.Revoke(ctx, which)
-				if err != nil {
-					return err
-				}
-				_, err = fmt.Fprintf(p.out, "ended %s\n", sessionsInWords(n))
-				return err
-			})(cmd, args)
-		},
+			return p.revoke(ctx, a, which, yes)
+		}),
+		ValidArgsFunction: onlyFirst(p.sessionIDs),
 	}
-	cmd.Flags().StringVar(&which.User, "user", "", "every session of this user")
+	cmd.Flags().StringVar(&which.User, "user", "", "every session of the account `NAME`")
 	cmd.Flags().BoolVar(&which.All, "all", false, "every session of everybody")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask before --all")
+	p.completeFlag(cmd, "user", p.userNames)
 	return cmd
+}
+
+func (p *cli) revoke(ctx context.Context, a server.Admin, which server.Revocation, yes bool) error {
+	if which.All && !yes && p.person() != nil {
+		n, err := a.Count(ctx)
+		if err != nil {
+			return err
+		}
+		if sure, err := p.confirm(ctx, fmt.Sprintf("This signs everybody out: up to %s. Go on?", sessionsInWords(n))); err != nil {
+			return err
+		} else if !sure {
+			_, err = fmt.Fprintln(p.out, "nothing was ended")
+			return err
+		}
+	}
+	stop := p.progress(ctx, "ending sessions", p.fewer(ctx, a))
+	n, err := a.Revoke(ctx, which)
+	stop()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.out, "ended %s\n", sessionsInWords(n))
+	return err
 }
 
 func (p *cli) sessionPurge() *cobra.Command {
 	return &cobra.Command{
-		Use: "purge", Short: "Remove expired sessions now", Args: cobra.NoArgs,
-		Long: "Remove expired sessions from the store. The running gate does so by itself every few minutes.",
+		Use: "purge", Short: "Remove expired sessions now", Args: nothingMore, SuggestFor: []string{"clean", "clear", "clearsessions"},
+		Long: `Remove expired sessions from the store. The running gate does so by itself every
+few minutes. The file gets no smaller by it, but uses the space again; see
+gatehouse compact.`,
+		Example: "  gatehouse session purge",
 		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, _ []string) error {
+			stop := p.progress(ctx, "removing expired sessions", p.fewer(ctx, a))
 			n, err := a.Purge(ctx)
+			stop()
 			if err != nil {
 				return err
 			}
@@ -113,65 +221,22 @@ func (p *cli) sessionPurge() *cobra.Command {
 	}
 }
 
-func sessionsInWords(n int) string {
-	if n == 1 {
-		return "1 session"
+// fewer says for a progress how many sessions there are fewer than at first.
+func (p *cli) fewer(ctx context.Context, a server.Admin) func(context.Context) string {
+	if !screenOf(p.err).redraw {
+		return nil
 	}
-	return fmt.Sprintf("%d sessions", n)
-}
-
-func shorten(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n-1]) + "…"
+	first, err := a.Count(ctx)
+	if err != nil {
+		return func(context.Context) string { return "" } // the work itself will say so
 	}
-	return s
-}
-
-func (p *cli) explainCommand() *cobra.Command {
-	q := server.Question{}
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use: "explain URL", Short: "Say which route and rule decide about a request, and why", Args: cobra.ExactArgs(1),
-		Example: `  gatehouse explain --user alice https://wiki.example.com/admin/
-  gatehouse explain --method DELETE --from 10.0.0.7 /files/1`,
-		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, args []string) error {
-			q.URL = args[0]
-			e, err := a.Explain(ctx, q)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return json.NewEncoder(p.out).Encode(e)
-			}
-			if err := writeFields(p.out, "decision", e.Decision, "why", e.Why, "route", e.Route, "rule", ruleName(e.Rule)); err != nil {
-				return err
-			}
-			if len(e.Readings) < 2 {
-				return nil
-			}
-			if _, err := fmt.Fprintln(p.out, "\nThe path can be read in several ways:"); err != nil {
-				return err
-			}
-			t := newListing(p.out, false, "AS", "PATH", "ROUTE", "RULE", "DECISION")
-			for _, r := range e.Readings {
-				if err := t.row(r, r.How, r.Path, r.Route, ruleName(r.Rule), r.Decision); err != nil {
-					return err
-				}
-			}
-			return t.end()
-		}),
+	return func(ctx context.Context) string {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		n, err := a.Count(ctx)
+		if err != nil || n >= first {
+			return ""
+		}
+		return fmt.Sprintf("%s gone, %s left", number(int64(first-n)), number(int64(n)))
 	}
-	cmd.Flags().StringVar(&q.User, "user", "", "who asks; left out: somebody who is not signed in")
-	cmd.Flags().StringVar(&q.Method, "method", "GET", "the request's method")
-	cmd.Flags().StringVar(&q.From, "from", "", "the visitor's IP address")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
-	cmd.PreRun = func(*cobra.Command, []string) { q.Method = strings.ToUpper(q.Method) }
-	return cmd
-}
-
-func ruleName(i int) string {
-	if i < 0 {
-		return ""
-	}
-	return fmt.Sprintf("access[%d]", i)
 }

@@ -5,17 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"gatehouse/auth"
 	"gatehouse/config"
-	"gatehouse/internal/secret"
 	"gatehouse/server"
 )
 
@@ -54,34 +50,46 @@ func (p *cli) withAdmin(f func(ctx context.Context, a server.Admin, args []strin
 
 func (p *cli) userCommand() *cobra.Command {
 	user := &cobra.Command{
-		Use: "user", Short: "Accounts in the database", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use: "user", Short: "Accounts: who may sign in", Args: oneOfMine, SuggestFor: []string{"users", "account", "accounts"},
+		Long: `Accounts: who may sign in. These commands change the accounts of the database; an
+account of the configuration file is changed there, and wins over one of the
+same name in the database.`,
+		Example: "  gatehouse user add alice --email alice@example.com --group staff",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	user.AddCommand(p.userAdd(), p.userPasswd(), p.userList(), p.userShow(),
-		p.userSimple("disable NAME", "Disable an account and end its sessions", "disabled", func(ctx context.Context, a server.Admin, name string) error {
+	user.AddCommand(p.userAdd(), p.userSet(), p.userPasswd(), p.userList(), p.userShow(),
+		p.userSimple("disable", "Disable an account and end its sessions", "disabled", []string{"lock"}, func(ctx context.Context, a server.Admin, name string) error {
 			return a.SetDisabled(ctx, name, true)
 		}),
-		p.userSimple("enable NAME", "Enable an account again", "enabled", func(ctx context.Context, a server.Admin, name string) error {
+		p.userSimple("enable", "Enable an account again", "enabled", []string{"unlock"}, func(ctx context.Context, a server.Admin, name string) error {
 			return a.SetDisabled(ctx, name, false)
 		}),
-		p.userSimple("delete NAME", "Delete an account and end its sessions", "deleted", func(ctx context.Context, a server.Admin, name string) error {
+		p.userSimple("delete", "Delete an account and end its sessions", "deleted", []string{"remove", "rm", "del"}, func(ctx context.Context, a server.Admin, name string) error {
 			return a.DeleteUser(ctx, name)
 		}))
 	return user
 }
 
+// anAccount is what the commands of one account take.
+var anAccount = one("the name of an account")
+
 func (p *cli) userAdd() *cobra.Command {
 	var u server.NewUser
 	var fromStdin bool
 	cmd := &cobra.Command{
-		Use: "add NAME", Short: "Add an account", Args: cobra.ExactArgs(1),
+		Use: "add NAME", Short: "Add an account", Args: anAccount, SuggestFor: []string{"create", "new"},
+		Long: `Add an account. Its password is asked for twice on a terminal, with a word on how
+hard it is to guess, or read from one line of standard input; it is never an
+argument. It has at least 15 characters, of any kind.`,
+		Example: `  gatehouse user add alice --email alice@example.com --display-name "Alice Doe" --group staff --group admins
+  gatehouse user add alice --password-stdin < password.txt`,
 		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, args []string) error {
 			var err error
 			if u.Name, err = auth.NormalizeName(args[0]); err != nil {
-				return &usageError{err.Error()}
+				return usage("%q is no name of an account: %v", args[0], err)
 			}
 			if _, err := a.User(ctx, u.Name); err == nil {
-				return fmt.Errorf("user %q: %w", u.Name, server.ErrExists) // before the password is typed twice for nothing
+				return fmt.Errorf("account %q %w", u.Name, server.ErrExists) // before the password is typed twice for nothing
 			}
 			hash, err := p.newHash(ctx, u.Name, fromStdin)
 			if err != nil {
@@ -91,21 +99,84 @@ func (p *cli) userAdd() *cobra.Command {
 			if err := a.AddUser(ctx, u); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(p.out, "added %s\n", u.Name)
+			_, err = fmt.Fprintf(p.out, "added %s\n", printable(u.Name))
 			return err
 		}),
+		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from standard input instead of asking")
-	cmd.Flags().StringVar(&u.Email, "email", "", "e-mail address")
-	cmd.Flags().StringVar(&u.DisplayName, "display-name", "", "name as people write it")
-	cmd.Flags().StringArrayVar(&u.Groups, "group", nil, "a group; may be given several times")
+	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, passwordStdin)
+	cmd.Flags().StringVar(&u.Email, "email", "", "e-mail `ADDRESS`")
+	cmd.Flags().StringVar(&u.DisplayName, "display-name", "", "`NAME` as people write it")
+	cmd.Flags().StringArrayVar(&u.Groups, "group", nil, "a `GROUP`; may be given several times")
 	return cmd
+}
+
+func (p *cli) userSet() *cobra.Command {
+	var email, name string
+	var groups []string
+	var c server.UserChange
+	cmd := &cobra.Command{
+		Use: "set NAME", Short: "Change the e-mail address, the display name and the groups of an account", Args: anAccount,
+		SuggestFor: []string{"change", "edit", "update", "modify", "mod"},
+		Long: `Change what applications are told of an account. What is not named stays. It
+counts from the next request on; nobody is signed out. An empty value ("")
+takes the address, the display name or all groups away.`,
+		Example: `  gatehouse user set alice --email alice@example.com --display-name "Alice Doe"
+  gatehouse user set alice --group staff --group admins
+  gatehouse user set alice --add-group admins --remove-group staff
+  gatehouse user set alice --email ""`,
+		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, args []string) error {
+			c.Name = args[0]
+			return p.setUser(ctx, a, c)
+		}),
+		ValidArgsFunction: onlyFirst(p.userNames),
+	}
+	f := cmd.Flags()
+	f.StringVar(&email, "email", "", "e-mail `ADDRESS`")
+	f.StringVar(&name, "display-name", "", "`NAME` as people write it")
+	f.StringArrayVar(&groups, "group", nil, "a `GROUP`, in place of all that it is in; may be given several times")
+	f.StringArrayVar(&c.AddGroups, "add-group", nil, "one more `GROUP`; may be given several times")
+	f.StringArrayVar(&c.RemoveGroups, "remove-group", nil, "a `GROUP` to leave; may be given several times")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if f.Changed("email") {
+			c.Email = &email
+		}
+		if f.Changed("display-name") {
+			c.DisplayName = &name
+		}
+		if f.Changed("group") {
+			if len(groups) == 1 && groups[0] == "" {
+				groups = nil
+			}
+			c.Groups = &groups
+		}
+		if c.Email == nil && c.DisplayName == nil && c.Groups == nil && len(c.AddGroups) == 0 && len(c.RemoveGroups) == 0 {
+			return usage("%s: say what to change: --email, --display-name, --group, --add-group or --remove-group", cmd.CommandPath())
+		}
+		return nil
+	}
+	return cmd
+}
+
+func (p *cli) setUser(ctx context.Context, a server.Admin, c server.UserChange) error {
+	u, err := a.ChangeUser(ctx, c)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(p.out, "changed %s\n", printable(u.Name)); err != nil {
+		return err
+	}
+	return writeUser(p, u)
 }
 
 func (p *cli) userPasswd() *cobra.Command {
 	var fromStdin bool
 	cmd := &cobra.Command{
-		Use: "passwd NAME", Short: "Change a password and end the account's sessions", Args: cobra.ExactArgs(1),
+		Use: "passwd NAME", Short: "Change a password and end the account's sessions", Args: anAccount, SuggestFor: []string{"password", "reset"},
+		Long: `Change the password of an account. Its sessions end, so that whoever knew the old
+one is out. It is asked for and judged as by gatehouse user add.`,
+		Example: `  gatehouse user passwd alice
+  gatehouse user passwd alice --password-stdin < password.txt`,
 		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, args []string) error {
 			u, err := a.User(ctx, args[0])
 			if err != nil {
@@ -118,34 +189,47 @@ func (p *cli) userPasswd() *cobra.Command {
 			if err := a.SetPassword(ctx, server.NewPassword{Name: u.Name, Hash: server.Hash(hash)}); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(p.out, "changed the password of %s\n", u.Name)
+			_, err = fmt.Fprintf(p.out, "changed the password of %s\n", printable(u.Name))
 			return err
 		}),
+		ValidArgsFunction: onlyFirst(p.userNames),
 	}
-	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from standard input instead of asking")
+	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, passwordStdin)
 	return cmd
 }
 
-func (p *cli) userSimple(use, short, done string, f func(context.Context, server.Admin, string) error) *cobra.Command {
+func (p *cli) userSimple(verb, short, done string, also []string, f func(context.Context, server.Admin, string) error) *cobra.Command {
 	return &cobra.Command{
-		Use: use, Short: short, Args: cobra.ExactArgs(1),
+		Use: verb + " NAME", Short: short, Args: anAccount, SuggestFor: also,
+		Long:    short + ". It counts at once.",
+		Example: "  gatehouse user " + verb + " alice",
 		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, args []string) error {
 			if err := f(ctx, a, args[0]); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(p.out, "%s %s\n", done, args[0])
+			_, err := fmt.Fprintf(p.out, "%s %s\n", done, printable(args[0]))
 			return err
 		}),
+		ValidArgsFunction: onlyFirst(p.userNames),
 	}
 }
 
 func (p *cli) userList() *cobra.Command {
+	var q server.UserQuery
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "list", Short: "List accounts, of the database and of the file", Args: cobra.NoArgs,
+		Use: "list", Short: "List accounts, of the file and of the database", Args: nothingMore, SuggestFor: []string{"ls", "all"},
+		Long: `List the accounts of the configuration file, then those of the database by name.
+With several flags, an account is listed that fits them all.`,
+		Example: `  gatehouse user list
+  gatehouse user list --group admins --json
+  gatehouse user list --disabled`,
 		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, _ []string) error {
-			t := newListing(p.out, asJSON, "NAME", "SOURCE", "STATE", "GROUPS", "EMAIL")
-			for u, err := range a.Users(ctx, server.UserQuery{}) {
+			if err := checkPage(q.Limit, q.Source); err != nil {
+				return err
+			}
+			t := newListing(p.out, asJSON, column{"NAME", 8}, column{"SOURCE", 0}, column{"STATE", 0}, column{"GROUPS", 8}, column{"EMAIL", 8})
+			for u, err := range a.Users(ctx, q) {
 				if err != nil {
 					return err
 				}
@@ -156,14 +240,22 @@ func (p *cli) userList() *cobra.Command {
 			return t.end()
 		}),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	f := cmd.Flags()
+	f.StringVar(&q.Group, "group", "", "only those in the `GROUP`")
+	f.StringVar(&q.Source, "source", "", "only those of the `SOURCE`: file or database")
+	f.BoolVar(&q.Disabled, "disabled", false, "only those that are disabled")
+	f.IntVar(&q.Limit, "limit", 0, "at most `N`")
+	f.BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	p.completeFlag(cmd, "source", cobra.FixedCompletions([]string{"file", "database"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
 func (p *cli) userShow() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "show NAME", Short: "Show an account", Args: cobra.ExactArgs(1),
+		Use: "show NAME", Short: "Show an account", Args: anAccount, SuggestFor: []string{"get", "info"},
+		Long:    "Show what is known of an account, and how many sessions it has. Its password cannot be shown.",
+		Example: "  gatehouse user show alice",
 		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, args []string) error {
 			u, err := a.User(ctx, args[0])
 			if err != nil {
@@ -172,42 +264,22 @@ func (p *cli) userShow() *cobra.Command {
 			if asJSON {
 				return json.NewEncoder(p.out).Encode(u)
 			}
-			return writeFields(p.out,
-				"name", u.Name, "display name", u.DisplayName, "email", u.Email, "groups", strings.Join(u.Groups, ", "),
-				"state", state(u), "source", u.Source, "created", moment(u.Created), "changed", moment(u.Changed))
+			return writeUser(p, u)
 		}),
+		ValidArgsFunction: onlyFirst(p.userNames),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
 	return cmd
 }
 
-func (p *cli) hashCommand() *cobra.Command {
-	var fromStdin bool
-	cmd := &cobra.Command{
-		Use: "hash", Short: "Make a password hash for the configuration file", Args: cobra.NoArgs,
-		RunE: work(func(cmd *cobra.Command, _ []string) error {
-			hash, err := p.newHash(cmd.Context(), "", fromStdin)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(p.out, hash.Reveal())
-			return err
-		}),
+func writeUser(p *cli, u server.User) error {
+	sessions := "could not tell"
+	if u.Sessions != nil {
+		sessions = strconv.Itoa(*u.Sessions)
 	}
-	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from standard input instead of asking")
-	return cmd
-}
-
-// newHash asks for a new password and hashes it.
-func (p *cli) newHash(ctx context.Context, name string, fromStdin bool) (secret.Text, error) {
-	password, err := p.readNewPassword(fromStdin)
-	if err != nil {
-		return secret.Text{}, err
-	}
-	if err := auth.CheckPassword(password, name); err != nil {
-		return secret.Text{}, err
-	}
-	return auth.NewHasher(1).Hash(ctx, password)
+	return writeFields(p.out,
+		"name", u.Name, "display name", u.DisplayName, "email", u.Email, "groups", strings.Join(u.Groups, ", "),
+		"state", state(u), "source", u.Source, "sessions", sessions, "created", moment(u.Created), "changed", moment(u.Changed))
 }
 
 func state(u server.User) string {
@@ -215,23 +287,4 @@ func state(u server.User) string {
 		return "disabled"
 	}
 	return "active"
-}
-
-func moment(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.Local().Format("2006-01-02 15:04:05")
-}
-
-// writeFields prints names and values, one pair a line; empty values are left
-// out.
-func writeFields(w io.Writer, pairs ...string) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for pair := range slices.Chunk(pairs, 2) {
-		if name, value := pair[0], pair[1]; value != "" {
-			_, _ = fmt.Fprintf(tw, "%s:\t%s\n", name, printable(value)) // an error shows at Flush
-		}
-	}
-	return tw.Flush()
 }

@@ -7,17 +7,15 @@ package main
 import (
 	"context"
 	_ "embed" // the login page
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
-
-	"gatehouse/config"
 )
 
 //go:embed login.html
@@ -51,49 +49,15 @@ func (s streams) tell(format string, args ...any) { _, _ = fmt.Fprintf(s.err, fo
 // run is the whole program, for main and for tests. The exit code is 0, or
 // one of those above.
 func run(ctx context.Context, args []string, io streams) int {
-	root := rootCommand(io)
+	p := &cli{streams: io}
+	root := p.rootCommand()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
-	var failed *failedError
-	var problems config.Problems
-	switch {
-	case err == nil:
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
 		return 0
-	case errors.As(err, &problems):
-		io.tell("%v\n", problems)
-		return exitInvalid
-	case errors.As(err, &failed):
-		io.tell("gatehouse: %v\n", failed.err)
-		return exitFailed
-	default:
-		io.tell("gatehouse: %v\nTry: gatehouse --help\n", err)
-		return exitUsage
 	}
+	return p.explain(cmd, err)
 }
-
-// A failedError is an error of a command's work; all others are of its words.
-type failedError struct{ err error }
-
-func (e *failedError) Error() string { return e.err.Error() }
-func (e *failedError) Unwrap() error { return e.err }
-
-// work marks the errors of f as a command's work.
-func work(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) error {
-		err := f(cmd, args)
-		var usage *usageError
-		if err == nil || errors.As(err, &usage) {
-			return err
-		}
-		return &failedError{err}
-	}
-}
-
-// A usageError is found out by a command's work, and is of its words all the
-// same.
-type usageError struct{ text string }
-
-func (e *usageError) Error() string { return e.text }
 
 // A cli is what the commands share.
 type cli struct {
@@ -101,39 +65,94 @@ type cli struct {
 	configFile string // the flag --config; "": see findConfig
 }
 
-func rootCommand(io streams) *cobra.Command {
-	p := &cli{streams: io}
+// The groups of commands in the help.
+const (
+	groupGate   = "gate"
+	groupPeople = "people"
+	groupData   = "data"
+	groupHelp   = "help"
+)
+
+func (p *cli) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "gatehouse",
 		Short: "A login in front of any web application",
 		Long: `Gatehouse stands in front of a web application, asks people to sign in, and
 forwards only what an authenticated person may send, with a header that says
-who it is. The application is not changed.
-
-Begin with:  gatehouse demo`,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Version:       version(),
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+who it is. The application is not changed.`,
+		Example:           "  gatehouse demo",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Version:           version(),
+		Args:              oneOfMine,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              work(func(*cobra.Command, []string) error { return p.begin() }),
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.SetIn(io.in)
-	root.SetOut(io.out)
-	root.SetErr(io.err)
+	root.SetIn(p.in)
+	root.SetOut(p.out)
+	root.SetErr(p.err)
 	root.SetVersionTemplate("gatehouse {{.Version}}\n")
+	root.SetFlagErrorFunc(flagError)
+	root.AddGroup(
+		&cobra.Group{ID: groupGate, Title: "The gate:"},
+		&cobra.Group{ID: groupPeople, Title: "Accounts and sessions:"},
+		&cobra.Group{ID: groupData, Title: "What is kept:"},
+		&cobra.Group{ID: groupHelp, Title: "Help:"},
+	)
+	root.SetHelpCommandGroupID(groupHelp)
+	root.SetUsageTemplate(usageTemplate(root.UsageTemplate()))
 	root.PersistentFlags().StringVar(&p.configFile, "config", "",
 		"the configuration `FILE` (default: $GATEHOUSE_CONFIG, ./gatehouse.yaml, /etc/gatehouse/config.yaml)")
-	root.AddCommand(
-		p.serveCommand(), p.demoCommand(), p.checkCommand(), p.reloadCommand(),
-		p.userCommand(), p.sessionCommand(), p.hashCommand(), p.explainCommand(), p.healthCommand(),
-		p.versionCommand(),
-	)
+	root.PersistentFlags().BoolP("help", "h", false, "show this help")
+	root.Flags().Bool("version", false, "print the version")
+	root.AddCommand(inGroup(groupGate, p.demoCommand(), p.serveCommand(), p.checkCommand(), p.reloadCommand(), p.healthCommand(), p.explainCommand())...)
+	root.AddCommand(inGroup(groupPeople, p.userCommand(), p.sessionCommand(), p.hashCommand())...)
+	root.AddCommand(inGroup(groupData, p.backupCommand(), p.compactCommand())...)
+	root.AddCommand(inGroup(groupHelp, p.versionCommand(), p.completionCommand(), p.manCommand())...)
+	root.SetHelpCommand(p.helpCommand(root))
 	return root
+}
+
+// usageTemplate is cobra's in fewer words.
+func usageTemplate(s string) string {
+	return strings.NewReplacer(
+		"\n  {{.CommandPath}} [command]{{end}}", "\n  {{.CommandPath}} COMMAND [flags]{{end}}",
+		"Available Commands:", "Commands:",
+		"Global Flags:", "Flags of all commands:",
+		`Use "{{.CommandPath}} [command] --help" for more information about a command.`, "More on one:  {{.CommandPath}} COMMAND --help",
+	).Replace(s)
+}
+
+func inGroup(group string, list ...*cobra.Command) []*cobra.Command {
+	for _, c := range list {
+		c.GroupID = group
+	}
+	return list
+}
+
+func (p *cli) helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Explain a command",
+		Example: "  gatehouse help user add",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err == nil && len(rest) > 0 {
+				err = oneOfMine(cmd, rest)
+			}
+			if err != nil {
+				return err
+			}
+			return cmd.Help()
+		},
+	}
 }
 
 func (p *cli) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version", Args: nothingMore,
+		Long:    "Print the version: of a release its number, of a build from a source tree its revision.",
+		Example: "  gatehouse version",
 		RunE: work(func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(p.out, "gatehouse", version())
 			return err

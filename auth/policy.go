@@ -92,8 +92,15 @@ func common(s string) bool {
 	}
 	words := strings.Trim(letters, "0123456789")
 	rest := words
-	for _, word := range []string{"password", "passw0rd", "passwort", "letmein", "welcome", "iloveyou", "administrator", "admin", "changeme", "qwerty", "secret", "default", "gatehouse", "test", "user", "login", "my", "this", "is", "the", "your", "please"} {
+	for _, word := range commonWords {
 		rest = strings.ReplaceAll(rest, word, "")
 	}
 	return words != "" && len(rest) < 3
+}
+
+// commonWords are what the passwords on every list are made of, the longer
+// ones first.
+var commonWords = []string{
+	"administrator", "gatehouse", "password", "passw0rd", "passwort", "iloveyou", "changeme", "letmein", "welcome", "default",
+	"please", "secret", "qwerty", "admin", "login", "test", "user", "this", "your", "the", "my", "is",
 }

@@ -79,6 +79,11 @@ func keysOf(t reflect.Type, section string) []string {
 	return keys
 }
 
+// Nearest gives the known word that this one is a slip of, "" if none is
+// near: for what people type besides the configuration. Known words are in
+// lower case, with _ between their parts.
+func Nearest(word string, known []string) string { return nearest(word, known) }
+
 // nearest gives the known key that the word is a slip of, "" if none is near.
 func nearest(word string, known []string) string {
 	best, least := "", max(1, min(len(word)/3, 3))+1

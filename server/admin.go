@@ -63,8 +63,10 @@ type Admin interface {
 
 // What an Admin says besides yes.
 var (
-	ErrNotFound = errors.New("not found")
-	ErrExists   = errors.New("exists already")
+	ErrNotFound  = errors.New("not found") // in any case one of the next two
+	ErrNoUser    = fmt.Errorf("account %w", ErrNotFound)
+	ErrNoSession = fmt.Errorf("session %w", ErrNotFound)
+	ErrExists    = errors.New("exists already")
 )
 
 // A Session is what administrators see of a session; nothing in it opens one.
@@ -165,7 +167,7 @@ func who(ctx context.Context, accounts auth.Accounts, user string) (*access.Who,
 	}
 	a, err := accounts.Account(ctx, user)
 	if errors.Is(err, auth.ErrNoAccount) {
-		return nil, fmt.Errorf("user %q: %w", user, ErrNotFound)
+		return nil, aboutUser(user, err)
 	} else if err != nil {
 		return nil, fmt.Errorf("look up %q: %w", user, err)
 	}

@@ -227,8 +227,10 @@ func (f failure) error() error {
 	switch {
 	case len(f.Problems) > 0:
 		return config.Problems(f.Problems)
-	case f.NotFound:
-		return &remoteError{f.Error, ErrNotFound}
+	case f.NoUser:
+		return &remoteError{f.Error, ErrNoUser}
+	case f.NoSession:
+		return &remoteError{f.Error, ErrNoSession}
 	case f.Exists:
 		return &remoteError{f.Error, ErrExists}
 	default:

@@ -35,10 +35,11 @@ type count struct {
 // A failure is what a control socket says instead of an answer, also in the
 // last line of a list that broke off.
 type failure struct {
-	Error    string           `json:"error"`
-	NotFound bool             `json:"not_found,omitempty"`
-	Exists   bool             `json:"exists,omitempty"`
-	Problems []config.Problem `json:"problems,omitempty"`
+	Error     string           `json:"error"`
+	NoUser    bool             `json:"no_user,omitempty"`
+	NoSession bool             `json:"no_session,omitempty"`
+	Exists    bool             `json:"exists,omitempty"`
+	Problems  []config.Problem `json:"problems,omitempty"`
 }
 
 type byName struct {
@@ -155,7 +156,7 @@ func writeFailure(w http.ResponseWriter, code int, err error) {
 }
 
 func describe(err error) failure {
-	f := failure{Error: err.Error(), NotFound: errors.Is(err, ErrNotFound), Exists: errors.Is(err, ErrExists)}
+	f := failure{Error: err.Error(), NoUser: errors.Is(err, ErrNoUser), NoSession: errors.Is(err, ErrNoSession), Exists: errors.Is(err, ErrExists)}
 	if ps, ok := errors.AsType[config.Problems](err); ok {
 		f.Problems = ps
 	}

@@ -78,7 +78,7 @@ func (l *local) Count(ctx context.Context) (int, error) { return l.store.Count(c
 
 func (l *local) Session(ctx context.Context, handle string) (Session, error) {
 	if handle == "" {
-		return Session{}, fmt.Errorf("session %q: %w", handle, ErrNotFound)
+		return Session{}, noSession(handle)
 	}
 	var found []Session
 	for i, err := range l.site().sessions.List(ctx, sessions.Query{Prefix: handle}) {
@@ -90,7 +90,7 @@ func (l *local) Session(ctx context.Context, handle string) (Session, error) {
 		}
 	}
 	if len(found) == 0 {
-		return Session{}, fmt.Errorf("session %q: %w", handle, ErrNotFound)
+		return Session{}, noSession(handle)
 	}
 	return found[0], nil
 }
@@ -116,7 +116,7 @@ func (l *local) revoke(ctx context.Context, which Revocation) (int, error) {
 	}
 	switch _, err := m.Revoke(ctx, which.ID, "revoked"); {
 	case errors.Is(err, sessions.ErrNotFound):
-		return 0, fmt.Errorf("session %q: %w", which.ID, ErrNotFound)
+		return 0, noSession(which.ID)
 	case err != nil:
 		return 0, err
 	}
@@ -310,10 +310,23 @@ func normal(name string) string {
 func aboutUser(name string, err error) error {
 	switch {
 	case errors.Is(err, auth.ErrNoAccount):
-		return fmt.Errorf("user %q: %w", name, ErrNotFound)
+		return &goneError{fmt.Sprintf("there is no account %q", name), ErrNoUser}
 	case errors.Is(err, auth.ErrAccountExists):
-		return fmt.Errorf("user %q: %w", name, ErrExists)
+		return fmt.Errorf("account %q %w", name, ErrExists)
 	default:
 		return fmt.Errorf("user %q: %w", name, err)
 	}
+}
+
+// A goneError says in a sentence what is not there.
+type goneError struct {
+	text string
+	is   error
+}
+
+func (e *goneError) Error() string { return e.text }
+func (e *goneError) Unwrap() error { return e.is }
+
+func noSession(id string) error {
+	return &goneError{fmt.Sprintf("there is no session %q, or it has ended", id), ErrNoSession}
 }

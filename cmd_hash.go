@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"gatehouse/auth"
+	"gatehouse/internal/secret"
+)
+
+func (p *cli) hashCommand() *cobra.Command {
+	var fromStdin bool
+	cmd := &cobra.Command{
+		Use: "hash", Short: "Make a password hash for the configuration file",
+		Long: `Make the hash of a password, for users: in the configuration file. The password
+is asked for twice on a terminal, or read from one line of standard input.`,
+		Example: `  gatehouse hash
+  gatehouse hash --password-stdin < password.txt`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage("a password is never an argument, which everybody on the machine can see; gatehouse hash asks for it, or reads it with --password-stdin")
+			}
+			return nil
+		},
+		RunE: work(func(cmd *cobra.Command, _ []string) error {
+			hash, err := p.newHash(cmd.Context(), "", fromStdin)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(p.out, hash.Reveal())
+			return err
+		}),
+	}
+	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, passwordStdin)
+	return cmd
+}
+
+const passwordStdin = "read the password from one line of standard input instead of asking"
+
+// newHash asks for a new password of that account and hashes it.
+func (p *cli) newHash(ctx context.Context, name string, fromStdin bool) (secret.Text, error) {
+	password, err := p.readNewPassword(ctx, name, fromStdin)
+	if err != nil {
+		return secret.Text{}, err
+	}
+	return auth.NewHasher(1).Hash(ctx, password)
+}

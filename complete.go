@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gatehouse/server"
+)
+
+// What a shell is told of accounts and sessions comes from the running gate
+// alone, and soon: nobody waits for a key that completes.
+const (
+	completePatience = 500 * time.Millisecond
+	completeMost     = 100
+)
+
+func (p *cli) completionCommand() *cobra.Command {
+	const shells = "bash, zsh, fish or powershell"
+	return &cobra.Command{
+		Use: "completion SHELL", Short: "Print a script that completes commands in your shell", Args: one("the name of a shell (" + shells + ")"),
+		Long: `Print a script that makes your shell complete commands and flags, and the names
+of accounts and IDs of sessions while the gate runs. The shell is ` + shells + `.
+
+  bash        source <(gatehouse completion bash)
+              or for all: gatehouse completion bash > /etc/bash_completion.d/gatehouse
+  zsh         gatehouse completion zsh > "${fpath[1]}/_gatehouse"
+  fish        gatehouse completion fish > ~/.config/fish/completions/gatehouse.fish
+  powershell  gatehouse completion powershell | Out-String | Invoke-Expression`,
+		Example:   "  gatehouse completion bash",
+		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},
+		RunE: work(func(cmd *cobra.Command, args []string) error {
+			root := cmd.Root()
+			switch args[0] {
+			case "bash":
+				return root.GenBashCompletionV2(p.out, true)
+			case "zsh":
+				return root.GenZshCompletion(p.out)
+			case "fish":
+				return root.GenFishCompletion(p.out, true)
+			case "powershell":
+				return root.GenPowerShellCompletionWithDesc(p.out)
+			default:
+				return usage("there is no completion for %q; write %s", args[0], shells)
+			}
+		}),
+	}
+}
+
+// completeFlag says how a flag's value is completed.
+func (p *cli) completeFlag(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, f); err != nil {
+		panic(err) // the flag is not there: a mistake in this program
+	}
+}
+
+// onlyFirst completes the first argument and no other.
+func onlyFirst(f cobra.CompletionFunc) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return f(cmd, args, begun)
+	}
+}
+
+func (p *cli) userNames(cmd *cobra.Command, _ []string, begun string) (names []cobra.Completion, _ cobra.ShellCompDirective) {
+	p.whileRunning(cmd.Context(), func(ctx context.Context, a server.Admin) {
+		for u, err := range a.Users(ctx, server.UserQuery{Prefix: begun, Limit: completeMost}) {
+			if err != nil {
+				return
+			}
+			names = append(names, cobra.CompletionWithDesc(printable(u.Name), strings.TrimSpace(state(u)+" "+printable(u.DisplayName))))
+		}
+	})
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+func (p *cli) sessionIDs(cmd *cobra.Command, _ []string, begun string) (ids []cobra.Completion, _ cobra.ShellCompDirective) {
+	p.whileRunning(cmd.Context(), func(ctx context.Context, a server.Admin) {
+		for s, err := range a.Sessions(ctx, server.SessionQuery{Prefix: begun, Limit: completeMost}) {
+			if err != nil {
+				return
+			}
+			ids = append(ids, cobra.CompletionWithDesc(s.ID, printable(s.User)+", "+roughly(time.Since(s.Seen))+" ago"))
+		}
+	})
+	return ids, cobra.ShellCompDirectiveNoFileComp
+}
+
+// whileRunning asks the running gate, if there is one; no error is worth a
+// line in the middle of what somebody types.
+func (p *cli) whileRunning(ctx context.Context, f func(context.Context, server.Admin)) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	ctx, cancel := context.WithTimeout(ctx, completePatience)
+	defer cancel()
+	gate, err := p.dial(ctx)
+	if err != nil {
+		return
+	}
+	defer gate.Close() //nolint:errcheck // it gives nil
+	f(ctx, gate)
+}

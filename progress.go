@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	progressAfter = time.Second
+	progressEvery = 250 * time.Millisecond
+)
+
+// progress shows on a terminal that work goes on, once it has taken more than
+// a second: what is done, and what now says of it, which may be "". It is
+// gone when stop has been called. In a pipe it does nothing.
+func (p *cli) progress(ctx context.Context, what string, now func(ctx context.Context) string) (stop func()) {
+	if !screenOf(p.err).redraw {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		begin, shown := time.Now(), 0
+		wait := time.NewTimer(progressAfter)
+		defer wait.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				p.redraw("", shown)
+				return
+			case <-wait.C:
+			}
+			line := what + " … " + roughly(time.Since(begin))
+			if s := now(ctx); s != "" {
+				line += ", " + s
+			}
+			line = shorten(line, screenOf(p.err).columns-1)
+			p.redraw(line, shown)
+			shown = columnsOf(line)
+			wait.Reset(progressEvery)
+		}
+	})
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
+
+// redraw writes a line over the one before, which took so many columns, and
+// leaves nothing of it.
+func (p *cli) redraw(line string, before int) {
+	if line == "" && before == 0 {
+		return
+	}
+	p.tell("\r%s%s", line, strings.Repeat(" ", max(0, before-columnsOf(line))))
+	if line == "" {
+		p.tell("\r")
+	}
+}

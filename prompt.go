@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"gatehouse/auth"
+)
+
+// person gives the terminal that a person types at; nil: nobody does.
+func (p *cli) person() *os.File {
+	if f, ok := p.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return f
+	}
+	return nil
+}
+
+const passwordTries = 3
+
+// readNewPassword asks twice without echo on a terminal, and reads one line
+// elsewhere, or when it is told to. What it gives may be set.
+func (p *cli) readNewPassword(ctx context.Context, name string, fromStdin bool) (string, error) {
+	tty := p.person()
+	if fromStdin || tty == nil {
+		password, err := readLine(p.in)
+		if err == nil {
+			err = auth.CheckPassword(password, name)
+		}
+		return password, err
+	}
+	for range passwordTries {
+		password, err := p.askNewPassword(ctx, tty, name)
+		if refused := (*refusedError)(nil); errors.As(err, &refused) {
+			p.tell("%s Please try again.\n", refused.text)
+			continue
+		}
+		return password, err
+	}
+	return "", errors.New("no password was set; nothing was changed")
+}
+
+// A refusedError says why a new password is asked for once more.
+type refusedError struct{ text string }
+
+func (e *refusedError) Error() string { return e.text }
+
+func (p *cli) askNewPassword(ctx context.Context, tty *os.File, name string) (string, error) {
+	first, err := p.askHidden(ctx, tty, "New password: ")
+	if err != nil {
+		return "", err
+	}
+	if first == "" {
+		return "", &refusedError{"Nothing was typed."}
+	}
+	s := screenOf(p.err)
+	strength := auth.StrengthOf(first, name)
+	p.tell("Strength: %s\n", s.paint(strengthLook(strength), strength.String()))
+	if err := auth.CheckPassword(first, name); err != nil {
+		return "", &refusedError{sentence(err.Error())}
+	}
+	second, err := p.askHidden(ctx, tty, "Once more:    ")
+	if err != nil {
+		return "", err
+	}
+	if first != second {
+		return "", &refusedError{"The two passwords differ."}
+	}
+	return first, nil
+}
+
+func strengthLook(s auth.Strength) string {
+	switch {
+	case s >= auth.StrengthStrong:
+		return green
+	case s >= auth.StrengthFair:
+		return yellow
+	default:
+		return red
+	}
+}
+
+// sentence begins with a capital and ends with a stop.
+func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] + "." }
+
+// askHidden reads a line without echo. The echo is back when it returns, also
+// when ctx ends it (Ctrl-C).
+func (p *cli) askHidden(ctx context.Context, tty *os.File, prompt string) (string, error) {
+	fd := int(tty.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return "", fmt.Errorf("read password: %w", err)
+	}
+	p.tell("%s", prompt)
+	line, err := typed(ctx, func() (string, error) {
+		b, err := term.ReadPassword(fd)
+		return string(b), err
+	})
+	p.tell("\n")
+	if err != nil {
+		return "", errors.Join(fmt.Errorf("read password: %w", err), term.Restore(fd, before))
+	}
+	return line, nil
+}
+
+// confirm asks a question that is answered by yes or no; whatever is not yes
+// is no.
+func (p *cli) confirm(ctx context.Context, question string) (bool, error) {
+	p.tell("%s [y/N] ", question)
+	answer, err := typed(ctx, func() (string, error) { return bufio.NewReader(io.LimitReader(p.in, maxLine)).ReadString('\n') })
+	if errors.Is(err, io.EOF) {
+		p.tell("\n")
+		err = nil
+	}
+	if err != nil {
+		p.tell("\n")
+		return false, fmt.Errorf("read answer: %w", err)
+	}
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return true, nil
+	default:
+		return false, nil
+	}
+}
+
+// typed waits for what a person types, or for the end of ctx: nothing else
+// ends a read from a terminal.
+func typed(ctx context.Context, read func() (string, error)) (string, error) {
+	type line struct {
+		text string
+		err  error
+	}
+	done := make(chan line, 1)
+	go func() {
+		text, err := read()
+		done <- line{text, err}
+	}()
+	select {
+	case l := <-done:
+		return l.text, l.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// maxLine bounds what is read as a password; auth.CheckPassword says what is
+// too long.
+const maxLine = 64 << 10
+
+// readLine reads one line; the line break is not part of it.
+func readLine(r io.Reader) (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(r, maxLine)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("read password: %w", err)
+	}
+	line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
+	if line == "" {
+		return "", errors.New("no password on standard input; write it on one line, for example: gatehouse hash --password-stdin < FILE")
+	}
+	return line, nil
+}

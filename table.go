@@ -1,0 +1,194 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A listing prints rows for people, or a JSON object a line for machines. It
+// holds a screenful of rows at a time, so that a million rows need no memory.
+//
+// On a terminal, columns that may be cut (least) are, until a row fits; in a
+// pipe everything is there.
+type listing struct {
+	w      *bufio.Writer
+	screen screen
+	json   *json.Encoder
+	heads  []column
+	widths []int
+	rows   [][]string
+	begun  bool
+}
+
+// A column of a listing.
+type column struct {
+	head  string
+	least int // columns to which it may be cut; 0: it is never
+}
+
+const screenful = 200
+
+func newListing(w io.Writer, asJSON bool, heads ...column) *listing {
+	t := &listing{w: bufio.NewWriterSize(w, 32<<10), heads: heads, screen: screenOf(w)}
+	if asJSON {
+		t.json = json.NewEncoder(t.w)
+		t.json.SetEscapeHTML(false)
+	}
+	t.widths = make([]int, len(heads))
+	for i, c := range heads {
+		t.widths[i] = columnsOf(c.head)
+	}
+	return t
+}
+
+// row prints one row: v for machines, cells for people.
+func (t *listing) row(v any, cells ...string) error {
+	if t.json != nil {
+		return t.json.Encode(v)
+	}
+	for i, c := range cells {
+		if cells[i] = printable(c); c == "" {
+			cells[i] = "-"
+		}
+	}
+	if t.rows = append(t.rows, cells); len(t.rows) < screenful {
+		return nil
+	}
+	return t.flush()
+}
+
+// end prints what is left.
+func (t *listing) end() error {
+	if t.json != nil {
+		return t.w.Flush()
+	}
+	return t.flush()
+}
+
+func (t *listing) flush() error {
+	for _, r := range t.rows {
+		for i, c := range r {
+			t.widths[i] = max(t.widths[i], columnsOf(c))
+		}
+	}
+	widths := t.fit()
+	if !t.begun {
+		t.begun = true
+		var heads []string
+		for _, c := range t.heads {
+			heads = append(heads, c.head)
+		}
+		t.line(heads, widths, bold)
+	}
+	for _, r := range t.rows {
+		t.line(r, widths, "")
+	}
+	t.rows = t.rows[:0]
+	return t.w.Flush()
+}
+
+const gap = 2
+
+// fit gives the widths at which a row fits the terminal, as far as columns
+// may be cut: the widest gives first.
+func (t *listing) fit() []int {
+	widths := slices.Clone(t.widths)
+	if !t.screen.isTerminal() {
+		return widths
+	}
+	over := gap*(len(widths)-1) - t.screen.columns
+	for _, n := range widths {
+		over += n
+	}
+	for ; over > 0; over-- {
+		widest := -1
+		for i, c := range t.heads {
+			if c.least > 0 && widths[i] > c.least && (widest < 0 || widths[i] > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			break // the terminal breaks the line
+		}
+		widths[widest]--
+	}
+	return widths
+}
+
+// line writes one line; a failure shows at Flush.
+func (t *listing) line(cells []string, widths []int, look string) {
+	var b strings.Builder
+	for i, c := range cells {
+		if t.heads[i].least > 0 && t.screen.isTerminal() {
+			c = shorten(c, widths[i])
+		}
+		b.WriteString(c)
+		if i < len(cells)-1 {
+			b.WriteString(strings.Repeat(" ", max(0, widths[i]-columnsOf(c))+gap))
+		}
+	}
+	_, _ = t.w.WriteString(t.screen.paintAll(look, b.String()) + "\n")
+}
+
+func (s screen) paintAll(look, text string) string {
+	if look == "" {
+		return text
+	}
+	return s.paint(look, text)
+}
+
+// moment writes a time for a cell: short on a terminal, in full elsewhere.
+func (t *listing) moment(at time.Time) string {
+	if !t.screen.isTerminal() || at.IsZero() {
+		return moment(at)
+	}
+	if d := time.Until(at); d > 0 {
+		return "in " + roughly(d)
+	}
+	return roughly(time.Since(at)) + " ago"
+}
+
+// roughly gives a duration in its largest unit.
+func roughly(d time.Duration) string {
+	for _, u := range []struct {
+		of   time.Duration
+		name string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}} {
+		if d >= 2*u.of || d >= u.of && u.of == time.Minute {
+			return number(int64(d/u.of)) + u.name
+		}
+	}
+	return number(int64(d/time.Second)) + "s"
+}
+
+// moment writes a time with its zone's clock.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+// writeFields prints names and values, one pair a line; empty values are left
+// out.
+func writeFields(w io.Writer, pairs ...string) error {
+	widest := 0
+	for pair := range slices.Chunk(pairs, 2) {
+		if pair[1] != "" {
+			widest = max(widest, columnsOf(pair[0]))
+		}
+	}
+	var b strings.Builder
+	s := screenOf(w)
+	for pair := range slices.Chunk(pairs, 2) {
+		if name, value := pair[0], pair[1]; value != "" {
+			b.WriteString(s.paint(bold, name+":") + strings.Repeat(" ", widest-columnsOf(name)+gap) + printable(value) + "\n")
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
