@@ -34,6 +34,13 @@ To restore it: stop the gate, copy FILE to data_dir/gatehouse.db, start it.`,
 		Example: `  gatehouse backup gatehouse-backup.db
   gatehouse backup --force /var/backups/gatehouse.db
   gatehouse backup - | age -r RECIPIENT > gatehouse.db.age`,
+		PreRunE: work(func(*cobra.Command, []string) error {
+			c, err := p.loadConfig()
+			if err == nil {
+				err = server.Elsewhere(c, "backup") // before anything is opened
+			}
+			return err
+		}),
 		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, args []string) error {
 			if args[0] == "-" {
 				return p.backupToStdout(ctx, a)

@@ -80,21 +80,27 @@ routes:
 	if err != nil {
 		return err
 	}
-	return p.serve(ctx, server.Options{Config: c, Ready: func(addrs []net.Addr) {
+	return p.serve(ctx, server.Options{Config: c, Ready: func(f server.Facts) {
 		behind := "a small application without any login, which shows what reaches it"
 		if access == "" {
 			behind = upstream
 		}
-		_, _ = fmt.Fprintf(p.out, `
-  Open       http://%s/
-  Name       demo
+		p.tellDemo(f.URLs[0], password, behind)
+	}})
+}
+
+// tellDemo says all that a person needs. Without a reader it is still a gate.
+func (p *cli) tellDemo(url, password, behind string) {
+	s := screenOf(p.out)
+	_, _ = fmt.Fprintf(p.out, `
+  Open       %s
+  Name       %s
   Password   %s
 
   Behind it  %s
   End        Ctrl-C: everything is removed
 
-`, addrs[0], password, behind) // without a reader it is still a gate
-	}})
+`, s.paint(bold, url+"/"), s.paint(bold, "demo"), s.paint(bold, password), behind)
 }
 
 // startDemoApplication serves the application on a socket that nobody else

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -60,7 +61,11 @@ dangerous; elsewhere the log does, as JSON.`,
 			if err != nil {
 				return err
 			}
-			return p.serve(cmd.Context(), server.Options{Config: c, Load: load})
+			o := server.Options{Config: c, Load: load}
+			if screenOf(p.err).isTerminal() && c.Log.Format != "json" {
+				o.Ready, o.Told = p.tellServe, true
+			}
+			return p.serve(cmd.Context(), o)
 		}),
 	}
 }
@@ -77,6 +82,49 @@ func (p *cli) serve(ctx context.Context, o server.Options) error {
 	defer signal.Stop(hup)
 	o.ReloadOn = hup
 	return server.Run(ctx, o)
+}
+
+// shownRoutes is how many routes serve names.
+const shownRoutes = 12
+
+// tellServe says to a person what the gate does from now on.
+func (p *cli) tellServe(f server.Facts) {
+	s := screenOf(p.err)
+	line := func(what, text string) { p.tell("  %-10s %s\n", what, text) }
+	p.tell("\n")
+	for i, url := range f.URLs {
+		line([]string{"Open", ""}[min(i, 1)], s.paint(bold, url))
+	}
+	what := "Protects"
+	for i, r := range f.Routes {
+		if i == shownRoutes {
+			line("", fmt.Sprintf("and %s more", many(len(f.Routes)-i, "route", "routes")))
+			break
+		}
+		line(what, printable(r.Match+"  ->  "+strings.Join(r.Upstreams, ", ")))
+		what = ""
+	}
+	line("Accounts", accountsInWords(&f))
+	line("Sessions", f.Store+", what is kept lies in "+f.DataDir)
+	for _, d := range f.Dangers {
+		p.tell("  %s    %s\n", s.paint(yellow, "Careful"), printable(d))
+	}
+	line("End", "Ctrl-C")
+	p.tell("\n")
+}
+
+func accountsInWords(f *server.Facts) string {
+	inFile := number(int64(f.Users)) + " in the configuration"
+	switch {
+	case f.Accounts < 0:
+		return inFile + "; those of the database cannot be read now"
+	case f.Users+f.Accounts == 0:
+		return "none yet, so that nobody can sign in: gatehouse user add alice"
+	case f.More:
+		return inFile + ", more than " + number(int64(f.Accounts)) + " in the database"
+	default:
+		return inFile + ", " + number(int64(f.Accounts)) + " in the database"
+	}
 }
 
 func (p *cli) checkCommand() *cobra.Command {

@@ -13,31 +13,31 @@ import (
 	"gatehouse/internal/boltfile"
 )
 
-// elsewhere says what to do instead where sessions do not lie in
-// gatehouse.db; nil where they do.
-func elsewhere(c *config.Config, work string) error {
+// Elsewhere says what to do instead of the work (backup or compact) where
+// nothing lies in gatehouse.db; nil where something does.
+func Elsewhere(c *config.Config, work string) error {
 	var what, tool string
 	switch c.Session.Store {
 	case "redis":
 		what, tool = "Redis", "redis-cli --rdb FILE"
 		if work == "compact" {
-			tool = "Redis frees what it does not use by itself"
+			tool = "none is needed, since Redis lets go of what has expired"
 		}
 	case "postgres":
-		what, tool = "PostgreSQL", "pg_dump --file FILE DATABASE"
+		what, tool = "PostgreSQL, with the accounts", "pg_dump --file FILE DATABASE"
 		if work == "compact" {
-			tool = "VACUUM FULL, though its autovacuum is enough as a rule"
+			tool = "VACUUM, which it does by itself as a rule"
 		}
 	default:
 		return nil
 	}
-	return fmt.Errorf("session.store is %s: what Gatehouse keeps lies in %s, not in %s; use its own tools there: %s",
+	return fmt.Errorf("session.store is %s, so that sessions lie in %s and there is no %s; use its own tools: %s",
 		c.Session.Store, what, databaseFile, tool)
 }
 
 // Backup serves Admin: no server runs, so nobody waits for the file.
 func (l *local) Backup(ctx context.Context, w io.Writer, begin func(size int64)) error {
-	if err := elsewhere(l.site().config, "backup"); err != nil {
+	if err := Elsewhere(l.site().config, "backup"); err != nil {
 		return err
 	}
 	if err := boltfile.Copy(ctx, l.db, w, begin); err != nil {
@@ -55,7 +55,7 @@ func sendBackup(l *local) http.Handler {
 			return
 		}
 		c := l.site().config
-		if err := elsewhere(c, "backup"); err != nil {
+		if err := Elsewhere(c, "backup"); err != nil {
 			writeFailure(w, http.StatusConflict, err)
 			return
 		}
@@ -99,7 +99,7 @@ var ErrRunning = errors.New("the server is running; stop it first, since the fil
 // runs (else ErrRunning), and says how many bytes it had and has. making may
 // be nil; it is told the file that grows meanwhile.
 func Compact(ctx context.Context, c *config.Config, making func(temp string)) (before, after int64, err error) {
-	if err := elsewhere(c, "compact"); err != nil {
+	if err := Elsewhere(c, "compact"); err != nil {
 		return 0, 0, err
 	}
 	gate, err := Dial(ctx, c)

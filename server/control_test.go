@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -46,7 +45,7 @@ func start(tb testing.TB, lines string) *run {
 		ended <- Run(ctx, Options{
 			Config: c, Load: func() (*config.Config, error) { return config.Load(r.file()) },
 			LoginHTML: testLogin, Version: "test", Log: slog.New(slog.NewJSONHandler(r.log, nil)),
-			Ready: func(a []net.Addr) { ready <- a[0].String() },
+			Ready: func(f Facts) { ready <- f.Addrs[0].String() },
 		})
 	}()
 	select {

@@ -53,9 +53,10 @@ type Options struct {
 	// ReloadOn makes it read its configuration again, as SIGHUP does. nil: only
 	// the control socket does.
 	ReloadOn <-chan os.Signal
-	// Ready is told once visitors are served: the addresses that it listens
-	// on. May be nil.
-	Ready func([]net.Addr)
+	// Ready is told once visitors are served. May be nil.
+	Ready func(Facts)
+	// Told says that Ready tells a person all of it, so that the log need not.
+	Told bool
 }
 
 // A Server is a running gate.
@@ -137,7 +138,7 @@ func (s *Server) serve(ctx context.Context) error {
 	defer sweeper.Wait()
 	defer stopSweeping()
 
-	s.announce(lns)
+	s.announce(ctx, lns)
 	for {
 		select {
 		case err := <-failed:
@@ -222,20 +223,15 @@ func (s *Server) inside(live context.Context, h http.Handler) *http.Server {
 	}
 }
 
-// announce says where it listens, and what is dangerous.
-func (s *Server) announce(lns []net.Listener) {
-	for _, w := range s.options.Config.Warnings {
-		s.log.Warn("the configuration is dangerous", "problem", w.String())
-	}
-	var addrs []net.Addr
-	for _, ln := range lns {
-		addrs = append(addrs, ln.Addr())
-		s.log.Info("listening", "address", ln.Addr().String(), "tls", s.options.Config.TLS.CertFile != "",
-			"routes", len(s.options.Config.Routes), "version", s.options.Version)
+// announce says where it listens, what lies behind it, and what is dangerous.
+func (s *Server) announce(ctx context.Context, lns []net.Listener) {
+	f := s.facts(ctx, lns)
+	if !s.options.Told {
+		f.log(s.log, s.options.Config, s.options.Version)
 	}
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
 	if s.options.Ready != nil {
-		s.options.Ready(addrs)
+		s.options.Ready(f)
 	}
 }
 

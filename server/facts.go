@@ -1,0 +1,121 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"gatehouse/config"
+)
+
+// Facts are what whoever starts a gate wants to know once it serves.
+type Facts struct {
+	Addrs    []net.Addr
+	URLs     []string     // how it is reached, one for each of Addrs
+	Routes   []RouteFacts // in the order of the configuration
+	Users    int          // accounts of the file
+	Accounts int          // accounts of the database that were counted; -1: could not tell
+	More     bool         // there are more than Accounts
+	Store    string       // of sessions
+	DataDir  string
+	File     string   // the configuration; "": there is none
+	Dangers  []string // what the configuration asks for, and should not
+}
+
+// RouteFacts say what lies behind a route.
+type RouteFacts struct {
+	Match     string // host and path
+	Upstreams []string
+}
+
+func (r RouteFacts) String() string { return r.Match + " -> " + strings.Join(r.Upstreams, ", ") }
+
+const (
+	countedAccounts = 1000 // more are not counted: a start must not wait for it
+	countPatience   = time.Second
+)
+
+func (s *Server) facts(ctx context.Context, lns []net.Listener) Facts {
+	c := s.options.Config
+	f := Facts{Users: len(c.Users), Store: c.Session.Store, DataDir: c.DataDir, File: c.File}
+	for _, ln := range lns {
+		f.Addrs = append(f.Addrs, ln.Addr())
+		f.URLs = append(f.URLs, urlOf(ln.Addr(), c.TLS.CertFile != ""))
+	}
+	for _, r := range c.Routes {
+		m := RouteFacts{Match: r.Host + r.Path, Upstreams: r.Upstreams}
+		if r.Upstream != "" {
+			m.Upstreams = []string{r.Upstream}
+		}
+		if m.Match == "" {
+			m.Match = "/"
+		}
+		f.Routes = append(f.Routes, m)
+	}
+	for _, w := range c.Warnings {
+		f.Dangers = append(f.Dangers, w.String())
+	}
+	f.Accounts, f.More = s.countAccounts(ctx)
+	return f
+}
+
+func (s *Server) countAccounts(ctx context.Context) (n int, more bool) {
+	ctx, cancel := context.WithTimeout(ctx, countPatience)
+	defer cancel()
+	for _, err := range s.parts.state.accounts.List(ctx) {
+		switch {
+		case err != nil:
+			return -1, false
+		case n == countedAccounts:
+			return n, true
+		}
+		n++
+	}
+	return n, false
+}
+
+// urlOf says how a browser on this machine reaches the address.
+func urlOf(a net.Addr, tls bool) string {
+	scheme := "http"
+	if tls {
+		scheme = "https"
+	}
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return "unix:" + a.String()
+	}
+	host := tcp.IP.String()
+	if tcp.IP.IsUnspecified() {
+		host = "localhost" // it listens on all addresses, and this one is always there
+	}
+	if port := tcp.Port; scheme == "http" && port == 80 || scheme == "https" && port == 443 {
+		return scheme + "://" + bracketed(host)
+	}
+	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, fmt.Sprint(tcp.Port)))
+}
+
+func bracketed(host string) string {
+	if strings.Contains(host, ":") {
+		return "[" + host + "]"
+	}
+	return host
+}
+
+// log writes the facts for machines.
+func (f *Facts) log(log *slog.Logger, c *config.Config, version string) {
+	for _, d := range f.Dangers {
+		log.Warn("the configuration is dangerous", "problem", d)
+	}
+	routes := make([]string, len(f.Routes))
+	for i, r := range f.Routes {
+		routes[i] = r.String()
+	}
+	for i, a := range f.Addrs {
+		log.Info("listening", "address", a.String(), "url", f.URLs[i], "tls", c.TLS.CertFile != "",
+			"routes", routes, "users", f.Users, "accounts", f.Accounts, "more_accounts", f.More,
+			"store", f.Store, "file", f.File, "version", version)
+	}
+}
