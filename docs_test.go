@@ -25,7 +25,7 @@ func (b block) String() string { return fmt.Sprintf("%s:%d", b.page, b.line) }
 // fileName is the comment in the first or second line of a file that a page
 // shows: `# app.py`, `<?php // index.php`, `<!-- conf/server.xml -->`. What
 // follows a colon tells people where it belongs.
-var fileName = regexp.MustCompile(`^(?:#|//|<\?php //|<!--|<%--) ?([\w./-]+\.\w+|Caddyfile)(?::| -->| --%>|$)`)
+var fileName = regexp.MustCompile(`^(?:#|//|<\?php //|<!--|<%--) ?(/?[\w./-]+\.\w+|Caddyfile)(?::| -->| --%>|$)`)
 
 // blocks gives the fenced parts of a page.
 func blocks(t *testing.T, page string) (all []block) {
