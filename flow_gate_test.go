@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -24,6 +25,8 @@ type flowGates struct {
 	t   *testing.T
 	app string
 
+	holds *sync.Map // *flowHold, by the value of holdHeader
+
 	mu     sync.Mutex
 	gates  map[string]*e2e.Gate // by configuration
 	django map[string]*flowDjangoApp
@@ -31,22 +34,39 @@ type flowGates struct {
 
 func newFlowGates(t *testing.T) *flowGates {
 	t.Helper()
-	app := httptest.NewServer(http.HandlerFunc(flowApp))
+	holds := new(sync.Map)
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h, ok := holds.Load(r.Header.Get(holdHeader)); ok {
+			h.(*flowHold).wait(r.Context())
+		}
+		flowApp(w, r)
+	}))
 	t.Cleanup(app.Close)
-	return &flowGates{t: t, app: app.URL, gates: map[string]*e2e.Gate{}, django: map[string]*flowDjangoApp{}}
+	return &flowGates{t: t, app: app.URL, holds: holds, gates: map[string]*e2e.Gate{}, django: map[string]*flowDjangoApp{}}
 }
 
 // flowApp is the application behind the gate: it says who asks.
 func flowApp(w http.ResponseWriter, r *http.Request) {
-	if s, err := time.ParseDuration(r.FormValue("s") + "s"); err == nil && r.URL.Path == "/slow" {
-		time.Sleep(s) // it is slow, as applications are
-	}
 	w.Header().Set("Content-Type", "application/json")
 	var user any
 	if name := r.Header.Get("X-Forwarded-User"); name != "" {
 		user = name
 	}
 	_ = json.NewEncoder(w).Encode(map[string]any{"user": user, "page": r.URL.Path})
+}
+
+// A flowHold keeps a page from being answered until the row goes on.
+type flowHold struct{ begun, goOn chan struct{} }
+
+// holdHeader names the hold to the application.
+const holdHeader = "X-Hold"
+
+func (h *flowHold) wait(ctx context.Context) {
+	close(h.begun)
+	select {
+	case <-h.goOn:
+	case <-ctx.Done():
+	}
 }
 
 // flowConfig is the configuration for settings of Django's.
@@ -79,12 +99,13 @@ type flowGate struct {
 	routes string
 	source any // AUTHENTICATION_BACKENDS when the row began
 	secure bool
+	holds  *sync.Map
 }
 
 // plain gives the row a gate: a shared one, unless the row restarts it.
 func (g *flowGates) plain(t *testing.T, row flowRow) flowSite {
 	t.Helper()
-	s := &flowGate{t: t, row: row, source: row.settings["AUTHENTICATION_BACKENDS"], secure: settingOf[bool](row.settings, "SESSION_COOKIE_SECURE")}
+	s := &flowGate{t: t, row: row, holds: g.holds, source: row.settings["AUTHENTICATION_BACKENDS"], secure: settingOf[bool](row.settings, "SESSION_COOKIE_SECURE")}
 	s.routes = "routes:\n  - upstream: " + g.app + "\n    access:\n      - {exact: /public, public: true}\n      - {}\n"
 	config := flowConfig(row.settings, s.routes)
 	text := strings.Join(row.steps, ";")
@@ -175,6 +196,30 @@ func (s *flowGate) header(b *flowBrowser, name, value string) {
 		return
 	}
 	b.headers[name] = []string{value}
+}
+
+func (s *flowGate) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, network, addr)
+}
+
+func (s *flowGate) hold(b *flowBrowser) (begun func()) {
+	h := &flowHold{make(chan struct{}), make(chan struct{})}
+	s.holds.Store(s.row.id, h)
+	b.headers[holdHeader] = []string{s.row.id}
+	return func() {
+		select {
+		case <-h.begun:
+			delete(b.headers, holdHeader)
+		case <-time.After(e2e.Patience):
+			s.t.Error("the page does not begin")
+		}
+	}
+}
+
+func (s *flowGate) release(*flowBrowser) {
+	if h, ok := s.holds.LoadAndDelete(s.row.id); ok {
+		close(h.(*flowHold).goOn)
+	}
 }
 
 // A flowDjangoApp is a real Django that believes X-Forwarded-User, and the
@@ -277,6 +322,13 @@ func (s *flowDjango) setActive(user string, active bool) {
 func (s *flowDjango) deleteUser(user string) {
 	s.sql("delete from auth_user where username = '" + user + "'")
 }
+
+// hold has nothing to hold on to: Django's pages take the time that they say.
+func (s *flowDjango) hold(*flowBrowser) (begun func()) {
+	return func() { time.Sleep(300 * time.Millisecond) } // so that it is under way
+}
+
+func (s *flowDjango) release(*flowBrowser) {}
 
 // header signs in and out at the gate for the header that it sends; what else
 // a visitor writes is sent as it is.

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"html"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -33,6 +35,12 @@ type flowSite interface {
 	clearSessions()
 	account(user string) string // the account's name here
 	header(b *flowBrowser, name, value string)
+	dial(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// hold has the page that the browser asks for next begin, and wait until
+	// release. begun returns when it has begun.
+	hold(b *flowBrowser) (begun func())
+	release(b *flowBrowser)
 }
 
 // A flow plays one row.
@@ -71,7 +79,7 @@ func (f *flow) browser(name string) *flowBrowser {
 	b := f.browsers[name]
 	if b == nil {
 		b = &flowBrowser{f: f, cookies: map[string]string{}, headers: http.Header{}, client: &http.Client{
-			Transport:     &http.Transport{DisableKeepAlives: true},
+			Transport:     &http.Transport{DisableKeepAlives: true, DialContext: f.site.dial},
 			Timeout:       time.Minute,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}}
@@ -83,8 +91,14 @@ func (f *flow) browser(name string) *flowBrowser {
 	return b
 }
 
-func (f *flow) play() {
-	f.t.Helper()
+func play(t *testing.T, row flowRow, used *sync.Map, site flowSite) {
+	t.Helper()
+	f := &flow{t: t, row: row, used: used, site: site, browsers: map[string]*flowBrowser{}}
+	defer func() {
+		for _, b := range f.browsers {
+			b.client.CloseIdleConnections()
+		}
+	}()
 	checkKnown(f.t, f.row.settings)
 	for i, step := range f.row.steps {
 		f.at = i
@@ -141,7 +155,7 @@ func (f *flow) step(step string) seen {
 		if err != nil {
 			f.t.Fatalf("%s: %v", step, err)
 		}
-		time.Sleep(time.Duration(n * float64(time.Second))) // the row's clock: sites run in real time
+		time.Sleep(time.Duration(n * float64(time.Second))) // the row's clock
 	case "RESTART":
 		if err := change(f.row.settings, strings.TrimPrefix(step, "RESTART")); err != nil {
 			f.t.Fatalf("%s: %v", step, err)
@@ -190,9 +204,11 @@ func (f *flow) browse(b *flowBrowser, step, verb, rest string) seen {
 		f.site.header(b, name, value)
 	case "START":
 		b.started = make(chan seen, 1)
+		begun := f.site.hold(b)
 		go func() { b.started <- b.send(http.MethodGet, rest, nil, true) }()
-		time.Sleep(300 * time.Millisecond) // the page itself takes longer: it has to be under way
+		begun()
 	case "JOIN":
+		f.site.release(b)
 		return <-b.started
 	default:
 		f.t.Fatalf("the step %q is not known", step)

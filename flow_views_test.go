@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -39,7 +39,8 @@ type flowViews struct {
 	hasher   *auth.Hasher
 	manager  *sessions.Manager
 	auth     *auth.Auth
-	server   *httptest.Server
+	server   *http.Server
+	pipes    *pipes
 	slide    bool
 	secure   bool
 }
@@ -102,12 +103,58 @@ func (v *flowViews) open(settings map[string]any) {
 	pages, err := web.NewPages(web.Face{})
 	fail(err)
 	log := slog.New(slog.DiscardHandler)
-	v.server = httptest.NewServer(web.Chain(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	v.pipes = &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	v.server = &http.Server{Handler: web.Chain(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := v.serve(w, r); err != nil {
 			pages.Answer(w, r, err)
 		}
-	}), web.Begin(nil), web.Record(), web.Guard(log, pages.Answer)))
+	}), web.Begin(nil), web.Record(), web.Guard(log, pages.Answer))}
+	go func() { _ = v.server.Serve(v.pipes) }()
 }
+
+// pipes is a network in memory, in whose bubble time is fake.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+// Accept serves net.Listener.
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close serves net.Listener.
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+// Addr serves net.Listener.
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80} }
+
+func (v *flowViews) dial(context.Context, string, string) (net.Conn, error) {
+	here, there := net.Pipe()
+	select {
+	case v.pipes.conns <- there:
+		return here, nil
+	case <-v.pipes.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// hold lets the page take the time that it says: the clock stands still while
+// anybody works.
+func (v *flowViews) hold(*flowBrowser) (begun func()) {
+	return func() { time.Sleep(300 * time.Millisecond) } // so that it is under way
+}
+
+func (v *flowViews) release(*flowBrowser) {}
 
 func flowCookie(settings map[string]any, secure bool) sessions.Cookie {
 	c := sessions.Cookie{
@@ -136,9 +183,8 @@ func flowStore(db *bbolt.DB, engine string) (sessions.Store, error) {
 }
 
 func (v *flowViews) close() {
-	v.server.Close()
 	v.manager.Close()
-	if err := errors.Join(v.store.Close(), v.db.Close()); err != nil {
+	if err := errors.Join(v.server.Close(), v.store.Close(), v.db.Close()); err != nil {
 		v.t.Error(err)
 	}
 }
@@ -152,6 +198,8 @@ func (v *flowViews) serve(w http.ResponseWriter, r *http.Request) error {
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, auth.Prefix):
 		return v.auth.ServeHTTP(w, r)
+	case path == "/counter":
+		return v.page(w, r, "counter")
 	case strings.HasPrefix(path, "/session/"):
 		return v.page(w, r, strings.TrimPrefix(path, "/session/"))
 	case path == "/public":
@@ -223,6 +271,12 @@ func (v *flowViews) view(r *http.Request, s *sessions.Session, name string) (map
 		err = s.Cycle(ctx)
 	case "expiry":
 		return expiry(ctx, s, r.FormValue("v"))
+	case "counter":
+		n := 0
+		if _, err := s.Get(ctx, "n", &n); err != nil {
+			return nil, err
+		}
+		return map[string]any{"n": n + 1}, s.Set(ctx, "n", n+1)
 	case "testcookie":
 		return testCookie(ctx, s, r.FormValue("check") != "")
 	default:
@@ -289,7 +343,7 @@ func testCookie(ctx context.Context, s *sessions.Session, check bool) (map[strin
 	return map[string]any{"worked": worked && value == "worked"}, err
 }
 
-func (v *flowViews) base() string { return v.server.URL }
+func (v *flowViews) base() string { return "http://views.example.test" }
 
 func (v *flowViews) cookieName() string {
 	if c := flowCookie(v.row.settings, v.secure); v.secure && c.Domain == "" && c.Path == "" {
