@@ -25,7 +25,7 @@ func (s *passage) answer(status int, h http.Header) error {
 			continue
 		}
 		for _, v := range values {
-			if strings.ContainsAny(v, "\r\n\x00") {
+			if !oneLine(v) {
 				return fmt.Errorf("answer header %s holds a line break or NUL", name)
 			}
 		}
@@ -58,10 +58,15 @@ func (s *passage) trailer(h http.Header) {
 	for name, values := range h {
 		switch f := s.p.names.of(name); {
 		case f == identity, f == drop, s.route.responseHeaders.takes(name), name == "Set-Cookie", name == "Clear-Site-Data", name == "Service-Worker-Allowed",
-			strings.ContainsAny(strings.Join(values, ""), "\r\n\x00"):
+			!oneLine(strings.Join(values, "")):
 			delete(h, name)
 		}
 	}
+}
+
+// oneLine says whether a value stays in its line, however it is read.
+func oneLine(s string) bool {
+	return strings.IndexByte(s, '\n') < 0 && strings.IndexByte(s, '\r') < 0 && strings.IndexByte(s, 0) < 0
 }
 
 func (s *passage) dropSetCookie(h http.Header) {

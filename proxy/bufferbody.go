@@ -41,7 +41,7 @@ func (s *passage) bufferBody(w http.ResponseWriter, r *engine.Request) (http.Res
 		in.Body = http.NoBody
 	}
 	s.in, r.In = in, in
-	delete(r.Header, "Expect")
+	r.Header.Delete("Expect")
 	return &whole{w}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"gatehouse/internal/web"
+	"gatehouse/proxy/engine"
 	"gatehouse/sessions"
 )
 
@@ -33,7 +34,7 @@ func (s *passage) keepsData() bool { return s.route.conf.SessionData && s.id != 
 
 // tellData puts into h what the application has kept. That it cannot be told
 // is no reason to say that there is nothing.
-func (s *passage) tellData(h http.Header) error {
+func (s *passage) tellData(h *engine.Header) error {
 	if !s.keepsData() {
 		return nil
 	}
@@ -42,7 +43,7 @@ func (s *passage) tellData(h http.Header) error {
 		return web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("read session data: %w", err))
 	}
 	if len(values) > 0 {
-		h[dataHeader] = s.line(formatData(values))
+		s.say(h, dataHeader, formatData(values))
 	}
 	return nil
 }

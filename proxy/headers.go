@@ -5,6 +5,8 @@ import (
 	"net/textproto"
 	"slices"
 	"strings"
+
+	"gatehouse/proxy/engine"
 )
 
 // headerRules are a HeaderConfig that is ready for requests. They never
@@ -46,7 +48,14 @@ func (r *headerRules) drop(h http.Header) {
 	}
 }
 
-// put writes what the route sets.
+// add puts what the route sets into a request.
+func (r *headerRules) add(h *engine.Header) {
+	for _, l := range r.set {
+		h.Set(l.name, l.value)
+	}
+}
+
+// put writes what the route sets into an answer.
 func (r *headerRules) put(h http.Header) {
 	for _, l := range r.set {
 		h[l.name] = []string{l.value}

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"fmt"
-	"net/http"
 	"net/textproto"
 	"slices"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"gatehouse/auth"
+	"gatehouse/proxy/engine"
 )
 
 // A fact is what an identity header can carry.
@@ -74,7 +74,7 @@ func identityHeaders(c IdentityConfig) []identityHeader {
 // client sent was never copied. A value that would not arrive as it is, such
 // as one with a line break, is an error: another name must not be sent than
 // the one that was checked.
-func (s *passage) setIdentity(h http.Header, list []identityHeader) error {
+func (s *passage) setIdentity(h *engine.Header, list []identityHeader) error {
 	for _, l := range list {
 		v, err := l.fact.of(s.id)
 		if err != nil {
@@ -86,7 +86,7 @@ func (s *passage) setIdentity(h http.Header, list []identityHeader) error {
 		if !survives(v) {
 			return fmt.Errorf("identity header %s: %q cannot be sent in a header", l.name, v)
 		}
-		h[l.name] = s.line(v)
+		s.say(h, l.name, v)
 	}
 	return nil
 }

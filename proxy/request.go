@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"net/http"
-	"net/textproto"
 	"strings"
 
 	"gatehouse/auth"
@@ -31,9 +30,9 @@ type passage struct {
 	breaker    engine.Breaker
 
 	out    engine.Request
-	header http.Header // of out
-	lines  [12]string  // values in header
-	used   int         // of lines
+	header [24]engine.Field // of out, as far as it suffices
+	lines  [12]string       // values in header
+	used   int              // of lines
 	hooks  engine.Request
 	spent  bool // nobody has a hold on any of this any more
 }
@@ -43,7 +42,7 @@ type passage struct {
 func (p *Proxy) passage(r *http.Request) *passage {
 	s, ok := p.passages.Get().(*passage)
 	if !ok {
-		s = &passage{p: p, header: make(http.Header, 24)}
+		s = &passage{p: p}
 		s.hooks = engine.Request{Answer: s.answer, Trailer: s.trailer, Switched: s.switched, Chosen: s.chosen, Breaker: &s.breaker}
 	}
 	s.in, s.info = r, web.From(r.Context())
@@ -56,11 +55,13 @@ func (s *passage) release() {
 	if !s.spent {
 		return
 	}
-	p, h, hooks := s.p, s.header, s.hooks
-	clear(h)
-	*s = passage{p: p, header: h, hooks: hooks}
+	p, hooks := s.p, s.hooks
+	*s = passage{p: p, hooks: hooks}
 	p.passages.Put(s)
 }
+
+// say puts a field with one value into h.
+func (s *passage) say(h *engine.Header, name, value string) { h.Set(name, s.line(value)...) }
 
 // line is a header's one value.
 func (s *passage) line(v string) []string {
@@ -75,7 +76,8 @@ func (s *passage) line(v string) []string {
 // request makes what goes upstream. The header is made from nothing, so that
 // whatever is not known to be harmless has to be put in by somebody.
 func (s *passage) request() (*engine.Request, error) {
-	h := s.header
+	list := engine.Header(s.header[:0])
+	h := &list
 	s.copyHeader(h)
 	s.forwardedHeader(h)
 	if s.id != nil {
@@ -86,7 +88,7 @@ func (s *passage) request() (*engine.Request, error) {
 	if err := s.tellData(h); err != nil {
 		return nil, err
 	}
-	s.route.requestHeaders.put(h)
+	s.route.requestHeaders.add(h)
 	path := s.t.path
 	if s.route.conf.StripPrefix {
 		var ok bool
@@ -96,7 +98,7 @@ func (s *passage) request() (*engine.Request, error) {
 	}
 	r := &s.out
 	*r = s.hooks
-	r.In, r.Method, r.Target, r.Host, r.Header = s.in, s.in.Method, path+s.t.query, s.route.host, h
+	r.In, r.Method, r.Target, r.Host, r.Header = s.in, s.in.Method, path+s.t.query, s.route.host, *h
 	r.Trailers, r.MaxBody = tokenIn(s.in.Header["Te"], "trailers"), int64(s.route.conf.MaxBody)
 	if r.Host == "" {
 		r.Host = s.host.text
@@ -108,15 +110,15 @@ func (s *passage) request() (*engine.Request, error) {
 }
 
 // copyHeader copies what a client may say.
-func (s *passage) copyHeader(h http.Header) {
+func (s *passage) copyHeader(h *engine.Header) {
 	nominated := s.in.Header["Connection"]
 	for name, values := range s.in.Header {
 		if s.mayPass(name) && !tokenIn(nominated, name) {
-			h[textproto.CanonicalMIMEHeaderKey(name)] = values
+			*h = append(*h, engine.Field{Name: name, Values: values})
 		}
 	}
 	if line := s.p.cookies.without(s.in.Header["Cookie"]); line != "" && !tokenIn(nominated, "Cookie") {
-		h["Cookie"] = s.line(line)
+		s.say(h, "Cookie", line)
 	}
 }
 
@@ -150,7 +152,7 @@ func (s *passage) dropTrailers() {
 // forwardedHeader says who the visitor is, as far as it is known. What a
 // trusted proxy said of those before it stays in front in X-Forwarded-For.
 // Forwarded is made anew even then: its value was not looked at by anybody.
-func (s *passage) forwardedHeader(h http.Header) {
+func (s *passage) forwardedHeader(h *engine.Header) {
 	client, peer := "", ""
 	if s.info.Client.IsValid() {
 		client = s.info.Client.String()
@@ -166,18 +168,18 @@ func (s *passage) forwardedHeader(h http.Header) {
 		if peer != "" { // a unix socket has no address to add
 			list += ", " + peer
 		}
-		h["X-Forwarded-For"] = s.line(list)
+		s.say(h, "X-Forwarded-For", list)
 	} else if peer != "" {
-		h["X-Forwarded-For"] = s.line(peer)
+		s.say(h, "X-Forwarded-For", peer)
 	}
 	if client != "" {
-		h["X-Real-Ip"] = s.line(client)
+		s.say(h, "X-Real-Ip", client)
 	}
-	h["X-Forwarded-Host"] = s.line(s.host.text)
-	h["X-Forwarded-Proto"] = s.line(s.info.Scheme)
-	h["X-Forwarded-Port"] = s.line(s.host.visiblePort(s.info.Scheme))
-	h["Forwarded"] = s.line(forwarded(client, s.host.text, s.info.Scheme))
-	h["X-Request-Id"] = s.line(s.info.ID)
+	s.say(h, "X-Forwarded-Host", s.host.text)
+	s.say(h, "X-Forwarded-Proto", s.info.Scheme)
+	s.say(h, "X-Forwarded-Port", s.host.visiblePort(s.info.Scheme))
+	s.say(h, "Forwarded", forwarded(client, s.host.text, s.info.Scheme))
+	s.say(h, "X-Request-Id", s.info.ID)
 }
 
 // forwarded writes one element of RFC 7239. What holds a colon is quoted.

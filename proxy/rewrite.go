@@ -152,8 +152,8 @@ func (s *passage) rewriteDestination(r *engine.Request) {
 	if !s.route.conf.Rewrite.URLs || r.Method != "COPY" && r.Method != "MOVE" {
 		return
 	}
-	if v := r.Header["Destination"]; len(v) == 1 {
-		r.Header["Destination"] = []string{s.mirror().toUpstream(v[0])}
+	if v := r.Header.Get("Destination"); len(v) == 1 {
+		r.Header.Set("Destination", s.mirror().toUpstream(v[0]))
 	}
 }
 

@@ -19,12 +19,12 @@ import (
 func (s *passage) upgrade(r *engine.Request) error {
 	protocol := s.wanted()
 	if protocol == "" || !s.route.hasUpgrade(protocol) {
-		dropWebSocket(r.Header)
+		dropWebSocket(&r.Header)
 		return nil
 	}
 	if strings.EqualFold(protocol, webSocket) {
 		if !handshake(s.in.Header) {
-			dropWebSocket(r.Header)
+			dropWebSocket(&r.Header)
 			return nil
 		}
 		if origins := s.in.Header["Origin"]; len(origins) > 0 && !s.sameOrigin(origins) {
@@ -62,12 +62,8 @@ func handshake(h http.Header) bool {
 }
 
 // dropWebSocket takes away what belongs to an upgrade that is not asked for.
-func dropWebSocket(h http.Header) {
-	for name := range h {
-		if strings.HasPrefix(name, "Sec-Websocket-") {
-			delete(h, name)
-		}
-	}
+func dropWebSocket(h *engine.Header) {
+	*h = slices.DeleteFunc(*h, func(f engine.Field) bool { return strings.HasPrefix(f.Name, "Sec-Websocket-") })
 }
 
 func (s *passage) sameOrigin(origins []string) bool {

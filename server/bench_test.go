@@ -56,7 +56,8 @@ func answering(b *testing.B) (addr string) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = ln.Close() })
-	answer := []byte("HTTP/1.1 200 OK\r\nServer: bench\r\nDate: Sun, 22 Nov 2026 12:00:00 GMT\r\nContent-Type: text/plain\r\nContent-Length: 1024\r\n\r\n" +
+	answer := []byte("HTTP/1.1 200 OK\r\nServer: bench\r\nDate: Sun, 22 Nov 2026 12:00:00 GMT\r\nContent-Type: text/plain\r\nContent-Length: 1024\r\n" +
+		"Last-Modified: Sun, 22 Nov 2026 11:00:00 GMT\r\nConnection: keep-alive\r\nETag: \"65608a40-400\"\r\nAccept-Ranges: bytes\r\n\r\n" +
 		strings.Repeat("x", 1<<10))
 	go func() {
 		for {

@@ -21,7 +21,7 @@ func BenchmarkForward(b *testing.B) {
 			up := NewHTTP1(HTTP1Options{Address: benchUpstream(b, size).addr, Timeouts: short})
 			defer up.Close()
 			in := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/x", nil)
-			header := http.Header{"Accept": {"*/*"}, "User-Agent": {"bench"}, "X-Forwarded-For": {"192.0.2.1"}}
+			header := HeaderOf(http.Header{"Accept": {"*/*"}, "User-Agent": {"bench"}, "X-Forwarded-For": {"192.0.2.1"}})
 			w := &discard{h: http.Header{}}
 			b.ReportAllocs()
 			for b.Loop() {

@@ -56,7 +56,7 @@ func TestRequestBodies(t *testing.T) {
 			i := strings.Index(tt.want, "\r\n\r\n") + 4
 			up, got := takes(t, len(tt.want)-i)
 			g := front(t, HTTP1Options{Address: up.addr}, func(r *Request) {
-				r.Header = http.Header{}
+				r.Header = nil
 				delete(r.In.Trailer, "X-Taken-Out")
 			})
 			if answer := exchangeRaw(t, g, tt.sent); !strings.HasSuffix(answer, "ok") {

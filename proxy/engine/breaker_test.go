@@ -41,7 +41,7 @@ func TestBreaker(t *testing.T) {
 						panic(v)
 					}
 				}()
-				err := up.Forward(w, &Request{In: r, Method: "GET", Target: r.URL.Path, Host: "a.test", Header: http.Header{}, Breaker: &b})
+				err := up.Forward(w, &Request{In: r, Method: "GET", Target: r.URL.Path, Host: "a.test", Breaker: &b})
 				failed <- err
 				if err != nil {
 					w.WriteHeader(http.StatusUnauthorized)

@@ -34,7 +34,8 @@ type conn struct {
 	heard bool    // the upstream has said something since begin
 	out   []byte  // the request's head, and a small body behind it
 
-	since time.Time // idle since then
+	since     time.Time // idle since then
+	departure           // of the visitor
 	// What the check for quiet needs, made once to spare an allocation each time.
 	peek    func(fd uintptr)
 	isQuiet bool

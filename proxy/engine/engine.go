@@ -16,9 +16,9 @@ type Request struct {
 	// stands in In.Trailer at the time of the call: take out the others there.
 	In     *http.Request
 	Method string
-	Target string      // the request target as it stands in the request line: path and query, byte for byte
-	Host   string      // the Host header
-	Header http.Header // end-to-end fields, canonical names; the engine owns it from now on. No hop-by-hop field is in it
+	Target string // the request target as it stands in the request line: path and query, byte for byte
+	Host   string // the Host header
+	Header Header // end-to-end fields; the engine owns it from now on. No hop-by-hop field is in it
 	// Upgrade is the protocol to ask for with Connection: Upgrade, as the
 	// visitor spelled it; "": none.
 	Upgrade string

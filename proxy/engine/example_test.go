@@ -26,7 +26,7 @@ func ExampleHTTP1() {
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, in *http.Request) {
 		err := up.Forward(w, &engine.Request{
 			In: in, Method: in.Method, Target: in.RequestURI, Host: in.Host,
-			Header: http.Header{"X-Forwarded-User": {"alice"}},
+			Header: engine.Header{{Name: "X-Forwarded-User", Values: []string{"alice"}}},
 		})
 		if err != nil {
 			w.WriteHeader(http.StatusBadGateway)

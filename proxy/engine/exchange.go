@@ -2,7 +2,6 @@ package engine
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +28,7 @@ type exchange struct {
 	up *HTTP1
 	w  http.ResponseWriter
 	r  *Request
-	rc *http.ResponseController
+	rc http.ResponseController
 
 	length   int64    // of the visitor's body; -1: unknown
 	expect   bool     // the visitor waits for 100 Continue
@@ -40,8 +39,7 @@ type exchange struct {
 	ownRoom  [4]string
 
 	c      *conn
-	unhook func() bool // ends the watch over the visitor's departure
-	sender *sender     // nil: the body was sent with the head, or has not been asked for
+	sender *sender // nil: the body was sent with the head, or has not been asked for
 
 	offered time.Time // when the write deadline towards the visitor was set
 	awaited time.Time // when the read deadline was
@@ -61,17 +59,17 @@ func (x *exchange) prepare() *Error {
 		x.length = in.ContentLength
 	}
 	if x.length == 0 {
-		delete(x.r.Header, "Expect")
+		x.r.Header.Delete("Expect")
 		return nil
 	}
 	if x.r.MaxBody > 0 && x.length > x.r.MaxBody {
 		return &Error{Kind: TooLarge, Err: fmt.Errorf("body of %d bytes is over %d", x.length, x.r.MaxBody)}
 	}
 	x.trailers = trailerNames(x.r)
-	if hasTokenIn(x.r.Header["Expect"], "100-continue") {
+	if hasTokenIn(x.r.Header.Get("Expect"), "100-continue") {
 		x.expect = in.ProtoAtLeast(1, 1)
 		if !x.expect {
-			delete(x.r.Header, "Expect") // RFC 9110, 10.1.1: HTTP/1.0 knows no 100
+			x.r.Header.Delete("Expect") // RFC 9110, 10.1.1: HTTP/1.0 knows no 100
 		}
 	}
 	if x.expect || x.length < 0 || x.length > smallBody {
@@ -110,7 +108,7 @@ func (x *exchange) try(idle bool) *Error {
 	}
 	c.begin()
 	x.c = c
-	x.unhook = context.AfterFunc(ctx, c.cutFunc)
+	x.up.leaving.watch(ctx, c)
 	x.r.Breaker.Arm(c.cutFunc)
 	done := false
 	defer func() {
@@ -257,7 +255,7 @@ func (x *exchange) keepBody() {
 // drop ends an exchange whose connection cannot be used any more. It waits
 // for the sender, so that nobody touches the visitor's body later.
 func (x *exchange) drop() {
-	x.unhook()
+	x.up.leaving.forget(x.c)
 	x.r.Breaker.Arm(nil)
 	if x.sender != nil {
 		x.sender.stop()

@@ -20,8 +20,9 @@ func eachField(block string, yield func(name, value string) error) error {
 		if line, block = cutLine(block); line == "" {
 			return nil
 		}
-		name, value, ok := strings.Cut(line, ":")
-		if !ok || !validName(name) {
+		name, value, found := strings.Cut(line, ":")
+		name, ok := canonicalName(name)
+		if !found || !ok {
 			return answerError("field name is malformed")
 		}
 		value = trim(value)
@@ -36,14 +37,23 @@ func eachField(block string, yield func(name, value string) error) error {
 		if !validValue(value) {
 			return answerError("control character in a field value")
 		}
-		if err := yield(textproto.CanonicalMIMEHeaderKey(name), value); err != nil {
+		if err := yield(name, value); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func trim(s string) string { return strings.Trim(s, " \t") }
+// trim takes off the spaces and tabs at both ends.
+func trim(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
+}
 
 // A fieldParser sorts the fields of an answer: framing and hop-by-hop ones
 // are for us, the others for the visitor.

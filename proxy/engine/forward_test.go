@@ -27,12 +27,12 @@ func TestForwardWritesTheRequest(t *testing.T) {
 		r.Target = "/a%2Fb//c;d?x=%zz&y;z"
 		r.Host = "inner.test"
 		r.Trailers = true
-		r.Header = http.Header{
+		r.Header = HeaderOf(http.Header{
 			"X-One": {"1"}, "x-lower": {"2"}, "Cookie": {"a=b; c=d"}, "X-Two": {"a", "b"},
 			// none of these is the caller's to set:
 			"Host": {"evil.test"}, "Content-Length": {"7"}, "Transfer-Encoding": {"chunked"}, "transfer-encoding": {"chunked"},
 			"Connection": {"X-One"}, "Te": {"gzip"}, "Upgrade": {"h2c"}, "Trailer": {"X"}, "Keep-Alive": {"9"},
-		}
+		})
 	})
 	exchangeRaw(t, g, get)
 	head := <-heads
@@ -57,11 +57,11 @@ func TestForwardWritesTheRequest(t *testing.T) {
 func TestForwardRefusesWhatWouldSplitARequest(t *testing.T) {
 	up := says(t, "HTTP/1.1 204 x\r\n\r\n")
 	tests := map[string]func(*Request){
-		"CR LF in a value":  func(r *Request) { r.Header["X-User"] = []string{"alice\r\nX-Admin: 1"} },
-		"LF in a value":     func(r *Request) { r.Header["X-User"] = []string{"alice\nX-Admin: 1"} },
-		"NUL in a value":    func(r *Request) { r.Header["X-User"] = []string{"a\x00"} },
-		"colon in a name":   func(r *Request) { r.Header["X: y"] = []string{"a"} },
-		"empty name":        func(r *Request) { r.Header[""] = []string{"a"} },
+		"CR LF in a value":  func(r *Request) { r.Header.Set("X-User", "alice\r\nX-Admin: 1") },
+		"LF in a value":     func(r *Request) { r.Header.Set("X-User", "alice\nX-Admin: 1") },
+		"NUL in a value":    func(r *Request) { r.Header.Set("X-User", "a\x00") },
+		"colon in a name":   func(r *Request) { r.Header.Set("X: y", "a") },
+		"empty name":        func(r *Request) { r.Header.Set("", "a") },
 		"space in target":   func(r *Request) { r.Target = "/ HTTP/1.1\r\nX-Admin: 1" },
 		"empty target":      func(r *Request) { r.Target = "" },
 		"CR LF in host":     func(r *Request) { r.Host = "a\r\nX-Admin: 1" },

@@ -58,7 +58,7 @@ func (c HealthCheck) check(ctx context.Context, m *member) (err error) {
 		}
 	}()
 	err = m.Upstream.Forward(p, &Request{
-		In: in, Method: in.Method, Target: c.Path, Host: m.Host, Header: http.Header{"User-Agent": {"gatehouse"}, "Accept": {"*/*"}},
+		In: in, Method: in.Method, Target: c.Path, Host: m.Host, Header: HeaderOf(http.Header{"User-Agent": {"gatehouse"}, "Accept": {"*/*"}}),
 	})
 	if ctx.Err() != nil {
 		return fmt.Errorf("health check: no answer within %v", c.Timeout)

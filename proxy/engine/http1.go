@@ -34,6 +34,7 @@ type HTTP1 struct {
 	o       HTTP1Options
 	dialer  net.Dialer
 	pool    pool
+	leaving departures
 	buffers sync.Pool // of *[]byte, largeBuffer long
 }
 
@@ -71,7 +72,7 @@ func (u *HTTP1) Close() { u.pool.close() }
 // A request is sent twice only when an idle connection turns out to be dead:
 // not one byte was answered, there is no body, and the method is idempotent.
 func (u *HTTP1) Forward(w http.ResponseWriter, r *Request) error {
-	x := exchange{up: u, w: w, r: r, rc: http.NewResponseController(w)}
+	x := exchange{up: u, w: w, r: r, rc: *http.NewResponseController(w)}
 	if e := x.prepare(); e != nil {
 		x.leaveBody()
 		return e

@@ -156,15 +156,11 @@ func (g *gate) note(err error) {
 
 // request makes of the visitor's request what a caller would.
 func request(in *http.Request) *Request {
-	r := &Request{In: in, Method: in.Method, Target: in.RequestURI, Host: in.Host, Header: in.Header.Clone()}
+	r := &Request{In: in, Method: in.Method, Target: in.RequestURI, Host: in.Host, Header: HeaderOf(in.Header)}
 	if hasToken(in.Header.Get("Connection"), "upgrade") {
 		r.Upgrade = in.Header.Get("Upgrade")
 	}
-	for name := range r.Header {
-		if hopByHop(name) {
-			delete(r.Header, name)
-		}
-	}
+	r.Header = slices.DeleteFunc(r.Header, func(f Field) bool { return hopByHop(f.Name) })
 	return r
 }
 

@@ -48,7 +48,7 @@ func (x *exchange) release(a *answer) (done bool) {
 	}
 	// A cut that comes too late may have left its deadline behind; bytes after
 	// the end belong to no answer.
-	if a.last || !x.unhook() || !x.r.Breaker.Arm(nil) || x.c.r != x.c.w {
+	if a.last || !x.up.leaving.forget(x.c) || !x.r.Breaker.Arm(nil) || x.c.r != x.c.w {
 		return false
 	}
 	x.c.shrink(&x.up.buffers)

@@ -32,9 +32,9 @@ func appendHead(b []byte, r *Request, length int64, trailers []string) ([]byte, 
 	b = append(b, r.Target...)
 	b = append(b, " HTTP/1.1\r\n"...)
 	b = appendField(b, "Host", r.Host)
-	for name, values := range r.Header {
+	for _, f := range r.Header {
 		var err error
-		if b, err = appendFields(b, name, values); err != nil {
+		if b, err = appendFields(b, f.Name, f.Values); err != nil {
 			return b, err
 		}
 	}
@@ -42,17 +42,17 @@ func appendHead(b []byte, r *Request, length int64, trailers []string) ([]byte, 
 }
 
 // appendFields appends one line for each value. Fields that are not the
-// caller's to set are left out, however they got into the map.
+// caller's to set are left out, however they got into the header.
 func appendFields(b []byte, name string, values []string) ([]byte, error) {
-	if !validName(name) {
+	name, ok := canonicalName(name)
+	if !ok {
 		return b, fmt.Errorf("%w: field name %q", errInvalid, name)
 	}
-	name = textproto.CanonicalMIMEHeaderKey(name)
 	if name == "Host" || name == "Content-Length" || hopByHop(name) {
 		return b, nil
 	}
 	for _, v := range values {
-		if strings.ContainsAny(v, "\r\n\x00") {
+		if !oneLine(v) {
 			// The value stays out of the error: it may be a secret.
 			return b, fmt.Errorf("%w: CR, LF or NUL in the value of %s", errInvalid, name)
 		}
@@ -122,7 +122,7 @@ func trailerNames(r *Request) []string {
 	var names []string
 	for name := range r.In.Trailer {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
-		if _, taken := r.Header[canonical]; !taken && validName(name) && !neverTrailer(canonical) {
+		if r.Header.index(canonical) < 0 && validName(name) && !neverTrailer(canonical) {
 			names = append(names, canonical)
 		}
 	}

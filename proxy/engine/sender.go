@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -135,7 +134,7 @@ func (s *sender) finish() error {
 	out := []byte("0\r\n")
 	for _, name := range x.trailers {
 		for _, v := range x.r.In.Trailer[name] {
-			if strings.ContainsAny(v, "\r\n\x00") {
+			if !oneLine(v) {
 				return &Error{Kind: Visitor, Err: fmt.Errorf("trailer %s holds CR, LF or NUL", name)}
 			}
 			out = appendField(out, name, v)

@@ -171,7 +171,8 @@ type standardExchange struct {
 func (x *standardExchange) request(ctx context.Context) (*http.Request, *Error) {
 	in, r := x.r.In, x.r
 	x.unsent = in.Body != nil && in.Body != http.NoBody && in.ContentLength != 0 && r.kept == nil
-	if e := checkStandard(r); e != nil {
+	header, e := standardHeader(r)
+	if e != nil {
 		return nil, e
 	}
 	u := &url.URL{Scheme: "http", Host: x.up.o.Address}
@@ -185,7 +186,7 @@ func (x *standardExchange) request(ctx context.Context) (*http.Request, *Error) 
 		return nil, &Error{Kind: Invalid, Err: err}
 	}
 	out := (&http.Request{
-		Method: r.Method, URL: u, Host: r.Host, Header: r.Header, ContentLength: in.ContentLength,
+		Method: r.Method, URL: u, Host: r.Host, Header: header, ContentLength: in.ContentLength,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn:        func(httptrace.GotConnInfo) { x.connected.Store(true) },
@@ -242,15 +243,16 @@ func (x *standardExchange) hopFields(out *http.Request) {
 	}
 }
 
-// checkStandard refuses what cannot be put into HTTP/1.1, so that it is not
-// taken for a failure of the upstream, and takes out what is not the caller's
-// to set.
-func checkStandard(r *Request) *Error {
+// standardHeader refuses what cannot be put into HTTP/1.1, so that it is not
+// taken for a failure of the upstream, and gives the header without what is
+// not the caller's to set.
+func standardHeader(r *Request) (http.Header, *Error) {
+	header := r.Header.mapped()
 	ok := validName(r.Method) && r.Method != http.MethodConnect && validTarget(r.Target) &&
 		(r.Host == "" || validTarget(r.Host)) && validValue(r.Upgrade)
-	for name, values := range r.Header {
+	for name, values := range header {
 		if name := textproto.CanonicalMIMEHeaderKey(name); name == "Host" || name == "Content-Length" || hopByHop(name) {
-			delete(r.Header, name)
+			delete(header, name)
 			continue
 		}
 		ok = ok && validName(name)
@@ -259,9 +261,9 @@ func checkStandard(r *Request) *Error {
 		}
 	}
 	if !ok {
-		return &Error{Kind: Invalid, Err: errInvalid}
+		return nil, &Error{Kind: Invalid, Err: errInvalid}
 	}
-	return nil
+	return header, nil
 }
 
 // setTarget makes u.RequestURI give target byte for byte.

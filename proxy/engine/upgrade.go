@@ -47,7 +47,7 @@ func (x *exchange) upgrade(a *answer) *Error {
 	}
 	defer ended()
 
-	if !x.unhook() { // the visitor left, or was sent away, in this moment
+	if !x.up.leaving.forget(x.c) { // the visitor left, or was sent away, in this moment
 		return nil
 	}
 	x.c.readWithin(0)

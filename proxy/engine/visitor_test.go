@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -235,6 +236,35 @@ func TestStreamsAreFlushed(t *testing.T) {
 // complete already: its deadline must not be found by the next request.
 func TestLateCutDropsTheConnection(t *testing.T) {
 	up := says(t, ok)
+	var g *gate
+	g = unstarted(t, HTTP1Options{Address: up.addr}, func(r *Request) {
+		ctx, cancel := context.WithCancel(r.In.Context())
+		r.In = r.In.WithContext(ctx)
+		r.Answer = func(int, http.Header) error {
+			within(t, "the visitor to be watched", func() bool {
+				g.up.leaving.mu.Lock()
+				defer g.up.leaving.mu.Unlock()
+				return g.up.leaving.newest == nil
+			})
+			cancel()
+			return nil
+		}
+	})
+	g.Start()
+	for range 3 {
+		if got := exchangeRaw(t, g, get); !strings.HasSuffix(got, "ok") {
+			t.Errorf("got %q", got)
+		}
+	}
+	if n := up.conns.Load(); n != 3 {
+		t.Errorf("%d connections, want 3", n)
+	}
+}
+
+// A visitor who leaves when the answer is there, and was never watched, does
+// not harm the connection.
+func TestDepartureThatNobodySaw(t *testing.T) {
+	up := says(t, ok)
 	g := front(t, HTTP1Options{Address: up.addr}, func(r *Request) {
 		ctx, cancel := context.WithCancel(r.In.Context())
 		r.In = r.In.WithContext(ctx)
@@ -245,7 +275,38 @@ func TestLateCutDropsTheConnection(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	}
-	if n := up.conns.Load(); n != 3 {
-		t.Errorf("%d connections, want 3", n)
-	}
+}
+
+// Whoever is on the list longer than its youth is watched, and nobody is cut
+// who was forgotten.
+func TestDepartures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d departures
+		ctx, leave := context.WithCancel(t.Context())
+		made := make([]*conn, 4)
+		var cut [4]bool
+		for i := range made {
+			made[i] = &conn{cutFunc: func() { cut[i] = true }}
+			d.watch(ctx, made[i])
+		}
+		if !d.forget(made[1]) || !d.forget(made[3]) {
+			t.Error("somebody was cut who was young")
+		}
+		time.Sleep(3 * youth) // in the bubble
+		synctest.Wait()
+		if d.newest != nil || d.awake {
+			t.Error("they are on the list still, or looked for in vain")
+		}
+		if !d.forget(made[0]) {
+			t.Error("the watch could not be ended in time")
+		}
+		leave()
+		synctest.Wait()
+		if want := [4]bool{2: true}; cut != want {
+			t.Errorf("cut %v, want %v", cut, want)
+		}
+		if d.forget(made[2]) {
+			t.Error("forget does not tell that it is too late")
+		}
+	})
 }
