@@ -50,5 +50,10 @@ pgo: ## default.pgo, which every build uses, from half a minute of load
 	go run ./bench -profile bin/default.pgo -rounds 1 -duration 30s
 	test -s bin/default.pgo && mv bin/default.pgo default.pgo
 
+.PHONY: screenshots
+screenshots: setup ## docs/img: our pages as Chromium shows them (fonts-noto-core makes them look as on most desktops)
+	@mkdir -p docs/img
+	GATEHOUSE_SCREENSHOTS=$(CURDIR)/docs/img go test -count=1 -run '^TestPagesInABrowser$$/^screenshots$$' .
+
 clean:
 	rm -rf gatehouse bin

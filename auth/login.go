@@ -48,7 +48,11 @@ func newLoginPage(html string, face web.Face) (*web.Page, error) {
 	sample.Logo, sample.Message = "data:image/png;base64,", "Welcome."
 	sample.Error, sample.Wrong, sample.Wait = "That did not work.", true, "Please try again in 5 minutes."
 	sample.Remember, sample.RememberFor = "Keep me signed in for 30 days", "30 days"
-	return web.NewPage(loginName, html, face, sample)
+	p, err := web.NewPage(loginName, html, face, sample)
+	if err != nil {
+		return nil, err
+	}
+	return p.LeadsOn(), nil
 }
 
 // loginName is how the template is called in what goes wrong with it.

@@ -53,6 +53,7 @@ func (a *Auth) parsePages() (err error) {
 	if a.logout, err = web.NewPage("logout.html", logoutHTML, a.o.Face, logoutPage{Frame: frame}); err != nil {
 		return fmt.Errorf("logout page: %w", err)
 	}
+	a.logout.LeadsOn()
 	if a.account, err = web.NewPage("account.html", accountHTML, a.o.Face, accountPage{Frame: frame, Sessions: []sessionRow{{}}}); err != nil {
 		return fmt.Errorf("account page: %w", err)
 	}

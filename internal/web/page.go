@@ -105,6 +105,15 @@ func NewPage(name, src string, face Face, sample any) (*Page, error) {
 	return p, nil
 }
 
+// LeadsOn says that a form of the page leads on to an application, which may
+// send the visitor on to another site. Chromium holds form-action against all
+// of that way, not only against where the form is sent, so that with 'self'
+// alone the visitor would be stuck on the page without a word. It gives p.
+func (p *Page) LeadsOn() *Page {
+	p.csp = strings.Replace(p.csp, "form-action 'self'", "form-action 'self' https: http:", 1)
+	return p
+}
+
 // Write renders the page and sends it with the headers that all our pages
 // have. Nothing is sent when the template fails. The data hold the Frame of
 // the visitor.
@@ -214,7 +223,7 @@ func NewPages(face Face) (*Pages, error) {
 	if err != nil {
 		return nil, fmt.Errorf("error page: %w", err)
 	}
-	return &Pages{face: face, failure: p}, nil
+	return &Pages{face: face, failure: p.LeadsOn()}, nil
 }
 
 // Answer is the one place that answers an error: an HTML page for a person
