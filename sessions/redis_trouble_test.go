@@ -39,8 +39,14 @@ func load(t *testing.T, s sessions.Store, key string) sessions.Record {
 	return r
 }
 
+// probed is a store of several nodes.
+type probed interface {
+	sessions.Shared
+	sessions.Prober
+}
+
 // everything calls each method for the record r under key.
-func everything(ctx context.Context, s *sessions.Redis, key string, r sessions.Record) map[string]error {
+func everything(ctx context.Context, s probed, key string, r sessions.Record) map[string]error {
 	calls := map[string]error{}
 	_, calls["Load"] = s.Load(ctx, key)
 	calls["Create"] = s.Create(ctx, storetest.Key(2), r)
@@ -57,7 +63,7 @@ func everything(ctx context.Context, s *sessions.Redis, key string, r sessions.R
 }
 
 // unchanged wants the record to be there as it was, and all of it to work.
-func unchanged(t *testing.T, s *sessions.Redis, key string, want sessions.Record) {
+func unchanged(t *testing.T, s probed, key string, want sessions.Record) {
 	t.Helper()
 	e2e.Eventually(t, func() error { return s.Probe(t.Context()) })
 	if got := load(t, s, key); got.Version != want.Version || got.User != want.User || !got.Expires.Equal(want.Expires) {
@@ -155,6 +161,49 @@ func hang(t *testing.T, url string, servers []*e2e.RedisServer) {
 	e2e.Eventually(t, func() error { return s.Probe(t.Context()) })
 	if n := calls(t, servers, "evalsha") - before; n > 2 {
 		t.Errorf("two scripts were sent %d times", n)
+	}
+}
+
+// TestRedisLosesTheAnswer: a Create that was done, and whose answer never
+// came, is not sent again, to be answered with ErrExists by mistake. The client
+// of a Cluster repeats by itself what it may, so it is tested too.
+func TestRedisLosesTheAnswer(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"redis", "redis+cluster"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			server := e2e.StartRedis(t, "--cluster-enabled", map[string]string{"redis": "no", "redis+cluster": "yes"}[kind])
+			cutter := e2e.StartCutter(t, server.Addr, "evalsha")
+			if kind == "redis+cluster" { // one server, which says that it is where the cutter is
+				_, port, _ := strings.Cut(cutter.Addr, ":")
+				server.Do(t, "config", "set", "cluster-announce-port", port)
+				server.Do(t, "cluster", "addslotsrange", 0, 16383)
+				e2e.Eventually(t, func() error {
+					if info := fmt.Sprint(server.Do(t, "cluster", "info")); !strings.Contains(info, "cluster_state:ok") {
+						return errors.New(info)
+					}
+					return nil
+				})
+			}
+			s, _, r := aSession(t, kind+"://"+cutter.Addr)
+			before := calls(t, []*e2e.RedisServer{server}, "evalsha")
+			cutter.Deafen(true)
+			result := make(chan error, 1)
+			go func() { result <- s.Create(t.Context(), storetest.Key(2), r) }()
+			e2e.Eventually(t, func() error {
+				if n := calls(t, []*e2e.RedisServer{server}, "evalsha"); n == before {
+					return errors.New("not sent yet")
+				}
+				return nil
+			})
+			cutter.Cut()
+			cutter.Deafen(false)
+			couldNotTell(t, "Create", <-result)
+			load(t, s, storetest.Key(2))
+			if n := calls(t, []*e2e.RedisServer{server}, "evalsha") - before; n != 1 {
+				t.Errorf("it was sent %d times", n)
+			}
+		})
 	}
 }
 

@@ -176,7 +176,7 @@ func portOf(addr string) string {
 }
 
 // Run starts the process and waits until it answers. It is for starting again
-// after Kill: nothing is there then.
+// after Kill.
 func (s *RedisServer) Run(tb testing.TB) {
 	tb.Helper()
 	s.cmd = exec.CommandContext(context.Background(), "/usr/bin/redis-server", s.args...) //nolint:gosec // Debian's
@@ -217,7 +217,8 @@ func (s *RedisServer) Pause(tb testing.TB) { tb.Helper(); s.signal(tb, syscall.S
 // Resume lets a paused process go on.
 func (s *RedisServer) Resume(tb testing.TB) { tb.Helper(); s.signal(tb, syscall.SIGCONT) }
 
-// Kill ends the process at once; its data are gone.
+// Kill ends the process at once; its data are gone unless it was started with
+// "--appendonly", "yes".
 func (s *RedisServer) Kill(tb testing.TB) {
 	tb.Helper()
 	s.signal(tb, syscall.SIGKILL)
