@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"gatehouse/internal/boltfile"
+	"gatehouse/internal/e2e"
+	"gatehouse/internal/postgres"
 )
 
 // TestDjango runs session-api.tsv, what Django's own tests say of a session,
@@ -38,6 +40,8 @@ func TestDjango(t *testing.T) {
 		{"memory", "cache", openMemory},
 		{"bolt", "db", openBolt},
 		{"cached", "cached_db", openCached},
+		{"postgres", "db", openPostgres(t)},
+		{"redis", "db", openRedisAlone(t)},
 	} {
 		t.Run(store.name, func(t *testing.T) {
 			for _, row := range rows {
@@ -547,6 +551,25 @@ func openCached(tb testing.TB) (outer, inner Store) {
 	tb.Helper()
 	b := boltStore(tb)
 	return NewCached(b, 1000), b
+}
+
+// openPostgres gives what opens an empty store of a server that is there.
+func openPostgres(t *testing.T) func(tb testing.TB) (outer, inner Store) {
+	t.Helper()
+	url := e2e.Postgres(t).URL
+	return func(tb testing.TB) (outer, inner Store) {
+		tb.Helper()
+		db, err := postgres.Open(postgres.Options{URL: url})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(func() { _ = db.Close() })
+		if _, err := db.Exec(tb.Context(), "DELETE FROM gatehouse.sessions"); err != nil {
+			tb.Fatal(err)
+		}
+		s := NewPostgres(db)
+		return s, s
+	}
 }
 
 func boltStore(tb testing.TB) *Bolt {

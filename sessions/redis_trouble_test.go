@@ -143,7 +143,7 @@ func TestRedisHangs(t *testing.T) {
 func hang(t *testing.T, url string, servers []*e2e.RedisServer) {
 	t.Helper()
 	s, key, r := aSession(t, url)
-	before := calls(t, servers, "evalsha")
+	before := scripts(t, servers...)
 	for _, server := range servers {
 		server.Pause(t)
 	}
@@ -159,7 +159,7 @@ func hang(t *testing.T, url string, servers []*e2e.RedisServer) {
 		server.Resume(t)
 	}
 	e2e.Eventually(t, func() error { return s.Probe(t.Context()) })
-	if n := calls(t, servers, "evalsha") - before; n > 2 {
+	if n := scripts(t, servers...) - before; n > 2 {
 		t.Errorf("two scripts were sent %d times", n)
 	}
 }
@@ -186,12 +186,12 @@ func TestRedisLosesTheAnswer(t *testing.T) {
 				})
 			}
 			s, _, r := aSession(t, kind+"://"+cutter.Addr)
-			before := calls(t, []*e2e.RedisServer{server}, "evalsha")
+			before := scripts(t, server)
 			cutter.Deafen(true)
 			result := make(chan error, 1)
 			go func() { result <- s.Create(t.Context(), storetest.Key(2), r) }()
 			e2e.Eventually(t, func() error {
-				if n := calls(t, []*e2e.RedisServer{server}, "evalsha"); n == before {
+				if n := scripts(t, server); n == before {
 					return errors.New("not sent yet")
 				}
 				return nil
@@ -200,19 +200,19 @@ func TestRedisLosesTheAnswer(t *testing.T) {
 			cutter.Deafen(false)
 			couldNotTell(t, "Create", <-result)
 			load(t, s, storetest.Key(2))
-			if n := calls(t, []*e2e.RedisServer{server}, "evalsha") - before; n != 1 {
+			if n := scripts(t, server) - before; n != 1 {
 				t.Errorf("it was sent %d times", n)
 			}
 		})
 	}
 }
 
-// calls says how often the servers were asked for the command.
-func calls(t *testing.T, servers []*e2e.RedisServer, command string) (n int) {
+// scripts says how often the servers were sent a script by its hash.
+func scripts(t *testing.T, servers ...*e2e.RedisServer) (n int) {
 	t.Helper()
 	for _, server := range servers {
 		info := fmt.Sprint(server.Do(t, "info", "commandstats"))
-		if _, rest, ok := strings.Cut(info, "cmdstat_"+command+":calls="); ok {
+		if _, rest, ok := strings.Cut(info, "cmdstat_evalsha:calls="); ok {
 			var here int
 			_, _ = fmt.Sscan(strings.ReplaceAll(rest, ",", " "), &here)
 			n += here
