@@ -78,7 +78,8 @@ func polite(next http.Handler) http.Handler {
 // arrived is what the application saw of a request. It is all that a page may
 // show, and the JSON of /headers.
 type arrived struct {
-	User    string   `json:"user"` // as X-Forwarded-User says; empty: nobody
+	User    string   `json:"user"`   // as X-Forwarded-User says; empty: nobody
+	Groups  string   `json:"groups"` // as X-Forwarded-Groups says, with commas
 	Method  string   `json:"method"`
 	Target  string   `json:"target"` // as it stood in the request line
 	Host    string   `json:"host"`
@@ -94,9 +95,21 @@ type field struct {
 	Ours  bool   `json:"identity,omitempty"` // the gate's word about the visitor
 }
 
+// Class says whose word a header is: the gate's about the visitor (identity) or
+// the connection, or the browser's.
+func (f field) Class() string {
+	switch {
+	case f.Ours:
+		return "identity"
+	case strings.HasPrefix(f.Name, "X-Forwarded-"), f.Name == "Forwarded", f.Name == "X-Real-Ip", f.Name == "X-Request-Id":
+		return "connection"
+	}
+	return "browser"
+}
+
 func read(r *http.Request) arrived {
 	a := arrived{
-		User:   r.Header.Get("X-Forwarded-User"),
+		User: r.Header.Get("X-Forwarded-User"), Groups: r.Header.Get("X-Forwarded-Groups"),
 		Method: r.Method, Target: r.RequestURI, Host: r.Host, Proto: r.Proto,
 		Headers: []field{}, Cookies: []string{},
 	}
@@ -121,17 +134,41 @@ func isIdentity(name string) bool {
 	return false
 }
 
+// page is an entry of the menu.
+type page struct{ Path, Name string }
+
+// pages is the menu.
+func pages() []page {
+	return []page{
+		{"/", "Headers"},
+		{"/spoof", "Spoof"},
+		{"/form", "Form"},
+		{"/upload", "Upload"},
+		{"/download", "Download"},
+		{"/live", "Live"},
+		{"/admin", "Admins"},
+		{"/public", "Public"},
+		{"/slow", "Slow"},
+		{"/broken", "Broken"},
+	}
+}
+
 // view is what a template gets.
 type view struct {
 	arrived
+	Pages []page
+	Path  string  // of this one, in Pages
 	Form  []field // of /form: what was sent
 	Files []file  // of /upload: what was sent
 	Slept string  // of /slow
 }
 
+func newView(r *http.Request) view { return view{arrived: read(r), Path: r.URL.Path} }
+
 // show writes a page. The template is executed straight into the answer: they
 // are our own, fixed files, and tests run every one.
 func (a *app) show(w http.ResponseWriter, name string, v view) {
+	v.Pages = pages()
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	if err := a.pages.ExecuteTemplate(w, name+".html", v); err != nil {
 		panic(http.ErrAbortHandler) // the visitor has gone, or half a page is out
@@ -139,13 +176,13 @@ func (a *app) show(w http.ResponseWriter, name string, v view) {
 }
 
 func (a *app) index(w http.ResponseWriter, r *http.Request) {
-	a.show(w, "index", view{arrived: read(r)})
+	a.show(w, "index", newView(r))
 }
 
 // plain is a page that depends on nothing but who asks.
 func (a *app) plain(name string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		a.show(w, name, view{arrived: read(r)})
+		a.show(w, name, newView(r))
 	}
 }
 

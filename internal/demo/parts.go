@@ -27,7 +27,7 @@ const (
 
 // form shows the fields that came, in the order of their names.
 func (a *app) form(w http.ResponseWriter, r *http.Request) {
-	v := view{arrived: read(r)}
+	v := newView(r)
 	if r.Method == http.MethodPost {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		if err := r.ParseForm(); err != nil {
@@ -54,7 +54,7 @@ type file struct {
 // upload reads the parts as they come and keeps none of them, so that a file
 // of any size passes in constant memory.
 func (a *app) upload(w http.ResponseWriter, r *http.Request) {
-	v := view{arrived: read(r)}
+	v := newView(r)
 	if r.Method == http.MethodPost {
 		got, err := sums(r)
 		if err != nil {
@@ -194,7 +194,9 @@ func (a *app) slow(w http.ResponseWriter, r *http.Request) {
 	wait := min(time.Duration(number(r, "s", 3, 3600))*time.Second, maxSlow)
 	select {
 	case <-time.After(wait):
-		a.show(w, "slow", view{arrived: read(r), Slept: wait.String()})
+		v := newView(r)
+		v.Slept = wait.String()
+		a.show(w, "slow", v)
 	case <-r.Context().Done():
 	}
 }

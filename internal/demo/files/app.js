@@ -6,10 +6,10 @@ const byId = (id) => document.getElementById(id);
 const say = (id, text) => { byId(id).textContent += text + "\n"; };
 
 byId("spoof")?.addEventListener("click", async () => {
-  const forged = { "X-Forwarded-User": "root", "Remote-User": "root", "X-Forwarded-Groups": "admins" };
+  const forged = { "X-Forwarded-User": "root", "x_forwarded_user": "root", "Remote-User": "root", "X-Auth-Request-User": "root" };
   const seen = await (await fetch("/headers", { headers: forged })).json();
   const got = seen.headers.filter((h) => /root/.test(h.value));
-  byId("spoof-out").textContent = "sent:    X-Forwarded-User: root\n" +
+  byId("spoof-out").textContent = Object.keys(forged).map((name) => "sent:    " + name + ": root\n").join("") +
     "arrived: X-Forwarded-User: " + (seen.user || "(nothing)") + "\n\n" +
     (got.length === 0 ? "No header with root in it reached the application."
       : "Nothing stands in front of this application: " + got.map((h) => h.name).join(", ") + " arrived.");
