@@ -12,7 +12,9 @@ import (
 )
 
 const (
-	smallBuffer = 8 << 10  // stays with a connection
+	// smallBuffer stays with a connection. What it holds of a body, and the head
+	// that we send in front, fit into net/http's buffer: they go out in one write.
+	smallBuffer = 3 << 10
 	largeBuffer = 32 << 10 // is borrowed while a body is copied
 	maxHead     = 64 << 10 // bytes of an answer's head
 )
@@ -36,9 +38,11 @@ type conn struct {
 
 	since     time.Time // idle since then
 	departure           // of the visitor
-	// What the check for quiet needs, made once to spare an allocation each time.
+	// What the looks at the socket need, made once to spare an allocation each time.
 	peek    func(fd uintptr)
 	isQuiet bool
+	count   func(fd uintptr)
+	counted int
 	cutFunc func()
 
 	mu        sync.Mutex // guards deadlines: who cuts must have the last word
@@ -62,6 +66,7 @@ func newConn(nc net.Conn) (*conn, error) {
 	c.raw = raw
 	c.in = c.small
 	c.cutFunc = c.cut
+	c.count = func(fd uintptr) { c.counted = unread(fd) }
 	c.peek = func(fd uintptr) {
 		var b [1]byte
 		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
@@ -90,6 +95,16 @@ func (c *conn) quiet() bool {
 		return false
 	}
 	return c.isQuiet
+}
+
+// waiting tells how many bytes the kernel holds ready for c; 0 where nobody
+// can tell.
+func (c *conn) waiting() int64 {
+	c.counted = 0
+	if err := c.raw.Control(c.count); err != nil {
+		return 0
+	}
+	return int64(c.counted)
 }
 
 // cut ends every read and write of c, now and later. Anybody may call it.
@@ -202,8 +217,9 @@ func (c *conn) head() (string, error) {
 			return string(b[:end]), nil
 		}
 		if len(b) == len(c.in) {
-			c.in = append(make([]byte, 0, 4*len(b)), b...)[:4*len(b)]
-			c.r, c.w = 0, len(b)
+			grown := make([]byte, min(4*len(b), maxHead))
+			c.r, c.w = 0, copy(grown, b)
+			c.in = grown
 		}
 		if err := c.fill(); err != nil {
 			return "", err

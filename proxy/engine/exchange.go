@@ -16,7 +16,8 @@ const (
 	// into the socket buffers of both sides, so writing it cannot block for
 	// want of a reader of the answer.
 	smallBody  = largeBuffer
-	maxInterim = 100 // 1xx answers before the final one
+	sureToFit  = 8 << 10 // bytes that an idle connection takes at once
+	maxInterim = 100     // 1xx answers before the final one
 )
 
 // errStale says that a reused connection was dead, and that the request may
@@ -142,7 +143,7 @@ func (x *exchange) head(b []byte) ([]byte, *Error) {
 // ask writes the request and reads heads up to the final one (or 101), which
 // has been put into w.Header() and passed Answer then.
 func (x *exchange) ask() (answer, error) {
-	if len(x.c.out) > smallBuffer {
+	if len(x.c.out) > sureToFit {
 		x.c.writeWithin(x.up.o.Timeouts.Response)
 	}
 	_, err := x.c.nc.Write(x.c.out)

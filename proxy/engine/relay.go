@@ -73,7 +73,7 @@ func (x *exchange) relay(a *answer) error {
 // that can be done.
 func (x *exchange) relayLength(a *answer) error {
 	splice := x.canSplice(a)
-	x.piece = 2 * minSplice
+	x.piece = x.firstPiece()
 	for left := a.length; left > 0; {
 		b := x.c.buffered()
 		if len(b) == 0 {

@@ -9,7 +9,17 @@ import (
 const (
 	minSplice = 16 << 10 // less is copied
 	maxSplice = 1 << 20
+	slowest   = 2 << 10 // bytes a second: who takes less of a large answer has stalled
 )
+
+// firstPiece is what the slowest visitor takes before he has stalled.
+func (x *exchange) firstPiece() int64 {
+	stall := x.up.o.Timeouts.Stall
+	if stall == 0 {
+		return maxSplice
+	}
+	return min(max(int64(stall.Seconds()*slowest), 2*minSplice), maxSplice)
+}
 
 // canSplice tells whether the kernel can move the body: a plain connection
 // on either side, and nobody who wants to see each byte at once.

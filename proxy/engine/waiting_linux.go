@@ -2,12 +2,11 @@ package engine
 
 import "golang.org/x/sys/unix"
 
-// waiting tells how many bytes the kernel holds ready for c.
-func (c *conn) waiting() int64 {
-	n := 0
-	err := c.raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
+// unread tells how many bytes the kernel has received and nobody has read.
+func unread(fd uintptr) int {
+	n, err := unix.IoctlGetInt(int(fd), unix.SIOCINQ)
 	if err != nil {
 		return 0
 	}
-	return int64(n)
+	return n
 }

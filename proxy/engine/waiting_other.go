@@ -2,5 +2,5 @@
 
 package engine
 
-// waiting is not known here; bodies are copied then.
-func (c *conn) waiting() int64 { return 0 }
+// unread cannot tell, so that nothing is spliced.
+func unread(uintptr) int { return 0 }
