@@ -127,9 +127,6 @@ func TestRedisListensAgain(t *testing.T) {
 	}
 }
 
-// TestCachedRedisRaces: the two races of Django's cached_db. Readers fill the
-// caches of two nodes all the time while one of them ends the session: on
-// that one no Load succeeds any more at once, on the other within a second.
 func TestCachedRedisRaces(t *testing.T) {
 	t.Parallel()
 	server := e2e.StartRedis(t)
@@ -139,6 +136,14 @@ func TestCachedRedisRaces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	raceCaches(t, a, b)
+}
+
+// raceCaches is about the two races of Django's cached_db. Readers fill the
+// caches of two nodes all the time while one of them ends the session: on
+// that one no Load succeeds any more at once, on the other within a second.
+func raceCaches(t *testing.T, a, b sessions.Shared) {
+	t.Helper()
 	nodes := []*sessions.Cached{sessions.NewCached(a, 1000), sessions.NewCached(b, 1000)}
 	for round := range 10 {
 		key := storetest.Key(round)

@@ -59,7 +59,7 @@ func (db *DB) listen(ctx context.Context, channel string, heard func(string), be
 	if err != nil {
 		return err
 	}
-	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }()
+	defer hangUp(c)
 	if err := ask(ctx, c, "LISTEN "+pgx.Identifier{channel}.Sanitize()); err != nil {
 		return err
 	}
@@ -87,6 +87,13 @@ func (db *DB) dedicated(ctx context.Context) (*pgx.Conn, error) {
 	defer cancel()
 	c, err := pgx.ConnectConfig(ctx, db.pool.Config().ConnConfig)
 	return c, explain(err)
+}
+
+// hangUp closes the connection, whether the server hears of it or not.
+func hangUp(c *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime/2)
+	defer cancel()
+	_ = c.Close(ctx)
 }
 
 func ask(ctx context.Context, c *pgx.Conn, sql string) error {

@@ -80,7 +80,7 @@ func (db *DB) Prepare(ctx context.Context) error {
 // try is one attempt. It goes on when nobody waits for it any more.
 func (db *DB) try(a *attempt) {
 	defer close(a.done)
-	ctx, cancel := context.WithTimeout(context.Background(), migrateTime)
+	ctx, cancel := context.WithTimeout(db.open, migrateTime)
 	defer cancel()
 	a.err = db.lend(ctx, db.migrate)
 	db.ready.Store(a.err == nil)

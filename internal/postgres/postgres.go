@@ -31,6 +31,8 @@ const (
 	// How long any statement may take; the server ends it as well, so that
 	// what a node has given up does not go on.
 	longest = 10 * time.Second
+	// How long Close waits.
+	closeTime = 2 * time.Second
 )
 
 // SQLSTATE codes (PostgreSQL manual, appendix A).
@@ -54,7 +56,10 @@ type DB struct {
 	ready atomic.Bool // the schema is what steps make of it
 	mu    sync.Mutex
 	begun *attempt // to make it so; nil: none runs
-	work  sync.WaitGroup
+
+	open context.Context // until Close
+	stop context.CancelFunc
+	work sync.WaitGroup
 }
 
 // Open checks the URL. It does not connect: a server that does not answer now
@@ -75,13 +80,25 @@ func Open(o Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("postgres: %w", err)
 	}
-	return &DB{pool: pool, log: o.Log, steps: steps}, nil
+	db := &DB{pool: pool, log: o.Log, steps: steps}
+	db.open, db.stop = context.WithCancel(context.Background())
+	return db, nil
 }
 
-// Close waits for the calls that are under way, and closes the connections.
+// Close closes the connections. Calls that are under way are waited for, but
+// not for long: a server that hangs must not keep the program from its end.
 func (db *DB) Close() error {
+	db.stop()
 	db.work.Wait()
-	db.pool.Close()
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		db.pool.Close()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(closeTime):
+	}
 	return nil
 }
 
