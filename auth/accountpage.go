@@ -40,17 +40,15 @@ type sessionRow struct {
 // Device says what the row's browser claims to be.
 func (p accountPage) Device(s sessionRow) string {
 	browser, system := device(s.Agent)
-	switch text := ""; {
+	switch {
 	case browser == "" && system == "":
 		return p.T("Unknown device")
 	case system == "":
 		return browser
 	case browser == "":
-		text = p.T("A browser on {system}")
-		return strings.Replace(text, "{system}", system, 1)
+		return strings.Replace(p.T("A browser on {system}"), "{system}", system, 1)
 	default:
-		text = p.T("{browser} on {system}")
-		return strings.NewReplacer("{browser}", browser, "{system}", system).Replace(text)
+		return strings.NewReplacer("{browser}", browser, "{system}", system).Replace(p.T("{browser} on {system}"))
 	}
 }
 

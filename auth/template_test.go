@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -25,7 +26,7 @@ func TestManualOfTheLoginPage(t *testing.T) {
 	}
 	g := newGate(t, func(g *gate) { g.html = string(example[1]) })
 	b := g.browser(t)
-	if a := b.login("alice", "wrong"); a.StatusCode != 401 || !strings.Contains(a.body, "The name or the password is not right.") {
+	if a := b.login("alice", "wrong"); a.StatusCode != http.StatusUnauthorized || !strings.Contains(a.body, "The name or the password is not right.") {
 		t.Errorf("%s: %s", a.Status, a.body)
 	}
 	b.signIn("alice", alicesPassword)

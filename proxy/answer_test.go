@@ -123,9 +123,7 @@ func TestUpstreamFailures(t *testing.T) {
 				if strings.Contains(body, "127.0.0.1") || !strings.Contains(res.Header.Get("Content-Type"), "text/html") {
 					t.Errorf("page %q", body)
 				}
-				if log := h.log.String(); !strings.Contains(log, tt.kind+": ") {
-					t.Errorf("log %s, want kind %s", log, tt.kind)
-				}
+				until(t, "kind "+tt.kind+" in the log", func() bool { return strings.Contains(h.log.String(), tt.kind+": ") })
 			})
 		}
 	})

@@ -3,7 +3,7 @@ package web
 import (
 	"html/template"
 	"net/http"
-	"net/url"
+	"strings"
 
 	"gatehouse/internal/web/lang"
 )
@@ -42,14 +42,7 @@ func (f *Face) Language(r *http.Request) *lang.Language {
 			chosen = c.Value
 		}
 	}
-	accept := ""
-	for i, line := range r.Header["Accept-Language"] {
-		if i > 0 {
-			accept += ","
-		}
-		accept += line
-	}
-	return lang.Match(chosen, accept)
+	return lang.Match(chosen, strings.Join(r.Header["Accept-Language"], ","))
 }
 
 // A Frame is what each page of ours has besides its own content. It is part
@@ -85,7 +78,7 @@ func (f Frame) Languages() []*lang.Language { return lang.All() }
 
 // favicon is our gate in the accent of the face.
 func (f *Face) favicon() template.URL {
-	return template.URL("data:image/svg+xml," + url.PathEscape(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><path fill="`+f.Accent.or(ourAccent).String()+`" d="`+gate+`"/></svg>`)) //nolint:gosec // G203: all of it is ours
+	return dataURL("image/svg+xml", []byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><path fill="`+f.Accent.or(ourAccent).String()+`" d="`+gate+`"/></svg>`))
 }
 
 // gate is the path of our mark.

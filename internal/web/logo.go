@@ -24,7 +24,7 @@ func ReadLogo(data []byte) (template.URL, error) {
 	if len(data) > MaxLogo {
 		return "", fmt.Errorf("has %d KiB, and is a part of each page; take a picture of %d KiB at most, best an SVG", (len(data)+1023)>>10, MaxLogo>>10)
 	}
-	kind := ""
+	var kind string
 	switch {
 	case bytes.HasPrefix(data, []byte("\x89PNG\r\n\x1a\n")):
 		kind = "image/png"
@@ -38,7 +38,11 @@ func ReadLogo(data []byte) (template.URL, error) {
 		}
 		kind = "image/svg+xml"
 	}
-	return template.URL("data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(data)), nil //nolint:gosec // G203: base64
+	return dataURL(kind, data), nil
+}
+
+func dataURL(kind string, data []byte) template.URL {
+	return template.URL("data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(data)) //nolint:gosec // G203: base64
 }
 
 // checkSVG refuses what is no SVG, and one that does more than to be seen.
