@@ -193,7 +193,7 @@ func firstLine(s string) string {
 
 func inWords(err error) error {
 	if errors.Is(err, context.Canceled) {
-		return errors.New("interrupted; what was done until then stays done")
+		return errors.New("interrupted")
 	}
 	return err
 }

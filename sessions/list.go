@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 // purgeBatch is how many expired sessions a store removes in one go.
@@ -74,22 +76,56 @@ func (m *Manager) RevokeAll(ctx context.Context, reason string) (int, error) {
 	return m.revokeAll(ctx, Query{}, reason, nil)
 }
 
-func (m *Manager) revokeAll(ctx context.Context, q Query, reason string, keep func(Info) bool) (n int, err error) {
+// revokers is how many sessions are ended at a time, so that stores can write
+// them together.
+const revokers = 256
+
+func (m *Manager) revokeAll(ctx context.Context, q Query, reason string, keep func(Info) bool) (int, error) {
+	var (
+		n     atomic.Int64
+		wg    sync.WaitGroup
+		todo  = make(chan string)
+		end   = make(chan struct{}) // closed at the first failure
+		first error
+		once  sync.Once
+	)
+	fail := func(err error) { once.Do(func() { first = err; close(end) }) }
+	begun := 0
+	begin := func() {
+		begun++
+		wg.Go(func() {
+			for key := range todo {
+				switch err := m.revoke(ctx, key, reason); {
+				case err == nil:
+					n.Add(1)
+				case !errors.Is(err, ErrNotFound):
+					fail(err)
+					return
+				}
+			}
+		})
+	}
+list:
 	for i, err := range m.List(ctx, q) {
 		if err != nil {
-			return n, err
+			fail(err)
+			break
 		}
 		if keep != nil && keep(i) {
 			continue
 		}
-		switch err := m.revoke(ctx, i.Key, reason); {
-		case err == nil:
-			n++
-		case !errors.Is(err, ErrNotFound):
-			return n, err
+		if begun < revokers { // as many as there are sessions, at most
+			begin()
+		}
+		select {
+		case todo <- i.Key:
+		case <-end:
+			break list
 		}
 	}
-	return n, nil
+	close(todo)
+	wg.Wait()
+	return int(n.Load()), first
 }
 
 // Purge removes the sessions that have expired, in batches, and says how many.

@@ -23,8 +23,11 @@ func Copy(ctx context.Context, db *bbolt.DB, w io.Writer, begin func(size int64)
 		if begin != nil {
 			begin(tx.Size())
 		}
-		_, err := tx.WriteTo(&until{ctx, w})
-		return err
+		u := &until{ctx: ctx, w: w}
+		if _, err := tx.WriteTo(u); u.err == nil {
+			return err
+		}
+		return u.err // bbolt keeps its text alone
 	})
 }
 
@@ -45,17 +48,18 @@ func Spool(ctx context.Context, db *bbolt.DB, dir string) (f *os.File, size int6
 	return f, size, nil
 }
 
-// until is a Writer until ctx is done.
+// until is a Writer until ctx is done. It keeps the error.
 type until struct {
-	ctx context.Context //nolint:containedctx // one call's own
+	ctx context.Context
 	w   io.Writer
+	err error
 }
 
-func (u *until) Write(b []byte) (int, error) {
-	if err := u.ctx.Err(); err != nil {
-		return 0, err
+func (u *until) Write(b []byte) (n int, err error) {
+	if u.err = u.ctx.Err(); u.err == nil {
+		n, u.err = u.w.Write(b)
 	}
-	return u.w.Write(b)
+	return n, u.err
 }
 
 // Verify reads the whole file and says what is wrong with it: a copy that
