@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -32,7 +33,7 @@ type backing struct {
 }
 
 // backends are the stores that nodes can share.
-var backends = []backend{{"redis", startRedisBacking}}
+var backends = []backend{{"redis", startRedisBacking}, {"postgres", startPostgresBacking}}
 
 // nodeSecret signs the cookies of all nodes.
 const nodeSecret = "vT9wq2LrXm7sK4dPz8YbN1cHf6GjR3uE5oAi0DkWQZs" //nolint:gosec // of the tests
@@ -61,6 +62,26 @@ func startRedisBacking(t *testing.T) *backing {
 	}
 }
 
+func startPostgresBacking(t *testing.T) *backing {
+	t.Helper()
+	server := e2e.StartPostgres(t)
+	url := server.Database(t).URL
+	away := func() func() { server.Stop(t); return func() { server.Start(t) } }
+	return &backing{
+		addr: server.Addr, listen: "listen ",
+		session: func(addr string) string {
+			return "  store: postgres\n  postgres: {url: \"" + strings.Replace(url, server.Addr, addr, 1) + "\"}\n"
+		},
+		trouble: map[string]func() func(){
+			"slow":      func() func() { server.Pause(t); return func() { server.Resume(t) } },
+			"gone":      away,
+			"read-only": func() func() { server.ReadOnly(t, true); return func() { server.ReadOnly(t, false) } },
+		},
+		reads: map[string]bool{"read-only": true},
+		away:  away,
+	}
+}
+
 // node is the configuration of a node.
 func (b *backing) node(addr, upstream string) string {
 	return "session:\n  secrets: [" + nodeSecret + "]\n" + b.session(addr) + standard(upstream)
@@ -78,9 +99,15 @@ func shared(t *testing.T, f func(t *testing.T, b *backing)) {
 	}
 }
 
-// after gives the status of the session on the node.
-func after(node *e2e.Browser, cookie string) int {
-	return node.Fetch("/private", "Cookie: "+cookie).Status
+// after gives the status of the session on the node, once it can tell: on a
+// slow machine the store may be slow, too.
+func after(node *e2e.Browser, cookie string) (status int) {
+	for deadline := time.Now().Add(e2e.Patience); ; time.Sleep(5 * time.Millisecond) {
+		status = node.Fetch("/private", "Cookie: "+cookie).Status
+		if status != http.StatusServiceUnavailable || time.Now().After(deadline) {
+			return status
+		}
+	}
 }
 
 // ends polls until the session is nobody's on the node, and says how long it
@@ -223,7 +250,7 @@ func TestNodesNeverGoBack(t *testing.T) {
 						for gone := false; ctx.Err() == nil; {
 							answer, err := reader.Try(reader.Request("GET", "/private", nil, "Cookie: "+cookie))
 							switch {
-							case err != nil:
+							case err != nil || answer.Status == http.StatusServiceUnavailable:
 							case answer.Status == http.StatusUnauthorized:
 								gone = true
 							case answer.Status != http.StatusOK || gone:

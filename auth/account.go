@@ -182,6 +182,29 @@ func (o inOrder) Account(ctx context.Context, name string) (Account, error) {
 	return Account{}, ErrNoAccount
 }
 
+// Latest gives what each source has now.
+func (o inOrder) Latest(ctx context.Context, name string) (Account, error) {
+	for _, source := range o {
+		a, err := latest(ctx, source, name)
+		if !errors.Is(err, ErrNoAccount) {
+			return a, err
+		}
+	}
+	return Account{}, ErrNoAccount
+}
+
+// latest is Account for whoever wants to know a password: where other nodes
+// change accounts, what is remembered may be a moment old, and so would be the
+// password.
+func latest(ctx context.Context, source Accounts, name string) (Account, error) {
+	if s, ok := source.(interface {
+		Latest(ctx context.Context, name string) (Account, error)
+	}); ok {
+		return s.Latest(ctx, name)
+	}
+	return source.Account(ctx, name)
+}
+
 // databaseOf finds the source whose passwords we keep ourselves; nil when
 // there is none.
 func databaseOf(a Accounts) *Database {

@@ -268,7 +268,7 @@ func (a *Auth) confirm(r *http.Request, id *Identity, password string) (Account,
 	if err != nil {
 		return Account{}, err
 	}
-	account, err := a.o.Accounts.Account(r.Context(), id.Name)
+	account, err := latest(r.Context(), a.o.Accounts, id.Name)
 	if err != nil {
 		y.giveBack()
 		return Account{}, couldNot("look up an account", err)

@@ -105,14 +105,35 @@ func (d *Database) Account(ctx context.Context, name string) (Account, error) {
 	if err != nil {
 		return Account{}, ErrNoAccount
 	}
-	now := time.Now()
 	d.mu.RLock()
 	k, ok := d.known[name]
-	changes := d.changes
 	d.mu.RUnlock()
-	if ok && (d.life == 0 || now.Sub(k.since) < d.life) {
+	if ok && (d.life == 0 || time.Since(k.since) < d.life) {
 		return k.Account, nil
 	}
+	return d.ask(ctx, name)
+}
+
+// Latest is Account, but that it gives what is stored now, whatever is
+// remembered.
+func (d *Database) Latest(ctx context.Context, name string) (Account, error) {
+	if d.life == 0 { // what is remembered is what is stored
+		return d.Account(ctx, name)
+	}
+	name, err := NormalizeName(name)
+	if err != nil {
+		return Account{}, ErrNoAccount
+	}
+	return d.ask(ctx, name)
+}
+
+// ask reads the account and remembers it, unless something may have changed
+// meanwhile.
+func (d *Database) ask(ctx context.Context, name string) (Account, error) {
+	d.mu.RLock()
+	changes := d.changes
+	d.mu.RUnlock()
+	asked := time.Now()
 	v, err := d.keeper.read(ctx, name)
 	switch {
 	case err != nil:
@@ -127,12 +148,12 @@ func (d *Database) Account(ctx context.Context, name string) (Account, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if changes != d.changes {
-		return a, nil // it may have changed since it was read
+		return a, nil
 	}
 	if len(d.known) >= maxCached {
 		clear(d.known)
 	}
-	d.known[name] = known{a, now}
+	d.known[name] = known{a, asked}
 	return a, nil
 }
 

@@ -189,7 +189,7 @@ func (a *Auth) authenticate(r *http.Request, typed, password string) (Account, e
 	if err != nil {
 		return Account{}, err
 	}
-	account, err := a.o.Accounts.Account(r.Context(), name)
+	account, err := latest(r.Context(), a.o.Accounts, name)
 	if invalid != nil {
 		account, err = Account{}, ErrNoAccount
 	}

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -22,6 +23,18 @@ func TestAccountsOfAnotherNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 5 {
+		if _, err := there.Account(ctx, "zo\u00eb"); err != nil {
+			t.Fatal(err)
+		}
+		now := fmt.Sprint("now ", i)
+		if err := here.Change(ctx, "zo\u00eb", func(a *auth.Account) error { a.DisplayName = now; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if a, err := auth.InOrder(auth.NoDatabase(nil), there).(interface { // what a login asks
+			Latest(ctx context.Context, name string) (auth.Account, error)
+		}).Latest(ctx, "zo\u00eb"); err != nil || a.DisplayName != now {
+			t.Errorf("Latest gives %q, %v, want %q", a.DisplayName, err, now)
+		}
 		want := fmt.Sprint("name ", i)
 		if _, err := there.Account(ctx, "zo\u00eb"); err != nil {
 			t.Fatal(err)

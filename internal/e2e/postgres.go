@@ -205,7 +205,7 @@ func (s *PostgresServer) Do(tb testing.TB, database, sql string) {
 func (s *PostgresServer) do(database, sql string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
-	c, err := pgx.Connect(ctx, s.URL(database))
+	c, err := pgx.Connect(ctx, s.URL(database)+"&default_transaction_read_only=off")
 	if err != nil {
 		return err
 	}
@@ -295,6 +295,14 @@ func (s *PostgresServer) signal(sig syscall.Signal) (sent int) {
 		}
 	}
 	return sent
+}
+
+// ReadOnly lets nobody write any more, as on a server that has become a
+// replica, or lets them again.
+func (s *PostgresServer) ReadOnly(tb testing.TB, on bool) {
+	tb.Helper()
+	s.Do(tb, "postgres", fmt.Sprintf("ALTER SYSTEM SET default_transaction_read_only = %t", on))
+	s.Do(tb, "postgres", "SELECT pg_reload_conf()")
 }
 
 // A lockedBuffer is written by a process while a test reads it.
