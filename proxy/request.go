@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"gatehouse/auth"
@@ -153,10 +154,8 @@ func (s *passage) dropTrailers() {
 // trusted proxy said of those before it stays in front in X-Forwarded-For.
 // Forwarded is made anew even then: its value was not looked at by anybody.
 func (s *passage) forwardedHeader(h *engine.Header) {
-	client, peer := "", ""
-	if s.info.Client.IsValid() {
-		client = s.info.Client.String()
-	}
+	line, client := forwarded(s.info.Client, s.host.text, s.info.Scheme)
+	peer := ""
 	switch {
 	case s.info.Peer == s.info.Client:
 		peer = client
@@ -178,21 +177,29 @@ func (s *passage) forwardedHeader(h *engine.Header) {
 	s.say(h, "X-Forwarded-Host", s.host.text)
 	s.say(h, "X-Forwarded-Proto", s.info.Scheme)
 	s.say(h, "X-Forwarded-Port", s.host.visiblePort(s.info.Scheme))
-	s.say(h, "Forwarded", forwarded(client, s.host.text, s.info.Scheme))
+	s.say(h, "Forwarded", line)
 	s.say(h, "X-Request-Id", s.info.ID)
 }
 
-// forwarded writes one element of RFC 7239. What holds a colon is quoted.
-func forwarded(client, host, proto string) string {
+// forwarded writes one element of RFC 7239, where what holds a colon is
+// quoted, and gives the address in it; "": it is not known.
+func forwarded(client netip.Addr, host, proto string) (line, addr string) {
 	b := make([]byte, 0, 96)
 	b = append(b, "for="...)
+	begin, end := 0, 0
 	switch {
-	case client == "":
+	case !client.IsValid():
 		b = append(b, "unknown"...)
-	case strings.Contains(client, ":"):
-		b = append(append(append(b, `"[`...), client...), `]"`...)
+	case client.Is4():
+		begin = len(b)
+		b = client.AppendTo(b)
+		end = len(b)
 	default:
-		b = append(b, client...)
+		b = append(b, `"[`...)
+		begin = len(b)
+		b = client.AppendTo(b)
+		end = len(b)
+		b = append(b, `]"`...)
 	}
 	b = append(b, ";host="...)
 	if strings.ContainsAny(host, ":[]") {
@@ -201,7 +208,8 @@ func forwarded(client, host, proto string) string {
 		b = append(b, host...)
 	}
 	b = append(append(b, ";proto="...), proto...)
-	return string(b)
+	line = string(b)
+	return line, line[begin:end]
 }
 
 // tokenIn says whether a list of tokens, in one line or several, holds token.
