@@ -126,24 +126,28 @@ func TestEveryPageIsFound(t *testing.T) {
 
 var inlineCode = regexp.MustCompile("`[^`\n]+`")
 
+// outside gives the lines of a page that stand in no block.
+func outside(t *testing.T, page string) []string {
+	t.Helper()
+	lines := strings.Split(readFile(t, page), "\n")
+	for _, b := range blocks(t, page) {
+		for i := range strings.Count(b.text, "\n") + 2 { // with the fences
+			lines[b.line-1+i] = ""
+		}
+	}
+	return lines
+}
+
 // prose is a page without its code.
 func prose(t *testing.T, page string) string {
 	t.Helper()
-	text := readFile(t, page)
-	for _, b := range blocks(t, page) {
-		text = strings.Replace(text, b.text, "\n", 1)
-	}
-	return inlineCode.ReplaceAllString(text, "code")
+	return inlineCode.ReplaceAllString(strings.Join(outside(t, page), "\n"), "code")
 }
 
 // headings gives the names of a page's headings as forges make them.
 func headings(t *testing.T, page string) (all []string) {
 	t.Helper()
-	text := readFile(t, page)
-	for _, b := range blocks(t, page) {
-		text = strings.Replace(text, b.text, "\n", 1)
-	}
-	for line := range strings.Lines(text) {
+	for _, line := range outside(t, page) {
 		if title, ok := strings.CutPrefix(strings.TrimLeft(line, "#"), " "); ok && strings.HasPrefix(line, "#") {
 			all = append(all, strings.Map(func(r rune) rune {
 				switch {
