@@ -37,7 +37,7 @@ func TestEveryBehaviourOfDjango(t *testing.T) {
 		if row[0] != strconv.Itoa(n) || row[1] == "" {
 			t.Fatalf("row %d is %q", n, row)
 		}
-		for _, id := range strings.Fields(row[2]) {
+		for id := range strings.FieldsSeq(row[2]) {
 			if !cases[id] {
 				t.Errorf("%d names the case %s, which does not exist", n, id)
 			}
@@ -99,7 +99,11 @@ func markedTests(t *testing.T, dir string) map[int]string {
 		if err != nil || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
+		text, err := os.ReadFile(path) //nolint:gosec // a file of ours
+		if err != nil || !strings.Contains(string(text), "// Django ") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, text, parser.ParseComments)
 		if err != nil {
 			return nil //nolint:nilerr // the compiler says it better
 		}

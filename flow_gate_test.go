@@ -25,6 +25,7 @@ type flowGates struct {
 	t   *testing.T
 	app string
 
+	users string    // the section of the configuration
 	holds *sync.Map // *flowHold, by the value of holdHeader
 
 	mu     sync.Mutex
@@ -32,8 +33,18 @@ type flowGates struct {
 	django map[string]*flowDjangoApp
 }
 
-func newFlowGates(t *testing.T) *flowGates {
+func newFlowGates(t *testing.T, rows []flowRow) *flowGates {
 	t.Helper()
+	hash, err := flowHash()
+	if err != nil {
+		t.Fatal(err)
+	}
+	users := "users:\n"
+	for _, row := range rows {
+		for _, user := range row.users() {
+			users += fmt.Sprintf("  - {name: %s-%s, password_hash: %q}\n", user, row.id, hash.Reveal())
+		}
+	}
 	holds := new(sync.Map)
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h, ok := holds.Load(r.Header.Get(holdHeader)); ok {
@@ -42,7 +53,7 @@ func newFlowGates(t *testing.T) *flowGates {
 		flowApp(w, r)
 	}))
 	t.Cleanup(app.Close)
-	return &flowGates{t: t, app: app.URL, holds: holds, gates: map[string]*e2e.Gate{}, django: map[string]*flowDjangoApp{}}
+	return &flowGates{t: t, app: app.URL, users: users, holds: holds, gates: map[string]*e2e.Gate{}, django: map[string]*flowDjangoApp{}}
 }
 
 // flowApp is the application behind the gate: it says who asks.
@@ -97,7 +108,8 @@ type flowGate struct {
 	row    flowRow
 	gate   *e2e.Gate
 	routes string
-	source any // AUTHENTICATION_BACKENDS when the row began
+	source any    // AUTHENTICATION_BACKENDS when the row began
+	users  string // the section of the configuration; "": the accounts are in the database
 	secure bool
 	holds  *sync.Map
 }
@@ -115,9 +127,14 @@ func (g *flowGates) plain(t *testing.T, row flowRow) flowSite {
 		s.restart(row.settings) // with the accounts in the file
 		return s
 	case strings.Contains(text, "RESTART"):
-		s.gate = start(t, e2e.HTTP1, config)
-	default:
+		s.gate = start(t, e2e.HTTP1, g.users+config)
+		s.users = g.users
+		return s
+	case row.changesAccounts():
 		s.gate = g.shared(config)
+	default:
+		s.gate = g.shared(g.users + config)
+		return s
 	}
 	for _, user := range row.users() {
 		s.add(s.account(user))
@@ -157,7 +174,7 @@ func (s *flowGate) account(user string) string             { return user + "-" +
 // setting is the one that the row began with.
 func (s *flowGate) restart(settings map[string]any) {
 	s.t.Helper()
-	config := flowConfig(settings, s.routes)
+	config := s.users + flowConfig(settings, s.routes)
 	if strings.Contains(strings.Join(s.row.steps, ";"), "AUTHENTICATION_BACKENDS") {
 		config = "users: []\n" + config
 		if fmt.Sprint(settings["AUTHENTICATION_BACKENDS"]) == fmt.Sprint(s.source) {

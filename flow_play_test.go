@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html"
 	"io"
@@ -57,6 +58,7 @@ type flow struct {
 // servers, and send cookies that browsers would have forgotten.
 type flowBrowser struct {
 	f       *flow
+	mu      sync.Mutex // of cookies: one request may run beside the others
 	cookies map[string]string
 	headers http.Header
 	host    string // "": that of the address
@@ -196,7 +198,7 @@ func (f *flow) browse(b *flowBrowser, step, verb, rest string) seen {
 		}
 		return b.send(http.MethodPost, target, nil, true)
 	case "STEALS":
-		b.cookies[f.site.cookieName()] = f.browser(rest).cookies[f.site.cookieName()]
+		b.cookies[f.site.cookieName()] = f.browser(rest).cookie(f.site.cookieName())
 	case "COOKIE":
 		b.cookies[f.site.cookieName()] = f.cookieValue(rest)
 	case "HEADER":
@@ -221,7 +223,7 @@ func (f *flow) browse(b *flowBrowser, step, verb, rest string) seen {
 func (b *flowBrowser) send(method, target string, form url.Values, token bool) (got seen) {
 	got.step = method + " " + target
 	path := b.f.site.path(target)
-	got.keys[0] = keyOfCookie(b.cookies[b.f.site.cookieName()])
+	got.keys[0] = keyOfCookie(b.cookie(b.f.site.cookieName()))
 	var body url.Values
 	if method == http.MethodPost {
 		body = b.f.site.form(form)
@@ -237,13 +239,18 @@ func (b *flowBrowser) send(method, target string, form url.Values, token bool) (
 	}
 	got.tokens[0] = b.csrf()
 	var cookies []*http.Cookie
-	got.status, got.header, got.body, cookies, got.err = b.request(method, path, body)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		got.status, got.header, got.body, cookies, got.err = b.request(method, path, body)
+		if got.status != http.StatusTooManyRequests || time.Now().After(deadline) {
+			break // else too many rows sign in at once: the machine is busy with their passwords
+		}
+	}
 	for _, c := range cookies {
 		if c.Name == b.f.site.cookieName() {
 			got.cookie = c
 		}
 	}
-	got.keys[1], got.tokens[1] = keyOfCookie(b.cookies[b.f.site.cookieName()]), b.csrf()
+	got.keys[1], got.tokens[1] = keyOfCookie(b.cookie(b.f.site.cookieName())), b.csrf()
 	return got
 }
 
@@ -278,9 +285,11 @@ func (b *flowBrowser) request(method, path string, form url.Values) (int, http.H
 	if form != nil {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
+	b.mu.Lock()
 	for name, value := range b.cookies {
 		req.Header.Add("Cookie", name+"="+value)
 	}
+	b.mu.Unlock()
 	if lines := req.Header["Cookie"]; len(lines) > 1 {
 		req.Header["Cookie"] = []string{strings.Join(lines, "; ")}
 	}
@@ -290,6 +299,8 @@ func (b *flowBrowser) request(method, path string, form url.Values) (int, http.H
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(resp.Body)
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	for _, c := range resp.Cookies() {
 		if c.MaxAge < 0 || c.Value == "" {
 			delete(b.cookies, c.Name)
@@ -300,11 +311,20 @@ func (b *flowBrowser) request(method, path string, form url.Values) (int, http.H
 	return resp.StatusCode, resp.Header, string(text), resp.Cookies(), err
 }
 
+// cookie is the value of the cookie of the name, "" when there is none.
+func (b *flowBrowser) cookie(name string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.cookies[name]
+}
+
 // csrf is the value of the CSRF cookie.
 func (b *flowBrowser) csrf() string {
 	if _, django := b.f.site.(*flowDjango); django {
-		return b.cookies["legacycsrftoken"]
+		return b.cookie("legacycsrftoken")
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	for name, value := range b.cookies {
 		if strings.HasSuffix(name, "_csrf") {
 			return value
@@ -380,7 +400,7 @@ func (f *flow) value(name, want string, got seen) (string, error) {
 	case "user", "result", "data", "n", "worked", "age", "browser":
 		return field(name, want, got)
 	}
-	return "", fmt.Errorf("the check is not known")
+	return "", errors.New("the check is not known")
 }
 
 func orDash(s string) string {
@@ -401,10 +421,10 @@ func cookieFate(c *http.Cookie) string {
 }
 
 func changeOf(pair [2]string) string {
-	switch {
-	case pair[1] == "":
+	switch pair[1] {
+	case "":
 		return "none"
-	case pair[1] == pair[0]:
+	case pair[0]:
 		return "same"
 	}
 	return "new"

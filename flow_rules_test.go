@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -26,15 +27,7 @@ type flowCheck struct {
 func (c *flowCheck) logsIn() bool  { return strings.HasPrefix(c.page, "POST /login/") }
 func (c *flowCheck) logsOut() bool { return strings.HasPrefix(c.page, "POST /logout/") }
 func (c *flowCheck) is(name string, want ...string) bool {
-	if c.name != name {
-		return false
-	}
-	for _, w := range want {
-		if c.want == w {
-			return true
-		}
-	}
-	return len(want) == 0
+	return c.name == name && (len(want) == 0 || slices.Contains(want, c.want))
 }
 
 func (c *flowCheck) setting(name string) bool { _, ok := c.f.row.settings[name]; return ok }

@@ -2,7 +2,7 @@ package main_test
 
 import (
 	"encoding/json"
-	"fmt"
+	"errors"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -233,7 +233,7 @@ func TestKeepMeSignedIn(t *testing.T) {
 	}
 	e2e.Eventually(t, func() error {
 		if plain.SignedInAs() != "" {
-			return fmt.Errorf("the session without the box has no idle time")
+			return errors.New("the session without the box has no idle time")
 		}
 		return nil
 	})

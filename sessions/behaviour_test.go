@@ -57,8 +57,8 @@ func TestIDIsReadOnly(t *testing.T) {
 			t.Errorf("the field %s can be set", f.Name)
 		}
 	}
-	for i := range typ.NumMethod() {
-		if name := typ.Method(i).Name; strings.Contains(name, "ID") && name != "ID" {
+	for m := range typ.Methods() {
+		if name := m.Name; strings.Contains(name, "ID") && name != "ID" {
 			t.Errorf("the method %s", name)
 		}
 	}
