@@ -48,6 +48,7 @@ type Redis struct {
 	prefix  string
 	channel string
 	log     *slog.Logger
+	step    time.Duration
 	now     func() time.Time
 }
 
@@ -59,11 +60,14 @@ type RedisOptions struct {
 	KeyPrefix        string      // before each key; "": gatehouse:
 	TLS              *tls.Config // for rediss; nil: whom the system trusts. The name is always that of the server asked
 	Log              *slog.Logger
+
+	step time.Duration // 0: redisStep
 }
 
 const (
 	redisStep  = 2 * time.Second // how long a command may take, with waiting and connecting
 	redisConns = 64              // connections to each server at most, but for the one of Watch
+	redisDials = 8               // connections that are being made at a time; who waits may get another's
 	redisSlack = 24 * time.Hour  // how long Redis keeps what has expired
 )
 
@@ -83,10 +87,13 @@ func NewRedis(o RedisOptions) (*Redis, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.step == 0 {
+		o.step = redisStep
+	}
 	redis.SetLogger(silent{}) // what it would write by the way to stderr, calls return as well
 	return &Redis{
 		client: at.client(&o), prefix: o.KeyPrefix, channel: o.KeyPrefix + "changed",
-		log: o.Log, now: time.Now,
+		log: o.Log, step: o.step, now: time.Now,
 	}, nil
 }
 
@@ -103,8 +110,8 @@ func (a *redisAddress) client(o *RedisOptions) redis.UniversalClient {
 		Protocol:         2, DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		MaxRetries:               -1, DialerRetries: 1, ContextTimeoutEnabled: true,
-		DialTimeout: redisStep, ReadTimeout: redisStep, WriteTimeout: redisStep, PoolTimeout: redisStep,
-		PoolSize: redisConns, MaxActiveConns: redisConns, ConnMaxIdleTime: 5 * time.Minute, PipelinePoolSize: -1,
+		DialTimeout: o.step, ReadTimeout: o.step, WriteTimeout: o.step, PoolTimeout: o.step,
+		PoolSize: redisConns, MaxActiveConns: redisConns, MaxConcurrentDials: redisDials, ConnMaxIdleTime: 5 * time.Minute, PipelinePoolSize: -1,
 	}
 	if o.Password != "" {
 		u.Password = o.Password
@@ -165,7 +172,7 @@ func (once) NoRetry() bool { return true }
 // run does a script on the shard, for the records. A server that does not know
 // the script has done nothing, and is told it.
 func (s *Redis) run(ctx context.Context, what script, shard string, keys []string, args ...any) (any, error) {
-	ctx, cancel, err := s.step(ctx)
+	ctx, cancel, err := s.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -191,12 +198,12 @@ func (s *Redis) run(ctx context.Context, what script, shard string, keys []strin
 	return cmd.Val(), nil
 }
 
-// step begins a step, unless ctx has ended.
-func (s *Redis) step(ctx context.Context) (context.Context, context.CancelFunc, error) {
+// begin begins a step, unless ctx has ended.
+func (s *Redis) begin(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, redisStep)
+	ctx, cancel := context.WithTimeout(ctx, s.step)
 	return ctx, cancel, nil
 }
 
@@ -227,7 +234,7 @@ func (s *Redis) Load(ctx context.Context, key string) (Record, error) {
 	if key == "" {
 		return Record{}, errNoKey
 	}
-	ctx, cancel, err := s.step(ctx)
+	ctx, cancel, err := s.begin(ctx)
 	if err != nil {
 		return Record{}, err
 	}

@@ -27,7 +27,7 @@ const sweepMax = 100
 // each sends a command to every one of the shards, in one round trip. add puts
 // it into the pipeline; it only reads, or may be repeated.
 func (s *Redis) each(ctx context.Context, shards []string, add func(p redis.Pipeliner, shard string)) error {
-	ctx, cancel, err := s.step(ctx)
+	ctx, cancel, err := s.begin(ctx)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,12 @@ import (
 // aSession gives a store with a record, which the key is of.
 func aSession(t *testing.T, url string) (*sessions.Redis, string, sessions.Record) {
 	t.Helper()
-	s := openRedis(t, sessions.RedisOptions{URL: url})
+	return aSessionOf(t, sessions.RedisOptions{URL: url}.WithStep(e2e.Patience))
+}
+
+func aSessionOf(t *testing.T, o sessions.RedisOptions) (*sessions.Redis, string, sessions.Record) {
+	t.Helper()
+	s := openRedis(t, o)
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
@@ -142,7 +147,7 @@ func TestRedisHangs(t *testing.T) {
 
 func hang(t *testing.T, url string, servers []*e2e.RedisServer) {
 	t.Helper()
-	s, key, r := aSession(t, url)
+	s, key, r := aSessionOf(t, sessions.RedisOptions{URL: url})
 	before := scripts(t, servers...)
 	for _, server := range servers {
 		server.Pause(t)
