@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -45,7 +46,7 @@ func (a *endless) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return errors.Join(err, http.NewResponseController(w).Flush(), r.Context().Err())
 		})
 	case "/download":
-		w.Header().Set("Content-Length", fmt.Sprint(1<<40))
+		w.Header().Set("Content-Length", strconv.Itoa(1<<40))
 		_ = every(10*time.Millisecond, func() error {
 			_, err := io.CopyN(w, letters{}, 32<<10)
 			return errors.Join(err, http.NewResponseController(w).Flush())

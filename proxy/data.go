@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	"gatehouse/internal/web"
@@ -57,7 +58,7 @@ func (s *passage) keepData(set, del []string) error {
 	if len(c.set)+len(c.delete) > 0 {
 		err := s.p.keeper.ChangeValues(s.in, s.id.Session, s.route.space, s.active, func(values map[string]string) bool {
 			changed, over := c.apply(values)
-			refused = append(c.refused[:len(c.refused):len(c.refused)], over...)
+			refused = slices.Concat(c.refused, over)
 			return changed
 		})
 		switch {

@@ -105,7 +105,7 @@ func application(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusSwitchingProtocols)
 		return
 	}
-	_, _ = io.WriteString(w, "data:"+strings.Join(r.Header[dataHeader], "|"))
+	_, _ = io.WriteString(w, "data:"+strings.Join(r.Header[dataHeader], "|")) //nolint:gosec // a test reads it, no browser
 	_ = http.NewResponseController(w).Flush()
 }
 
@@ -122,6 +122,12 @@ func (k *keeping) visit(t *testing.T, name, path string, do ...string) *http.Res
 		}
 	}
 	return res
+}
+
+// sends is a visit whose answer is of no interest.
+func (k *keeping) sends(t *testing.T, name, path string, do ...string) {
+	t.Helper()
+	_ = k.visit(t, name, path, do...) //nolint:bodyclose // do sees to it
 }
 
 // data is what the application got with a request.
@@ -154,28 +160,28 @@ func TestSessionData(t *testing.T) {
 		t.Helper()
 		k := keeper(t, s, sessions.NewMemory(), "/wiki", "/off")
 		k.want(t, "alice", "/", "")
-		k.visit(t, "alice", "/", "set b=%C3%A4", "set a=1, c=")
+		k.sends(t, "alice", "/", "set b=%C3%A4", "set a=1, c=")
 		k.want(t, "alice", "/", "a=1; b=%C3%A4; c=")
 		k.want(t, "alice", "/deeper/down", "a=1; b=%C3%A4; c=")
 		k.want(t, "bob", "/", "")
-		k.visit(t, "alice", "/", "delete b", "set a=2", "status 303")
+		k.sends(t, "alice", "/", "delete b", "set a=2", "status 303")
 		k.want(t, "alice", "/", "a=2; c=")
-		k.visit(t, "alice", "/", "set a=3", "status 500")
+		k.sends(t, "alice", "/", "set a=3", "status 500")
 		k.want(t, "alice", "/", "a=3; c=")
 
-		k.visit(t, "alice", "/wiki", "set a=wiki")
+		k.sends(t, "alice", "/wiki", "set a=wiki")
 		k.want(t, "alice", "/wiki/page", "a=wiki")
 		k.want(t, "alice", "/", "a=3; c=")
 
-		k.visit(t, "alice", "/off", "set a=4")
+		k.sends(t, "alice", "/off", "set a=4")
 		k.want(t, "alice", "/off", "")
-		k.visit(t, "alice", "/", "hint a=5", "trailer "+setDataHeader+": a=6")
+		k.sends(t, "alice", "/", "hint a=5", "trailer "+setDataHeader+": a=6")
 		k.want(t, "alice", "/", "a=3; c=")
 
-		k.visit(t, "alice", "/public/", "set a=7")
+		k.sends(t, "alice", "/public/", "set a=7")
 		k.want(t, "alice", "/public/", "")
 		k.want(t, "alice", "/", "a=3; c=")
-		k.visit(t, "alice", "/", "delete a,c")
+		k.sends(t, "alice", "/", "delete a,c")
 		k.want(t, "alice", "/", "")
 	})
 }
@@ -218,7 +224,7 @@ func TestSpoofedSessionDataIsDropped(t *testing.T) {
 // A visitor's own lines neither replace nor join those of the application's.
 func TestSpoofedSessionDataBesideKept(t *testing.T) {
 	k := keeper(t, setting{}, sessions.NewMemory())
-	k.visit(t, "alice", "/", "set role=user")
+	k.sends(t, "alice", "/", "set role=user")
 	r := k.request(t, http.MethodGet, "/", nil)
 	r.Header = http.Header{
 		"Cookie": {k.cookies["alice"]}, dataHeader: {"role=admin", "x=y"}, "x_session_data": {"role=admin"}, setDataHeader: {"role=admin"}, "Connection": {dataHeader},
@@ -278,7 +284,7 @@ func TestSessionDataOverBoundsIsRefused(t *testing.T) {
 		t.Errorf("metrics lack %s", want)
 	}
 	for n := range maxDataKeys + 8 {
-		k.visit(t, "bob", "/", fmt.Sprintf("set k%d=v", n))
+		k.sends(t, "bob", "/", fmt.Sprintf("set k%d=v", n))
 	}
 	if got := strings.Count(k.data(t, "bob", "/"), "="); got != maxDataKeys {
 		t.Errorf("%d keys, want %d", got, maxDataKeys)
@@ -291,7 +297,7 @@ func TestSessionDataAtItsLargest(t *testing.T) {
 		t.Helper()
 		k := keeper(t, s, sessions.NewMemory())
 		value := strings.Repeat("v", maxDataSize-len("k="))
-		k.visit(t, "alice", "/", "set k="+value)
+		k.sends(t, "alice", "/", "set k="+value)
 		k.want(t, "alice", "/", "k="+value)
 	})
 }
@@ -353,7 +359,7 @@ func TestUnkeptSessionDataIsUnavailable(t *testing.T) {
 		t.Helper()
 		store := &failing{Memory: sessions.NewMemory()}
 		k := keeper(t, s, store)
-		k.visit(t, "alice", "/", "set a=1")
+		k.sends(t, "alice", "/", "set a=1")
 		store.update = true
 		res := k.visit(t, "alice", "/", "delete a", "header Set-Cookie: app=1") //nolint:bodyclose // do sees to it
 		body, _ := io.ReadAll(res.Body)
@@ -365,7 +371,7 @@ func TestUnkeptSessionDataIsUnavailable(t *testing.T) {
 		}
 		k.want(t, "alice", "/", "a=1")
 		store.update = false
-		k.visit(t, "alice", "/", "delete a")
+		k.sends(t, "alice", "/", "delete a")
 		k.want(t, "alice", "/", "")
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -260,20 +259,7 @@ func (s *Session) load(ctx context.Context) error {
 
 // read gives what the store has under the session's id.
 func (s *Session) read(ctx context.Context) (Record, content, error) {
-	key := keyOf(s.id)
-	rec, err := s.m.store.Load(ctx, key)
-	if err != nil {
-		return Record{}, content{}, wrap("load", key, err)
-	}
-	if rec.expired(s.m.now()) {
-		return Record{}, content{}, ErrNotFound
-	}
-	c, err := s.m.open(s.id, key, rec.Data)
-	if errors.Is(err, errCorrupted) {
-		s.m.o.Log.Warn("session data corrupted", slog.String("session", handle(key)))
-		c, err = content{}, nil
-	}
-	return rec, c, err
+	return s.m.unseal(ctx, s.id, keyOf(s.id))
 }
 
 // wrap says what was done to which session. The three answers of a Store

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -163,7 +164,7 @@ func TestValuesOfAnotherCookieAreClosed(t *testing.T) {
 	i, err := m.Find(request(alice))
 	check(t, err)
 	for name, r := range map[string]*http.Request{
-		"none": request(), "another's": request(mallory), "two": request(alice, mallory), "a forged one": request(&http.Cookie{Name: alice.Name, Value: i.Key}),
+		"none": request(), "another's": request(mallory), "two": request(alice, mallory), "a forged one": request(&http.Cookie{Name: alice.Name, Value: i.Key}), //nolint:gosec // what a visitor sends
 	} {
 		if got, err := m.Values(r, i, "a/"); got != nil || err != nil {
 			t.Errorf("with %s: %v, %v", name, got, err)
@@ -209,8 +210,8 @@ func TestValuesOfAnotherNode(t *testing.T) {
 	for n := range 4 {
 		wantUser(t, nodes[0], r, "alice") // both caches hold the session
 		wantUser(t, nodes[1], r, "alice")
-		check(t, keepValue(nodes[n%2], r, "a/", "k", fmt.Sprint(n)))
-		wantValues(t, nodes[(n+1)%2], r, "a/", map[string]string{"k": fmt.Sprint(n)})
+		check(t, keepValue(nodes[n%2], r, "a/", "k", strconv.Itoa(n)))
+		wantValues(t, nodes[(n+1)%2], r, "a/", map[string]string{"k": strconv.Itoa(n)})
 	}
 	i, err := nodes[0].Find(r)
 	check(t, err)
