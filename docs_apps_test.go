@@ -108,7 +108,7 @@ func serveApplication(t *testing.T, dir, command, addr string) {
 	cmd := exec.CommandContext(context.Background(), "bash", "-c", "exec "+command) //nolint:gosec // a line of our own pages
 	cmd.Dir = dir
 	cmd.Env = systemPath()
-	out, err := os.Create(filepath.Join(t.TempDir(), "out")) //nolint:gosec // in a folder of the test
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	must(t, err)
 	cmd.Stdout, cmd.Stderr = out, out
 	must(t, cmd.Start())
@@ -168,7 +168,7 @@ func appendFile(t *testing.T, name, text string) {
 // openFolder makes a folder that other users can enter.
 func openFolder(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "docs")
+	dir, err := os.MkdirTemp("", "docs") //nolint:usetesting // a test's folder lies in one that is closed
 	must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	must(t, os.Chmod(dir, 0o755)) //nolint:gosec // nothing in it is secret

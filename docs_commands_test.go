@@ -93,10 +93,8 @@ func shownCommands(t *testing.T, b block) (all []shownCommand) {
 
 // A sandbox is a folder in which commands of a page find what they need.
 type sandbox struct {
-	gate   *e2e.Gate
-	bin    string
-	alice  *e2e.Browser
-	handle string // of a session of alice
+	gate *e2e.Gate
+	bin  string // comes first in PATH
 }
 
 const addressOfPages = "127.0.0.1:8080"
@@ -136,10 +134,10 @@ exec %[1]s "$@"
 
 func writeFile(t *testing.T, name, text string, mode os.FileMode) {
 	t.Helper()
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil { //nolint:gosec // below a folder of the test
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(name, []byte(text), mode); err != nil {
+	if err := os.WriteFile(name, []byte(text), mode); err != nil { //nolint:gosec // below a folder of the test
 		t.Fatal(err)
 	}
 }
