@@ -11,6 +11,10 @@ export PATH := $(PATH):$(shell go env GOPATH)/bin
 build: ## the program, static, without the paths of this machine
 	CGO_ENABLED=0 go build -trimpath -o gatehouse .
 
+.PHONY: man
+man: build ## man pages of all commands, in man/
+	./gatehouse man man
+
 test: setup ## everything: the race detector, a real browser, a real Django
 	go vet ./...
 	go test -race -shuffle=on -timeout 15m ./...

@@ -32,7 +32,7 @@ without them keeps its accounts, and everybody signs in again.
 
 To restore it: stop the gate, copy FILE to data_dir/gatehouse.db, start it.`,
 		Example: `  gatehouse backup gatehouse-backup.db
-  gatehouse backup --force /var/backups/gatehouse.db
+  gatehouse backup --force gatehouse-backup.db
   gatehouse backup - | age -r RECIPIENT > gatehouse.db.age`,
 		PreRunE: work(func(*cobra.Command, []string) error {
 			c, err := p.loadConfig()

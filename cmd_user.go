@@ -146,7 +146,7 @@ takes the address, the display name or all groups away.`,
 		}
 		if f.Changed("group") {
 			if len(groups) == 1 && groups[0] == "" {
-				groups = nil
+				groups = []string{} // not nil, which says nothing
 			}
 			c.Groups = &groups
 		}

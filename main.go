@@ -134,6 +134,7 @@ func inGroup(group string, list ...*cobra.Command) []*cobra.Command {
 func (p *cli) helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use: "help [COMMAND]", Short: "Explain a command",
+		Long:    "Explain a command, as its flag --help does.",
 		Example: "  gatehouse help user add",
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)

@@ -2,7 +2,11 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"runtime/debug"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -16,10 +20,8 @@ type manPage struct {
 // manual gives a page for each command that the help names, in its order.
 func manual(root *cobra.Command) []manPage {
 	list := []manPage{{root}}
-	for _, c := range root.Commands() {
-		if c.IsAvailableCommand() {
-			list = append(list, manual(c)...)
-		}
+	for _, c := range (manPage{root}).below() {
+		list = append(list, manual(c)...)
 	}
 	return list
 }
@@ -63,7 +65,7 @@ func (m manPage) flags() (list []manFlag) {
 // below lists the commands below this one.
 func (m manPage) below() (list []*cobra.Command) {
 	for _, c := range m.cmd.Commands() {
-		if c.IsAvailableCommand() {
+		if c.IsAvailableCommand() || c.Name() == "help" {
 			list = append(list, c)
 		}
 	}
@@ -94,11 +96,27 @@ func paragraphs(long string) (list []paragraph) {
 
 const exitStatus = `0 when it did what it was told, 1 when that failed, 2 when its words were wrong, 78 when the configuration is invalid.`
 
+// manDate is the day of SOURCE_DATE_EPOCH, which packagers set, else of the
+// build's revision, else today.
+func manDate() string {
+	at := time.Now()
+	if seconds, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64); err == nil {
+		at = time.Unix(seconds, 0)
+	} else if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if t, err := time.Parse(time.RFC3339, s.Value); err == nil && s.Key == "vcs.time" {
+				at = t
+			}
+		}
+	}
+	return at.UTC().Format(time.DateOnly)
+}
+
 // roff writes the page for man(1).
 func (m manPage) roff() string {
 	var b strings.Builder
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(&b, format+"\n", args...) }
-	line(`.TH %s 1 "" Gatehouse "Gatehouse"`, strings.ToUpper(m.name()))
+	line(`.TH %s 1 %s "gatehouse %s" "Gatehouse"`, strings.ToUpper(m.name()), manDate(), version())
 	line(".SH NAME\n%s \\- %s", roffText(m.name()), roffText(m.cmd.Short))
 	line(".SH SYNOPSIS\n.B %s", roffText(m.usage()))
 	line(".SH DESCRIPTION")

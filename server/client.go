@@ -156,6 +156,9 @@ func call[A any](ctx context.Context, c *Client, name string, q any) (a A, err e
 	return a, nil
 }
 
+// failureStart begins a failure, and nothing that is listed.
+var failureStart = []byte(`{"error":`)
+
 // each asks one question and yields an answer a line.
 func each[A any](ctx context.Context, c *Client, name string, q any) iter.Seq2[A, error] {
 	return func(yield func(A, error) bool) {
@@ -170,10 +173,12 @@ func each[A any](ctx context.Context, c *Client, name string, q any) iter.Seq2[A
 		lines := bufio.NewScanner(body)
 		lines.Buffer(nil, 1<<20)
 		for lines.Scan() {
-			var f failure
-			if json.Unmarshal(lines.Bytes(), &f) == nil && f.Error != "" {
-				yield(none, f.error())
-				return
+			if bytes.HasPrefix(lines.Bytes(), failureStart) {
+				var f failure
+				if json.Unmarshal(lines.Bytes(), &f) == nil && f.Error != "" {
+					yield(none, f.error())
+					return
+				}
 			}
 			var a A
 			if err := json.Unmarshal(lines.Bytes(), &a); err != nil {

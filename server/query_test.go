@@ -15,7 +15,7 @@ import (
 )
 
 func TestSessionQuery(t *testing.T) {
-	r := start(t, "")
+	r := start(t, "routes: [{upstream: \"http://127.0.0.1:1\"}]\n")
 	c := r.dial()
 	hash := Hash(testHash(t))
 	for _, name := range []string{"alice", "bob"} {
