@@ -52,10 +52,17 @@ func TestConfigCheck(t *testing.T) {
 		}, ""},
 		{"redis without url", func(c *Config) { c.Store = "redis" }, "redis.url: is missing; store: redis needs it"},
 		{"redis without secrets", func(c *Config) { c.Store, c.Redis.URL = "redis", secret.New("redis://127.0.0.1") }, "warn secrets: each node makes one of its own"},
-		{"postgres", func(c *Config) { c.Store = "postgres" }, `store: "postgres" comes in a later version; write bolt`},
-		{"unknown store", func(c *Config) { c.Store = "file" }, `store: "file" is not a store; write bolt, memory or redis`},
+		{"postgres", func(c *Config) {
+			c.Store, c.Secrets, c.Postgres.URL = "postgres", secrets(goodSecret), secret.New("postgres://127.0.0.1/gate")
+		}, ""},
+		{"postgres without url", func(c *Config) { c.Store = "postgres" }, "postgres.url: is missing; store: postgres needs it"},
+		{"postgres without secrets", func(c *Config) { c.Store, c.Postgres.URL = "postgres", secret.New("postgres://127.0.0.1/gate") }, "warn secrets: each node makes one of its own"},
+		{"accounts beside redis", func(c *Config) {
+			c.Store, c.Secrets, c.Redis.URL, c.Postgres.URL = "redis", secrets(goodSecret), secret.New("redis://127.0.0.1"), secret.New("postgres://127.0.0.1/gate")
+		}, ""},
+		{"unknown store", func(c *Config) { c.Store = "file" }, `store: "file" is not a store; write bolt, memory, redis or postgres`},
 		{"redis url", func(c *Config) { c.Redis.URL = secret.New("redis://x") }, "redis: is not used with store: bolt; remove the section, or write store: redis"},
-		{"postgres url", func(c *Config) { c.Postgres.URL = secret.New("postgres://x") }, "postgres.url: later version"},
+		{"postgres url", func(c *Config) { c.Postgres.URL = secret.New("postgres://x") }, "postgres.url: is not used with store: bolt; remove the section, or write store: postgres"},
 		{"idle over age", func(c *Config) { c.IdleTimeout = value.Duration(13 * time.Hour) }, "warn idle_timeout: longer than max_age 12h"},
 		{"no idle", func(c *Config) { c.IdleTimeout = 0 }, ""},
 		{"no age", func(c *Config) { c.MaxAge = 0 }, "warn max_age: a stolen one neither"},

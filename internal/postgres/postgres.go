@@ -39,6 +39,8 @@ const (
 const (
 	codeReadOnly = "25006"
 	codeProtocol = "08P01"
+	codeUnknown  = "26000" // a prepared statement
+	codeTwice    = "42P05" // a prepared statement
 )
 
 // Options are what a DB is made of.
@@ -170,6 +172,8 @@ func explain(err error) error {
 		return nil
 	case hasCode(err, codeProtocol):
 		return fmt.Errorf("postgres: %w (a PgBouncer needs ignore_startup_parameters = statement_timeout)", err)
+	case hasCode(err, codeUnknown), hasCode(err, codeTwice):
+		return fmt.Errorf("postgres: %w (behind a PgBouncer in transaction mode before 1.21, session.postgres.url needs default_query_exec_mode=exec)", err)
 	default:
 		return fmt.Errorf("postgres: %w", err)
 	}

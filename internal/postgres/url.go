@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -33,9 +32,6 @@ func parse(text string) (*pgxpool.Config, error) {
 	}
 	if c.ConnConfig.ConnectTimeout <= 0 || !q.Has("connect_timeout") {
 		c.ConnConfig.ConnectTimeout = connectTime
-	}
-	if !q.Has("default_query_exec_mode") {
-		c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec // which passes every pooler
 	}
 	params := c.ConnConfig.RuntimeParams
 	if params["statement_timeout"] == "" {
