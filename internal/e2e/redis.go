@@ -49,7 +49,7 @@ func StartRedis(tb testing.TB, args ...string) *RedisServer {
 // RedisUser and RedisPassword are of the only user of StartRedisTLS.
 const (
 	RedisUser     = "gatehouse"
-	RedisPassword = "p@ss/word_of_redis" //nolint:gosec // a test's
+	RedisPassword = "p@ss/word_of_redis"
 )
 
 // RedisACL is what that user may do: no more than the documentation asks for.
