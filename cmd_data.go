@@ -120,7 +120,7 @@ func place(temp, path string, force bool) error {
 }
 
 func syncFolder(path string) error {
-	d, err := os.Open(filepath.Dir(path)) //nolint:gosec // the operator names the file
+	d, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -75,7 +76,7 @@ func TestManPages(t *testing.T) {
 			t.Errorf("%s is shown as %v\n%s", name, err, out)
 		}
 		for _, c := range commandsIn(help) {
-			check(append(words[:len(words):len(words)], c))
+			check(append(slices.Clip(words), c))
 		}
 	}
 	check(nil)
@@ -87,7 +88,7 @@ func TestManPages(t *testing.T) {
 
 func commandHelp(t *testing.T, words []string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), program, append(words[:len(words):len(words)], "--help")...).Output() //nolint:gosec // the program under test
+	out, err := exec.CommandContext(t.Context(), program, append(slices.Clip(words), "--help")...).Output() //nolint:gosec // the program under test
 	if err != nil {
 		t.Fatalf("%v --help: %v", words, err)
 	}

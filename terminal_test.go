@@ -265,7 +265,7 @@ func TestTerminalTables(t *testing.T) {
 			t.Errorf("%s: %q", c.name, text)
 		}
 	}
-	cmd := exec.CommandContext(t.Context(), program, "user", "list") //nolint:gosec // the program under test
+	cmd := exec.CommandContext(t.Context(), program, "user", "list")
 	cmd.Dir = dir
 	out, err := cmd.Output()
 	if err != nil || !strings.Contains(string(out), address) || strings.Contains(string(out), escape) {

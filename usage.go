@@ -221,7 +221,7 @@ func remedy(err error) string {
 	case errors.Is(err, syscall.ENOSPC):
 		return "The disk is full. Free some space, then try again."
 	case errors.Is(err, fs.ErrPermission):
-		return "Run it as the user that owns the files, for example:  sudo -u gatehouse gatehouse ..."
+		return "Run it as the user that owns the files, for example:  sudo -u OWNER gatehouse ..."
 	default:
 		return ""
 	}

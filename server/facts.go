@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -91,10 +92,11 @@ func urlOf(a net.Addr, tls bool) string {
 	if tcp.IP.IsUnspecified() {
 		host = "localhost" // it listens on all addresses, and this one is always there
 	}
-	if port := tcp.Port; scheme == "http" && port == 80 || scheme == "https" && port == 443 {
+	port := tcp.Port
+	if scheme == "http" && port == 80 || scheme == "https" && port == 443 {
 		return scheme + "://" + bracketed(host)
 	}
-	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, fmt.Sprint(tcp.Port)))
+	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, strconv.Itoa(port)))
 }
 
 func bracketed(host string) string {

@@ -211,7 +211,7 @@ func TestCompactLeavesADamagedFile(t *testing.T) {
 	page := os.Getpagesize()
 	at := bytes.Index(text, []byte("00001000")) / page * page
 	copy(text[at:at+page], make([]byte, page))
-	if err := os.WriteFile(path, text, 0o600); err != nil {
+	if err := os.WriteFile(path, text, 0o600); err != nil { //nolint:gosec // a file of this test
 		t.Fatal(err)
 	}
 	if _, _, err := boltfile.Compact(path, nil); !errors.Is(err, boltfile.ErrDamaged) {
@@ -268,7 +268,7 @@ func TestOpenAfterCompactHasTheNewFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	next := path + ".new"
-	if err := errors.Join(os.WriteFile(next, text, 0o600), os.Rename(next, path), unix.Flock(int(old.Fd()), unix.LOCK_UN)); err != nil {
+	if err := errors.Join(os.WriteFile(next, text, 0o600), os.Rename(next, path), unix.Flock(int(old.Fd()), unix.LOCK_UN)); err != nil { //nolint:gosec // files of this test
 		t.Fatal(err)
 	}
 	got := <-waiting

@@ -104,7 +104,7 @@ func sound(tx *bbolt.Tx) error {
 
 // syncFolder makes a file's name last.
 func syncFolder(path string) error {
-	d, err := os.Open(filepath.Dir(path)) //nolint:gosec // the operator names the file
+	d, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
