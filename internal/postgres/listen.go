@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,7 @@ const (
 	silence     = time.Second     // after so much of it the connection is asked whether it is alive
 	pingTime    = 2 * time.Second // how long it may take to say so
 	listenAgain = 250 * time.Millisecond
+	pooledAgain = 10 * time.Second
 )
 
 // Listen calls heard with what is announced on the channel (NOTIFY), by
@@ -23,8 +25,7 @@ const (
 //
 // It has a connection of its own, notices within three seconds that it is
 // dead, and tries again and again to make another. Behind a pooler in
-// transaction mode nothing can be heard; it notices that too, and calls missed
-// every second or so.
+// transaction mode nothing can be heard; it notices that, and the log says so.
 func (db *DB) Listen(ctx context.Context, channel string, heard func(payload string), missed func()) {
 	lost := false
 	for ctx.Err() == nil {
@@ -42,9 +43,13 @@ func (db *DB) Listen(ctx context.Context, channel string, heard func(payload str
 			db.log.WarnContext(ctx, "postgres does not announce changes", slog.String("channel", channel), slog.Any("error", err))
 		}
 		lost = true
+		pause := listenAgain
+		if errors.Is(err, errPooled) {
+			pause = pooledAgain
+		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(listenAgain):
+		case <-time.After(pause):
 		}
 	}
 }
@@ -60,7 +65,10 @@ func (db *DB) listen(ctx context.Context, channel string, heard func(string), be
 		return err
 	}
 	defer hangUp(c)
-	if err := ask(ctx, c, "LISTEN "+pgx.Identifier{channel}.Sanitize()); err != nil {
+	if err := ask(ctx, c, "LISTEN "+quote(channel)); err != nil {
+		return err
+	}
+	if err := db.arrives(ctx, c, channel+"_test"); err != nil {
 		return err
 	}
 	begun()
@@ -89,6 +97,37 @@ func (db *DB) dedicated(ctx context.Context) (*pgx.Conn, error) {
 	return c, explain(err)
 }
 
+func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
+
+// arrives says whether the connection hears what is announced on another one: a
+// pooler takes LISTEN and forgets it.
+func (db *DB) arrives(ctx context.Context, c *pgx.Conn, channel string) error {
+	word := rand.Text()
+	if err := ask(ctx, c, "LISTEN "+quote(channel)); err != nil {
+		return err
+	}
+	wait, cancel := context.WithTimeout(ctx, pingTime)
+	defer cancel()
+	if _, err := db.Exec(wait, "SELECT pg_notify($1, $2)", channel, word); err != nil {
+		return err
+	}
+	for heard := ""; heard != word; {
+		n, err := c.WaitForNotification(wait)
+		switch {
+		case err == nil:
+			heard = n.Payload // or of others, which missed makes up for
+		case ctx.Err() == nil && wait.Err() != nil:
+			if err := ask(ctx, c, "SELECT 1"); err != nil {
+				return err // it is the connection that has died
+			}
+			return errPooled
+		default:
+			return explain(err)
+		}
+	}
+	return ask(ctx, c, "UNLISTEN "+quote(channel))
+}
+
 // hangUp closes the connection, whether the server hears of it or not.
 func hangUp(c *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime/2)
@@ -103,7 +142,7 @@ func ask(ctx context.Context, c *pgx.Conn, sql string) error {
 	return explain(err)
 }
 
-var errPooled = errors.New("the server has forgotten who listens: a pooler in transaction mode; give session.postgres.url of the server itself")
+var errPooled = errors.New("what is announced does not arrive, as behind a pooler in transaction mode; give session.postgres.url of the server itself")
 
 // alive says whether the server still knows that the connection listens.
 func alive(ctx context.Context, c *pgx.Conn, channel string) error {
