@@ -22,6 +22,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"gatehouse/internal/e2e"
+	"gatehouse/internal/web/lang"
 )
 
 // command is a step that sends a command to the browser.
@@ -150,6 +151,7 @@ func TestPagesInABrowser(t *testing.T) {
 		{"every page, without scripts", func(f face) { f.everyPage(false) }},
 		{"what the script does", face.script},
 		{"the menu of languages", face.menu},
+		{"every language on a narrow screen", face.narrow},
 		{"in a frame", face.frame},
 		{"on to another site", face.onward},
 		{"screenshots", face.screenshots},
@@ -159,6 +161,28 @@ func TestPagesInABrowser(t *testing.T) {
 			f.forget()
 			c.test(f)
 		})
+	}
+}
+
+// narrow opens pages in every language where words are most likely not to fit.
+func (f face) narrow() {
+	f.t.Helper()
+	f.open("_gate/login?next=/")
+	f.enter(long64)
+	f.until("main", "secret of dora")
+	f.look(320, 720, "light")
+	for _, l := range lang.All() {
+		f.speak(l.Tag)
+		for _, path := range []string{"_gate/login", "_gate/"} {
+			f.open(path)
+			if got := eval[string](f.tab, "document.documentElement.lang + ' ' + document.dir"); got != l.Tag+" "+l.Dir {
+				f.t.Errorf("%s in %s is in %q", path, l.Tag, got)
+			}
+			f.do("open the menu", chromedp.Click(chromedp.CSS("summary")))
+			if out := eval[int](f.tab, "document.documentElement.scrollWidth - window.innerWidth"); out > 0 {
+				f.t.Errorf("%s in %s: %d pixels reach out", path, l.Tag, out)
+			}
+		}
 	}
 }
 
