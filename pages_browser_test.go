@@ -98,7 +98,7 @@ func openFace(t *testing.T, config string) face {
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-store")
-		_, _ = fmt.Fprintf(w, "<!doctype html><title>secret</title><main>secret of %s</main>", r.Header.Get("X-Forwarded-User"))
+		_, _ = fmt.Fprintf(w, "<!doctype html><title>secret</title><main>secret of %s</main>", r.Header.Get("X-Forwarded-User")) //nolint:gosec // G705: the name is one of the test
 	}))
 	t.Cleanup(app.Close)
 	nobody, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once: an address where nobody listens
