@@ -43,7 +43,8 @@ func notebook(w http.ResponseWriter, r *http.Request) {
 // restart, a reload and a new password, and ends with the session; small
 // values, and as many as are allowed.
 func TestSessionData(t *testing.T) {
-	modes(t, func(t *testing.T, m e2e.Mode) {
+	protocols(t, func(t *testing.T, m e2e.Mode) {
+		t.Helper()
 		app := httptest.NewServer(http.HandlerFunc(notebook))
 		t.Cleanup(app.Close)
 		gate := start(t, m, keeping(app.URL))

