@@ -33,8 +33,7 @@ func TestManualOfTheLoginPage(t *testing.T) {
 
 	var fields func(of reflect.Type)
 	fields = func(of reflect.Type) {
-		for i := range of.NumField() {
-			f := of.Field(i)
+		for f := range of.Fields() {
 			if f.Anonymous {
 				fields(f.Type)
 			} else if !strings.Contains(string(manual), "\n| `."+f.Name+"` |") {
