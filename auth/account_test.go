@@ -237,8 +237,11 @@ func testDatabaseLists(t *testing.T, open func() *auth.Database) {
 	d := open()
 	const n = 600 // more than one page
 	var wg sync.WaitGroup
+	slots := make(chan struct{}, 50) // who waits longer than a few seconds is told so
 	for i := range n {
+		slots <- struct{}{}
 		wg.Go(func() {
+			defer func() { <-slots }()
 			if err := d.Add(t.Context(), auth.Account{Name: fmt.Sprintf("user%04d", i), PasswordHash: secret.New(someHash)}); err != nil {
 				t.Error(err)
 			}
