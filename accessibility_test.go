@@ -196,7 +196,7 @@ func TestPagesScoreFullyInLighthouse(t *testing.T) {
 // checkScores reads a report of lighthouse.
 func checkScores(t *testing.T, page, report string) {
 	t.Helper()
-	text, err := os.ReadFile(report)
+	text, err := os.ReadFile(report) //nolint:gosec // a file of this test
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -104,7 +104,7 @@ func (v *flowViews) open(settings map[string]any) {
 	fail(err)
 	log := slog.New(slog.DiscardHandler)
 	v.pipes = &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
-	v.server = &http.Server{Handler: web.Chain(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	v.server = &http.Server{ReadHeaderTimeout: time.Minute, Handler: web.Chain(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := v.serve(w, r); err != nil {
 			pages.Answer(w, r, err)
 		}

@@ -24,19 +24,19 @@ func CheckPassword(password, name string) error {
 }
 
 // A weak password is one that must not be set.
-type weakPassword struct {
+type weakPasswordError struct {
 	text string    // for a terminal
 	say  lang.Text // for a page
 }
 
-func (w *weakPassword) Error() string { return w.text }
+func (w *weakPasswordError) Error() string { return w.text }
 
-func weakness(password, name string) *weakPassword {
+func weakness(password, name string) *weakPasswordError {
 	switch n := utf8.RuneCountInString(password); {
 	case len(password) > maxPassword:
-		return &weakPassword{"the password is longer than 1024 bytes", lang.Text{Key: "The new password is too long."}}
+		return &weakPasswordError{"the password is longer than 1024 bytes", lang.Text{Key: "The new password is too long."}}
 	case n < minPassword:
-		return &weakPassword{
+		return &weakPasswordError{
 			fmt.Sprintf("the password has %d characters; take at least %d, for example four words", n, minPassword),
 			lang.Text{Key: "The new password is too short. Take at least {n} characters, for example four words.", N: minPassword},
 		}
@@ -45,17 +45,17 @@ func weakness(password, name string) *weakPassword {
 	switch {
 	case name != "" && strings.ReplaceAll(low, strings.ToLower(name), "") == "",
 		name != "" && len(name) >= minPassword/2 && strings.Contains(low, strings.ToLower(name)) && len(low)-len(name) < minPassword/2:
-		return &weakPassword{
+		return &weakPasswordError{
 			"the password is the user's name; take something that others do not know",
 			lang.Text{Key: "The new password is your user name. Take something that others do not know."},
 		}
 	case repeats(low):
-		return &weakPassword{
+		return &weakPasswordError{
 			"the password repeats a few characters; take something longer to guess, for example four words",
 			lang.Text{Key: "The new password repeats a few characters. Take something that is harder to guess, for example four words."},
 		}
 	case common(low):
-		return &weakPassword{
+		return &weakPasswordError{
 			"the password is among the first that are tried; take something of your own, for example four words",
 			lang.Text{Key: "The new password is among the first that are tried. Take something of your own, for example four words."},
 		}
