@@ -139,6 +139,7 @@ func (d *Database) ask(ctx context.Context, name string) (Account, error) {
 	case err != nil:
 		return Account{}, fmt.Errorf("look up account %q: %w", name, err)
 	case v == nil:
+		d.forget(name) // and nobody who has read it before puts it back
 		return Account{}, ErrNoAccount
 	}
 	a, err := decode(name, v)
@@ -147,7 +148,7 @@ func (d *Database) ask(ctx context.Context, name string) (Account, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if changes != d.changes {
+	if k, ok := d.known[name]; changes != d.changes || ok && k.Changed.After(a.Changed) {
 		return a, nil
 	}
 	if len(d.known) >= maxCached {

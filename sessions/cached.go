@@ -3,6 +3,7 @@ package sessions
 import (
 	"bytes"
 	"context"
+	"errors"
 	"iter"
 	"sync"
 	"time"
@@ -122,21 +123,26 @@ func (c *Cached) begin(key string) *ticket {
 	return t
 }
 
-// fill puts what was read into the cache, if the ticket still counts.
+// fill puts what was read into the cache, if the ticket still counts. That
+// there is nothing, or a later version, is the last word, though the
+// announcement of it may be on its way still: another reader who has read the
+// old record meanwhile must not put that back.
 func (c *Cached) fill(key string, t *ticket, r *Record, err error) {
-	if t == nil {
-		return
-	}
 	s := c.keyShard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.tickets[key] != t {
+	if errors.Is(err, ErrNotFound) {
+		delete(s.tickets, key)
+		c.forget(key)
+		return
+	}
+	if t == nil || s.tickets[key] != t {
 		return
 	}
 	if t.readers--; t.readers == 0 {
 		delete(s.tickets, key)
 	}
-	if err == nil {
+	if have, ok := c.records.get(key); err == nil && (!ok || have.Version <= r.Version) {
 		c.keep(key, r.clone())
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,6 +93,58 @@ func TestUnannouncedRevocationIsSeenWithinThreeSeconds(t *testing.T) {
 		time.Sleep(3*time.Second + 1)
 		if r, err := c.Load(t.Context(), key); !errors.Is(err, sessions.ErrNotFound) {
 			t.Errorf("after three seconds Load gives %v, %v", r, err)
+		}
+	})
+}
+
+// slowShared is a shared store whose first Load answers late.
+type slowShared struct {
+	*shared
+
+	first  atomic.Bool
+	loaded chan struct{} // the first Load has read
+	goOn   chan struct{} // it may answer
+}
+
+func (s *slowShared) Load(ctx context.Context, key string) (sessions.Record, error) {
+	r, err := s.shared.Load(ctx, key)
+	if s.first.CompareAndSwap(false, true) {
+		close(s.loaded)
+		<-s.goOn
+	}
+	return r, err
+}
+
+// TestNoIsTheLastWord: one reader has learned that the session has ended,
+// before the announcement is heard. Another one, who has read it before its
+// end and is late, does not put it back.
+func TestNoIsTheLastWord(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &slowShared{
+			shared: &shared{Memory: sessions.NewMemory(), begun: make(chan struct{})},
+			loaded: make(chan struct{}), goOn: make(chan struct{}),
+		}
+		c := sessions.NewCached(s, 100)
+		defer c.Close() //nolint:errcheck // it is memory
+		<-s.begun
+		key := strings.Repeat("ab", 32)
+		if err := s.Create(t.Context(), key, sessions.Record{User: "alice", Expires: time.Now().Add(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+		late := make(chan error)
+		go func() { _, err := c.Load(t.Context(), key); late <- err }()
+		<-s.loaded
+		endElsewhere(t, s.shared, key)
+		if _, err := c.Load(t.Context(), key); !errors.Is(err, sessions.ErrNotFound) {
+			t.Fatalf("after its end: %v", err)
+		}
+		close(s.goOn)
+		if err := <-late; err != nil {
+			t.Errorf("who has asked before its end: %v", err)
+		}
+		if _, err := c.Load(t.Context(), key); !errors.Is(err, sessions.ErrNotFound) {
+			t.Errorf("it came back: %v", err)
 		}
 	})
 }
