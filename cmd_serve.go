@@ -145,7 +145,7 @@ when it can be served (warnings are shown), 78 when it cannot.`,
 			for _, w := range c.Warnings {
 				p.tell("warning: %v\n", w)
 			}
-			_, err = fmt.Fprintf(p.out, "%s: ok, %d routes, %d users\n", c.File, len(c.Routes), len(c.Users))
+			_, err = fmt.Fprintf(p.out, "%s: ok, %s, %s in it\n", c.File, many(len(c.Routes), "route", "routes"), many(len(c.Users), "account", "accounts"))
 			return err
 		}),
 	}
