@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/crypto/bcrypt"
 
@@ -21,10 +20,8 @@ import (
 type target struct {
 	service
 	name    string
-	cookie  string        // of the request; "": none
-	metrics string        // URL of its counters; "": none
-	config  string        // file of the gate's configuration; "": not a gate
-	startup time.Duration // of the gate, until it answered
+	cookie  string // of the request; "": none
+	metrics string // URL of its counters; "": none
 }
 
 // The names of the targets, as -targets takes them.
