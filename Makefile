@@ -45,9 +45,12 @@ bin/gofumpt-$(GOFUMPT):
 	@if gofumpt -version 2>/dev/null | grep -q '^v$(GOFUMPT) '; then ln -sf "$$(command -v gofumpt)" $@; \
 	else GOBIN=$(CURDIR)/bin go install mvdan.cc/gofumpt@v$(GOFUMPT) && mv bin/gofumpt $@; fi
 
-.PHONY: bench pgo
+.PHONY: bench bench-sessions pgo
 bench: ## CPU a request, beside nginx (nginx-light) and httputil; make bench BENCH="-rounds 7 -out docs"
 	go run ./bench $(BENCH)
+
+bench-sessions: ## a million sessions in our store, in scs (bench/scs) and in Django (python3-django)
+	go run ./bench -scenarios stores $(BENCH)
 
 pgo: ## default.pgo, which every build uses, from half a minute of load
 	@mkdir -p bin

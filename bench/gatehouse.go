@@ -81,12 +81,14 @@ func (l *lab) gatehouse(ctx context.Context, t *target) (err error) {
 	if l.o.profile != "" {
 		program, args = l.program("profiled"), []string{"-config", file, "-login", filepath.Join(l.module, "login.html"), "-o", l.o.profile}
 	}
+	begin := time.Now()
 	if t.process, err = l.start(ctx, name, program, args...); err != nil {
 		return err
 	}
 	if err := t.await(ctx, t.addr); err != nil {
 		return err
 	}
+	t.config, t.startup = file, time.Since(begin)
 	t.metrics = "http://" + admin + "/metrics"
 	t.cookie, err = signIn(ctx, "http://"+t.addr, "/_gate/login")
 	return err

@@ -4,6 +4,7 @@
 //
 //	make bench
 //	go run ./bench -scenarios http-1k -rounds 7
+//	go run ./bench -scenarios stores -out docs
 //	OAUTH2_PROXY=/usr/bin/oauth2-proxy go run ./bench -out docs
 //
 // The figure is CPU time: microseconds a request that the proxy's own
@@ -58,14 +59,15 @@ type options struct {
 
 // A scenario is one thing to measure.
 type scenario struct {
-	name string
-	run  func(ctx context.Context, l *lab) (finding, error)
+	name  string
+	run   func(ctx context.Context, l *lab) (finding, error)
+	apart bool // only done when it is named, alone, and reported elsewhere
 }
 
 // scenarios lists them in the order of the report.
 func scenarios() []scenario {
 	return []scenario{
-		{"http-1k", race{
+		{name: "http-1k", run: race{
 			title: "1 KiB answers", path: "/1k", length: 1 << 10, plot: true,
 			targets: []string{direct, nginx, httputil, gate, oauth2}, against: []string{nginx, httputil},
 			goals: []goal{
@@ -74,27 +76,28 @@ func scenarios() []scenario {
 				{text: "allocations per request, whole process", over: gate, allocations: true, most: 50},
 			},
 		}.run},
-		{"http-100k", race{
+		{name: "http-100k", run: race{
 			title: "100 KiB answers", path: "/100k", length: 100 << 10, plot: true,
 			targets: []string{direct, nginx, httputil, gate, oauth2}, against: []string{nginx, httputil},
 			goals: []goal{{text: "CPU per request, 100 KiB, against nginx without authentication", over: gate, under: nginx, most: 1.25}},
 		}.run},
-		{"routes-1000", race{
+		{name: "routes-1000", run: race{
 			title: fmt.Sprintf("%d routes and %d rules in place of 1 and 1, 1 KiB answers", manyRoutes, manyRules), path: "/1k", length: 1 << 10,
 			targets: []string{gate, gateRoutes}, against: []string{gate},
 			goals: []goal{{text: "1,000 routes and 100 rules over 1 and 1", over: gateRoutes, under: gate, most: 1.05}},
 		}.run},
-		{"access-log", race{
+		{name: "access-log", run: race{
 			title: "Access log on, 1 KiB answers", path: "/1k", length: 1 << 10,
 			targets: []string{nginx, nginxLog, gate, gateLog}, against: []string{nginx, gate},
 		}.run},
-		{"sessions-1m", stored{race{
+		{name: "sessions-1m", run: stored{race{
 			title: "A store with many sessions, 1 KiB answers", path: "/1k", length: 1 << 10,
 			targets: []string{gate, gateSessions}, against: []string{gate},
 		}}.run},
-		{"websockets", websockets{}.run},
-		{"upload-1g", transfer{title: "1 GiB upload", upload: true}.run},
-		{"download-1g", transfer{title: "1 GiB download"}.run},
+		{name: "websockets", run: websockets{}.run},
+		{name: "upload-1g", run: transfer{title: "1 GiB upload", upload: true}.run},
+		{name: "download-1g", run: transfer{title: "1 GiB download"}.run},
+		{name: storesName, run: stores{}.run, apart: true},
 	}
 }
 
@@ -110,7 +113,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	}
 	var r report
 	for _, s := range scenarios() {
-		if len(o.scenarios) > 0 && !slices.Contains(o.scenarios, s.name) {
+		if len(o.scenarios) == 0 && s.apart || len(o.scenarios) > 0 && !slices.Contains(o.scenarios, s.name) {
 			continue
 		}
 		l.say("%s", s.name)
@@ -120,7 +123,10 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 		}
 		r.findings = append(r.findings, f)
 	}
-	r.about = l.describe(ctx, r.findings)
+	r.about, r.command = l.describe(ctx, r.findings), "make bench"
+	if slices.Contains(o.scenarios, storesName) {
+		r.about, r.command = l.describeStores(), "make bench-sessions"
+	}
 	if _, err := io.WriteString(out, r.markdown()); err != nil {
 		return err
 	}
@@ -145,7 +151,7 @@ func parse(args []string, usage io.Writer) (options, error) {
 	fs.StringVar(&o.gatehouse, "gatehouse", "", "`PROGRAM` to measure in place of a build of this source")
 	fs.StringVar(&o.nginx, "nginx", "nginx", "`PROGRAM` to compare with")
 	fs.StringVar(&o.profile, "profile", "", "load nothing but the gate with http-1k, and write its CPU profile to `FILE`")
-	fs.IntVar(&o.sessions, "sessions", 1_000_000, "sessions in the store of sessions-1m")
+	fs.IntVar(&o.sessions, "sessions", 1_000_000, "sessions in the stores of sessions-1m and "+storesName)
 	fs.IntVar(&o.sockets, "sockets", 10_000, "WebSockets of websockets")
 	fs.Int64Var(&o.transfer, "transfer", 1<<30, "bytes of upload-1g and download-1g")
 	fs.Func("peer", "another product: 'name=N;start=COMMAND;addr=HOST:PORT;cookie=COOKIE'; it finds the upstream in $UPSTREAM; repeatable", func(s string) error {
@@ -166,6 +172,8 @@ func parse(args []string, usage io.Writer) (options, error) {
 		}
 	}
 	switch {
+	case slices.Contains(o.scenarios, storesName) && len(o.scenarios) > 1:
+		return options{}, fmt.Errorf("%s is done alone", storesName)
 	case fs.NArg() > 0:
 		return options{}, fmt.Errorf("%q is no flag", fs.Arg(0))
 	case o.rounds < 1 || o.duration <= 0 || o.warm <= 0 || o.sessions < 1 || o.sockets < 1 || o.transfer < 1:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,7 @@ type verdict struct {
 // A report is the whole of it.
 type report struct {
 	about    string // where and how it was measured
+	command  string // what made it; "": make bench
 	findings []finding
 }
 
@@ -96,13 +98,17 @@ func (r *report) svg() string {
 	return plot.SVG("CPU time of the proxy's own processes, microseconds a request; less is better", panels)
 }
 
-// The files that save writes, and the lines between which the page is ours.
+// The files that save writes.
 const (
 	pageName = "performance.md"
 	plotName = "performance.svg"
-	opening  = "<!-- make bench: begin -->\n"
-	closing  = "<!-- make bench: end -->\n"
 )
+
+// marks are the lines between which the page is the command's.
+func (r *report) marks() (opening, closing string) {
+	command := cmp.Or(r.command, "make bench")
+	return "<!-- " + command + ": begin -->\n", "<!-- " + command + ": end -->\n"
+}
 
 // save writes the plot into dir, and the tables into the page there, between
 // the two marks; a page that is not there is made.
@@ -111,6 +117,7 @@ func (r *report) save(dir string) error {
 		return fmt.Errorf("save: %w", err)
 	}
 	path := filepath.Join(dir, pageName)
+	opening, closing := r.marks()
 	old, err := os.ReadFile(path) //nolint:gosec // the developer names the folder
 	if errors.Is(err, fs.ErrNotExist) {
 		old, err = []byte("# Performance\n\n"+opening+closing), nil
@@ -118,7 +125,7 @@ func (r *report) save(dir string) error {
 	if err != nil {
 		return fmt.Errorf("save: %w", err)
 	}
-	page, err := between(string(old), r.markdown())
+	page, err := between(string(old), opening, closing, r.markdown())
 	if err != nil {
 		return fmt.Errorf("save into %s: %w", path, err)
 	}
@@ -134,7 +141,7 @@ func (r *report) save(dir string) error {
 }
 
 // between replaces what stands between the two marks.
-func between(page, text string) (string, error) {
+func between(page, opening, closing, text string) (string, error) {
 	before, rest, ok := strings.Cut(page, opening)
 	_, after, end := strings.Cut(rest, closing)
 	if !ok || !end {
@@ -163,6 +170,14 @@ func (l *lab) describe(ctx context.Context, findings []finding) string {
 		text += fmt.Sprintf(" Other programs kept %.2f CPUs busy meanwhile (median; %.2f at worst).", median(others), worst)
 	}
 	return text
+}
+
+// describeStores is the same for the contest of the stores.
+func (l *lab) describeStores() string {
+	release, _ := os.ReadFile("/proc/sys/kernel/osrelease") // without, the line says less
+	return fmt.Sprintf("Measured %s on %d CPUs (%s, Linux %s), %s. Each step of each store is a process of its own; medians of %d turns where a step changes nothing. "+
+		"Nobody's password is hashed.",
+		time.Now().Format(time.DateOnly), runtime.NumCPU(), cpuModel(), strings.TrimSpace(string(release)), runtime.Version(), l.o.rounds)
 }
 
 func cpuModel() string {

@@ -51,6 +51,7 @@ func TestEveryRowIsAsLongAsTheHead(t *testing.T) {
 	findings := []finding{
 		sampleRace(),
 		transfer{title: "upload"}.find([]*target{{name: nginx}, {name: gate}}, map[string][]haul{nginx: {{cpu: 1}}, gate: {{cpu: 2}}}),
+		compare([]*contestant{{name: "a"}, {name: "b", got: map[string][]float64{"cold": {1, 2}}}}, 1_000_000),
 	}
 	for _, f := range findings {
 		for _, row := range f.rows {

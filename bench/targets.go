@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/bcrypt"
 
@@ -20,8 +21,10 @@ import (
 type target struct {
 	service
 	name    string
-	cookie  string // of the request; "": none
-	metrics string // URL of its counters; "": none
+	cookie  string        // of the request; "": none
+	metrics string        // URL of its counters; "": none
+	config  string        // file of the gate's configuration; "": not a gate
+	startup time.Duration // of the gate, until it answered
 }
 
 // The names of the targets, as -targets takes them.
