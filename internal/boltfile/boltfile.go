@@ -103,7 +103,9 @@ func create(path string) error {
 }
 
 func options() *bbolt.Options {
-	return &bbolt.Options{FreelistType: bbolt.FreelistMapType, Timeout: lockTime, NoStatistics: true}
+	// The other type of freelist, a map, sorts all free pages at each commit: after
+	// half of a million sessions had been removed, sign-ins were four times slower.
+	return &bbolt.Options{FreelistType: bbolt.FreelistArrayType, Timeout: lockTime, NoStatistics: true}
 }
 
 // open locks and looks before bbolt maps the file into memory.
