@@ -271,7 +271,7 @@ func TestRedisFailover(t *testing.T) {
 	s, key, r := aSession(t, url)
 	w := watch(t, s)
 	w.await(t, "missed")
-	master.Do(t, "wait", 1, 5000)
+	master.Replicate(t)
 	master.Kill(t)
 	e2e.Eventually(t, func() error {
 		_, err := s.Load(t.Context(), key)

@@ -196,6 +196,25 @@ func (s *RedisServer) Run(tb testing.TB) {
 	})
 }
 
+// Replicate waits until a replica has everything that the server has been told
+// so far. WAIT alone asks only for what its own connection has written, which
+// would be nothing.
+func (s *RedisServer) Replicate(tb testing.TB) {
+	tb.Helper()
+	own := s.client.Conn()
+	defer func() { _ = own.Close() }()
+	Eventually(tb, func() error {
+		if err := own.Publish(context.Background(), "replicate", "").Err(); err != nil {
+			return err
+		}
+		n, err := own.Wait(context.Background(), 1, Patience).Result()
+		if err == nil && n < 1 {
+			err = errors.New("no replica has all of it")
+		}
+		return err
+	})
+}
+
 // Do runs a command, which has to succeed, and gives its answer.
 func (s *RedisServer) Do(tb testing.TB, args ...any) any {
 	tb.Helper()
