@@ -46,6 +46,27 @@ func BenchmarkFind(b *testing.B) {
 	}
 }
 
+// BenchmarkFindOfMany is the same for 5000 people in turn, all in the cache,
+// whose records do not all fit into that of the processor. Their cookies come
+// in one request, as fresh as net/http has just read them.
+func BenchmarkFindOfMany(b *testing.B) {
+	m := newManager(b, Options{Store: NewCached(NewMemory(), 10_000), Age: time.Hour, Limit: 12 * time.Hour})
+	cookies := make([]string, 5000)
+	for i := range cookies {
+		cookies[i] = login(b, m, "user-"+strconv.Itoa(i)).String()
+	}
+	r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)
+	line := []string{""}
+	r.Header["Cookie"] = line
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		line[0] = cookies[i%len(cookies)]
+		if _, err := m.Find(r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkLogin is 16 people who log in at the same time: they share fsyncs.
 func BenchmarkLogin(b *testing.B) {
 	m := newManager(b, Options{Store: boltStore(b), Age: time.Hour})

@@ -74,15 +74,15 @@ func (c *Cached) keyShard(key string) *keyShard { return &c.keys[lastByte(key)%1
 
 // Load serves Store.
 func (c *Cached) Load(ctx context.Context, key string) (Record, error) {
-	r, err := c.view(ctx, key)
+	r, err := c.view(ctx, key, time.Now())
 	r.Data = bytes.Clone(r.Data)
 	return r, err
 }
 
 // view is Load, but that the data are those of the cache: nobody changes them.
-func (c *Cached) view(ctx context.Context, key string) (Record, error) {
+func (c *Cached) view(ctx context.Context, key string, now time.Time) (Record, error) {
 	if r, ok := c.records.get(key); ok {
-		switch now := time.Now(); {
+		switch {
 		case !r.until.IsZero() && (now.After(r.until) || r.expired(now)):
 			// Others may have ended the session, or used it, since.
 		case r.expired(now):
@@ -103,7 +103,7 @@ func (c *Cached) fresh(ctx context.Context, key string) (Record, error) {
 	if c.life > 0 {
 		return c.store.Load(ctx, key)
 	}
-	return c.view(ctx, key)
+	return c.view(ctx, key, time.Now())
 }
 
 // begin gives a reader its ticket; none while the key is being written.

@@ -79,17 +79,27 @@ func findCookie(lines []string, name string) (value string, n int) {
 		for len(line) > 0 {
 			var part string
 			part, line, _ = strings.Cut(line, ";")
-			part = strings.Trim(part, " \t")
-			if rest, ok := strings.CutPrefix(part, name); ok {
-				rest = strings.TrimLeft(rest, " \t")
-				if v, ok := strings.CutPrefix(rest, "="); ok {
-					value = strings.TrimLeft(v, " \t")
+			if rest, ok := strings.CutPrefix(trimBlanks(part), name); ok {
+				if v, ok := strings.CutPrefix(trimBlanks(rest), "="); ok {
+					value = trimBlanks(v)
 					n++
 				}
 			}
 		}
 	}
 	return value, n
+}
+
+// trimBlanks is strings.Trim(s, " \t"), which takes longer to look up what it
+// is to trim than this takes to do it.
+func trimBlanks(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
 }
 
 // verify checks the form of a cookie's value, then its signature, and gives

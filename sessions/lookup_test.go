@@ -54,7 +54,7 @@ func TestCachedLoadIsACopy(t *testing.T) {
 		check(t, err)
 		clear(r.Data)
 	}
-	if r, err := c.view(t.Context(), key); err != nil || !bytes.Equal(r.Data, []byte("data")) {
+	if r, err := c.view(t.Context(), key, time.Now()); err != nil || !bytes.Equal(r.Data, []byte("data")) {
 		t.Errorf("%q, %v", r.Data, err)
 	}
 }

@@ -175,11 +175,12 @@ func (m *Manager) Close() { m.work.close() }
 // that we did not sign, or its session has ended. Any other error: the store
 // could not tell.
 func (m *Manager) Find(r *http.Request) (Info, error) {
-	key, old, ok := m.findKey(r, m.now())
+	now := m.now() // once: in many virtual machines it is as dear as the rest
+	key, old, ok := m.findKey(r, now)
 	if !ok {
 		return Info{}, ErrNotFound
 	}
-	i, err := m.Lookup(r.Context(), key)
+	i, err := m.lookup(r.Context(), key, now)
 	i.Old = old && err == nil
 	return i, err
 }
@@ -188,9 +189,13 @@ func (m *Manager) Find(r *http.Request) (Info, error) {
 // the one that a cookie opens. A key opens nothing by itself: it is for who
 // has found the session before, and asks whether it lives still.
 func (m *Manager) Lookup(ctx context.Context, key string) (Info, error) {
-	rec, err := m.view(ctx, key)
+	return m.lookup(ctx, key, m.now())
+}
+
+func (m *Manager) lookup(ctx context.Context, key string, now time.Time) (Info, error) {
+	rec, err := m.view(ctx, key, now)
 	switch {
-	case errors.Is(err, ErrNotFound), err == nil && rec.expired(m.now()):
+	case errors.Is(err, ErrNotFound), err == nil && rec.expired(now):
 		m.work.add(job{key: key, expired: true}) // perhaps it has only just ended
 		return Info{}, ErrNotFound
 	case err != nil:
@@ -200,9 +205,9 @@ func (m *Manager) Lookup(ctx context.Context, key string) (Info, error) {
 }
 
 // view is Load for who only reads: what a cache has is not copied.
-func (m *Manager) view(ctx context.Context, key string) (Record, error) {
+func (m *Manager) view(ctx context.Context, key string, now time.Time) (Record, error) {
 	if c, ok := m.store.(*Cached); ok {
-		return c.view(ctx, key)
+		return c.view(ctx, key, now)
 	}
 	return m.store.Load(ctx, key)
 }
