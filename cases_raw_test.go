@@ -191,16 +191,3 @@ func (f *fixture) exchange(t *testing.T, all []piece) outcome {
 		}
 	}
 }
-
-// TestIdleConnection: a kept connection is closed after 120 s.
-func TestIdleConnection(t *testing.T) {
-	t.Parallel()
-	gate := start(t, e2e.HTTP1, standard(e2e.Record(t).URL))
-	conn := gate.Dial(t)
-	_, _ = fmt.Fprintf(conn, "GET /_gate/session HTTP/1.1\r\nHost: %s\r\n\r\n", e2e.Host)
-	begin := time.Now()
-	got, ended := e2e.ReadFor(conn, 135*time.Second)
-	if took := time.Since(begin); !ended || took < 110*time.Second || !strings.HasPrefix(got, "HTTP/1.1 200") {
-		t.Errorf("closed: %t after %s, read %.60q; want after 120 s", ended, took, got)
-	}
-}
