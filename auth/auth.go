@@ -106,14 +106,16 @@ func New(o Options) (*Auth, error) {
 // at login is ended here, and gives nobody. Identify does not extend the
 // session: see Active. It notes the name and the session for the access line.
 func (a *Auth) Identify(r *http.Request) (*Identity, error) {
-	info, err := a.o.Sessions.Find(r)
+	id := new(Identity)
+	var err error
+	id.Session, err = a.o.Sessions.Find(r)
 	switch {
 	case errors.Is(err, sessions.ErrNotFound):
 		return nil, nil //nolint:nilnil // nobody: the second of three outcomes
 	case err != nil:
 		return nil, web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("identify: %w", err))
 	}
-	account, ok, err := a.owner(r.Context(), info)
+	account, ok, err := a.owner(r.Context(), &id.Session)
 	switch {
 	case err != nil:
 		return nil, web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("identify: %w", err))
@@ -121,11 +123,10 @@ func (a *Auth) Identify(r *http.Request) (*Identity, error) {
 		return nil, nil //nolint:nilnil // nobody's session, or nobody any more
 	}
 	about := web.From(r.Context())
-	about.User, about.Session = account.Name, info.Handle
-	return &Identity{
-		Name: account.Name, Email: account.Email, DisplayName: account.DisplayName,
-		Groups: account.Groups, Source: account.Source, Session: info,
-	}, nil
+	about.User, about.Session = account.Name, id.Session.Handle
+	id.Name, id.Email, id.DisplayName = account.Name, account.Email, account.DisplayName
+	id.Groups, id.Source = account.Groups, account.Source
+	return id, nil
 }
 
 // Counts says whether somebody is signed in still with the session that has
@@ -140,13 +141,13 @@ func (a *Auth) Counts(ctx context.Context, key string) (bool, error) {
 	case err != nil:
 		return false, err
 	}
-	_, ok, err := a.owner(ctx, info)
+	_, ok, err := a.owner(ctx, &info)
 	return ok, err
 }
 
 // owner gives the account of the session's user, if the session may count. One
 // that must not any more is ended.
-func (a *Auth) owner(ctx context.Context, info sessions.Info) (account Account, ok bool, err error) {
+func (a *Auth) owner(ctx context.Context, info *sessions.Info) (account Account, ok bool, err error) {
 	if info.User == "" {
 		return Account{}, false, nil
 	}
@@ -154,7 +155,7 @@ func (a *Auth) owner(ctx context.Context, info sessions.Info) (account Account, 
 	if err != nil && !errors.Is(err, ErrNoAccount) {
 		return Account{}, false, err
 	}
-	if reason := outdated(info, account, err); reason != "" {
+	if reason := outdated(info, &account, err); reason != "" {
 		a.end(ctx, info, reason)
 		return Account{}, false, nil
 	}
@@ -162,7 +163,7 @@ func (a *Auth) owner(ctx context.Context, info sessions.Info) (account Account, 
 }
 
 // outdated says why the session must not count any more; "" when it may.
-func outdated(info sessions.Info, account Account, err error) (reason string) {
+func outdated(info *sessions.Info, account *Account, err error) (reason string) {
 	switch {
 	case err != nil, account.Disabled, account.Source != info.Source:
 		return "account"
@@ -174,7 +175,7 @@ func outdated(info sessions.Info, account Account, err error) (reason string) {
 
 // end ends somebody's session. When that fails it has ended all the same for
 // this request, and is tried again at the next.
-func (a *Auth) end(ctx context.Context, info sessions.Info, reason string) {
+func (a *Auth) end(ctx context.Context, info *sessions.Info, reason string) {
 	ctx = context.WithoutCancel(ctx)
 	switch _, err := a.o.Sessions.Revoke(ctx, info.Key, reason); {
 	case errors.Is(err, sessions.ErrNotFound): // another request was faster

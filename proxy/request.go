@@ -34,7 +34,7 @@ type passage struct {
 	header [24]engine.Field // of out, as far as it suffices
 	lines  [12]string       // values in header
 	used   int              // of lines
-	hooks  engine.Request
+	hooks  *engine.Request // what every out begins with
 	spent  bool // nobody has a hold on any of this any more
 }
 
@@ -44,7 +44,7 @@ func (p *Proxy) passage(r *http.Request) *passage {
 	s, ok := p.passages.Get().(*passage)
 	if !ok {
 		s = &passage{p: p}
-		s.hooks = engine.Request{Answer: s.answer, Trailer: s.trailer, Switched: s.switched, Chosen: s.chosen, Breaker: &s.breaker}
+		s.hooks = &engine.Request{Answer: s.answer, Trailer: s.trailer, Switched: s.switched, Chosen: s.chosen, Breaker: &s.breaker}
 	}
 	s.in, s.info = r, web.From(r.Context())
 	return s
@@ -57,7 +57,8 @@ func (s *passage) release() {
 		return
 	}
 	p, hooks := s.p, s.hooks
-	*s = passage{p: p, hooks: hooks}
+	*s = passage{} // in place: a literal with fields is made on the stack first, and an idle tunnel keeps room for that
+	s.p, s.hooks = p, hooks
 	p.passages.Put(s)
 }
 
@@ -98,7 +99,7 @@ func (s *passage) request() (*engine.Request, error) {
 		}
 	}
 	r := &s.out
-	*r = s.hooks
+	*r = *s.hooks
 	r.In, r.Method, r.Target, r.Host, r.Header = s.in, s.in.Method, path+s.t.query, s.route.host, *h
 	r.Trailers, r.MaxBody = tokenIn(s.in.Header["Te"], "trailers"), int64(s.route.conf.MaxBody)
 	if r.Host == "" {

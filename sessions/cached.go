@@ -1,7 +1,6 @@
 package sessions
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"iter"
@@ -23,13 +22,14 @@ import (
 type Cached struct {
 	store   Store
 	life    time.Duration // of what is kept; 0: for ever
-	records *bounded[string, kept]
+	records *bounded[string, *kept]
 	keys    [16]keyShard
 	stop    context.CancelFunc
 	watch   sync.WaitGroup
 }
 
-// kept is what is known of a session, and until when to believe it.
+// kept is what is known of a session, and until when to believe it. It never
+// changes: another one takes its place.
 type kept struct {
 	Record
 	until time.Time // zero: for ever
@@ -52,7 +52,7 @@ type ticket struct{ readers int }
 // is Shared it listens to its announcements until Close.
 func NewCached(store Store, maxEntries int) *Cached {
 	ctx, stop := context.WithCancel(context.Background())
-	c := &Cached{store: store, records: newBounded[string, kept](maxEntries, lastByte), stop: stop}
+	c := &Cached{store: store, records: newBounded[string, *kept](maxEntries, lastByte), stop: stop}
 	for i := range c.keys {
 		c.keys[i].tickets, c.keys[i].writing = map[string]*ticket{}, map[string]int{}
 	}
@@ -75,35 +75,45 @@ func (c *Cached) keyShard(key string) *keyShard { return &c.keys[lastByte(key)%1
 // Load serves Store.
 func (c *Cached) Load(ctx context.Context, key string) (Record, error) {
 	r, err := c.view(ctx, key, time.Now())
-	r.Data = bytes.Clone(r.Data)
-	return r, err
+	if err != nil {
+		return Record{}, err
+	}
+	return r.clone(), nil
 }
 
-// view is Load, but that the data are those of the cache: nobody changes them.
-func (c *Cached) view(ctx context.Context, key string, now time.Time) (Record, error) {
+// view is Load, but that the record is that of the cache: nobody changes it.
+func (c *Cached) view(ctx context.Context, key string, now time.Time) (*Record, error) {
 	if r, ok := c.records.get(key); ok {
 		switch {
 		case !r.until.IsZero() && (now.After(r.until) || r.expired(now)):
 			// Others may have ended the session, or used it, since.
 		case r.expired(now):
-			return Record{}, ErrNotFound
+			return nil, ErrNotFound
 		default:
-			return r.Record, nil
+			return &r.Record, nil
 		}
 	}
+	return c.read(ctx, key)
+}
+
+// read asks the store, and keeps what it says.
+func (c *Cached) read(ctx context.Context, key string) (*Record, error) {
 	t := c.begin(key)
 	r, err := c.store.Load(ctx, key)
 	c.fill(key, t, &r, err)
-	return r, err
+	if err != nil {
+		return nil, err
+	}
+	return &r, nil
 }
 
-// fresh is view of what the store has at this moment: nothing else counts where
-// others write to it as well.
+// fresh is Load of what the store has at this moment: nothing else counts
+// where others write to it as well.
 func (c *Cached) fresh(ctx context.Context, key string) (Record, error) {
 	if c.life > 0 {
 		return c.store.Load(ctx, key)
 	}
-	return c.view(ctx, key, time.Now())
+	return c.Load(ctx, key)
 }
 
 // begin gives a reader its ticket; none while the key is being written.
@@ -148,7 +158,7 @@ func (c *Cached) fill(key string, t *ticket, r *Record, err error) {
 }
 
 func (c *Cached) keep(key string, r Record) {
-	k := kept{Record: r}
+	k := &kept{Record: r}
 	if c.life > 0 {
 		k.until = time.Now().Add(c.life)
 	}

@@ -201,15 +201,16 @@ func (m *Manager) lookup(ctx context.Context, key string, now time.Time) (Info, 
 	case err != nil:
 		return Info{}, fmt.Errorf("find session %s: %w", handle(key), err)
 	}
-	return newInfo(key, &rec), nil
+	return newInfo(key, rec), nil
 }
 
 // view is Load for who only reads: what a cache has is not copied.
-func (m *Manager) view(ctx context.Context, key string, now time.Time) (Record, error) {
+func (m *Manager) view(ctx context.Context, key string, now time.Time) (*Record, error) {
 	if c, ok := m.store.(*Cached); ok {
 		return c.view(ctx, key, now)
 	}
-	return m.store.Load(ctx, key)
+	r, err := m.store.Load(ctx, key)
+	return &r, err
 }
 
 // now is the time by which sessions end. A wall clock that is set back does

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	tunnelBuffer = 4 << 10 // for each direction, of which thousands may be idle
+	tunnelBuffer = 2 << 10 // at least, for each direction
 	handover     = 10 * time.Second
 )
 
@@ -90,22 +90,27 @@ func writeSwitch(w *bufio.Writer, h http.Header, protocol string) error {
 
 // tunnel relays both directions until both have ended. What either side sent
 // early lies in early and in c's buffer.
+//
+// Thousands of tunnels may be idle, so they have no memory of their own: each
+// direction goes on with the buffer that the handshake was read into, which
+// nobody else uses any more. early itself is not read from, because net/http
+// would take the visitor's half-close for his departure.
 func tunnel(visitor net.Conn, early *bufio.Reader, c *conn) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		pipe(visitor, c.nc, c.buffered())
+		pipe(visitor, c.nc, c.buffered(), c.in)
 	}()
 	first, _ := early.Peek(early.Buffered())
-	pipe(c.nc, visitor, first)
+	pipe(c.nc, visitor, first, first[:cap(first)])
 	<-done
 }
 
-// pipe sends first, and then what src gives, to dst. The end of src is told
-// to dst as a half-close, so that the other direction can finish; a failure
-// ends both.
-func pipe(dst, src net.Conn, first []byte) {
-	err := copyAll(dst, src, first)
+// pipe sends first, and then what src gives, to dst, by way of b, which may
+// hold first. The end of src is told to dst as a half-close, so that the other
+// direction can finish; a failure ends both.
+func pipe(dst, src net.Conn, first, b []byte) {
+	err := copyAll(dst, src, first, b)
 	if half, ok := dst.(interface{ CloseWrite() error }); ok && err == nil {
 		err = half.CloseWrite()
 	} else if !ok {
@@ -117,25 +122,27 @@ func pipe(dst, src net.Conn, first []byte) {
 	}
 }
 
-func copyAll(dst io.Writer, src io.Reader, first []byte) error {
-	b := make([]byte, tunnelBuffer)
-	for {
+func copyAll(dst io.Writer, src io.Reader, first, b []byte) error {
+	if len(first) > 0 {
 		if _, err := dst.Write(first); err != nil {
 			return err
 		}
+	}
+	if len(b) < tunnelBuffer {
+		b = make([]byte, tunnelBuffer)
+	}
+	for {
 		n, err := src.Read(b)
-		first = b[:n]
-		if err == nil {
-			continue
-		}
 		if n > 0 {
-			if _, err := dst.Write(first); err != nil {
+			if _, err := dst.Write(b[:n]); err != nil {
 				return err
 			}
 		}
-		if err == io.EOF { // only the bare one is an end
+		switch {
+		case err == io.EOF: //nolint:errorlint // only the bare one is an end
 			return nil
+		case err != nil:
+			return err
 		}
-		return err
 	}
 }
