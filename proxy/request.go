@@ -34,8 +34,8 @@ type passage struct {
 	header [24]engine.Field // of out, as far as it suffices
 	lines  [12]string       // values in header
 	used   int              // of lines
-	hooks  *engine.Request // what every out begins with
-	spent  bool // nobody has a hold on any of this any more
+	hooks  *engine.Request  // what every out begins with
+	spent  bool             // nobody has a hold on any of this any more
 }
 
 // passage gives one for a request. Several things go with each request, and
