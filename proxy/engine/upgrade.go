@@ -139,7 +139,7 @@ func copyAll(dst io.Writer, src io.Reader, first, b []byte) error {
 			}
 		}
 		switch {
-		case err == io.EOF: //nolint:errorlint // only the bare one is an end
+		case err == io.EOF: // only the bare one is an end
 			return nil
 		case err != nil:
 			return err
