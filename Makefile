@@ -11,8 +11,8 @@ export PATH := $(PATH):$(shell go env GOPATH)/bin
 build: ## the program, static, without the paths of this machine
 	CGO_ENABLED=0 go build -trimpath -o gatehouse .
 
-# The profile makes requests cheaper and builds slower: every package is
-# compiled once more. Tests do without it.
+# With the profile (default.pgo) every package is compiled once more. Tests do
+# without it.
 test fuzz lint: export GOFLAGS := -pgo=off
 
 .PHONY: man
@@ -56,10 +56,12 @@ bench: ## CPU a request, beside nginx (nginx-light) and httputil; make bench BEN
 bench-sessions: ## a million sessions in our store, in scs (bench/scs) and in Django (python3-django)
 	go run ./bench -scenarios stores $(BENCH)
 
-pgo: ## default.pgo, which every build uses, from half a minute of load
+# Without our own functions: what is inlined of them makes the stacks of idle
+# WebSockets twice as deep.
+pgo: ## default.pgo, which builds use, from half a minute of load
 	@mkdir -p bin
 	go run ./bench -profile bin/default.pgo -rounds 1 -duration 30s
-	go tool pprof -proto -hide '^gatehouse/' -output default.pgo bin/default.pgo # what is inlined of ours makes the stacks of idle WebSockets twice as deep
+	go tool pprof -proto -hide '^gatehouse/' -output default.pgo bin/default.pgo
 
 .PHONY: screenshots
 screenshots: setup ## docs/img: our pages as Chromium shows them (fonts-noto-core makes them look as on most desktops)

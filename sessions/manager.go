@@ -175,7 +175,7 @@ func (m *Manager) Close() { m.work.close() }
 // that we did not sign, or its session has ended. Any other error: the store
 // could not tell.
 func (m *Manager) Find(r *http.Request) (Info, error) {
-	now := m.now() // once: in many virtual machines it is as dear as the rest
+	now := m.now() // once: a reading of the clock is a twentieth of the whole
 	key, old, ok := m.findKey(r, now)
 	if !ok {
 		return Info{}, ErrNotFound

@@ -103,7 +103,7 @@ func TestFloodOfNamesStaysBounded(t *testing.T) {
 	const room = 1 << 12
 	table := limit.NewTable(room)
 	rate := limit.Rate{Count: 3, Per: time.Hour}
-	for i := range 100_000 {
+	for i := range 1_000_000 {
 		table.Take(limit.Bucket{Key: table.Key("name", strconv.Itoa(i)), Rate: rate})
 	}
 	if n := table.Len(); n != room {
