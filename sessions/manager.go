@@ -209,11 +209,6 @@ func (m *Manager) view(ctx context.Context, key string, now time.Time) (*Record,
 	if c, ok := m.store.(*Cached); ok {
 		return c.view(ctx, key, now)
 	}
-	return m.load(ctx, key)
-}
-
-// load is apart so that the stack of every request need not have room for it.
-func (m *Manager) load(ctx context.Context, key string) (*Record, error) {
 	r, err := m.store.Load(ctx, key)
 	return &r, err
 }
