@@ -24,6 +24,7 @@ const (
 	Deny      Decision = iota // never, or not this person: 403
 	Challenge                 // perhaps, once it is known who asks
 	Allow                     // this person may
+	Optional                  // anybody may; who asks is looked up, and told to the application
 	Public                    // anybody may; who asks is not looked up
 )
 
@@ -35,6 +36,8 @@ func (d Decision) String() string {
 		return "challenge"
 	case Allow:
 		return "allow"
+	case Optional:
+		return "optional"
 	case Public:
 		return "public"
 	default:

@@ -95,6 +95,7 @@ func TestOtherSpellingOnlyCloses(t *testing.T) {
 		access.RuleConfig{Path: "/Admin", Groups: []string{"admins"}},
 		access.RuleConfig{Exact: "/secret", Deny: true},
 		access.RuleConfig{Path: "/public", Public: true},
+		access.RuleConfig{Path: "/catalogue", Optional: true},
 		access.RuleConfig{},
 	)
 	for _, tt := range []struct {
@@ -112,6 +113,10 @@ func TestOtherSpellingOnlyCloses(t *testing.T) {
 		{"/PUBLIC/x", nil, access.Challenge},
 		{"/PUBLIC/x", alice, access.Allow},
 		{"/public/x", nil, access.Public},
+		{"/catalogue/x", nil, access.Optional},
+		{"/catalogue/x", alice, access.Optional},
+		{"/Catalogue/x", nil, access.Challenge},
+		{"/Catalogue/x", alice, access.Allow},
 	} {
 		if got, _ := rs.Decide(access.Facts{Path: tt.path, Method: "GET"}, tt.who); got != tt.want {
 			t.Errorf("Decide(%s, %v): %v, want %v", tt.path, tt.who, got, tt.want)
@@ -173,6 +178,10 @@ func TestCheck(t *testing.T) {
 		{"host bits", access.RuleConfig{Networks: []string{"10.0.0.1/8"}}, `networks[0]: "10.0.0.1/8" has bits beyond its prefix; write "10.0.0.0/8"`},
 		{"half mapped", access.RuleConfig{Networks: []string{"::ffff:0.0.0.0/90"}}, "networks[0]: "},
 		{"public and deny", access.RuleConfig{Path: "/a", Public: true, Deny: true}, "deny: "},
+		{"public and optional", access.RuleConfig{Path: "/a", Public: true, Optional: true}, "optional: "},
+		{"optional and deny", access.RuleConfig{Path: "/a", Optional: true, Deny: true}, "deny: "},
+		{"optional and users", access.RuleConfig{Path: "/a", Optional: true, Users: []string{"a"}}, "optional: "},
+		{"optional and groups", access.RuleConfig{Path: "/a", Optional: true, Groups: []string{"a"}}, "optional: "},
 		{"public and groups", access.RuleConfig{Path: "/a", Public: true, Groups: []string{"a"}}, "public: "},
 		{"deny and users", access.RuleConfig{Deny: true, Users: []string{"a"}}, "deny: "},
 		{"empty groups would be everybody", access.RuleConfig{Groups: []string{}}, "groups: "},
@@ -211,13 +220,15 @@ func genRule(t *rapid.T, name string) access.RuleConfig {
 	if rapid.Bool().Draw(t, name+" has networks") {
 		c.Networks = rapid.SliceOfN(rapid.SampledFrom([]string{"10.0.0.0/8", "::1", "::ffff:10.0.0.0/104"}), 1, 2).Draw(t, name+" networks")
 	}
-	switch rapid.IntRange(0, 3).Draw(t, name+" verdict") {
+	switch rapid.IntRange(0, 4).Draw(t, name+" verdict") {
 	case 0:
 		c.Public = true
 	case 1:
 		c.Deny = true
 	case 2:
 		c.Groups = []string{"staff"}
+	case 3:
+		c.Optional = true
 	}
 	return c
 }
@@ -256,7 +267,7 @@ func TestAddingAConditionNeverWidens(t *testing.T) {
 				more.Networks = extra.Networks
 			}
 		case 3:
-			if !more.Public && !more.Deny {
+			if !more.Public && !more.Optional && !more.Deny {
 				more.Groups = []string{"admins"}
 				c.Groups = nil
 			}
@@ -294,14 +305,14 @@ func TestListProperties(t *testing.T) {
 		d, at := build(list).Decide(f, who)
 
 		denies := genRule(t, "front")
-		denies.Public, denies.Groups, denies.Deny = false, nil, true
+		denies.Public, denies.Optional, denies.Groups, denies.Deny = false, false, nil, true
 		if front, _ := build(append([]access.RuleConfig{denies}, list...)).Decide(f, who); front > d {
 			t.Errorf("a rule that denies in front: %v became %v", d, front)
 		}
 		if end, i := build(append(list, genRule(t, "end"))).Decide(f, who); at >= 0 && (end != d || i != at) {
 			t.Errorf("a rule at the end: %v by %d became %v by %d", d, at, end, i)
 		}
-		if anon, _ := build(list).Decide(f, nil); anon == access.Public && d < access.Allow || anon == access.Deny && d != access.Deny {
+		if anon, _ := build(list).Decide(f, nil); anon >= access.Optional && d < access.Allow || anon == access.Deny && d != access.Deny {
 			t.Errorf("nobody: %v, %v: %v", anon, who, d)
 		}
 	})

@@ -8,14 +8,15 @@ import (
 )
 
 // RuleConfig is one of access in a route of the configuration. Path or Exact,
-// Methods and Networks select; Public, Deny, Users and Groups decide. The zero
+// Methods and Networks select; Public, Optional, Deny, Users and Groups decide. The zero
 // value selects every request and lets through whoever is signed in.
 type RuleConfig struct {
 	Path     string   `yaml:"path"`     // by whole segments: /a matches /a and /a/b, not /ab; a slash at the end changes nothing
 	Exact    string   `yaml:"exact"`    // this path only: /healthz matches neither /healthz/ nor what is below
 	Methods  []string `yaml:"methods"`  // in capitals; GET selects HEAD as well
 	Networks []string `yaml:"networks"` // 10.0.0.0/8, 2001:db8::/32, or single addresses
-	Public   bool     `yaml:"public"`   // anybody
+	Public   bool     `yaml:"public"`   // anybody; who is signed in is not looked up
+	Optional bool     `yaml:"optional"` // anybody; the application is told who is signed in
 	Deny     bool     `yaml:"deny"`     // nobody
 	Users    []string `yaml:"users"`    // these, and
 	Groups   []string `yaml:"groups"`   // who is in one of these
@@ -45,7 +46,7 @@ func (c *RuleConfig) build() (rule, error) {
 	}
 	r := rule{
 		path: c.Exact, exact: c.Exact != "", methods: c.Methods,
-		public: c.Public, deny: c.Deny, named: c.Users != nil || c.Groups != nil, users: c.Users, groups: c.Groups,
+		public: c.Public, optional: c.Optional, deny: c.Deny, named: c.Users != nil || c.Groups != nil, users: c.Users, groups: c.Groups,
 	}
 	if !r.exact {
 		r.path = strings.TrimSuffix(c.Path, "/") // "/" becomes "": every path
@@ -127,8 +128,14 @@ func (c *RuleConfig) checkVerdict(bad func(key, format string, args ...any)) {
 	switch {
 	case c.Public && c.Deny:
 		bad("deny", "a rule is public or denies, not both; remove one")
+	case c.Public && c.Optional:
+		bad("optional", "a public rule looks nobody up, so nobody is told to the application; remove public, or optional")
+	case c.Optional && c.Deny:
+		bad("deny", "a rule lets anybody through or denies, not both; remove one")
 	case c.Public && named:
 		bad("public", "a public rule lets anybody through, so users and groups say nothing; remove public, or them")
+	case c.Optional && named:
+		bad("optional", "an optional rule lets anybody through, so users and groups say nothing; remove optional, or them")
 	case c.Deny && named:
 		bad("deny", "a rule that denies is for everyone, so users and groups say nothing; remove deny, or them")
 	}

@@ -15,6 +15,7 @@ type rule struct {
 	networks []netip.Prefix
 
 	public, deny bool
+	optional     bool
 	named        bool // only who is in users or groups
 	users        []string
 	groups       []string
@@ -82,6 +83,8 @@ func (r *rule) says(who *Who) Decision {
 		return Deny
 	case r.public:
 		return Public
+	case r.optional:
+		return Optional
 	case !r.named || who == nil:
 		return signedIn(who)
 	case slices.Contains(r.users, who.Name) || slices.ContainsFunc(who.Groups, func(g string) bool { return slices.Contains(r.groups, g) }):

@@ -167,12 +167,16 @@ func foldHeader(name string) string {
 func (c *Config) checkPublic(a *across) {
 	for i, route := range c.Routes {
 		for j, rule := range route.Access {
-			if !rule.Public || rule.Deny {
+			if !rule.Public && !rule.Optional || rule.Deny {
 				break // what follows is not all of the route
 			}
 			everything := rule.Exact == "" && len(rule.Methods) == 0 && len(rule.Networks) == 0 && covers(rule.Path, route.Path)
 			if everything {
-				a.warn(index(index("routes", i)+".access", j), "everything of this route is public: nobody has to sign in; write a path, unless that is what you want")
+				word := "public"
+				if rule.Optional {
+					word = "optional"
+				}
+				a.warn(index(index("routes", i)+".access", j), "everything of this route is %s: nobody has to sign in; write a path, unless that is what you want", word)
 				break
 			}
 		}

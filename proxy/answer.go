@@ -41,6 +41,9 @@ func (s *passage) answer(status int, h http.Header) error {
 	if status >= http.StatusOK {
 		s.route.responseHeaders.put(h)
 	}
+	if s.asked && status >= http.StatusOK {
+		varyByCookie(h)
+	}
 	if s.id != nil && status >= http.StatusOK {
 		s.p.auth.Refresh(s.in, s.id, h)
 		keepPrivate(h)
@@ -132,13 +135,17 @@ func scopeCoversUs(scope, script string) bool {
 	return strings.HasPrefix(auth.Prefix, low) || strings.HasPrefix(low, auth.Prefix)
 }
 
-// keepPrivate tells caches that the answer depends on who asked.
-func keepPrivate(h http.Header) {
+// varyByCookie tells caches that another cookie may get another answer.
+func varyByCookie(h http.Header) {
 	if len(h["Vary"]) == 0 {
 		h["Vary"] = varyCookie
 	} else {
 		web.AddVary(h, "Cookie")
 	}
+}
+
+// keepPrivate tells caches that the answer is for one person.
+func keepPrivate(h http.Header) {
 	if len(h["Cache-Control"]) == 0 && len(h["Expires"]) == 0 && len(h["Pragma"]) == 0 {
 		h["Cache-Control"] = private
 	}

@@ -141,7 +141,9 @@ func FuzzRouteCheck(f *testing.F) {
 }
 
 func TestExplain(t *testing.T) {
-	h := open(t, setting{}, fixture("http://127.0.0.1:1"))
+	route := fixture("http://127.0.0.1:1")
+	route.Access = append(route.Access[:3:3], access.RuleConfig{Path: "/catalogue", Optional: true}, access.RuleConfig{})
+	h := open(t, setting{}, route)
 	alice := &access.Who{Name: "alice"}
 	for _, tt := range []struct {
 		url      string
@@ -151,8 +153,10 @@ func TestExplain(t *testing.T) {
 		rule     int
 	}{
 		{"https://" + host + "/public/x", "", nil, "public", 0},
-		{"https://" + host + "/x?a=b#c", "", nil, "challenge", 3},
-		{"https://" + host + "/x", "POST", alice, "allow", 3},
+		{"https://" + host + "/x?a=b#c", "", nil, "challenge", 4},
+		{"https://" + host + "/x", "POST", alice, "allow", 4},
+		{"https://" + host + "/catalogue/x", "", nil, "optional", 3},
+		{"https://" + host + "/catalogue/x", "", alice, "optional", 3},
 		{"https://" + host + "/admin/x", "", alice, "deny", 2},
 		{"https://" + host + "/public/..%2fx", "", alice, "ambiguous", -1},
 		{"https://" + host + "/_gate/login", "", alice, "own-page", -1},

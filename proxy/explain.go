@@ -23,7 +23,7 @@ type Question struct {
 // An Explanation says which route and rule decide, and why, for each reading
 // of the path.
 type Explanation struct {
-	Decision string    `json:"decision"` // allow | public | challenge | deny | ambiguous | own-page | no-route | bad-request
+	Decision string    `json:"decision"` // allow | optional | public | challenge | deny | ambiguous | own-page | no-route | bad-request
 	Why      string    `json:"why"`
 	Route    string    `json:"route,omitempty"`
 	Rule     int       `json:"rule"` // from 0; -1: none
@@ -144,6 +144,11 @@ func why(v verdict, who *access.Who) string {
 	switch v.decision {
 	case access.Public:
 		return "the rule is public"
+	case access.Optional:
+		if who == nil {
+			return "the rule is optional, and nobody is signed in"
+		}
+		return "the rule is optional, and the application is told of " + who.Name
 	case access.Challenge:
 		return "the rule asks who it is, and nobody is signed in"
 	case access.Allow:

@@ -20,7 +20,7 @@ const statusGone = 499
 // the upstream's fault. What the error holds (the upstream's address, say)
 // goes to the log only.
 func (s *passage) failed(w http.ResponseWriter, err error) error {
-	if s.id != nil {
+	if s.asked {
 		web.AddVary(w.Header(), "Cookie")
 	}
 	if s.in.ProtoMajor == 1 && s.in.ContentLength != 0 {

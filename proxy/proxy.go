@@ -250,6 +250,7 @@ func notAllowed() error {
 // identify finds out who asks, and judges again with that; what is decided of
 // nobody is known already.
 func (s *passage) identify(q *question, nobody verdict) (verdict, error) {
+	s.asked = true
 	id, err := s.p.auth.Identify(s.in)
 	if err != nil {
 		return verdict{}, web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("identify: %w", err))
@@ -275,13 +276,13 @@ func (s *passage) act(w http.ResponseWriter, v verdict) error {
 	switch v.decision {
 	case access.Public:
 		s.id = nil
+	case access.Optional:
+		s.use()
 	case access.Allow:
 		if s.id == nil {
 			return web.Fail(http.StatusInternalServerError, "", errors.New("allowed, but nobody is signed in"))
 		}
-		if s.active = s.p.activity.counts(&s.question, s.in); s.active {
-			s.p.auth.Active(s.id)
-		}
+		s.use()
 	case access.Challenge:
 		web.AddVary(w.Header(), "Cookie")
 		return s.p.auth.Challenge(w, s.in)
@@ -290,6 +291,14 @@ func (s *passage) act(w http.ResponseWriter, v verdict) error {
 		return s.deny(v)
 	}
 	return s.forward(w)
+}
+
+// use records that the person did something, if somebody is signed in and the
+// request counts as that.
+func (s *passage) use() {
+	if s.active = s.id != nil && s.p.activity.counts(&s.question, s.in); s.active {
+		s.p.auth.Active(s.id)
+	}
 }
 
 func (s *passage) deny(v verdict) error {

@@ -20,7 +20,8 @@ type passage struct {
 	t    target
 
 	route  *route
-	id     *auth.Identity // nil: public, nobody was looked up
+	id     *auth.Identity // nil: nobody is signed in, or nobody was looked up
+	asked  bool           // somebody was looked up: the answer depends on the session
 	active bool           // the request is a use of the session
 	unkept error          // why the session's data could not be kept
 

@@ -44,7 +44,7 @@ const kindBusy = "busy"
 // take is its own affair: nobody waits in line here, so that an upstream that
 // hangs does not make the gate hang.
 func (s *passage) busy(w http.ResponseWriter) error {
-	if s.id != nil {
+	if s.asked {
 		web.AddVary(w.Header(), "Cookie")
 	}
 	s.p.metrics.UpstreamError(s.route.label, kindBusy)
