@@ -435,3 +435,36 @@ func TestAttackCacheFilledAfterLogout(t *testing.T) {
 		}
 	}
 }
+
+// An update and a logout at the same moment: the update has its answer from
+// the store before the logout, and comes back to the cache after it.
+func TestAttackCacheKeepsWhatWasEndedMeanwhile(t *testing.T) {
+	slow := &slowUpdate{Store: NewMemory(), done: make(chan struct{}), goOn: make(chan struct{})}
+	c := NewCached(slow, 1<<20)
+	key := keyOf("k")
+	r := Record{User: "alice", Expires: time.Now().Add(time.Hour), Version: 1}
+	check(t, c.Create(t.Context(), key, r))
+	updated := make(chan error)
+	go func() { updated <- c.Update(t.Context(), key, r) }()
+	<-slow.done
+	_, err := c.Delete(t.Context(), key)
+	check(t, err)
+	close(slow.goOn)
+	check(t, <-updated)
+	if r, err := c.Load(t.Context(), key); !errors.Is(err, ErrNotFound) {
+		t.Errorf("the session has ended, and the cache has %+v, %v", r, err)
+	}
+}
+
+// slowUpdate answers an Update late.
+type slowUpdate struct {
+	Store
+	done, goOn chan struct{}
+}
+
+func (s *slowUpdate) Update(ctx context.Context, key string, r Record) error {
+	err := s.Store.Update(ctx, key, r)
+	close(s.done)
+	<-s.goOn
+	return err
+}

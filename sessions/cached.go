@@ -42,7 +42,13 @@ const sharedFor = 3 * time.Second
 type keyShard struct {
 	mu      sync.Mutex
 	tickets map[string]*ticket
-	writing map[string]int
+	writing map[string]*writers
+}
+
+// writers are the calls that write to a key at the same time.
+type writers struct {
+	n       int
+	several bool // there was more than one at some time: which was the last one is not known
 }
 
 // A ticket is a reader's right to fill.
@@ -54,7 +60,7 @@ func NewCached(store Store, maxEntries int) *Cached {
 	ctx, stop := context.WithCancel(context.Background())
 	c := &Cached{store: store, records: newBounded[string, *kept](maxEntries, lastByte), stop: stop}
 	for i := range c.keys {
-		c.keys[i].tickets, c.keys[i].writing = map[string]*ticket{}, map[string]int{}
+		c.keys[i].tickets, c.keys[i].writing = map[string]*ticket{}, map[string]*writers{}
 	}
 	if shared, ok := store.(Shared); ok {
 		c.life = sharedFor
@@ -121,7 +127,7 @@ func (c *Cached) begin(key string) *ticket {
 	s := c.keyShard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.writing[key] > 0 {
+	if s.writing[key] != nil {
 		return nil
 	}
 	t := s.tickets[key]
@@ -166,12 +172,18 @@ func (c *Cached) keep(key string, r Record) {
 }
 
 // write does a write to the key, and forgets what was known of it before and
-// after. What f gives is what the store has now, nil if that is not known; it
-// is kept if nobody else writes to the key.
+// after. What f returns is what the store has now, nil if that is not known; it
+// is kept unless another write to the key was under way at any time meanwhile.
 func (c *Cached) write(key string, f func() (*Record, error)) error {
 	s := c.keyShard(key)
 	s.mu.Lock()
-	s.writing[key]++
+	w := s.writing[key]
+	if w == nil {
+		w = &writers{}
+		s.writing[key] = w
+	}
+	w.n++
+	w.several = w.several || w.n > 1
 	delete(s.tickets, key)
 	c.forget(key)
 	s.mu.Unlock()
@@ -180,9 +192,9 @@ func (c *Cached) write(key string, f func() (*Record, error)) error {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.writing[key]--; s.writing[key] == 0 {
+	if w.n--; w.n == 0 {
 		delete(s.writing, key)
-		if r != nil && err == nil && c.life == 0 { // of a Shared store, others may have changed it since
+		if r != nil && err == nil && !w.several && c.life == 0 { // of a Shared store, others may have changed it since
 			c.keep(key, *r)
 		}
 	}
