@@ -23,7 +23,8 @@ type Account struct {
 	Groups       []string
 	Disabled     bool
 	// Stamp moves when the password is really changed, not when its hash is
-	// upgraded: a session carries it, and ends when it differs.
+	// upgraded, and when the account is disabled: a session carries it, and
+	// ends when it differs.
 	Stamp   string
 	Source  string    // "file" or "database"
 	Created time.Time // zero for an account of the file

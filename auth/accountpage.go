@@ -211,7 +211,10 @@ func (a *Auth) postPassword(w http.ResponseWriter, r *http.Request) error {
 		return web.Refuse(http.StatusForbidden, "The administrator keeps the password of this account.")
 	}
 	code, problem, err := a.changePassword(w, r, id, f)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrMoved):
+		return a.lost(w, r, id)
+	case err != nil:
 		return err
 	}
 	if code != 0 {
@@ -221,7 +224,16 @@ func (a *Auth) postPassword(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// lost answers somebody whose password was changed by another, or whose account
+// was disabled, while they changed it: their session ends, and the page says so.
+func (a *Auth) lost(w http.ResponseWriter, r *http.Request, id *Identity) error {
+	a.end(r.Context(), &id.Session, "password")
+	a.event(r, audit.LoginFailure, slog.String("user", id.Name), slog.String("reason", "the account was changed meanwhile"))
+	return a.loginForm(w, r, http.StatusConflict, "", Prefix, lang.Text{Key: msgLost}, 0)
+}
+
 // changePassword changes it, or gives a status and what to tell the person.
+// ErrMoved: somebody else has changed the account meanwhile.
 func (a *Auth) changePassword(w http.ResponseWriter, r *http.Request, id *Identity, f form) (int, trouble, error) {
 	old, fresh := f["old_password"], f["new_password"]
 	switch {
@@ -249,8 +261,16 @@ func (a *Auth) changePassword(w http.ResponseWriter, r *http.Request, id *Identi
 	if err != nil {
 		return 0, trouble{}, err
 	}
-	stamp, err := a.database.SetPassword(r.Context(), id.Name, hash)
-	if err != nil {
+	if ok, err := a.Counts(r.Context(), id.Session.Key); err != nil {
+		return 0, trouble{}, couldNot("change the password", err)
+	} else if !ok { // ended while the hashes were made
+		return 0, trouble{}, ErrMoved
+	}
+	stamp, err := a.database.ReplacePassword(r.Context(), id.Name, account.Stamp, hash)
+	switch {
+	case errors.Is(err, ErrMoved), errors.Is(err, ErrNoAccount):
+		return 0, trouble{}, ErrMoved
+	case err != nil:
 		return 0, trouble{}, couldNot("change the password", err)
 	}
 	a.event(r, audit.PasswordChanged, slog.String("user", id.Name), slog.String("by", "user"))
@@ -258,7 +278,10 @@ func (a *Auth) changePassword(w http.ResponseWriter, r *http.Request, id *Identi
 	return 0, trouble{}, a.renew(w, r, id, account)
 }
 
-const msgOld = "The current password is not right."
+const (
+	msgOld  = "The current password is not right."
+	msgLost = "Your account was changed elsewhere at the same time. Your password is not changed. Please sign in again."
+)
 
 func because(text string, wait time.Duration) trouble { return trouble{lang.Text{Key: text}, wait} }
 
@@ -268,10 +291,14 @@ func (a *Auth) confirm(r *http.Request, id *Identity, password string) (Account,
 	if err != nil {
 		return Account{}, err
 	}
-	account, err := latest(r.Context(), a.o.Accounts, id.Name)
-	if err != nil {
+	account, err := latest(r.Context(), a.accounts(), id.Name)
+	if err != nil && !errors.Is(err, ErrNoAccount) {
 		y.giveBack()
 		return Account{}, couldNot("look up an account", err)
+	}
+	if outdated(&id.Session, &account, err) != "" {
+		y.giveBack()
+		return Account{}, ErrMoved
 	}
 	switch right, err := a.o.Hasher.Check(r.Context(), account.PasswordHash, password); {
 	case err != nil:
@@ -307,6 +334,9 @@ func (a *Auth) renew(w http.ResponseWriter, r *http.Request, id *Identity, accou
 		if err != nil {
 			return couldNot("renew the session", err)
 		}
+	}
+	if err := a.confirmed(r.Context(), &info); err != nil {
+		return err
 	}
 	a.setCSRF(w, r)
 	return a.endOthers(r, id.Name, info.Key, "password")

@@ -40,6 +40,7 @@ type Identity struct {
 type Options struct {
 	Sessions *sessions.Manager // required
 	Accounts Accounts          // required: where people are looked up
+	Now      func() Accounts   // the accounts of the configuration in force, which a reload replaces; nil: Accounts
 	Hasher   *Hasher           // required: outlives a configuration, because it bounds the work of the process
 	Throttle *Throttle         // outlives a configuration as well; nil: tries are not limited
 	Secrets  [][]byte          // required: sign the CSRF and device cookies; the first signs, all verify

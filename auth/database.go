@@ -195,8 +195,10 @@ func (d *Database) Add(ctx context.Context, a Account) error {
 }
 
 // Change loads the account, lets f change it, and stores it, in one step.
-// The name, the stamp and the hash do not move; see SetPassword. An error of
-// f ends it, and nothing is stored. f may be called more than once.
+// The name and the hash do not move; see SetPassword. The stamp moves when the
+// account is disabled: no session or login from before counts again once it
+// is enabled. An error of f ends it, and nothing is stored. f may be called
+// more than once.
 func (d *Database) Change(ctx context.Context, name string, f func(*Account) error) error {
 	return d.edit(ctx, name, func(a *Account) error {
 		fixed := *a
@@ -205,18 +207,48 @@ func (d *Database) Change(ctx context.Context, name string, f func(*Account) err
 			return err
 		}
 		a.Name, a.PasswordHash, a.Stamp, a.Created = fixed.Name, fixed.PasswordHash, fixed.Stamp, fixed.Created
+		if a.Disabled && !fixed.Disabled {
+			a.Stamp = rand.Text()
+		}
 		return checkAccount(*a)
 	})
 }
 
 // SetPassword stores a new hash and moves the stamp, which ends the account's
-// sessions. It gives the new stamp.
+// sessions, whatever was stored before: it is the administrator's word. It
+// returns the new stamp.
 func (d *Database) SetPassword(ctx context.Context, name string, hash secret.Text) (stamp string, err error) {
+	return d.setPassword(ctx, name, hash, func(*Account) error { return nil })
+}
+
+// ErrMoved says that an account is not any more what it was when its password
+// was confirmed: it has another password, or is disabled.
+var ErrMoved = errors.New("auth: the account was changed meanwhile")
+
+// ReplacePassword is SetPassword for somebody who has confirmed the old
+// password, which takes a while. It stores the hash only while stamp, that of
+// the confirmed account, is still the stored one, in one step with the
+// comparison. Otherwise it returns ErrMoved: whoever was faster keeps what
+// they have set.
+func (d *Database) ReplacePassword(ctx context.Context, name, stamp string, hash secret.Text) (next string, err error) {
+	return d.setPassword(ctx, name, hash, func(a *Account) error {
+		if a.Disabled || stamp == "" || a.Stamp != stamp {
+			return ErrMoved
+		}
+		return nil
+	})
+}
+
+// setPassword stores the hash if check has nothing against the stored account.
+func (d *Database) setPassword(ctx context.Context, name string, hash secret.Text, check func(*Account) error) (stamp string, err error) {
 	if err := CheckHash(hash); err != nil {
 		return "", fmt.Errorf("set the password of %q: the hash %w", name, err)
 	}
 	stamp = rand.Text()
 	err = d.edit(ctx, name, func(a *Account) error {
+		if err := check(a); err != nil {
+			return err
+		}
 		a.PasswordHash, a.Stamp = hash, stamp
 		return nil
 	})
@@ -304,7 +336,7 @@ func (d *Database) edit(ctx context.Context, name string, f func(*Account) error
 func (d *Database) write(ctx context.Context, name string, f func(old []byte) ([]byte, error)) error {
 	err := d.keeper.edit(ctx, name, f)
 	d.forget(name)
-	if err == nil || errors.Is(err, ErrNoAccount) || errors.Is(err, ErrAccountExists) {
+	if err == nil || errors.Is(err, ErrNoAccount) || errors.Is(err, ErrAccountExists) || errors.Is(err, ErrMoved) {
 		return err
 	}
 	return fmt.Errorf("store account %q: %w", name, err)

@@ -138,7 +138,12 @@ func (a *Auth) postLogin(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	}
-	if err := a.signIn(w, r, account, f["remember"] != ""); err != nil {
+	err = a.signIn(w, r, account, f["remember"] != "")
+	switch {
+	case errors.Is(err, ErrMoved):
+		_ = a.wrong(r, account.Name, "the account was changed meanwhile")
+		return a.loginForm(w, r, http.StatusUnauthorized, session, next, lang.Text{Key: msgWrong}, 0)
+	case err != nil:
 		a.o.Metrics.Login("error")
 		return err
 	}
@@ -252,9 +257,14 @@ func (a *Auth) upgrade(ctx context.Context, account Account, password string) Ac
 	return account
 }
 
-// signIn makes the visitor's session the account's, always under a new id.
+// signIn makes the visitor's session the account's, always under a new id. It
+// returns ErrMoved, and leaves no session, when the account is not any more
+// what it was when the password was checked; see confirmed.
 func (a *Auth) signIn(w http.ResponseWriter, r *http.Request, account Account, remember bool) error {
 	info, err := a.newSession(w, r, account, remember)
+	if err == nil {
+		err = a.confirmed(r.Context(), &info)
+	}
 	if err != nil {
 		return err
 	}
@@ -265,6 +275,32 @@ func (a *Auth) signIn(w http.ResponseWriter, r *http.Request, account Account, r
 	a.o.Metrics.Login("success")
 	a.event(r, audit.LoginSuccess, slog.String("user", account.Name), slog.String("source", account.Source), slog.String("session", info.Handle))
 	return nil
+}
+
+// confirmed ends a session that was just stored, and returns ErrMoved, if the
+// account behind it has changed since its password was checked. Whoever changes
+// an account ends its sessions after that; this looks after its own session is
+// stored. So one of the two sees the other, and no session outlives the change
+// to count again later.
+func (a *Auth) confirmed(ctx context.Context, info *sessions.Info) error {
+	account, err := latest(ctx, a.accounts(), info.User)
+	if err != nil && !errors.Is(err, ErrNoAccount) {
+		a.end(ctx, info, "account")
+		return couldNot("look up an account", err)
+	}
+	if reason := outdated(info, &account, err); reason != "" {
+		a.end(ctx, info, reason)
+		return ErrMoved
+	}
+	return nil
+}
+
+// accounts returns the accounts that count now, which a reload may have replaced.
+func (a *Auth) accounts() Accounts {
+	if a.o.Now != nil {
+		return a.o.Now()
+	}
+	return a.o.Accounts
 }
 
 func (a *Auth) newSession(w http.ResponseWriter, r *http.Request, account Account, remember bool) (sessions.Info, error) {

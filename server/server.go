@@ -91,6 +91,7 @@ func Run(ctx context.Context, o Options) error {
 		state: st, hasher: auth.NewHasher(0), throttle: auth.NewThrottle(o.Config.Login.Throttle), live: new(proxy.Live),
 		loginHTML: o.LoginHTML, audit: audit.New(o.Log), metrics: metrics.New(o.Version), log: o.Log,
 	}
+	s.parts.accounts = func() auth.Accounts { return s.site.Load().accounts }
 	s.parts.metrics.SessionCount(s.countSessions)
 	first, err := s.parts.build(o.Config)
 	if err != nil {

@@ -43,6 +43,9 @@ type parts struct {
 	audit     *audit.Log
 	metrics   *metrics.Metrics
 	log       *slog.Logger
+	// accounts returns those of the site in force; nil where no site replaces
+	// another.
+	accounts func() auth.Accounts
 }
 
 // Check builds what the configuration describes, without opening or changing
@@ -115,7 +118,7 @@ func (p *parts) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages 
 		html = p.loginHTML
 	}
 	gate, err := auth.New(auth.Options{
-		Sessions: s.sessions, Accounts: s.accounts,
+		Sessions: s.sessions, Accounts: s.accounts, Now: p.accounts,
 		Hasher: p.hasher, Throttle: p.throttle, Secrets: keys,
 		Cookie: cookie, Remember: c.Session.RememberMe.D(), Title: c.Login.Title, LoginHTML: html,
 		Face: faceOf(c), LoginFor: func(r *http.Request, next string) auth.RouteLoginConfig { return s.proxy.LoginFor(r, next) },
