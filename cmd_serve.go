@@ -72,11 +72,14 @@ dangerous; elsewhere the log does, as JSON.`,
 
 // serve runs the server, and reloads it on SIGHUP.
 func (p *cli) serve(ctx context.Context, o server.Options) error {
-	log, level, err := server.NewLog(o.Config.Log, p.err)
+	// The reader of the log may end: a write then fails, and the gate goes on.
+	signal.Ignore(syscall.SIGPIPE)
+	log, err := server.NewLog(o.Config.Log, p.err)
 	if err != nil {
 		return err
 	}
-	o.Log, o.Level, o.LoginHTML, o.Version = log, level, loginHTML, version()
+	defer log.Close()
+	o.Log, o.Level, o.Dropped, o.LoginHTML, o.Version = log.Logger, log.Level(), log.Dropped, loginHTML, version()
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)

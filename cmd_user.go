@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"gatehouse/auth"
-	"gatehouse/config"
 	"gatehouse/server"
 )
 
@@ -29,10 +29,7 @@ func (p *cli) admin(ctx context.Context) (server.Admin, error) {
 	if !errors.Is(err, server.ErrNoServer) {
 		return nil, err
 	}
-	log, _, err := server.NewLog(config.LogConfig{Level: "warn", Format: "text"}, p.err)
-	if err != nil {
-		return nil, err
-	}
+	log := slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	return server.OpenFiles(c, loginHTML, log)
 }
 

@@ -1,29 +1,99 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"slices"
+	"time"
 
 	"golang.org/x/term"
 
 	"gatehouse/config"
+	"gatehouse/internal/logqueue"
 )
 
+// flushLimit is how long Close waits for a reader of the log.
+const flushLimit = 2 * time.Second
+
+// A Log is the log of a process. Its reader may stall or end: then lines are
+// dropped, audit events last, and nothing waits for it.
+type Log struct {
+	*slog.Logger
+	level *slog.LevelVar
+	queue *logqueue.Queue
+}
+
 // NewLog makes the process's log on w: text for people, JSON for machines;
-// auto is text when w is a terminal. The level can be changed while it is in
-// use.
-func NewLog(c config.LogConfig, w io.Writer) (*slog.Logger, *slog.LevelVar, error) {
-	level := new(slog.LevelVar)
-	if err := setLevel(level, c); err != nil {
-		return nil, nil, err
+// auto is text when w is a terminal. Close it at the end.
+func NewLog(c config.LogConfig, w io.Writer) (*Log, error) {
+	l := &Log{level: new(slog.LevelVar)}
+	if err := setLevel(l.level, c); err != nil {
+		return nil, err
 	}
-	opts := &slog.HandlerOptions{Level: level}
+	ready := make(chan struct{})
+	l.queue = logqueue.New(w, logqueue.DefaultLimits, func(n uint64) {
+		<-ready
+		l.Warn("lines of the log were dropped, because nobody took them", "count", n)
+	})
+	opts := &slog.HandlerOptions{Level: l.level}
+	handler := func(class logqueue.Class) slog.Handler {
+		return slog.NewJSONHandler(logqueue.EscapeJSON(l.queue.Writer(class)), opts)
+	}
 	if c.Format == "text" || c.Format != "json" && isTerminal(w) {
-		return slog.New(slog.NewTextHandler(w, opts)), level, nil
+		handler = func(class logqueue.Class) slog.Handler { return slog.NewTextHandler(l.queue.Writer(class), opts) }
 	}
-	return slog.New(slog.NewJSONHandler(w, opts)), level, nil
+	l.Logger = slog.New(classHandler{ordinary: handler(logqueue.Ordinary), warning: handler(logqueue.Warning), audit: handler(logqueue.Audit)})
+	close(ready)
+	return l, nil
+}
+
+// Level returns what changes the level while the log is in use.
+func (l *Log) Level() *slog.LevelVar { return l.level }
+
+// Dropped returns the number of lines that nobody took.
+func (l *Log) Dropped() uint64 { return l.queue.Dropped() }
+
+// Close writes what is left, but waits no more than a moment for the reader.
+func (l *Log) Close() { l.queue.Close(flushLimit) }
+
+// A classHandler hands each line to the handler of its class: audit events
+// are those of a logger with the attribute log=audit (package audit).
+type classHandler struct {
+	ordinary, warning, audit slog.Handler
+	audits                   bool
+}
+
+// Enabled implements slog.Handler.
+func (h classHandler) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.ordinary.Enabled(ctx, level)
+}
+
+// Handle implements slog.Handler.
+func (h classHandler) Handle(ctx context.Context, r slog.Record) error {
+	to := h.ordinary
+	switch {
+	case h.audits:
+		to = h.audit
+	case r.Level >= slog.LevelWarn:
+		to = h.warning
+	}
+	return to.Handle(ctx, r) //nolint:wrapcheck // a handler between two others
+}
+
+// WithAttrs implements slog.Handler.
+func (h classHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	h.audits = h.audits || slices.ContainsFunc(attrs, func(a slog.Attr) bool { return a.Equal(slog.String("log", "audit")) })
+	h.ordinary, h.warning, h.audit = h.ordinary.WithAttrs(attrs), h.warning.WithAttrs(attrs), h.audit.WithAttrs(attrs)
+	return h
+}
+
+// WithGroup implements slog.Handler.
+func (h classHandler) WithGroup(name string) slog.Handler {
+	h.ordinary, h.warning, h.audit = h.ordinary.WithGroup(name), h.warning.WithGroup(name), h.audit.WithGroup(name)
+	return h
 }
 
 func setLevel(level *slog.LevelVar, c config.LogConfig) error {

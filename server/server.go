@@ -58,6 +58,8 @@ type Options struct {
 	Version   string
 	Log       *slog.Logger   // required
 	Level     *slog.LevelVar // changed by a reload; may be nil
+	// Dropped returns how many lines of the log nobody took. May be nil.
+	Dropped func() uint64
 	// ReloadOn makes it read its configuration again, as SIGHUP does. nil: only
 	// the control socket does.
 	ReloadOn <-chan os.Signal
@@ -93,6 +95,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	s.parts.accounts = func() auth.Accounts { return s.site.Load().accounts }
 	s.parts.metrics.SessionCount(s.countSessions)
+	s.parts.metrics.LogDropped(o.Dropped)
 	first, err := s.parts.build(o.Config)
 	if err != nil {
 		return errors.Join(err, st.close())

@@ -39,10 +39,11 @@ func run(ctx context.Context, file, login, out string) error {
 	if err != nil {
 		return fmt.Errorf("read the login page: %w", err)
 	}
-	log, level, err := server.NewLog(c.Log, os.Stderr)
+	log, err := server.NewLog(c.Log, os.Stderr)
 	if err != nil {
 		return err
 	}
+	defer log.Close()
 	profile, err := os.Create(out) //nolint:gosec // the developer names the file
 	if err != nil {
 		return fmt.Errorf("make the profile: %w", err)
@@ -50,7 +51,7 @@ func run(ctx context.Context, file, login, out string) error {
 	if err := pprof.StartCPUProfile(profile); err != nil {
 		return errors.Join(fmt.Errorf("begin the profile: %w", err), profile.Close())
 	}
-	err = server.Run(ctx, server.Options{Config: c, LoginHTML: string(page), Version: "profiled", Log: log, Level: level})
+	err = server.Run(ctx, server.Options{Config: c, LoginHTML: string(page), Version: "profiled", Log: log.Logger, Level: log.Level()})
 	pprof.StopCPUProfile()
 	return errors.Join(err, profile.Close())
 }

@@ -76,6 +76,9 @@ type Gate struct {
 	Dir  string // holds gatehouse.yaml, data and the certificate; short, since a socket lies below it
 	CA   *CA
 
+	// Stderr takes what the process writes there. nil: Log has it.
+	Stderr *os.File
+
 	program string
 	base    string // what stands in every configuration
 	cmd     *exec.Cmd
@@ -164,6 +167,9 @@ func (g *Gate) Exec(tb testing.TB) {
 	tb.Helper()
 	g.cmd = exec.CommandContext(context.Background(), g.program, "serve", "--config", g.ConfigFile()) //nolint:gosec // the program under test
 	g.cmd.Stderr = g
+	if g.Stderr != nil {
+		g.cmd.Stderr = g.Stderr
+	}
 	g.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
 	if err := g.cmd.Start(); err != nil {
 		tb.Fatal(err)
@@ -249,6 +255,9 @@ func (g *Gate) Stop(tb testing.TB) int {
 	g.Signal(tb, syscall.SIGTERM)
 	return g.Ended(tb)
 }
+
+// Done is closed when the process has ended.
+func (g *Gate) Done() <-chan struct{} { return g.ended }
 
 // Ended waits for the end of the process and gives its exit status.
 func (g *Gate) Ended(tb testing.TB) int {

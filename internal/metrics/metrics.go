@@ -83,6 +83,17 @@ func (m *Metrics) SessionCount(count func() float64) {
 	}, count))
 }
 
+// LogDropped registers gatehouse_log_dropped_total; dropped is called at each
+// scrape. nil: there is no such counter.
+func (m *Metrics) LogDropped(dropped func() uint64) {
+	if m == nil || dropped == nil {
+		return
+	}
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "gatehouse_log_dropped_total", Help: "Lines of the log that were dropped because its reader did not take them.",
+	}, func() float64 { return float64(dropped()) }))
+}
+
 // Request counts an answered request. Route is "" when none was taken.
 func (m *Metrics) Request(route, method string, code int, took time.Duration) {
 	if m == nil {

@@ -13,6 +13,7 @@ import (
 func TestTheNamesOfTheContract(t *testing.T) {
 	m := metrics.New("1.2.3")
 	m.SessionCount(func() float64 { return 7 })
+	m.LogDropped(func() uint64 { return 3 })
 	m.Request("app.example.test/", http.MethodGet, 200, 30*time.Millisecond)
 	m.Request("app.example.test/", "INVENTED-BY-A-CLIENT", 405, time.Millisecond)
 	m.Login("failure")
@@ -29,6 +30,7 @@ func TestTheNamesOfTheContract(t *testing.T) {
 		`gatehouse_http_request_duration_seconds_count 2`,
 		`gatehouse_logins_total{result="failure"} 1`,
 		`gatehouse_sessions 7`,
+		`gatehouse_log_dropped_total 3`,
 		`gatehouse_sessions_ended_total{reason="logout"} 1`,
 		`gatehouse_live_streams 1`,
 		`gatehouse_upstream_errors_total{kind="connect",route="app.example.test/"} 1`,
@@ -53,6 +55,7 @@ func TestTheNamesOfTheContract(t *testing.T) {
 func TestNoMetricsAreNoTrouble(*testing.T) {
 	var m *metrics.Metrics
 	m.SessionCount(nil)
+	m.LogDropped(nil)
 	m.Request("", "", 0, 0)
 	m.Login("")
 	m.SessionEnded("")
