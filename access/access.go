@@ -4,10 +4,11 @@
 // A request meets a list of rules. The first one whose path, methods and
 // networks match decides; a request that none selects is denied.
 //
-// Many applications take /Admin for /admin, or /healthz/ for /healthz. So a
-// rule that is met but for letter case (or, for exact, a slash at the end)
-// counts as well where it is stricter than the one that is met exactly: such
-// a spelling can close a door, and never open one.
+// Many applications take /Admin for /admin, /healthz/ for /healthz, or
+// /admin.json for /admin. So a rule that is met but for letter case, an
+// extension or (for exact) a slash at the end counts as well where it is
+// stricter than the one that is met exactly: such a spelling can close a door,
+// and never open one.
 package access
 
 import (
@@ -89,12 +90,18 @@ func New(list []RuleConfig) (*Rules, error) {
 // makes the application see another one must not pass.
 func (rs *Rules) ByMethod() bool { return rs != nil && rs.methods }
 
+// HasPath reports whether the rule with this index looks at the path; false
+// where there is no such rule.
+func (rs *Rules) HasPath(i int) bool {
+	return rs != nil && 0 <= i && i < len(rs.list) && rs.list[i].path != ""
+}
+
 // Decide selects the first rule whose path, methods and networks match, and
 // says what it says of who. No rule: Deny. The index is the place in the list
 // of the rule that decided, -1 when none did, for explanations.
 //
-// Where an earlier rule is met but for letter case, or a slash at the end,
-// the stricter of both decides.
+// Where an earlier rule is met but for letter case, an extension, or a slash at
+// the end, the stricter of both decides.
 func (rs *Rules) Decide(f Facts, who *Who) (Decision, int) {
 	if rs == nil {
 		return Deny, -1

@@ -363,3 +363,29 @@ func ExampleRules() {
 	// /wiki challenge allow
 	// /admin/users challenge deny
 }
+
+// Applications have more names than one for a place: a rule counts for all of
+// them where it is the stricter one, and opens none.
+func TestAliasesOfARuledPathDoNotGetPast(t *testing.T) {
+	rules, err := access.New([]access.RuleConfig{
+		{Path: "/static", Public: true},
+		{Path: "/admin", Groups: []string{"admins"}},
+		{Exact: "/metrics", Deny: true},
+		{Path: "/app/private", Groups: []string{"admins"}},
+		{Path: "/kiosk", Groups: []string{"admins"}},
+		{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]access.Decision{
+		"/admin.json": access.Deny, "/ADMIN.json": access.Deny, "/admin.tar.gz": access.Deny, "/admin.php/x": access.Deny, "/admın/x": access.Deny, "/ADMİN": access.Deny,
+		"/metrics.json": access.Deny, "/app.php/private": access.Deny, "/app/private.xml": access.Deny, "/ſtatic/x": access.Allow, "/\u212aiosk": access.Deny, "/kıosk": access.Deny,
+		"/administrator": access.Allow, "/admin-x": access.Allow, "/x/admin.json": access.Allow, "/static.css": access.Allow, "/metrics/x": access.Allow, "/.admin": access.Allow,
+		"/static/admin.json": access.Public,
+	} {
+		if d, _ := rules.Decide(access.Facts{Path: path, Method: "GET"}, alice); d != want {
+			t.Errorf("%s: %v for alice, want %v", path, d, want)
+		}
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"gatehouse/internal/urlpath"
 )
 
 // A rule is a RuleConfig that was checked.
@@ -25,7 +27,7 @@ type match int
 
 const (
 	missed match = iota
-	nearly       // but for letter case, or a slash at the end of an exact path
+	nearly       // but for letter case, a slash at the end of an exact path, or extensions such as .json
 	met
 )
 
@@ -43,10 +45,29 @@ func (r *rule) match(f Facts) match {
 	switch {
 	case path == r.path:
 		return met
-	case strings.EqualFold(strings.TrimSuffix(path, "/"), strings.TrimSuffix(r.path, "/")):
+	case like(strings.TrimSuffix(path, "/"), strings.TrimSuffix(r.path, "/"), !r.public && !r.optional):
 		return nearly
 	default:
 		return missed
+	}
+}
+
+// like reports whether an application could take path for the path of a rule:
+// it does not care for letter case or, where extensions says so, it takes
+// /admin.json for /admin with a format (Rails), or /admin.php for the file
+// that answers /admin (Apache's MultiViews).
+func like(path, rule string, extensions bool) bool {
+	for {
+		segment, restOfPath, more := strings.Cut(path, "/")
+		want, restOfRule, wanted := strings.Cut(rule, "/")
+		tail, ok := urlpath.CutPrefixFold(segment, want)
+		if !ok || more != wanted || tail != "" && (!extensions || want == "" || tail[0] != '.') {
+			return false
+		}
+		if !more {
+			return true
+		}
+		path, rule = restOfPath, restOfRule
 	}
 }
 

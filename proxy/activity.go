@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
+	"gatehouse/internal/urlpath"
 	"gatehouse/internal/web"
 	"gatehouse/sessions"
 )
@@ -36,22 +38,11 @@ func (a *activity) counts(q *question, r *http.Request) bool {
 	if a.ignores(q.path) {
 		return false
 	}
-	for i := range q.readings {
-		if a.ignores(q.readings[i].path) {
-			return false
-		}
-	}
-	return true
+	return q.readings == nil || !slices.ContainsFunc(q.readings.List, func(r urlpath.Reading) bool { return a.ignores(r.Path) })
 }
 
 func (a *activity) ignores(path string) bool {
-	for _, prefix := range a.ignore {
-		n := len(prefix)
-		if len(path) >= n && strings.EqualFold(path[:n], prefix) && (len(path) == n || path[n] == '/') {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(a.ignore, func(prefix string) bool { return urlpath.Below(path, prefix) })
 }
 
 // byPerson says whether somebody goes to a page, or sends a form; not the

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"gatehouse/access"
+	"gatehouse/internal/urlpath"
 	"gatehouse/internal/value"
 )
 
@@ -68,7 +69,7 @@ func (c *RouteConfig) checkPath(bad report) {
 	switch path := c.path(); {
 	case path[0] != '/':
 		bad("path", "%q does not begin with a slash; write %q", path, "/"+path)
-	case !plainPath(path):
+	case !urlpath.Plain(path):
 		bad("path", "%q can be read in more than one way; use letters, digits and - _ ~ . without empty or dot segments", path)
 	case ownLike(path):
 		bad("path", "%q belongs to our own pages; choose another", path)
@@ -146,16 +147,16 @@ func (c *RouteConfig) checkRules(bad, warn report) {
 // otherReading gives a reading of a request for path that differs from path;
 // "": there is none.
 func otherReading(path string) string {
-	if path == "" || path[0] != '/' || plainPath(path) {
+	if path == "" || path[0] != '/' || urlpath.Plain(path) {
 		return ""
 	}
-	list, ok := expand((&url.URL{Path: path}).EscapedPath())
+	readings, ok := urlpath.Read((&url.URL{Path: path}).EscapedPath())
 	if !ok {
 		return "something else"
 	}
-	for _, r := range list {
-		if !r.cautious && r.path != path {
-			return r.path
+	for _, r := range readings.List {
+		if !r.DenyOnly && r.Path != path {
+			return r.Path
 		}
 	}
 	return ""

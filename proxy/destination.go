@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"gatehouse/access"
+	"gatehouse/internal/urlpath"
 	"gatehouse/internal/web"
 )
 
@@ -20,7 +21,7 @@ func (s *passage) judgeDestination(hr *hostRoutes, source verdict) error {
 		return nil
 	}
 	u, err := url.Parse(lines[0])
-	if len(lines) != 1 || err != nil || u.Opaque != "" || !wellFormed(u.EscapedPath()) {
+	if len(lines) != 1 || err != nil || u.Opaque != "" || !urlpath.WellFormed(u.EscapedPath()) {
 		return web.Refuse(http.StatusBadRequest, "The destination cannot be read.")
 	}
 	var q question

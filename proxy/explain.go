@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"gatehouse/access"
+	"gatehouse/internal/urlpath"
 	"gatehouse/internal/web"
 )
 
@@ -51,7 +52,7 @@ func (p *Proxy) Explain(ctx context.Context, q Question) Explanation {
 	if err != nil {
 		return explainError(err)
 	}
-	if ownPath(s.t.path) && plainPath(s.t.path) {
+	if ownPath(s.t.path) && urlpath.Plain(s.t.path) {
 		return Explanation{Decision: "own-page", Rule: -1, Why: "our own pages are on every host, and need no route"}
 	}
 	question, err := newQuestion(hr, s.t.path, access.Facts{Method: s.in.Method, Client: q.Client})
@@ -97,23 +98,41 @@ func (p *Proxy) imagine(ctx context.Context, q Question) (*passage, error) {
 	return &passage{p: p, in: r.WithContext(ctx), info: info}, nil
 }
 
-// explain judges each reading by itself.
+// explain judges each reading by itself, and those places that a rule or a
+// route names among what somebody might end at.
 func (q *question) explain(who *access.Who) []Reading {
-	list := q.readings
-	if list == nil {
-		list = []reading{{path: q.path, from: -1}}
+	r := q.readings
+	if r == nil {
+		r, _ = urlpath.Read(q.path)
 	}
-	out := make([]Reading, len(list))
-	for i, r := range list {
-		v := q.one(r.path, who)
-		out[i] = Reading{Path: r.path, How: how(list, i), Rule: v.rule, Decision: v.decision.String()}
-		if v.route == nil {
-			out[i].Decision = "no-route"
-		} else {
-			out[i].Route = v.route.label
+	var out []Reading
+	for i := range r.List {
+		out = append(out, q.describe(r.List[i].Path, r.How(i), who))
+	}
+	seen := map[string]bool{}
+	for place := range r.Named() {
+		v := q.one(place, who)
+		if v.route == nil || !v.named && v.route.prefix == "" || seen[place] || len(seen) == maxNamed {
+			continue
 		}
+		seen[place] = true
+		out = append(out, q.describe(place, "what may be left of it", who))
 	}
 	return out
+}
+
+// maxNamed is how many of them are shown.
+const maxNamed = 20
+
+func (q *question) describe(path, how string, who *access.Who) Reading {
+	v := q.one(path, who)
+	r := Reading{Path: path, How: how, Rule: v.rule, Decision: v.decision.String()}
+	if v.route == nil {
+		r.Decision = "no-route"
+	} else {
+		r.Route = v.route.label
+	}
+	return r
 }
 
 func explainError(err error) Explanation {

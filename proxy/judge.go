@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"gatehouse/access"
+	"gatehouse/internal/urlpath"
 	"gatehouse/internal/web"
 )
 
@@ -14,7 +15,7 @@ type question struct {
 	host     *hostRoutes
 	facts    access.Facts
 	path     string
-	readings []reading // nil: path is the only one
+	readings *urlpath.Readings // nil: path is the only one
 }
 
 // newQuestion refuses a path which some upstream, or some browser, could read
@@ -27,22 +28,35 @@ func newQuestion(hr *hostRoutes, path string, f access.Facts) (*question, error)
 // ask makes it the question about a path.
 func (q *question) ask(hr *hostRoutes, path string, f access.Facts) error {
 	*q = question{host: hr, facts: f, path: path}
-	if plainPath(path) {
+	if urlpath.Plain(path) {
 		if ownLike(path) {
 			return web.Refuse(http.StatusNotFound, "")
 		}
 		return nil
 	}
 	var ok bool
-	if q.readings, ok = expand(path); !ok {
+	if q.readings, ok = urlpath.Read(path); !ok {
 		return web.Refuse(http.StatusBadRequest, "")
 	}
-	for _, r := range q.readings {
-		if ownLike(r.path) {
-			return web.Refuse(http.StatusBadRequest, "")
-		}
+	if isOwn(q.readings) {
+		return web.Refuse(http.StatusBadRequest, "")
 	}
 	return nil
+}
+
+// isOwn reports whether somebody might read a path as one of ours.
+func isOwn(r *urlpath.Readings) bool {
+	for i := range r.List {
+		if ownLike(r.List[i].Path) {
+			return true
+		}
+	}
+	for place := range r.Named() {
+		if ownLike(place) {
+			return true
+		}
+	}
+	return false
 }
 
 // judge says what all readings agree on for who. Where they lead to different
@@ -64,10 +78,17 @@ func (q *question) agree(who *access.Who) (verdict, error) {
 	if q.readings == nil {
 		return q.one(q.path, who), nil
 	}
-	all := q.one(q.readings[0].path, who)
-	for _, r := range q.readings[1:] {
-		v := q.one(r.path, who)
-		if r.cautious && v.decision < all.decision || !r.cautious && (v.route != all.route || v.decision != all.decision) {
+	list := q.readings.List
+	all := q.one(list[0].Path, who)
+	for i := range list[1:] {
+		r := &list[i+1]
+		v := q.one(r.Path, who)
+		if v.route != all.route || v.decision < all.decision || !r.DenyOnly && v.decision != all.decision {
+			return verdict{}, ambiguous()
+		}
+	}
+	for place := range q.readings.Named() {
+		if closer(q.one(place, who), all) {
 			return verdict{}, ambiguous()
 		}
 	}
@@ -75,6 +96,20 @@ func (q *question) agree(who *access.Who) (verdict, error) {
 		return verdict{}, err
 	}
 	return all, nil
+}
+
+// closer reports whether a place that somebody might end at is one that a rule
+// or a route names, and that asks for more, or goes elsewhere, than what all
+// other readings agree on.
+func closer(v, all verdict) bool {
+	switch {
+	case v.route == nil:
+		return false
+	case v.route != all.route && v.route.prefix != "":
+		return true
+	default:
+		return v.named && v.decision < all.decision
+	}
 }
 
 // stripped looks at what the upstream of a route with strip_prefix reads: it
@@ -88,12 +123,17 @@ func (q *question) stripped(all verdict, who *access.Who) error {
 	if !ok {
 		return ambiguous()
 	}
-	list, ok := expand(rest)
+	readings, ok := urlpath.Read(rest)
 	if !ok {
 		return ambiguous()
 	}
-	for _, r := range list {
-		if q.one(all.route.prefix+r.path, who).decision < all.decision {
+	for i := range readings.List {
+		if q.one(all.route.prefix+readings.List[i].Path, who).decision < all.decision {
+			return ambiguous()
+		}
+	}
+	for place := range readings.Named() {
+		if v := q.one(all.route.prefix+place, who); v.route == all.route && closer(v, all) {
 			return ambiguous()
 		}
 	}

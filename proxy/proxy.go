@@ -23,6 +23,7 @@ import (
 	"gatehouse/auth"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/metrics"
+	"gatehouse/internal/urlpath"
 	"gatehouse/internal/web"
 	"gatehouse/proxy/engine"
 	"gatehouse/sessions"
@@ -163,7 +164,7 @@ func (s *passage) serve(w http.ResponseWriter) error {
 	switch {
 	case s.t.path == auth.Prefix[:len(auth.Prefix)-1]:
 		return web.Refuse(http.StatusNotFound, "")
-	case ownPath(s.t.path) && plainPath(s.t.path):
+	case ownPath(s.t.path) && urlpath.Plain(s.t.path):
 		return p.auth.ServeHTTP(w, r)
 	}
 	q := &s.question

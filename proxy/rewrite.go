@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"gatehouse/internal/urlpath"
 	"gatehouse/proxy/engine"
 )
 
@@ -184,7 +185,7 @@ func (m *mirror) toUpstream(ref string) string {
 // stripped takes the prefix off a path that lies below it for every reader.
 func (m *mirror) stripped(ref string) (rest string, ok bool) {
 	path, query := cutAny(ref, "?#")
-	if !wellFormed(path) || !m.mayPrefix(path) {
+	if !urlpath.WellFormed(path) || !m.mayPrefix(path) {
 		return "", false
 	}
 	rest, ok = cutPrefix(path, m.prefix)
@@ -199,7 +200,7 @@ func (m *mirror) isOwn(scheme, authority string) bool {
 // mayPrefix says whether the prefix in front of a path keeps it in the route.
 func (m *mirror) mayPrefix(path string) bool {
 	path, _ = cutAny(path, "?#")
-	return m.prefix == "" || !hasDotSegments(strings.NewReplacer("%2e", ".", "%2E", ".").Replace(path))
+	return m.prefix == "" || !urlpath.HasDotSegments(strings.NewReplacer("%2e", ".", "%2E", ".").Replace(path))
 }
 
 // plainReference refuses what browsers drop or read as something else.

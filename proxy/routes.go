@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"gatehouse/access"
+	"gatehouse/internal/urlpath"
 )
 
 // A table finds the routes of a host. It never changes.
@@ -115,7 +116,7 @@ func (hr *hostRoutes) add(r *route) error {
 		return fmt.Errorf("two routes for %q", r.label)
 	}
 	hr.byPath[r.prefix] = r
-	low := strings.ToLower(r.prefix)
+	low := urlpath.Fold(r.prefix)
 	if hr.folded[low] == nil {
 		hr.folded[low] = r
 	}
@@ -127,13 +128,14 @@ func (hr *hostRoutes) add(r *route) error {
 // find gives the route with the longest path that path lies in; nil: none.
 func (hr *hostRoutes) find(path string) *route { return longest(hr.byPath, path, hr.longest) }
 
-// nearly gives the route that an application would take which does not care
-// for letter case, if that is a closer one than r; else nil.
+// nearly returns the route that an application would take which does not care
+// for letter case, or for an extension, if that is a closer one than r; else nil.
 func (hr *hostRoutes) nearly(path string, r *route) *route {
-	if !hr.capital && !hasCapital(path) {
+	if hr.longest == 0 || !hr.capital && !hasCapitalOrDot(path) {
 		return nil
 	}
-	near := longest(hr.folded, strings.ToLower(path), hr.longest)
+	// A letter may be longer than that which it folds to: four bytes at most.
+	near := longestLike(hr.folded, urlpath.Fold(path[:min(len(path), 4*hr.longest+1)]), hr.longest)
 	if near == nil || near == r || r != nil && len(near.prefix) <= len(r.prefix) {
 		return nil
 	}
@@ -153,9 +155,33 @@ func longest(m map[string]*route, path string, limit int) *route {
 	return found
 }
 
-func hasCapital(s string) bool {
+// longestLike does so for a path whose last segment may have an extension.
+func longestLike(m map[string]*route, path string, limit int) *route {
+	found, dot := m[""], 0 // dot: the first one of the segment
+	for i := 1; i <= len(path); i++ {
+		switch {
+		case i == len(path) || path[i] == '/':
+			r := m[path[:i]]
+			if r == nil && dot > 0 {
+				r = m[path[:dot]]
+			}
+			if r != nil {
+				found = r
+			}
+			if i > limit {
+				return found
+			}
+			dot = 0
+		case path[i] == '.' && dot == 0 && path[i-1] != '/':
+			dot = i
+		}
+	}
+	return found
+}
+
+func hasCapitalOrDot(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; 'A' <= c && c <= 'Z' || c >= 0x80 {
+		if c := s[i]; 'A' <= c && c <= 'Z' || c == '.' || c >= 0x80 {
 			return true
 		}
 	}
@@ -166,7 +192,8 @@ func hasCapital(s string) bool {
 type verdict struct {
 	route    *route // nil: no route takes the path
 	decision access.Decision
-	rule     int // -1: none
+	rule     int  // -1: none
+	named    bool // the rule has a path
 }
 
 // judge routes and rules one reading. An application that does not care for
@@ -179,9 +206,10 @@ func (hr *hostRoutes) judge(f access.Facts, who *access.Who) verdict {
 	}
 	v := verdict{route: r}
 	v.decision, v.rule = r.rules.Decide(f, who)
+	v.named = r.rules.HasPath(v.rule)
 	if near := hr.nearly(f.Path, r); near != nil {
 		if d, rule := near.rules.Decide(f, who); d < v.decision {
-			v.decision, v.rule = d, rule
+			v.decision, v.rule, v.named = d, rule, true
 		}
 	}
 	return v

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"gatehouse/auth"
+	"gatehouse/internal/urlpath"
 	"gatehouse/internal/web"
 )
 
@@ -32,7 +33,7 @@ func readTarget(r *http.Request) (target, error) {
 	if i := strings.IndexByte(uri, '?'); i >= 0 {
 		t.path, t.query = uri[:i], uri[i:]
 	}
-	if !wellFormed(t.path) {
+	if !urlpath.WellFormed(t.path) {
 		return target{}, web.Refuse(http.StatusBadRequest, "")
 	}
 	return t, nil
@@ -59,49 +60,11 @@ func cutAuthority(uri string) (rest, authority string, err error) {
 	return "", "", web.Refuse(http.StatusBadRequest, "")
 }
 
-// wellFormed refuses paths that no reader should have to guess at: without a
-// slash in front, with a broken escape, or with bytes that a path cannot hold
-// (a backslash, a fragment, spaces and controls). Bytes beyond ASCII, though
-// not allowed either, are common and mean the same to everybody.
-func wellFormed(path string) bool {
-	if path == "" || path[0] != '/' {
-		return false
-	}
-	for i := 0; i < len(path); i++ {
-		switch c := path[i]; {
-		case c == '%':
-			if i+2 >= len(path) || unhex(path[i+1]) < 0 || unhex(path[i+2]) < 0 {
-				return false
-			}
-			i += 2
-		case c == '\\', c == '#', c <= ' ', c == 0x7f:
-			return false
-		}
-	}
-	return true
-}
-
-func unhex(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= c && c <= 'f':
-		return int(c-'a') + 10
-	case 'A' <= c && c <= 'F':
-		return int(c-'A') + 10
-	default:
-		return -1
-	}
-}
-
 // ownPath says whether a path, in this very spelling, is our own.
 func ownPath(path string) bool {
 	return strings.HasPrefix(path, auth.Prefix) || path == auth.Prefix[:len(auth.Prefix)-1]
 }
 
-// ownLike says whether a path would be our own for a reader who does not care
-// for letter case.
-func ownLike(path string) bool {
-	const bare = len(auth.Prefix) - 1
-	return len(path) >= bare && strings.EqualFold(path[:bare], auth.Prefix[:bare]) && (len(path) == bare || path[bare] == '/')
-}
+// ownLike reports whether a path would be our own for a reader who does not
+// care for letter case.
+func ownLike(path string) bool { return urlpath.Below(path, auth.Prefix[:len(auth.Prefix)-1]) }

@@ -1,0 +1,138 @@
+package urlpath
+
+import (
+	"strings"
+)
+
+// The bound from above. No list of transforms can be complete, and each reader
+// applies its own to a part of the path only: one keeps %2F in a name and
+// resolves the dots beside it, another the other way round. What all of them
+// have in common is that they drop names of the path and never add any. So a
+// path that holds something by which names may be dropped (a dot segment,
+// slashes in front, a control character) is folded as far as anything can be
+// folded, and all that can be left of it is a reading too.
+
+// An atom is a segment of the folded path.
+type atom struct {
+	name string
+	hard bool // a slash of the path itself stands before it, which is one to every reader
+	sure bool // it is a dot segment to every reader
+	cut  bool // some readers end the path within it, and see end as its name
+	end  string
+}
+
+// maxPlaces is how many places one path may lead to at a time. Paths that
+// people use lead to one.
+const maxPlaces = 32
+
+// bound adds what a reader could end at. It returns false when that is too
+// much to judge.
+func (e *expansion) bound(path string) bool {
+	atoms, droppable, ok := split(path)
+	if !ok {
+		return false
+	}
+	all := joinNames(atoms)
+	e.behindScripts(all)
+	if !droppable {
+		return true
+	}
+	e.tails = append(e.tails, all)
+	places, ok := reach(atoms)
+	if !ok {
+		return false
+	}
+	for _, p := range places {
+		for _, place := range p.paths() {
+			if !e.add(Reading{Path: place, DenyOnly: true, how: "what may be left of it", from: 0}) {
+				return false
+			}
+			e.tails = append(e.tails, place)
+			e.behindScripts(place)
+		}
+	}
+	return true
+}
+
+// split folds each segment as far as it goes, and splits it anew. ok is false
+// when folding does not come to an end, which is no accident.
+func split(path string) (atoms []atom, droppable, ok bool) {
+	for segment := range strings.SplitSeq(path[1:], "/") {
+		folded, ok := unfold(segment)
+		if !ok {
+			return nil, false, false
+		}
+		first := len(atoms)
+		for piece := range strings.SplitSeq(folded, "/") {
+			a := atom{name: clean(piece), hard: len(atoms) == first}
+			if i := strings.IndexAny(piece, "\x00#?;"); i >= 0 {
+				a.cut, a.end = true, clean(piece[:i])
+			}
+			droppable = droppable || a.name == ".." || a.cut && a.end == ".." || strings.ContainsFunc(piece, dropsWhatIsBefore)
+			atoms = append(atoms, a)
+		}
+		atoms[first].sure = len(atoms) == first+1 && atoms[first].name == segment
+		if len(atoms) > maxSegments {
+			return nil, false, false
+		}
+	}
+	return atoms, droppable || len(atoms) > 1 && atoms[0].name == "", true
+}
+
+// dropsWhatIsBefore reports whether some reader may take what comes after r
+// for a new beginning: an expression of Ruby's does after the end of a line.
+func dropsWhatIsBefore(r rune) bool { return r < ' ' || r == 0x7f }
+
+// unfold decodes a segment and takes all its spellings for what they stand for.
+func unfold(s string) (string, bool) {
+	for range 4 {
+		t := foldForms(foldOverlong(decodeAll(s)))
+		if t == s {
+			return strings.ReplaceAll(s, `\`, "/"), true
+		}
+		s = t
+	}
+	return "", false
+}
+
+// clean returns what is left of a name when all is taken away that anybody
+// takes away.
+func clean(name string) string {
+	name = cutAt(name, ";")
+	full := dropControls(name)
+	if len(full) < len(name) && len(full) > 1 && strings.Trim(full, ".") == "" {
+		return ".." // ".. ." and the like, on Windows
+	}
+	return trimNames(cutStreams(full))
+}
+
+// joinNames returns the path of all names that are not dot segments.
+func joinNames(atoms []atom) string {
+	var b strings.Builder
+	for _, a := range atoms {
+		if a.name != "" && a.name != "." && a.name != ".." {
+			b.WriteString("/" + a.name)
+		}
+	}
+	if b.Len() == 0 || atoms[len(atoms)-1].name == "" {
+		b.WriteByte('/')
+	}
+	return b.String()
+}
+
+// behindScripts adds what a script that stands in the path takes for its path:
+// /app/index.php/admin is /app/admin to most frameworks, and /admin to some.
+func (e *expansion) behindScripts(path string) {
+	for i := 1; i < len(path); i++ {
+		if path[i] != '/' {
+			continue
+		}
+		name := strings.LastIndexByte(path[:i], '/')
+		if ext := strings.LastIndexByte(path[name:i], '.'); ext >= 0 && isScript(path[name+ext:i]) {
+			e.named = append(e.named, path[i:])
+			if name > 0 {
+				e.named = append(e.named, path[:name]+path[i:])
+			}
+		}
+	}
+}

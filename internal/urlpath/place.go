@@ -1,0 +1,147 @@
+package urlpath
+
+import (
+	"slices"
+	"strings"
+)
+
+// A place is what a reader has kept of a path so far: a stack of names. nil is
+// the root.
+type place struct {
+	parent *place
+	name   string
+	hard   bool // as of its atom
+}
+
+// A places is a set in the order in which its members came. Equal places are
+// one, so that they can be compared by their addresses.
+type places struct {
+	known map[place]*place
+	list  []*place
+}
+
+func (s *places) add(p *place) {
+	if !slices.Contains(s.list, p) {
+		s.list = append(s.list, p)
+	}
+}
+
+func (s *places) below(parent *place, a atom, name string) *place {
+	key := place{parent, name, a.hard}
+	p := s.known[key]
+	if p == nil {
+		p = &key
+		s.known[key] = p
+	}
+	return p
+}
+
+// reach returns all the places that readers come to who agree on the slashes
+// of the path, and on nothing else: a slash that is hidden in an escape
+// separates names for some; a dot segment is one for some, and a name, or a
+// part of one, for others; the path may end at each mark that ends one for
+// some. ok is false when they are too many.
+func reach(atoms []atom) (ends []*place, ok bool) {
+	s := &places{known: map[place]*place{}}
+	now, done := []*place{nil}, &places{}
+	for _, a := range atoms {
+		s.list = nil
+		for _, p := range now {
+			if a.cut {
+				for _, end := range s.step(nil, p, a, a.end) {
+					done.add(end)
+				}
+			}
+			for _, next := range s.step(nil, p, a, a.name) {
+				s.add(next)
+			}
+		}
+		if now = s.list; len(now)+len(done.list) > maxPlaces {
+			return nil, false
+		}
+	}
+	for _, p := range now {
+		done.add(p)
+	}
+	return done.list, true
+}
+
+// step appends where readers who are at p come to by a name.
+func (s *places) step(to []*place, p *place, a atom, name string) []*place {
+	switch name {
+	case ".":
+		to = append(to, p)
+	case "..":
+		to = append(to, p.parents()...)
+	default:
+		return append(to, s.below(p, a, name))
+	}
+	if !a.sure {
+		to = append(to, s.below(p, a, name))
+	}
+	return to
+}
+
+// parents returns where a dot-dot segment leads: past one name, which to some
+// readers reaches back to the last slash of the path itself; and past empty
+// ones for those who merge slashes.
+func (p *place) parents() []*place {
+	if p == nil {
+		return []*place{nil}
+	}
+	var list []*place
+	for p != nil {
+		last := p.hard && p.name != ""
+		p = p.parent
+		list = append(list, p)
+		if last {
+			break
+		}
+	}
+	return list
+}
+
+// paths returns the place as a path, without empty names; and as those read it
+// who take the first name behind several slashes for a host. What still holds
+// dot segments is no place.
+func (p *place) paths() []string {
+	var stack []*place
+	for ; p != nil; p = p.parent {
+		if p.name == "." || p.name == ".." {
+			return nil
+		}
+		stack = append(stack, p)
+	}
+	if len(stack) == 0 {
+		return []string{"/"}
+	}
+	list := []string{pathOf(stack)}
+	i := len(stack) - 1
+	if stack[i].name != "" {
+		return list
+	}
+	for i >= 0 && stack[i].name == "" {
+		i--
+	}
+	for i > 0 { // the host may hold slashes that are hidden
+		list = append(list, pathOf(stack[:i]))
+		if i--; stack[i].hard {
+			break
+		}
+	}
+	return list
+}
+
+// pathOf joins names, the last of which stands first.
+func pathOf(stack []*place) string {
+	var b strings.Builder
+	for _, p := range slices.Backward(stack) {
+		if p.name != "" {
+			b.WriteString("/" + p.name)
+		}
+	}
+	if b.Len() == 0 || stack[0].name == "" {
+		b.WriteByte('/')
+	}
+	return b.String()
+}

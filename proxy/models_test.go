@@ -1,0 +1,402 @@
+package proxy
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"path"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/access"
+	"gatehouse/internal/urlpath"
+)
+
+// asFormat drops the extension, which leads to another route's upstream by no
+// server's doing: rules alone count.
+const asFormat = "rails, with a format"
+
+// models read a path as real servers do, written from their sources and tried
+// against them, and apart from our own reader. Each returns the places that an
+// application behind such a server may take the path for; none: it refuses.
+var models = map[string]func(p string) []string{
+	"go": func(p string) []string {
+		u, err := url.ParseRequestURI(p)
+		if err != nil {
+			return nil
+		}
+		return []string{u.Path, path.Clean(u.Path), path.Clean(u.EscapedPath())}
+	},
+	"node": func(p string) []string {
+		name := whatwg(p)
+		decoded, _ := unescape(name, "")
+		uri, _ := unescape(name, ";/?:@&=+$,#") // decodeURI
+		plain, _ := unescape(p, "")
+		return []string{name, decoded, uri, path.Clean(decoded), path.Clean(plain), whatwg(plain)}
+	},
+	"apache, no encoded slashes": func(p string) []string {
+		if strings.Contains(strings.ToLower(p), "%2f") {
+			return nil
+		}
+		return apache(p, "")
+	},
+	"apache, encoded slashes on":      func(p string) []string { return apache(p, "") },
+	"apache, encoded slashes as sent": func(p string) []string { return apache(p, "/") },
+	"nginx": func(p string) []string {
+		d, ok := unescape(p, "")
+		if !ok {
+			return nil
+		}
+		return resolved(merged(d))
+	},
+	"tomcat, slashes decoded": func(p string) []string { return tomcat(p, "") },
+	"tomcat, slashes passed":  func(p string) []string { return tomcat(p, "/") },
+	"django": func(p string) []string {
+		d, _ := unescape(p, "")
+		return []string{d, "/" + strings.TrimLeft(d, "/"), path.Clean(d)}
+	},
+	"rails": func(p string) []string {
+		d, _ := unescape(p, "")
+		return []string{merged(p), path.Clean(d)}
+	},
+	asFormat: func(p string) []string { // (.:format)
+		raw := merged(p)
+		if i := strings.LastIndexByte(raw, '.'); i > strings.LastIndexByte(raw, '/')+1 {
+			return []string{raw[:i]}
+		}
+		return nil
+	},
+	"php": func(p string) []string {
+		d, _ := unescape(p, "")
+		list := append(resolved(merged(d)), resolved(merged(strings.ReplaceAll(d, `\`, "/")))...)
+		if rest, ok := strings.CutPrefix(p, "//"); ok && !strings.HasPrefix(rest, "/") { // parse_url
+			if i := strings.IndexByte(rest, '/'); i >= 0 {
+				d, _ := unescape(rest[i:], "")
+				list = append(list, d)
+			}
+		}
+		for _, l := range list {
+			if _, info, ok := strings.Cut(l, "/index.php/"); ok {
+				list = append(list, "/"+info)
+			}
+		}
+		return list
+	},
+	"iis": func(p string) []string {
+		d, ok := unescape(p, "")
+		if !ok {
+			return nil
+		}
+		var names []string
+		for name := range strings.SplitSeq(strings.ReplaceAll(d, `\`, "/"), "/") {
+			name, _, _ = strings.Cut(name, "::$")
+			if short := strings.TrimRight(name, ". "); short != "" {
+				name = short
+			}
+			names = append(names, name)
+		}
+		return resolved(merged(strings.Join(names, "/")))
+	},
+}
+
+// unescape decodes once, but for the escapes of keep. ok is false for a NUL,
+// which most servers refuse.
+func unescape(p, keep string) (s string, ok bool) {
+	var b strings.Builder
+	ok = true
+	for i := 0; i < len(p); i++ {
+		if p[i] == '%' && i+2 < len(p) {
+			if c := unhex(p[i+1])<<4 | unhex(p[i+2]); c >= 0 && strings.IndexByte(keep, byte(c)) < 0 { //nolint:gosec // G115: two digits
+				b.WriteByte(byte(c)) //nolint:gosec // G115: two digits
+				ok = ok && c != 0
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(p[i])
+	}
+	return b.String(), ok
+}
+
+func merged(p string) string {
+	for strings.Contains(p, "//") {
+		p = strings.ReplaceAll(p, "//", "/")
+	}
+	return p
+}
+
+// resolved resolves dot segments; none where they lead above the root.
+func resolved(p string) []string {
+	var stack []string
+	names := strings.Split(p, "/")
+	for i, name := range names[1:] {
+		switch name {
+		case ".", "..":
+			if name == ".." {
+				if len(stack) == 0 {
+					return nil
+				}
+				stack = stack[:len(stack)-1]
+			}
+			if i == len(names)-2 {
+				stack = append(stack, "")
+			}
+		default:
+			stack = append(stack, name)
+		}
+	}
+	return []string{"/" + strings.Join(stack, "/")}
+}
+
+// apache is ap_normalize_path with AP_NORMALIZE_DECODE_UNRESERVED, and then
+// ap_unescape_url.
+func apache(p, keep string) []string {
+	var reserved []byte
+	for c := range 256 {
+		if !isAlnum(byte(c)) && !strings.ContainsRune("-._~", rune(c)) {
+			reserved = append(reserved, byte(c))
+		}
+	}
+	first, _ := unescape(p, string(reserved))
+	var list []string
+	for _, r := range resolved(merged(first)) {
+		d, ok := unescape(r, keep)
+		if !ok {
+			return nil
+		}
+		list = append(append(list, d, merged(d)), resolved(merged(d))...)
+	}
+	return list
+}
+
+// tomcat cuts parameters, decodes, and normalizes, in this order.
+func tomcat(p, keep string) []string {
+	var names []string
+	for name := range strings.SplitSeq(p, "/") {
+		name, _, _ = strings.Cut(name, ";")
+		names = append(names, name)
+	}
+	d, ok := unescape(strings.Join(names, "/"), keep)
+	if !ok {
+		return nil
+	}
+	return append(resolved(merged(d)), resolved(merged(strings.ReplaceAll(d, `\`, "/")))...)
+}
+
+// whatwg is pathname of new URL(p, "http://host"): a host is read behind any
+// number of slashes, and dots count in either spelling, but nothing is decoded.
+func whatwg(p string) string {
+	p = strings.Map(func(r rune) rune {
+		if r == '\t' || r == '\n' || r == '\r' {
+			return -1
+		}
+		return r
+	}, p)
+	p, _, _ = strings.Cut(p, "?")
+	p, _, _ = strings.Cut(p, "#")
+	p = strings.ReplaceAll(p, `\`, "/")
+	if strings.HasPrefix(p, "//") {
+		p = strings.TrimLeft(p, "/")
+		if i := strings.IndexByte(p, '/'); i >= 0 {
+			p = p[i:]
+		} else {
+			p = "/"
+		}
+	}
+	var stack []string
+	names := strings.Split(p, "/")
+	for i, name := range names[1:] {
+		dots := strings.ReplaceAll(strings.ToLower(name), "%2e", ".")
+		if dots != "." && dots != ".." {
+			stack = append(stack, name)
+			continue
+		}
+		if dots == ".." && len(stack) > 0 {
+			stack = stack[:len(stack)-1]
+		}
+		if i == len(names)-2 {
+			stack = append(stack, "")
+		}
+	}
+	return "/" + strings.Join(stack, "/")
+}
+
+// odd are what the paths of these tests are made of, besides places.
+var odd = []string{
+	"/", "/", "/", "//", "///", "x", "y", "..", "..", ".", "/../", "/..", "%2e%2e", "%2e%2e", "%2E.", ".%2e", "%2e", "%2f", "%2F", "%2f", "%5c", "%5C", ";", "%3b", ";a=b", "..;", "%2e%2e;",
+	"%252e%252e", "%252f", "%255c", "%00", "%0d", "%20", "%09", "%23", "%3f", "%c0%af", "%c0%ae", "%ef%bc%8f", "%ef%bc%8e", "%e2%80%a5", ".json", "index.php", "::$DATA", "@", ":",
+}
+
+var placesOfTests = []string{"static", "admin", "Admin", "adm%69n", "%61dmin", "closed", "other", "_gate", "%5fgate", "deep", "er"}
+
+// madeOf makes a path of choices.
+func madeOf(choices []byte) string {
+	var b strings.Builder
+	b.WriteByte('/')
+	for i, c := range choices[:min(len(choices), 16)] {
+		if n := int(c) % (len(odd) + 3*len(placesOfTests)); n < len(odd) {
+			b.WriteString(odd[n])
+		} else {
+			b.WriteString([]string{"/", "", "/"}[i%3] + placesOfTests[n%len(placesOfTests)])
+		}
+	}
+	return b.String()
+}
+
+// ruled are rules and routes of every kind.
+func ruled(tb testing.TB) *hostRoutes {
+	tb.Helper()
+	var all table
+	for _, c := range []RouteConfig{
+		{Host: host, Path: "/", Access: []access.RuleConfig{
+			{Path: "/static", Public: true},
+			{Path: "/closed", Deny: true},
+			{Path: "/deep/er", Groups: []string{"admins"}},
+			{Path: "/admin", Groups: []string{"admins"}},
+			{},
+		}},
+		{Host: host, Path: "/other", Access: []access.RuleConfig{{Users: []string{"bob"}}}},
+	} {
+		rules, err := access.New(c.Access)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if err := all.add(&route{conf: &c, label: c.label(), prefix: strings.TrimSuffix(c.Path, "/"), rules: rules}); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return all.exact[host]
+}
+
+var whoAsks = []*access.Who{nil, {Name: "alice"}, {Name: "bob"}, {Name: "root", Groups: []string{"admins"}}}
+
+// tooFar returns what a server takes a path for that passes although who may
+// not see it; "": nothing.
+func tooFar(hr *hostRoutes, p string, readings map[string][]string) string {
+	if !urlpath.WellFormed(p) || ownPath(p) {
+		return ""
+	}
+	q, err := newQuestion(hr, p, access.Facts{Method: "GET"})
+	if err != nil {
+		return ""
+	}
+	nobody, err := q.judge(nil)
+	if err != nil {
+		return ""
+	}
+	for _, who := range whoAsks {
+		allowed := nobody
+		if who != nil && nobody.decision != access.Public {
+			allowed, err = q.judge(who)
+		}
+		if err != nil || allowed.decision < access.Allow {
+			continue
+		}
+		for server, list := range readings {
+			for _, read := range list {
+				v := hr.judge(access.Facts{Path: read, Method: "GET"}, who)
+				if v.decision < allowed.decision || server != asFormat && (v.route != allowed.route || ownPath(read)) {
+					return fmt.Sprintf("%q passes as %v for %+v, but is %q (%v) to %s", p, allowed.decision, who, read, v.decision, server)
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func readByModels(p string) map[string][]string {
+	list := map[string][]string{}
+	for server, read := range models {
+		list[server] = read(p)
+	}
+	return list
+}
+
+// What passes is no ruled place to any server.
+func TestNoServerReadsARuledPlace(t *testing.T) {
+	hr := ruled(t)
+	attacks := []string{
+		"/static/x%2fy/%2e%2e/%2e%2e/admin/", "/x%2fy/%2e%2e/admin/", "/x%2Fy/%2e./admin/", "/x%3by%2fz/%2e%2e/admin/", "/x%2fy/%2e%2e;/admin/", "///x/admin/",
+		"////x/admin/", "/..//x/admin/", "/static/x%5cy/%2e%2e/%2e%2e/admin/", "/static/x%2fy%2fz/%2e%2e/%2e%2e/closed", "/deep/x%2fy/%2e%2e/er/", "/index.php/admin", "/admin.json",
+		"/x%2fy/%2e%2e/other/", "/x%2fy/%2e%2e/_gate/logout", "/static/x%2fy/%2e%2e/%2e%2e/private",
+	}
+	for _, p := range attacks {
+		for _, who := range []*access.Who{nil, {Name: "alice"}} {
+			if d, ok := decide(hr, p, who); ok && d >= access.Allow {
+				t.Errorf("%s passes for %+v as %v", p, who, d)
+			}
+		}
+	}
+	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // G404: the same paths at each run
+	choices := make([]byte, 12)
+	passed := 0
+	for range 1500 {
+		for i := range choices {
+			choices[i] = byte(r.IntN(256)) //nolint:gosec // G115: a byte
+		}
+		p := madeOf(choices[:2+r.IntN(10)])
+		if bad := tooFar(hr, p, readByModels(p)); bad != "" {
+			t.Error(bad)
+		}
+		if d, ok := decide(hr, p, &access.Who{Name: "root", Groups: []string{"admins"}}); ok && d >= access.Allow {
+			passed++
+		}
+	}
+	if passed < 100 {
+		t.Errorf("only %d paths passed at all: that shows nothing", passed)
+	}
+}
+
+func FuzzServers(f *testing.F) {
+	for _, seed := range [][]byte{{1, 2, 3}, {5, 17, 6, 0, 11, 2, 60}, {5, 20, 5, 3, 11, 3, 11, 3, 60}} {
+		f.Add(seed)
+	}
+	hr := ruled(f)
+	f.Fuzz(func(t *testing.T, choices []byte) {
+		p := madeOf(choices)
+		if bad := tooFar(hr, p, readByModels(p)); bad != "" {
+			t.Error(bad)
+		}
+	})
+}
+
+// Odd paths that lead nowhere but where they say go on passing.
+func TestHarmlessOddPathsPass(t *testing.T) {
+	hr := ruled(t)
+	alice := &access.Who{Name: "alice"}
+	for _, p := range []string{
+		"/x/a%2Fb", "/@scope%2fname", "/x;jsessionid=1", "/x/%C3%BCber", "/wiki/My%20Page", "/x%20y/admin", "/wiki/%C3%BCber/admin/x", "/projects/group%2Fadmin/issues", "/x;v=1/closed",
+		"/a//b", "/proxy/https://example.com/admin/", "/proxy/https%3A%2F%2Fexample.com%2Fadmin%3Fa%23b", "/index.php/x", "/wiki/a.b.", "/c%2B%2B", "/100%25", "/what%3F", "/C%23/x",
+		"/x/%E4%BD%A0%E5%A5%BD/", "/x%3Ay", "/a%26b", "/files/a%5Cb", "/x/../y", "/saml/%7B%22a%22%3A%22b%2Fc%22%7D",
+	} {
+		if d, ok := decide(hr, p, alice); !ok || d != access.Allow {
+			t.Errorf("%s: %v, %v for alice", p, d, ok)
+		}
+	}
+	for _, p := range []string{"/static/a%2Fb.css", "/static/%C3%BCber.css", "/static/a;v=1", "/static/x/../y", "/static//x", "/static/a%20b", "/static/index.php/x"} {
+		if d, ok := decide(hr, p, nil); !ok || d != access.Public {
+			t.Errorf("%s: %v, %v for nobody", p, d, ok)
+		}
+	}
+}
+
+// What a hostile path costs is bounded, and so is what is judged of it.
+func TestHostilePathsCostLittle(t *testing.T) {
+	hr := ruled(t)
+	for _, p := range []string{
+		strings.Repeat("/", 60<<10), "/.." + strings.Repeat("//", 30<<10), strings.Repeat("/admin", 10<<10) + "/%2e%2e", "/x" + strings.Repeat("%2f", 20<<10), strings.Repeat("/%2e%2e", 8<<10),
+		strings.Repeat("/x%2fy/..", 6<<10), "/..//" + strings.Repeat("Admin/", 500), "/" + strings.Repeat("%25", 20<<10), "/" + strings.Repeat("%C0%AE", 10<<10),
+		strings.Repeat("/a%2f", 170) + strings.Repeat("/..", 170), "/%00" + strings.Repeat("/İ", 500) + strings.Repeat("x", 50<<10), "/" + strings.Repeat("%ef%bc%85", 6<<10) + "2f",
+	} {
+		least := time.Hour
+		for range 3 {
+			start := time.Now()
+			decide(hr, p, &access.Who{Name: "root", Groups: []string{"admins"}})
+			least = min(least, time.Since(start))
+		}
+		if least > time.Second { // what grows with the square takes minutes
+			t.Errorf("%.20q... of %d bytes takes %v", p, len(p), least)
+		}
+	}
+}
