@@ -114,7 +114,7 @@ func expected(id, words string, a e2e.Answer, broken bool, app *e2e.Recorder) er
 	case "u09":
 		return is(broken || bad)
 	case "u21":
-		if a.Header.Get("Cache-Control") != "private" {
+		if a.Header.Get("Cache-Control") != "private, no-cache" {
 			return fmt.Errorf("Cache-Control %q, want ours", a.Header.Get("Cache-Control"))
 		}
 		return is(ok)

@@ -319,11 +319,11 @@ func TestAnswerHeaders(t *testing.T) {
 		if got := a.Header["X-Custom"]; !slices.Equal(got, []string{"a", "b"}) {
 			t.Errorf("X-Custom %q", got)
 		}
-		if got := a.Header.Get("Cache-Control"); got != "private" {
-			t.Errorf("Cache-Control %q, want private", got)
+		if got := a.Header.Get("Cache-Control"); got != "private, no-cache" {
+			t.Errorf("Cache-Control %q, want ours", got)
 		}
-		if got := alice.Fetch("/private/cached").Header.Get("Cache-Control"); got != "max-age=60" {
-			t.Errorf("Cache-Control %q, want the application's", got)
+		if got := alice.Fetch("/private/cached").Header.Get("Cache-Control"); got != "private, max-age=60" {
+			t.Errorf("Cache-Control %q, want the application's, for one visitor", got)
 		}
 		if got := alice.Fetch("/public/x").Header.Get("Cache-Control"); got != "" {
 			t.Errorf("public: Cache-Control %q, want none", got)

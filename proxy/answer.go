@@ -44,11 +44,7 @@ func (s *passage) answer(status int, h http.Header) error {
 	if s.asked && status >= http.StatusOK {
 		varyByCookie(h)
 	}
-	if s.id != nil && status >= http.StatusOK {
-		s.p.auth.Refresh(s.in, s.id, h)
-		keepPrivate(h)
-	}
-	s.stick(status, h)
+	s.setCookies(status, h)
 	if len(set)+len(del) > 0 {
 		return s.keepData(set, del) // last: an answer that is refused keeps nothing
 	}
@@ -135,6 +131,26 @@ func scopeCoversUs(scope, script string) bool {
 	return strings.HasPrefix(auth.Prefix, low) || strings.HasPrefix(low, auth.Prefix)
 }
 
+// setCookies sets cookies of ours where the visitor needs one, and keeps the
+// answer out of caches that others use: one that is for somebody unless the
+// route says otherwise, and one with a cookie of ours always.
+func (s *passage) setCookies(status int, h http.Header) {
+	ours := s.stick(status, h)
+	if status < http.StatusOK {
+		return
+	}
+	if s.id != nil {
+		s.p.auth.Refresh(s.in, s.id, h)
+		ours = ours || s.id.Session.Old
+	}
+	switch policy := s.route.conf.AuthenticatedCache; {
+	case s.id != nil && policy == noStoreCache:
+		keepNowhere(h)
+	case ours, s.id != nil && policy != keepCache:
+		keepPrivate(h)
+	}
+}
+
 // varyByCookie tells caches that another cookie may get another answer.
 func varyByCookie(h http.Header) {
 	if len(h["Vary"]) == 0 {
@@ -143,17 +159,3 @@ func varyByCookie(h http.Header) {
 		web.AddVary(h, "Cookie")
 	}
 }
-
-// keepPrivate tells caches that the answer is for one person.
-func keepPrivate(h http.Header) {
-	if len(h["Cache-Control"]) == 0 && len(h["Expires"]) == 0 && len(h["Pragma"]) == 0 {
-		h["Cache-Control"] = private
-	}
-}
-
-// Values that many answers share. Nobody changes them: a value that is added
-// makes a new list.
-var (
-	varyCookie = []string{"Cookie"}
-	private    = []string{"private"}
-)

@@ -26,6 +26,10 @@ func (c *RouteConfig) Check(bad, warn func(key, format string, args ...any)) {
 	c.checkOrigins(bad)
 	checkWord(bad, "header_names", c.HeaderNames, strictNames, anyNames)
 	checkWord(bad, "clear_site_data", c.ClearSite, dropClear, passClear)
+	checkWord(bad, "authenticated_cache", c.AuthenticatedCache, privateCache, noStoreCache, keepCache)
+	if c.AuthenticatedCache == keepCache {
+		warn("authenticated_cache", "lets caches in front show one visitor's pages to others, where the application calls them public; private is the safer choice")
+	}
 	c.checkRules(bad, warn)
 	c.checkHeaders(bad, warn)
 	c.checkCookies(bad, warn)

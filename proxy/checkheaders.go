@@ -168,6 +168,6 @@ func warnHeader(side *headerSide, key, name, value string, warn report) {
 	case side == &requestSide && (name == "Origin" || name == "Referer" || strings.HasPrefix(name, "Sec-Fetch-")):
 		warn(key, "applications tell by %s whether a request comes from their own pages; without the true one, other sites may act in your visitors' names", name)
 	case side == &responseSide && name == "Cache-Control" && (strings.Contains(value, "public") || strings.Contains(value, "s-maxage")):
-		warn(key, "lets caches show one visitor's pages to others; write private, unless the whole route is public")
+		warn(key, "counts where nobody is signed in: else it becomes private; write private, or see authenticated_cache")
 	}
 }

@@ -33,6 +33,11 @@ type RouteConfig struct {
 	Access      []access.RuleConfig   `yaml:"access"`          // nil: whoever is signed in
 	Login       auth.RouteLoginConfig `yaml:"login"`           // what the login page shows on the way here
 
+	// AuthenticatedCache says what caches may do with answers to somebody who
+	// is signed in: private (none that others use keeps them), no_store (none
+	// at all), or keep (what the application says counts).
+	AuthenticatedCache string `yaml:"authenticated_cache"`
+
 	// SessionData lets the application keep values in the visitor's session.
 	SessionData bool `yaml:"session_data"`
 
@@ -116,6 +121,9 @@ const (
 	dropClear    = "drop"
 	passClear    = "pass"
 	webSocket    = "websocket"
+	privateCache = "private"
+	noStoreCache = "no_store"
+	keepCache    = "keep"
 )
 
 // SetDefaults fills in what contract.md names as defaults.
@@ -131,6 +139,7 @@ func (c *RouteConfig) SetDefaults() {
 	c.Upgrade = []string{webSocket}
 	c.HeaderNames = strictNames
 	c.ClearSite = dropClear
+	c.AuthenticatedCache = privateCache
 }
 
 // SetDefaults fills in what contract.md names as defaults. It is called before

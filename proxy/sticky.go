@@ -42,13 +42,14 @@ func (s *passage) wantedMember() string {
 }
 
 // stick sets the cookie where the visitor has not got it, or was sent
-// elsewhere.
-func (s *passage) stick(status int, h http.Header) {
+// elsewhere. It reports whether it did.
+func (s *passage) stick(status int, h http.Header) bool {
 	name := s.route.conf.Sticky
 	final := status >= http.StatusOK || status == http.StatusSwitchingProtocols
 	if name == "" || s.member == "" || !final || s.out.Member == s.member {
-		return
+		return false
 	}
 	cookie := http.Cookie{Name: name, Value: s.member, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.info.Secure()} //nolint:gosec // Secure follows the visitor's connection
 	h["Set-Cookie"] = append(h["Set-Cookie"], cookie.String())
+	return true
 }
