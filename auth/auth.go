@@ -130,12 +130,12 @@ func (a *Auth) Identify(r *http.Request) (*Identity, error) {
 	return id, nil
 }
 
-// Counts says whether somebody is signed in still with the session that has
-// the key: for what goes on for longer than a request takes to be judged. It
-// asks what Identify asks, ends what Identify ends, and has the same three
-// outcomes.
-func (a *Auth) Counts(ctx context.Context, key string) (bool, error) {
-	info, err := a.o.Sessions.Lookup(ctx, key)
+// Counts reports whether somebody is signed in still with a session that
+// Identify has found: for what goes on for longer than a request takes to be
+// judged. It asks what Identify asks, ends what Identify ends, and has the same
+// three outcomes.
+func (a *Auth) Counts(ctx context.Context, session sessions.Info) (bool, error) {
+	info, err := a.o.Sessions.Lookup(ctx, session)
 	switch {
 	case errors.Is(err, sessions.ErrNotFound):
 		return false, nil

@@ -2,8 +2,12 @@ package auth_test
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"gatehouse/internal/web"
 
 	"gatehouse/auth"
 	"gatehouse/internal/secret"
@@ -30,15 +34,14 @@ func TestCountsFollowsTheAccount(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGate(t)
-			g.browser(t).signIn("alice", alicesPassword)
-			key := g.keyOf(t, "alice")
-			if ok, err := g.auth.Counts(ctx, key); !ok || err != nil {
+			session := g.browser(t).signIn("alice", alicesPassword).session()
+			if ok, err := g.auth.Counts(ctx, session); !ok || err != nil {
 				t.Fatalf("before: %t, %v", ok, err)
 			}
-			if err := change(g, key); err != nil {
+			if err := change(g, session.Key); err != nil {
 				t.Fatal(err)
 			}
-			if ok, err := g.auth.Counts(ctx, key); ok || err != nil {
+			if ok, err := g.auth.Counts(ctx, session); ok || err != nil {
 				t.Errorf("after: %t, %v; want no", ok, err)
 			}
 			if n, err := g.store.Count(ctx); n != 0 || err != nil {
@@ -54,8 +57,7 @@ func TestCountsFollowsTheAccount(t *testing.T) {
 // What does not concern the session, and what cannot be told, ends nothing.
 func TestCountsCannotTell(t *testing.T) {
 	g := newGate(t)
-	g.browser(t).signIn("alice", alicesPassword)
-	key := g.keyOf(t, "alice")
+	session := g.browser(t).signIn("alice", alicesPassword).session()
 	for name, change := range map[string]func() error{
 		"other groups": func() error {
 			return g.database.Change(t.Context(), "alice", func(a *auth.Account) error { a.Groups = nil; return nil })
@@ -71,31 +73,33 @@ func TestCountsCannotTell(t *testing.T) {
 		if err := change(); err != nil {
 			t.Fatal(err)
 		}
-		if ok, err := g.auth.Counts(t.Context(), key); !ok || err != nil {
+		if ok, err := g.auth.Counts(t.Context(), session); !ok || err != nil {
 			t.Errorf("%s: %t, %v; want yes", name, ok, err)
 		}
 	}
 	g.down.Store(true)
-	if ok, err := g.auth.Counts(t.Context(), key); ok || err == nil {
+	if ok, err := g.auth.Counts(t.Context(), session); ok || err == nil {
 		t.Errorf("while the accounts are down: %t, %v; want an error", ok, err)
 	}
 	g.down.Store(false)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, _ = g.auth.Counts(gone, key)
-	if ok, err := g.auth.Counts(t.Context(), key); !ok || err != nil {
+	_, _ = g.auth.Counts(gone, session)
+	if ok, err := g.auth.Counts(t.Context(), session); !ok || err != nil {
 		t.Errorf("after all of that: %t, %v; want yes", ok, err)
 	}
 }
 
-func (g *gate) keyOf(tb testing.TB, user string) string {
-	tb.Helper()
-	for e, err := range g.store.List(tb.Context(), sessions.Query{User: user}) {
-		if err != nil {
-			tb.Fatal(err)
-		}
-		return e.Key
+// session returns what the gate has found of the browser's session.
+func (b *browser) session() sessions.Info {
+	b.t.Helper()
+	r := httptest.NewRequestWithContext(b.t.Context(), http.MethodGet, "/app", nil)
+	for name, value := range b.cookies() {
+		r.AddCookie(&http.Cookie{Name: name, Value: value}) //nolint:gosec // G124: what a browser sends
 	}
-	tb.Fatalf("%s has no session", user)
-	return ""
+	id, err := b.g.auth.Identify(r.WithContext(web.With(r.Context(), &web.Info{Scheme: "http"})))
+	if id == nil || err != nil {
+		b.t.Fatalf("nobody is signed in: %v", err)
+	}
+	return id.Session
 }

@@ -1,6 +1,10 @@
 package proxy
 
-import "sync"
+import (
+	"sync"
+
+	"gatehouse/sessions"
+)
 
 // Live knows what is being forwarded for which session, so that a session's
 // end reaches what began before it: a WebSocket, an event stream, a long
@@ -20,16 +24,16 @@ func (l *Live) Cut(key string) {
 	}
 }
 
-// Keys gives the keys of the sessions for which something is being forwarded,
-// in no order.
-func (l *Live) Keys() []string {
+// Sessions returns the sessions for which something is being forwarded, in no
+// order.
+func (l *Live) Sessions() []sessions.Info {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	keys := make([]string, 0, len(l.of))
-	for k := range l.of {
-		keys = append(keys, k)
+	all := make([]sessions.Info, 0, len(l.of))
+	for _, s := range l.of {
+		all = append(all, s.id.Session)
 	}
-	return keys
+	return all
 }
 
 // add puts a passage with an identity into the lists; a nil Live has none.

@@ -359,7 +359,7 @@ func TestLive(t *testing.T) {
 	if answer := <-answered; status(answer) == "200" || status(answer) == "504" {
 		t.Errorf("a request whose session has ended was answered: %q", answer)
 	}
-	if keys := live.Keys(); len(keys) != 0 {
+	if keys := live.Sessions(); len(keys) != 0 {
 		t.Errorf("left behind: %v", keys)
 	}
 }
@@ -367,13 +367,13 @@ func TestLive(t *testing.T) {
 // cutAll waits until something is under way, and breaks it off.
 func cutAll(t *testing.T, live *Live) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); len(live.Keys()) == 0; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); len(live.Sessions()) == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("nothing is under way")
 		}
 	}
-	for _, key := range live.Keys() {
-		live.Cut(key)
+	for _, i := range live.Sessions() {
+		live.Cut(i.Key)
 	}
 }
 
@@ -392,7 +392,7 @@ func TestLiveKeepsItsLists(t *testing.T) {
 	live.remove(a)
 	live.remove(b)
 	live.remove(c)
-	if keys := live.Keys(); len(keys) != 0 {
+	if keys := live.Sessions(); len(keys) != 0 {
 		t.Errorf("left behind: %v", keys)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"gatehouse/sessions"
 )
 
 const (
@@ -34,26 +36,26 @@ func (s *Server) watch(ctx context.Context) {
 
 // cutEnded asks about every session that has something under way. What cannot
 // be told goes on: a store that is gone for a while signs nobody out.
-func (s *Server) cutEnded(ctx context.Context, counts func(ctx context.Context, key string) (bool, error)) {
-	keys := s.parts.live.Keys()
-	if len(keys) == 0 {
+func (s *Server) cutEnded(ctx context.Context, counts func(ctx context.Context, i sessions.Info) (bool, error)) {
+	all := s.parts.live.Sessions()
+	if len(all) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, watchPatience)
 	defer cancel()
-	todo := make(chan string)
+	todo := make(chan sessions.Info)
 	var wg sync.WaitGroup
-	for range min(watchers, len(keys)) { // a store that is slow for one must not delay the others
+	for range min(watchers, len(all)) { // a store that is slow for one must not delay the others
 		wg.Go(func() {
-			for key := range todo {
-				if ok, err := counts(ctx, key); !ok && err == nil {
-					s.parts.live.Cut(key)
+			for i := range todo {
+				if ok, err := counts(ctx, i); !ok && err == nil {
+					s.parts.live.Cut(i.Key)
 				}
 			}
 		})
 	}
-	for _, key := range keys {
-		todo <- key
+	for _, i := range all {
+		todo <- i
 	}
 	close(todo)
 	wg.Wait()

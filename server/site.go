@@ -94,7 +94,7 @@ func (p *parts) assemble(c *config.Config, keys [][]byte) (*site, error) {
 		Store: p.state.store, Secrets: keys, Cookie: cookie,
 		Age: c.Session.IdleTimeout.D(), Limit: c.Session.MaxAge.D(), Remember: c.Session.RememberMe.D(),
 		Browser: c.Session.BrowserSession, Max: c.Session.MaxPerUser,
-		Ended: p.ended, Log: p.log,
+		Ended: p.ended, Rejected: p.rejected, OldUntil: p.state.formerUntil, Log: p.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sessions: %w", err)
@@ -186,6 +186,11 @@ func (p *parts) ended(i sessions.Info, reason string) {
 	}
 	p.audit.Event(context.Background(), event,
 		slog.String("user", i.User), slog.String("session", i.Handle), slog.String("reason", reason))
+}
+
+// rejected is told of each session whose record in the store does not count.
+func (p *parts) rejected(handle string) {
+	p.audit.Event(context.Background(), audit.SessionRejected, slog.String("session", handle), slog.String("reason", "record"))
 }
 
 // faceOf is what the operator puts on our pages.

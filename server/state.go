@@ -42,6 +42,8 @@ type state struct {
 	postgres *postgres.DB // nil: nothing lies in PostgreSQL
 	store    *sessions.Cached
 	accounts *auth.Database
+
+	formerUntil time.Time // see there
 }
 
 // openState opens data_dir, which it makes, and what sessions and accounts lie
@@ -62,6 +64,7 @@ func openState(c *config.Config, log *slog.Logger) (*state, error) {
 // open is the one place that chooses where sessions and accounts lie.
 func (s *state) open(c *config.Config, log *slog.Logger) (err error) {
 	var store sessions.Store
+	fresh := c.Session.Store == "memory" || c.Session.Store == "bolt" && !exists(filepath.Join(s.dir, databaseFile))
 	switch c.Session.Store {
 	case "bolt":
 		if err = s.openFile(); err == nil {
@@ -84,7 +87,14 @@ func (s *state) open(c *config.Config, log *slog.Logger) (err error) {
 		return fmt.Errorf("open store %s: %w", c.Session.Store, err)
 	}
 	s.store = sessions.NewCached(store, cachedSessions)
-	return nil
+	s.formerUntil, err = formerUntil(c, fresh, log)
+	return err
+}
+
+// exists reports whether there is a file; what cannot be looked at is there.
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // openFile opens gatehouse.db, and the accounts in it.

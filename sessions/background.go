@@ -13,11 +13,14 @@ const (
 	workBatch = 64   // jobs done at the same time, so that a store can write them in one go
 )
 
-// A job is a session that was used, or one that has probably expired.
+// A job is a session that was used, one that has probably expired, or one
+// whose record is of format 1.
 type job struct {
 	key     string
+	ring    *ring
 	seen    time.Time
 	expired bool
+	rewrite bool
 }
 
 // background does jobs beside the requests, one for a session at a time. Its
@@ -98,30 +101,78 @@ func (m *Manager) Seen(i Info) {
 	if d := now.Sub(i.Seen); d >= 0 && d < m.o.TouchEvery || i.Idle <= 0 {
 		return // a use in the future is one before the clock was set back
 	}
-	m.work.add(job{key: i.Key, seen: now})
+	m.work.add(job{key: i.Key, ring: i.ring, seen: now})
 }
 
 func (m *Manager) doWork(j job) {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTime)
 	defer cancel()
 	var err error
-	if j.expired {
+	switch {
+	case j.expired:
 		err = m.endExpired(ctx, j.key)
-	} else {
+	case j.rewrite:
+		err = m.rewrite(ctx, j)
+	default:
 		err = m.touch(ctx, j)
 	}
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrConflict) {
 		m.o.Log.Warn("session work failed", slog.String("session", handle(j.key)), slog.Any("error", err))
 	}
 }
 
-// touch asks for the session's own idle time: it may have changed since.
+// touch asks for the session's own idle time: it may have changed since. The
+// mark is made with the secret that the record is signed with, so that a node
+// which does not know the newest one yet can verify both. Should the record
+// get a proof by another secret meanwhile, the mark follows.
 func (m *Manager) touch(ctx context.Context, j job) error {
+	k, err := m.ours(j.ring)
+	if err != nil {
+		return err
+	}
+	for last := -1; ; {
+		r, err := m.store.Load(ctx, j.key)
+		if err != nil {
+			return err
+		}
+		by, old, err := m.admit(k, j.key, &r)
+		switch {
+		case err != nil, by == last:
+			return err
+		case old:
+			return m.rewriteAs(ctx, k, j, r)
+		}
+		if err := m.store.Touch(ctx, j.key, j.seen, r.use(j.seen), k.mark(by, j.key, j.seen)); err != nil {
+			return err
+		}
+		if last = by; len(k.macs) == 1 {
+			return nil
+		}
+	}
+}
+
+// rewrite stores a record of format 1 anew. When somebody else is faster,
+// that has been done.
+func (m *Manager) rewrite(ctx context.Context, j job) error {
+	k, err := m.ours(j.ring)
+	if err != nil {
+		return err
+	}
 	r, err := m.store.Load(ctx, j.key)
 	if err != nil {
 		return err
 	}
-	return m.store.Touch(ctx, j.key, j.seen, r.use(j.seen))
+	if _, old, err := m.admit(k, j.key, &r); err != nil || !old {
+		return err
+	}
+	j.seen = r.Seen
+	return m.rewriteAs(ctx, k, j, r)
+}
+
+func (m *Manager) rewriteAs(ctx context.Context, k *ring, j job, r Record) error {
+	r.Seen, r.Expires = j.seen, r.use(j.seen)
+	k.prove(0, j.key, &r, r.Version+1)
+	return m.store.Update(ctx, j.key, r)
 }
 
 // use says when the session expires if it is used at the time.
@@ -142,7 +193,7 @@ func (m *Manager) endExpired(ctx context.Context, key string) error {
 		if err != nil {
 			return err
 		}
-		if e.Key != key || !e.expired(m.now()) {
+		if e.Key != key || !e.over(m.now()) {
 			return nil
 		}
 	}

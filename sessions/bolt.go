@@ -95,10 +95,10 @@ func (b *Bolt) Update(ctx context.Context, key string, r Record) error {
 }
 
 // Touch serves Store.
-func (b *Bolt) Touch(ctx context.Context, key string, seen, expires time.Time) error {
+func (b *Bolt) Touch(ctx context.Context, key string, seen, expires time.Time, mark []byte) error {
 	return b.change(ctx, key, func(old *Record) (*Record, error) {
 		r := *old
-		r.touch(seen, expires)
+		r.touch(seen, expires, mark)
 		return &r, nil
 	})
 }

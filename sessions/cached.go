@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,7 +33,8 @@ type Cached struct {
 // changes: another one takes its place.
 type kept struct {
 	Record
-	until time.Time // zero: for ever
+	until  time.Time   // zero: for ever
+	proved atomic.Bool // a Manager has authenticated it
 }
 
 // sharedFor is how long a record of a Shared store is believed.
@@ -88,7 +90,7 @@ func (c *Cached) Load(ctx context.Context, key string) (Record, error) {
 }
 
 // view is Load, but that the record is that of the cache: nobody changes it.
-func (c *Cached) view(ctx context.Context, key string, now time.Time) (*Record, error) {
+func (c *Cached) view(ctx context.Context, key string, now time.Time) (*kept, error) {
 	if r, ok := c.records.get(key); ok {
 		switch {
 		case !r.until.IsZero() && (now.After(r.until) || r.expired(now)):
@@ -96,21 +98,22 @@ func (c *Cached) view(ctx context.Context, key string, now time.Time) (*Record, 
 		case r.expired(now):
 			return nil, ErrNotFound
 		default:
-			return &r.Record, nil
+			return r, nil
 		}
 	}
 	return c.read(ctx, key)
 }
 
 // read asks the store, and keeps what it says.
-func (c *Cached) read(ctx context.Context, key string) (*Record, error) {
+func (c *Cached) read(ctx context.Context, key string) (*kept, error) {
 	t := c.begin(key)
 	r, err := c.store.Load(ctx, key)
-	c.fill(key, t, &r, err)
+	k := c.newKept(r)
+	c.fill(key, t, k, err)
 	if err != nil {
 		return nil, err
 	}
-	return &r, nil
+	return k, nil
 }
 
 // fresh is Load of what the store has at this moment: nothing else counts
@@ -143,7 +146,7 @@ func (c *Cached) begin(key string) *ticket {
 // there is nothing, or a later version, is the last word, though the
 // announcement of it may be on its way still: another reader who has read the
 // old record meanwhile must not put that back.
-func (c *Cached) fill(key string, t *ticket, r *Record, err error) {
+func (c *Cached) fill(key string, t *ticket, r *kept, err error) {
 	s := c.keyShard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -159,16 +162,17 @@ func (c *Cached) fill(key string, t *ticket, r *Record, err error) {
 		delete(s.tickets, key)
 	}
 	if have, ok := c.records.get(key); err == nil && (!ok || have.Version <= r.Version) {
-		c.keep(key, r.clone())
+		c.records.put(key, r)
 	}
 }
 
-func (c *Cached) keep(key string, r Record) {
+// newKept returns what is kept of a record from now on.
+func (c *Cached) newKept(r Record) *kept {
 	k := &kept{Record: r}
 	if c.life > 0 {
 		k.until = time.Now().Add(c.life)
 	}
-	c.records.put(key, k)
+	return k
 }
 
 // write does a write to the key, and forgets what was known of it before and
@@ -195,7 +199,7 @@ func (c *Cached) write(key string, f func() (*Record, error)) error {
 	if w.n--; w.n == 0 {
 		delete(s.writing, key)
 		if r != nil && err == nil && !w.several && c.life == 0 { // of a Shared store, others may have changed it since
-			c.keep(key, *r)
+			c.records.put(key, c.newKept(*r))
 		}
 	}
 	return err
@@ -241,8 +245,8 @@ func (c *Cached) Update(ctx context.Context, key string, r Record) error {
 }
 
 // Touch serves Store. The next Load reads the record anew.
-func (c *Cached) Touch(ctx context.Context, key string, seen, expires time.Time) error {
-	return c.write(key, func() (*Record, error) { return nil, c.store.Touch(ctx, key, seen, expires) })
+func (c *Cached) Touch(ctx context.Context, key string, seen, expires time.Time, mark []byte) error {
+	return c.write(key, func() (*Record, error) { return nil, c.store.Touch(ctx, key, seen, expires, mark) })
 }
 
 // Delete serves Store.

@@ -32,6 +32,7 @@ const (
 // A proof is what securecookie has proved of a cookie's value.
 type proof struct {
 	key   string
+	ring  *ring // authenticates the session's record
 	until int64 // seconds since 1970: the signature counts until then, this second included
 	old   bool  // made with a secret that is no longer the first
 }
@@ -51,24 +52,28 @@ func keyOf(id string) string {
 
 // findKey gives the store's key for the request's cookie. A value that was
 // verified before costs one hash and one look-up.
-func (m *Manager) findKey(r *http.Request, now time.Time) (key string, old, ok bool) {
+func (m *Manager) findKey(r *http.Request, now time.Time) (p proof, ok bool) {
 	value, n := findCookie(r.Header["Cookie"], m.cookieName(r))
 	if n != 1 || len(value) != cookieLen {
-		return "", false, false
+		return proof{}, false
 	}
 	var buf [cookieLen]byte
 	copy(buf[:], value)
 	sum := sha256.Sum256(buf[:])
 	if p, ok := m.proved.get(sum); ok && now.Unix() <= p.until {
-		return p.key, p.old, true
+		return p, true
 	}
 	id, signed, by, ok := m.verify(value)
 	if !ok {
-		return "", false, false
+		return proof{}, false
 	}
-	p := proof{key: keyOf(id), until: signed + int64(m.signedFor/time.Second), old: by > 0}
+	k, err := m.ringOf(id)
+	if err != nil {
+		return proof{}, false
+	}
+	p = proof{key: keyOf(id), ring: k, until: signed + int64(m.signedFor/time.Second), old: by > 0}
 	m.proved.put(sum, p)
-	return p.key, p.old, true
+	return p, true
 }
 
 // findCookie gives the value of the cookie with the name, and how many there

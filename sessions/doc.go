@@ -5,7 +5,8 @@
 // store has the rest under the SHA-256 of the id, so that a copy of the store
 // opens no session; the data are sealed with a key that follows from the id,
 // so that it tells nothing either. What lists need (whose, since when, from
-// where) stays outside the seal.
+// where) stays outside the seal. All of it is authenticated with such a key:
+// whoever can write to the store cannot say whose a session is.
 //
 // Three rules of the Store settle every race with a logout: Create never
 // overwrites, Update and Touch never create, and Update replaces one version

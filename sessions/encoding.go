@@ -9,19 +9,31 @@ import (
 )
 
 // A record on disk is a format byte, a checksum of the key and of what
-// follows, and the fields in the order of encodeRecord. The checksum is there
-// because bbolt has none: a byte that a failing disk has changed must not
-// make a session another person's.
+// follows, and the fields in the order of appendRecord. The checksum is there
+// because bbolt has none, and lists read records that they cannot
+// authenticate. Format 1 ends behind Data.
 const (
-	recordFormat = 1
-	recordHead   = 1 + 4
+	recordFormat    = 2
+	recordFormatOld = 1
+	recordHead      = 1 + 4
 )
+
+// methodsMax is how many methods a record may name.
+const methodsMax = 16
 
 var errRecord = errors.New("the record is damaged")
 
 // encodeRecord gives the bytes that decodeRecord reads.
 func encodeRecord(key string, r *Record) []byte {
-	b := make([]byte, recordHead, recordHead+128+len(r.Data)+len(r.User)+len(r.Agent))
+	b := make([]byte, recordHead, recordHead+256+len(r.Data)+len(r.User)+len(r.Agent))
+	b = appendRecord(b, r)
+	b[0] = recordFormat
+	binary.BigEndian.PutUint32(b[1:], checksum(key, b[recordHead:]))
+	return b
+}
+
+// appendRecord appends all fields in one unambiguous way.
+func appendRecord(b []byte, r *Record) []byte {
 	b = binary.AppendUvarint(b, r.Version)
 	for _, t := range []time.Time{r.Created, r.Login, r.Seen, r.Expires, r.Limit} {
 		b = binary.BigEndian.AppendUint64(b, timeBits(t))
@@ -32,21 +44,34 @@ func encodeRecord(key string, r *Record) []byte {
 	} else {
 		b = append(b, 0)
 	}
-	for _, s := range []string{r.User, r.Source, r.Stamp, r.Addr, r.Agent, string(r.Data)} {
-		b = binary.AppendUvarint(b, uint64(len(s)))
-		b = append(b, s...)
+	for _, s := range []string{r.User, r.Source, r.Stamp, r.Addr, r.Agent} {
+		b = appendText(b, s)
 	}
-	b[0] = recordFormat
-	binary.BigEndian.PutUint32(b[1:], checksum(key, b[recordHead:]))
-	return b
+	b = appendText(b, r.Data)
+	b = binary.BigEndian.AppendUint64(b, timeBits(r.AuthTime))
+	b = binary.AppendVarint(b, int64(r.Level))
+	b = binary.AppendUvarint(b, uint64(len(r.Methods)))
+	for _, s := range r.Methods {
+		b = appendText(b, s)
+	}
+	b = appendText(b, r.Actor)
+	b = appendText(b, r.Proof)
+	return appendText(b, r.Mark)
 }
 
-// decodeRecord gives a record that shares no memory with b, or an error for
-// bytes that encodeRecord did not write for this key.
+func appendText[T string | []byte](b []byte, s T) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// decodeRecord returns a record that shares no memory with b, or an error for
+// bytes that encodeRecord, of this version or the one before, did not write
+// for this key.
 func decodeRecord(key string, b []byte) (Record, error) {
-	if len(b) < recordHead || b[0] != recordFormat || binary.BigEndian.Uint32(b[1:]) != checksum(key, b[recordHead:]) {
+	if len(b) < recordHead || b[0] != recordFormat && b[0] != recordFormatOld ||
+		binary.BigEndian.Uint32(b[1:]) != checksum(key, b[recordHead:]) {
 		return Record{}, errRecord
 	}
+	old := b[0] == recordFormatOld
 	d := decoder{rest: b[recordHead:]}
 	r := Record{Version: d.uvarint()}
 	for _, t := range []*time.Time{&r.Created, &r.Login, &r.Seen, &r.Expires, &r.Limit} {
@@ -57,8 +82,9 @@ func decodeRecord(key string, b []byte) (Record, error) {
 	for _, s := range []*string{&r.User, &r.Source, &r.Stamp, &r.Addr, &r.Agent} {
 		*s = string(d.bytes())
 	}
-	if data := d.bytes(); len(data) > 0 {
-		r.Data = append([]byte(nil), data...)
+	r.Data = d.copied()
+	if !old {
+		d.proofs(&r)
 	}
 	if d.bad || len(d.rest) > 0 {
 		return Record{}, errRecord
@@ -98,6 +124,24 @@ type decoder struct {
 	rest []byte
 	bad  bool
 }
+
+// proofs reads what format 1 had not.
+func (d *decoder) proofs(r *Record) {
+	r.AuthTime, r.Level = d.time(), int(d.varint())
+	n := d.uvarint()
+	if n > methodsMax {
+		d.skip(0)
+		return
+	}
+	for range n {
+		r.Methods = append(r.Methods, string(d.bytes()))
+	}
+	r.Actor = string(d.bytes())
+	r.Proof, r.Mark = d.copied(), d.copied()
+}
+
+// copied returns nil for no bytes.
+func (d *decoder) copied() []byte { return append([]byte(nil), d.bytes()...) }
 
 func (d *decoder) uvarint() uint64 {
 	v, n := binary.Uvarint(d.rest)

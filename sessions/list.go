@@ -24,7 +24,7 @@ func (m *Manager) List(ctx context.Context, q Query) iter.Seq2[Info, error] {
 				yield(Info{}, fmt.Errorf("list sessions: %w", err))
 				return
 			}
-			if e.expired(m.now()) {
+			if e.over(m.now()) {
 				continue
 			}
 			if !yield(newInfo(e.Key, &e.Record), nil) {

@@ -17,7 +17,14 @@ type Login struct {
 	Stamp        string // the account's; the session ends when it moves
 	Addr, Agent  string // for lists
 	Remember     bool   // "keep me signed in"
+
+	Methods []string // how they have proved who they are, in the names of RFC 8176, 16 at most; nil: MethodPassword
+	Level   int      // by how many factors; 0: 1
+	Actor   string   // who acts in the name of User; "": User
 }
+
+// MethodPassword is the name of a password in RFC 8176.
+const MethodPassword = "pwd"
 
 // agentMax is how much of a User-Agent is kept.
 const agentMax = 256
@@ -65,6 +72,10 @@ func (s *Session) become(l Login) {
 	r.User, r.Source, r.Stamp = l.User, l.Source, l.Stamp
 	r.Addr, r.Agent = l.Addr, cut(l.Agent, agentMax)
 	r.Login, r.Limit = now, time.Time{}
+	r.AuthTime, r.Level, r.Methods, r.Actor = now, max(1, l.Level), l.Methods, l.Actor
+	if len(l.Methods) == 0 {
+		r.Methods = []string{MethodPassword}
+	}
 	switch o := &s.m.o; {
 	case s.content.Remember:
 		r.Limit = now.Add(o.Remember)

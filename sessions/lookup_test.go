@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,14 +18,14 @@ func TestLookup(t *testing.T) {
 		i, err := m.Find(r)
 		check(t, err)
 		time.Sleep(40 * time.Minute)
-		if got, err := m.Lookup(t.Context(), i.Key); err != nil || got != i {
+		if got, err := m.Lookup(t.Context(), i); err != nil || !reflect.DeepEqual(got, i) {
 			t.Errorf("%+v, %v; want what Find gave, %+v", got, err, i)
 		}
 		time.Sleep(21 * time.Minute)
-		if _, err := m.Lookup(t.Context(), i.Key); !errors.Is(err, ErrNotFound) {
+		if _, err := m.Lookup(t.Context(), i); !errors.Is(err, ErrNotFound) {
 			t.Errorf("after its idle time: %v, want ErrNotFound", err)
 		}
-		if _, err := m.Lookup(t.Context(), keyOf("nobody's id")); !errors.Is(err, ErrNotFound) {
+		if _, err := m.Lookup(t.Context(), Info{Key: keyOf("nobody's id")}); !errors.Is(err, ErrNotFound) {
 			t.Errorf("a key that there is not: %v, want ErrNotFound", err)
 		}
 	})
@@ -32,7 +33,7 @@ func TestLookup(t *testing.T) {
 
 func TestLookupCannotTell(t *testing.T) {
 	m := newManager(t, Options{Store: &deadStore{NewMemory()}})
-	if _, err := m.Lookup(t.Context(), keyOf("x")); err == nil || errors.Is(err, ErrNotFound) {
+	if _, err := m.Lookup(t.Context(), Info{Key: keyOf("x")}); err == nil || errors.Is(err, ErrNotFound) {
 		t.Errorf("%v, want that the store could not tell", err)
 	}
 }

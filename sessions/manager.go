@@ -30,6 +30,16 @@ type Options struct {
 	// tenth of Age, at least a second and at most a minute.
 	TouchEvery time.Duration
 
+	// OldUntil is until when records of format 1 count, which nothing
+	// authenticates: one Limit after the upgrade of this node, by a date that
+	// is kept outside of the store. They are written anew when they are used.
+	// Zero: they do not count.
+	OldUntil time.Time
+
+	// Rejected is told of a session whose record does not count, once a minute
+	// at most, by its handle. It must not block. May be nil.
+	Rejected func(handle string)
+
 	// Ended is told of each session that this Manager ends: logout, expired,
 	// limit, replaced (by a new id), flush, and the reasons that are given to
 	// Revoke, RevokeUser and RevokeAll (revoked, password, account). It must
@@ -68,6 +78,13 @@ type Info struct {
 	Agent   string
 	Data    bool // there are data, which only the cookie opens
 	Old     bool // of Find alone: the cookie was signed with an older secret; see Refresh
+
+	AuthTime time.Time // when they have last proved who they are
+	Level    int       // by how many factors: 1 or 2
+	Methods  []string  // and how, in the names of RFC 8176; shared, nobody changes them
+	Actor    string    // who acts in the name of User; "": User
+
+	ring *ring // of Find and Lookup: authenticates the record; nil in lists
 }
 
 const handleLen = 16
@@ -79,8 +96,9 @@ func newInfo(key string, r *Record) Info {
 	return Info{
 		Key: key, Handle: handle(key),
 		User: r.User, Source: r.Source, Stamp: r.Stamp,
-		Created: r.Created, Login: r.Login, Seen: r.Seen, Expires: r.Expires, Limit: r.Limit, Idle: r.Idle,
+		Created: r.Created, Login: r.Login, Seen: r.Seen, Expires: r.ends(), Limit: r.Limit, Idle: r.Idle,
 		Addr: r.Addr, Agent: r.Agent, Data: len(r.Data) > 0,
+		AuthTime: r.AuthTime, Level: r.Level, Methods: r.Methods, Actor: r.Actor,
 	}
 }
 
@@ -95,10 +113,14 @@ type Manager struct {
 	signedFor time.Duration                // how long a signature counts
 	seals     [][]byte                     // what the keys of data are derived with; the first seals
 	proved    *bounded[[32]byte, proof]    // cookies that were verified, by the SHA-256 of the value
+	rejected  *bounded[string, time.Time]  // when a record was reported, by its key
 	hostName  string                       // Name with the prefix __Host-
 	logins    [64]sync.Mutex               // by user: one login at a time counts sessions, where there is a Max
 	work      background
 }
+
+// rejectedMax bounds what is remembered of records that do not count.
+const rejectedMax = 1024
 
 // forever is how long browsers keep a cookie at most (RFC 6265bis, 5.5).
 const forever = 400 * 24 * time.Hour
@@ -127,6 +149,7 @@ func NewManager(o Options) (*Manager, error) {
 		o: o, store: o.Store, start: time.Now(), hostName: hostPrefix + o.Cookie.Name,
 		signedFor: forever,
 		proved:    newBounded[[32]byte, proof](provedMax, func(k [32]byte) byte { return k[0] }),
+		rejected:  newBounded[string, time.Time](rejectedMax, lastByte),
 	}
 	if o.Limit > 0 {
 		m.signedFor = min(max(o.Limit, o.Remember), forever)
@@ -176,41 +199,56 @@ func (m *Manager) Close() { m.work.close() }
 // could not tell.
 func (m *Manager) Find(r *http.Request) (Info, error) {
 	now := m.now() // once: a reading of the clock is a twentieth of the whole
-	key, old, ok := m.findKey(r, now)
+	p, ok := m.findKey(r, now)
 	if !ok {
 		return Info{}, ErrNotFound
 	}
-	i, err := m.lookup(r.Context(), key, now)
-	i.Old = old && err == nil
+	i, err := m.lookup(r.Context(), p.key, p.ring, now)
+	i.Old = p.old && err == nil
 	return i, err
 }
 
-// Lookup says what is known of the session with the key, as Find does with
-// the one that a cookie opens. A key opens nothing by itself: it is for who
-// has found the session before, and asks whether it lives still.
-func (m *Manager) Lookup(ctx context.Context, key string) (Info, error) {
-	return m.lookup(ctx, key, m.now())
+// Lookup says what is known now of a session that Find has found before, by
+// this Manager or another one of the same store: for whoever asks whether it
+// lives still.
+func (m *Manager) Lookup(ctx context.Context, i Info) (Info, error) {
+	return m.lookup(ctx, i.Key, i.ring, m.now())
 }
 
-func (m *Manager) lookup(ctx context.Context, key string, now time.Time) (Info, error) {
+func (m *Manager) lookup(ctx context.Context, key string, k *ring, now time.Time) (Info, error) {
 	rec, err := m.view(ctx, key, now)
+	err = m.damagedIs(key, err)
 	switch {
-	case errors.Is(err, ErrNotFound), err == nil && rec.expired(now):
+	case errors.Is(err, ErrNotFound), err == nil && rec.over(now):
 		m.work.add(job{key: key, expired: true}) // perhaps it has only just ended
 		return Info{}, ErrNotFound
 	case err != nil:
 		return Info{}, fmt.Errorf("find session %s: %w", handle(key), err)
 	}
-	return newInfo(key, rec), nil
+	r := &rec.Record
+	if !rec.proved.Load() {
+		own := rec.Record // what a cache has is not changed
+		r = &own
+		_, old, err := m.admit(k, key, r)
+		if err != nil {
+			return Info{}, err
+		}
+		if rec.proved.Store(!old); old {
+			m.work.add(job{key: key, ring: k, rewrite: true})
+		}
+	}
+	i := newInfo(key, r)
+	i.ring = k
+	return i, nil
 }
 
 // view is Load for who only reads: what a cache has is not copied.
-func (m *Manager) view(ctx context.Context, key string, now time.Time) (*Record, error) {
+func (m *Manager) view(ctx context.Context, key string, now time.Time) (*kept, error) {
 	if c, ok := m.store.(*Cached); ok {
 		return c.view(ctx, key, now)
 	}
 	r, err := m.store.Load(ctx, key)
-	return &r, err
+	return &kept{Record: r}, err
 }
 
 // now is the time by which sessions end. A wall clock that is set back does

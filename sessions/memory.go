@@ -102,13 +102,13 @@ func (m *Memory) Update(ctx context.Context, key string, r Record) error {
 }
 
 // Touch serves Store.
-func (m *Memory) Touch(ctx context.Context, key string, seen, expires time.Time) error {
+func (m *Memory) Touch(ctx context.Context, key string, seen, expires time.Time, mark []byte) error {
 	s, e, err := m.live(ctx, key)
 	if err != nil {
 		return err
 	}
 	defer s.mu.Unlock()
-	e.touch(seen, expires)
+	e.touch(seen, expires, mark)
 	heap.Fix(&s.expiry, e.pos)
 	return nil
 }

@@ -38,7 +38,7 @@ const (
 func NewPostgres(db *postgres.DB) *Postgres { return &Postgres{db: db, now: time.Now} }
 
 // postgresColumns are the columns as scanPostgres reads them.
-const postgresColumns = `key, version, user_name, source, stamp, created, login, seen, expires, ends, idle, browser, addr, agent, data`
+const postgresColumns = `key, version, user_name, source, stamp, created, login, seen, expires, ends, idle, browser, addr, agent, data, auth_time, level, methods, actor, proof, mark`
 
 // postgresTell announces the key of each row that it is joined with.
 const postgresTell = `LATERAL pg_notify('` + postgresChannel + `', key) AS told`
@@ -62,7 +62,7 @@ func (s *Postgres) Load(ctx context.Context, key string) (Record, error) {
 // Create serves Store.
 func (s *Postgres) Create(ctx context.Context, key string, r Record) error {
 	const sql = `INSERT INTO gatehouse.sessions (` + postgresColumns + `)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (key) DO NOTHING`
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) ON CONFLICT (key) DO NOTHING`
 	n, err := s.exec(ctx, sql, append([]any{key}, postgresValues(&r, 1)...)...)
 	if err == nil && n == 0 {
 		return ErrExists
@@ -74,7 +74,8 @@ func (s *Postgres) Create(ctx context.Context, key string, r Record) error {
 func (s *Postgres) Update(ctx context.Context, key string, r Record) error {
 	const sql = `WITH changed AS (UPDATE gatehouse.sessions SET
 			version = $4, user_name = $5, source = $6, stamp = $7, created = $8, login = $9, seen = $10,
-			expires = $11, ends = $12, idle = $13, browser = $14, addr = $15, agent = $16, data = $17
+			expires = $11, ends = $12, idle = $13, browser = $14, addr = $15, agent = $16, data = $17,
+			auth_time = $18, level = $19, methods = $20, actor = $21, proof = $22, mark = $23
 		WHERE key = $1 AND ` + postgresLives + ` AND version = $3 RETURNING key)
 		SELECT FROM changed, ` + postgresTell
 	args := []any{key, s.now(), postgresVersion(r.Version)}
@@ -93,12 +94,12 @@ func (s *Postgres) Update(ctx context.Context, key string, r Record) error {
 
 // Touch serves Store. The use may be lost with the power: nobody waits for the
 // disk.
-func (s *Postgres) Touch(ctx context.Context, key string, seen, expires time.Time) error {
-	const sql = `UPDATE gatehouse.sessions SET seen = $3,
+func (s *Postgres) Touch(ctx context.Context, key string, seen, expires time.Time, mark []byte) error {
+	const sql = `UPDATE gatehouse.sessions SET seen = $3, mark = $5,
 			expires = CASE WHEN idle > interval '0' THEN least($4, ends) ELSE expires END
 		FROM (SELECT set_config('synchronous_commit', 'off', true)) AS local
 		WHERE key = $1 AND ` + postgresLives
-	n, err := s.exec(ctx, sql, key, s.now(), postgresTime(seen), stored(expires))
+	n, err := s.exec(ctx, sql, key, s.now(), postgresTime(seen), stored(expires), mark)
 	if err == nil && n == 0 {
 		return ErrNotFound
 	}

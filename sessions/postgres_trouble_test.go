@@ -33,7 +33,7 @@ func TestPostgresAnnounces(t *testing.T) {
 	s, key, r := aRow(t, e2e.Postgres(t).URL)
 	w := watch(t, s)
 	w.await(t, "missed")
-	if err := s.Touch(t.Context(), storetest.Key(1), r.Seen, r.Expires); err != nil {
+	if err := s.Touch(t.Context(), storetest.Key(1), r.Seen, r.Expires, r.Mark); err != nil {
 		t.Error(err)
 	}
 	for _, n := range []int{2, 3} {
@@ -108,7 +108,7 @@ func TestPostgresHangs(t *testing.T) {
 	s, key, r := aRow(t, server.Database(t).URL)
 	server.Pause(t)
 	begin := time.Now()
-	couldNotTell(t, "Touch", s.Touch(t.Context(), key, r.Seen, r.Expires))
+	couldNotTell(t, "Touch", s.Touch(t.Context(), key, r.Seen, r.Expires, r.Mark))
 	couldNotTell(t, "Create", s.Create(t.Context(), storetest.Key(2), r))
 	_, err := s.Load(t.Context(), key)
 	couldNotTell(t, "Load", err)

@@ -17,31 +17,42 @@ func postgresValues(r *Record, version uint64) []any {
 		postgresVersion(n.Version), escapeText(n.User), escapeText(n.Source), escapeText(n.Stamp),
 		postgresTime(n.Created), postgresTime(n.Login), postgresTime(n.Seen), n.Expires, postgresTime(n.Limit),
 		n.Idle, n.Browser, escapeText(n.Addr), escapeText(n.Agent), n.Data,
+		postgresTime(n.AuthTime), n.Level, escapeTexts(n.Methods), escapeText(n.Actor), n.Proof, n.Mark,
 	}
 }
 
 // scanPostgres reads a row that begins with postgresColumns.
 func scanPostgres(row postgres.Row) (e Entry, err error) {
-	var created, login, seen, ends *time.Time
+	var created, login, seen, ends, proved *time.Time
 	var version int64
-	texts := [...]*string{&e.User, &e.Source, &e.Stamp, &e.Addr, &e.Agent}
+	texts := []*string{&e.User, &e.Source, &e.Stamp, &e.Addr, &e.Agent, &e.Actor}
 	dest := []any{
 		&e.Key, &version, texts[0], texts[1], texts[2], &created, &login, &seen, &e.Expires, &ends,
 		&e.Idle, &e.Browser, texts[3], texts[4], &e.Data,
+		&proved, &e.Level, &e.Methods, texts[5], &e.Proof, &e.Mark,
 	}
 	if err := row.Scan(dest...); err != nil {
 		return Entry{}, err
 	}
 	e.Version = uint64(version) //nolint:gosec // see postgresVersion
 	e.Created, e.Login, e.Seen, e.Limit = momentOf(created), momentOf(login), momentOf(seen), momentOf(ends)
+	e.AuthTime = momentOf(proved)
 	e.Expires = stored(e.Expires)
+	for i := range e.Methods {
+		texts = append(texts, &e.Methods[i])
+	}
 	for _, text := range texts {
 		if *text, err = unescapeText(*text); err != nil {
 			return Entry{}, fmt.Errorf("sessions: read %s: %w", handle(e.Key), err)
 		}
 	}
-	if len(e.Data) == 0 {
-		e.Data = nil
+	for _, b := range []*[]byte{&e.Data, &e.Proof, &e.Mark} {
+		if len(*b) == 0 {
+			*b = nil
+		}
+	}
+	if len(e.Methods) == 0 {
+		e.Methods = nil
 	}
 	return e, nil
 }
@@ -88,6 +99,15 @@ func escapeText(s string) string {
 		s = s[n:]
 	}
 	return b.String()
+}
+
+// escapeTexts does so with each of them; no text gives an empty array.
+func escapeTexts(all []string) []string {
+	escaped := make([]string, len(all))
+	for i, s := range all {
+		escaped[i] = escapeText(s)
+	}
+	return escaped
 }
 
 // unescapeText gives what escapeText was given.

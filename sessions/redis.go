@@ -282,12 +282,12 @@ func (s *Redis) Update(ctx context.Context, key string, r Record) error {
 }
 
 // Touch serves Store.
-func (s *Redis) Touch(ctx context.Context, key string, seen, expires time.Time) error {
+func (s *Redis) Touch(ctx context.Context, key string, seen, expires time.Time, mark []byte) error {
 	if key == "" {
 		return errNoKey
 	}
 	return verdict(s.run(ctx, scriptTouch, shardOf(key), []string{key},
-		key, redisTime(seen), redisSlack.Milliseconds(), redisTime(expires), redisTime(s.now())))
+		key, redisTime(seen), redisSlack.Milliseconds(), redisTime(expires), redisTime(s.now()), redisMark(mark)))
 }
 
 // verdict reads what update and touch say.

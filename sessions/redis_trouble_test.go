@@ -56,7 +56,7 @@ func everything(ctx context.Context, s probed, key string, r sessions.Record) ma
 	_, calls["Load"] = s.Load(ctx, key)
 	calls["Create"] = s.Create(ctx, storetest.Key(2), r)
 	calls["Update"] = s.Update(ctx, key, r)
-	calls["Touch"] = s.Touch(ctx, key, r.Seen, r.Expires)
+	calls["Touch"] = s.Touch(ctx, key, r.Seen, r.Expires, r.Mark)
 	_, calls["DeleteExpired"] = s.DeleteExpired(ctx, r.Expires.Add(time.Hour), 10)
 	_, calls["Count"] = s.Count(ctx)
 	for _, err := range s.List(ctx, sessions.Query{User: "nobody"}) {
@@ -118,7 +118,7 @@ func TestRedisFull(t *testing.T) {
 	load(t, s, key)
 	couldNotTell(t, "Create", s.Create(t.Context(), storetest.Key(2), r))
 	couldNotTell(t, "Update", s.Update(t.Context(), key, r))
-	couldNotTell(t, "Touch", s.Touch(t.Context(), key, r.Seen, r.Expires.Add(time.Minute)))
+	couldNotTell(t, "Touch", s.Touch(t.Context(), key, r.Seen, r.Expires.Add(time.Minute), r.Mark))
 	couldNotTell(t, "Probe", s.Probe(t.Context()))
 	server.Do(t, "config", "set", "maxmemory", "0")
 	unchanged(t, s, key, r)

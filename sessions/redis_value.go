@@ -1,19 +1,21 @@
 package sessions
 
 import (
+	"encoding/hex"
 	"strconv"
 	"strings"
 	"time"
 )
 
 // encodeRedis gives a record as the scripts read it (redis/head.lua): what
-// they need as text, and behind it all of it as on disk. Version, Seen and
-// Expires count as the text has them: Touch changes nothing else.
+// they need as text, and behind it all of it as on disk. Version, Seen, Expires
+// and Mark count as the text has them: Touch changes nothing else. Format 1 had
+// no Mark.
 func encodeRedis(key string, r *Record) string {
 	body := encodeRecord(key, r)
 	var b strings.Builder
-	b.Grow(128 + len(r.User) + len(body))
-	b.WriteString("1 ")
+	b.Grow(192 + len(r.User) + len(body))
+	b.WriteString("2 ")
 	b.WriteString(strconv.FormatUint(r.Version, 10))
 	for _, t := range []time.Time{r.Seen, r.Expires, r.Limit} {
 		b.WriteByte(' ')
@@ -23,6 +25,8 @@ func encodeRedis(key string, r *Record) string {
 	b.WriteString(strconv.FormatInt(int64(r.Idle), 10))
 	b.WriteByte(' ')
 	b.WriteString(strconv.Itoa(len(r.User)))
+	b.WriteByte(' ')
+	b.WriteString(redisMark(r.Mark))
 	b.WriteByte('\n')
 	b.WriteString(r.User)
 	b.Write(body)
@@ -33,7 +37,8 @@ func encodeRedis(key string, r *Record) string {
 func decodeRedis(key, value string) (Record, error) {
 	line, rest, _ := strings.Cut(value, "\n")
 	f := strings.Split(line, " ")
-	if len(f) != 7 || f[0] != "1" {
+	old := len(f) == 7 && f[0] == "1"
+	if !old && (len(f) != 8 || f[0] != "2") {
 		return Record{}, damaged(key)
 	}
 	n, err := strconv.Atoi(f[6])
@@ -44,11 +49,14 @@ func decodeRedis(key, value string) (Record, error) {
 	if err != nil || r.User != rest[:n] || redisTime(r.Limit) != f[4] || strconv.FormatInt(int64(r.Idle), 10) != f[5] {
 		return Record{}, damaged(key)
 	}
-	var bad [3]error
+	var bad [4]error
 	r.Version, bad[0] = strconv.ParseUint(f[1], 10, 64)
 	r.Seen, bad[1] = parseRedisTime(f[2])
 	r.Expires, bad[2] = parseRedisTime(f[3])
-	if bad != [3]error{} {
+	if !old {
+		r.Mark, bad[3] = parseRedisMark(f[7])
+	}
+	if bad != [4]error{} {
 		return Record{}, damaged(key)
 	}
 	return r, nil
@@ -67,6 +75,21 @@ func redisTime(t time.Time) string {
 		return "-"
 	}
 	return strconv.FormatInt(t.UnixMicro(), 10)
+}
+
+// redisMark gives the bytes in hexadecimal digits, - for none.
+func redisMark(mark []byte) string {
+	if len(mark) == 0 {
+		return "-"
+	}
+	return hex.EncodeToString(mark)
+}
+
+func parseRedisMark(s string) ([]byte, error) {
+	if s == "-" {
+		return nil, nil
+	}
+	return hex.DecodeString(s)
 }
 
 func parseRedisTime(s string) (time.Time, error) {

@@ -157,7 +157,7 @@ func raceCaches(t *testing.T, a, b sessions.Shared) {
 				for ctx.Err() == nil {
 					r, err := nodes[i%2].Load(ctx, key)
 					if err == nil && i < 4 {
-						err = nodes[i%2].Touch(ctx, key, r.Seen.Add(time.Millisecond), r.Expires)
+						err = nodes[i%2].Touch(ctx, key, r.Seen.Add(time.Millisecond), r.Expires, r.Mark)
 					}
 					if err != nil && ctx.Err() == nil && !errors.Is(err, sessions.ErrNotFound) {
 						t.Error(err)

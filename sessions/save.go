@@ -58,11 +58,9 @@ func (s *Session) replace(ctx context.Context, key string) error {
 	now := s.m.now()
 	s.apply(&r, now)
 	r.Seen = now
-	data, err := s.m.seal(s.id, key, s.content)
-	if err != nil {
+	if err := s.m.write(s.id, key, 0, &r, s.content, r.Version+1); err != nil {
 		return err
 	}
-	r.Data = data
 	if err := s.m.store.Update(ctx, key, r); err != nil {
 		return err
 	}
@@ -117,7 +115,7 @@ func (s *Session) create(ctx context.Context) error {
 	for range createTries {
 		id := newID()
 		key := keyOf(id)
-		if r.Data, err = s.m.seal(id, key, s.content); err != nil {
+		if err = s.m.write(id, key, 0, &r, s.content, 1); err != nil {
 			return err
 		}
 		if err = s.m.store.Create(ctx, key, r); errors.Is(err, ErrExists) {

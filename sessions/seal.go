@@ -23,6 +23,7 @@ const (
 	purposeCookie = "gatehouse session cookie v1"
 	purposeSalt   = "gatehouse session salt v1"
 	purposeData   = "gatehouse session data v1"
+	purposeRecord = "gatehouse session record v2"
 )
 
 // deriveKeys gives each secret a key of its own for each purpose.
@@ -66,8 +67,9 @@ const (
 // seal encrypts the content under a key that follows from the id, which the
 // server does not keep, and from the server's secret: neither a copy of the
 // store nor the secret opens it. The store's key is authenticated as well, so
-// that data cannot be moved to another session. No content gives nil.
-func (m *Manager) seal(id, key string, c content) ([]byte, error) {
+// that data cannot be moved to another session. by is the index of the secret.
+// No content gives nil.
+func (m *Manager) seal(id, key string, by int, c content) ([]byte, error) {
 	if len(c.Values) == 0 && c.Expiry == nil && !c.Remember {
 		return nil, nil
 	}
@@ -75,7 +77,7 @@ func (m *Manager) seal(id, key string, c content) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode session data: %w", err)
 	}
-	aead, err := dataCipher(id, m.seals[0])
+	aead, err := dataCipher(id, m.seals[by])
 	if err != nil {
 		return nil, err
 	}

@@ -259,7 +259,8 @@ func (s *Session) load(ctx context.Context) error {
 
 // read gives what the store has under the session's id.
 func (s *Session) read(ctx context.Context) (Record, content, error) {
-	return s.m.unseal(ctx, s.id, keyOf(s.id))
+	rec, c, _, err := s.m.unseal(ctx, s.id, keyOf(s.id))
+	return rec, c, err
 }
 
 // wrap says what was done to which session. The three answers of a Store

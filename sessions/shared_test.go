@@ -160,7 +160,7 @@ func TestUseOnAnotherNodeKeepsTheSession(t *testing.T) {
 		if _, err := c.Load(t.Context(), key); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Touch(t.Context(), key, time.Now(), time.Now().Add(4*time.Second)); err != nil {
+		if err := s.Touch(t.Context(), key, time.Now(), time.Now().Add(4*time.Second), nil); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2*time.Second + 1)

@@ -35,11 +35,11 @@ type Store interface {
 	// changed meanwhile.
 	Update(ctx context.Context, key string, r Record) error
 
-	// Touch moves Seen and Expires only; the version stays. Expires moves only
-	// in a record with Idle, and never past the record's Limit, whatever the
-	// caller knew of the two. ErrNotFound when it has gone. A touch may be
-	// lost in a crash; nothing else may.
-	Touch(ctx context.Context, key string, seen, expires time.Time) error
+	// Touch replaces Seen, Expires and Mark only; the version stays. Expires
+	// moves only in a record with Idle, and never past the record's Limit,
+	// whatever the caller knew of the two. ErrNotFound when it has gone. A
+	// touch may be lost in a crash; nothing else may.
+	Touch(ctx context.Context, key string, seen, expires time.Time, mark []byte) error
 
 	// Delete removes the record and gives it back, so that whoever ends a
 	// session can say whose it was. ErrNotFound when there was none: of two
@@ -84,7 +84,11 @@ type Prober interface {
 }
 
 // A Record is all that a store knows of a session. Data means nothing to it.
-// Times are stored in UTC with at least millisecond precision.
+// Times are stored in UTC, and Idle, in whole microseconds.
+//
+// Proof and Mark are the Manager's as well: they show that the record was
+// written by somebody who has the session's id and one of the secrets. A
+// record without Proof was written by a version that had none (format 1).
 type Record struct {
 	Data    []byte        // sealed by the Manager; nil: no data
 	User    string        // whose session, an index; "" for nobody's
@@ -100,16 +104,24 @@ type Record struct {
 	Addr    string        // the visitor's address at login, for lists
 	Agent   string        // User-Agent at login, cut to 256 bytes, for lists
 	Version uint64        // Update replaces only this version, and stores the next
+
+	AuthTime time.Time // when the person has last proved who they are; zero: nobody has
+	Level    int       // by how many factors: 1 or 2; 0: nobody has
+	Methods  []string  // and how, in the names of RFC 8176 ("pwd", "otp"); nil: nobody has
+	Actor    string    // who acts in the name of User; "": User
+
+	Proof []byte // authenticates all fields but Seen and Mark, and Expires where Idle moves it
+	Mark  []byte // authenticates Seen, from which Expires follows then
 }
 
-// expired says whether the session has ended by its own times.
+// expired reports whether the record has ended by what a store knows of it.
 func (r *Record) expired(now time.Time) bool {
 	return !now.Before(r.Expires) || !r.Limit.IsZero() && !now.Before(r.Limit)
 }
 
 // touch is what every store does to a record in Touch.
-func (r *Record) touch(seen, expires time.Time) {
-	r.Seen = stored(seen)
+func (r *Record) touch(seen, expires time.Time, mark []byte) {
+	r.Seen, r.Mark = stored(seen), bytes.Clone(mark)
 	if r.Idle <= 0 {
 		return
 	}
@@ -122,22 +134,22 @@ func (r *Record) touch(seen, expires time.Time) {
 // normal gives the record as a store keeps it: its own memory, and times that
 // every store can hold.
 func (r *Record) normal(version uint64) Record {
-	c := *r
-	c.Data = bytes.Clone(r.Data)
-	if len(c.Data) == 0 {
-		c.Data = nil
-	}
-	for _, t := range []*time.Time{&c.Created, &c.Login, &c.Seen, &c.Expires, &c.Limit} {
+	c := r.clone()
+	for _, t := range []*time.Time{&c.Created, &c.Login, &c.Seen, &c.Expires, &c.Limit, &c.AuthTime} {
 		*t = stored(*t)
 	}
+	c.Idle = c.Idle.Truncate(time.Microsecond)
 	c.Version = version
 	return c
 }
 
-// clone gives a normal record with memory of its own.
+// clone returns the record with memory of its own. What is empty is nil.
 func (r *Record) clone() Record {
 	c := *r
-	c.Data = bytes.Clone(r.Data)
+	for _, b := range []*[]byte{&c.Data, &c.Proof, &c.Mark} {
+		*b = append([]byte(nil), *b...)
+	}
+	c.Methods = append([]string(nil), r.Methods...)
 	return c
 }
 

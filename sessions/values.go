@@ -25,7 +25,7 @@ func (m *Manager) Values(r *http.Request, i Info, space string) (map[string]stri
 	if !ok {
 		return nil, nil
 	}
-	_, c, err := m.unseal(r.Context(), id, i.Key)
+	_, c, _, err := m.unseal(r.Context(), id, i.Key)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return nil, nil
@@ -65,7 +65,7 @@ func (m *Manager) ChangeValues(r *http.Request, i Info, space string, used bool,
 // changeValues tries once. A use that is recorded at the same moment may be
 // lost: the session ends earlier then, never later.
 func (m *Manager) changeValues(ctx context.Context, id, key, space string, used bool, change func(map[string]string) bool) error {
-	rec, c, err := m.unseal(ctx, id, key)
+	rec, c, by, err := m.unseal(ctx, id, key)
 	if err != nil {
 		return err
 	}
@@ -82,12 +82,12 @@ func (m *Manager) changeValues(ctx context.Context, id, key, space string, used 
 	if err := c.setSpace(space, values); err != nil {
 		return err
 	}
-	if rec.Data, err = m.seal(id, key, c); err != nil {
-		return err
-	}
 	if used {
 		now := m.now()
 		rec.Seen, rec.Expires = now, rec.use(now)
+	}
+	if err := m.write(id, key, by, &rec, c, rec.Version+1); err != nil {
+		return err
 	}
 	return m.store.Update(ctx, key, rec)
 }
@@ -103,26 +103,48 @@ func (m *Manager) idOf(r *http.Request, key string) (string, bool) {
 	return id, ok && keyOf(id) == key
 }
 
-// unseal gives what the store has of the session; the Data of the record are
-// not to be changed.
-func (m *Manager) unseal(ctx context.Context, id, key string) (Record, content, error) {
+// write puts content into a record that is about to be stored as version, and
+// authenticates all of it, by the secret with the index.
+func (m *Manager) write(id, key string, by int, r *Record, c content, version uint64) error {
+	k, err := m.ringOf(id)
+	if err != nil {
+		return err
+	}
+	if r.Data, err = m.seal(id, key, by, c); err != nil {
+		return err
+	}
+	k.prove(by, key, r, version)
+	return nil
+}
+
+// unseal returns what the store has of the session, and which of the secrets
+// has signed it; the Data of the record are not to be changed.
+func (m *Manager) unseal(ctx context.Context, id, key string) (rec Record, c content, by int, err error) {
 	load := m.store.Load
 	if c, ok := m.store.(*Cached); ok {
 		load = c.fresh
 	}
-	rec, err := load(ctx, key)
+	k, err := m.ringOf(id)
+	if err != nil {
+		return Record{}, content{}, 0, err
+	}
+	rec, err = load(ctx, key)
+	err = m.damagedIs(key, err)
 	switch {
 	case err != nil:
-		return Record{}, content{}, wrap("load", key, err)
-	case rec.expired(m.now()):
-		return Record{}, content{}, ErrNotFound
+		return Record{}, content{}, 0, wrap("load", key, err)
+	case rec.over(m.now()):
+		return Record{}, content{}, 0, ErrNotFound
 	}
-	c, err := m.open(id, key, rec.Data)
+	if by, _, err = m.admit(k, key, &rec); err != nil {
+		return Record{}, content{}, 0, err
+	}
+	c, err = m.open(id, key, rec.Data)
 	if errors.Is(err, errCorrupted) {
 		m.o.Log.Warn("session data corrupted", slog.String("session", handle(key)))
-		return rec, content{}, nil
+		return rec, content{}, by, nil
 	}
-	return rec, c, err
+	return rec, c, by, err
 }
 
 // behind says whether what Find knows may be older than what others have

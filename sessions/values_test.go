@@ -273,8 +273,8 @@ func TestValuesAreKeptForWhoHasLeft(t *testing.T) {
 	wantValues(t, m, r, "a/", map[string]string{"k": "v"})
 }
 
-// Data that nobody can open any more count as none, and can be written over.
-func TestValuesOfALostSecret(t *testing.T) {
+// Data that the gate did not write are not told, and nothing is added to them.
+func TestValuesOfAChangedRecord(t *testing.T) {
 	m := newManager(t, Options{})
 	r := request(login(t, m, "alice"))
 	check(t, keepValue(m, r, "a/", "k", "v"))
@@ -284,9 +284,13 @@ func TestValuesOfALostSecret(t *testing.T) {
 	check(t, err)
 	rec.Data = []byte(strings.Repeat("damage", 10))
 	check(t, m.store.Update(t.Context(), i.Key, rec))
-	wantValues(t, m, r, "a/", nil)
-	check(t, keepValue(m, r, "a/", "k", "w"))
-	wantValues(t, m, r, "a/", map[string]string{"k": "w"})
+	if v, err := m.Values(r, i, "a/"); v != nil || err != nil {
+		t.Errorf("Values = %v, %v", v, err)
+	}
+	err = m.ChangeValues(r, i, "a/", true, func(map[string]string) bool { t.Error("there is something to change"); return true })
+	if !errors.Is(err, ErrNotFound) {
+		t.Errorf("ChangeValues: %v", err)
+	}
 }
 
 func BenchmarkValues(b *testing.B) {

@@ -18,6 +18,7 @@ const (
 	Logout          = "logout"
 	SessionRevoked  = "session.revoked"
 	SessionExpired  = "session.expired"
+	SessionRejected = "session.rejected"
 	PasswordChanged = "password.changed"
 	AccountAdded    = "account.added"
 	AccountChanged  = "account.changed"

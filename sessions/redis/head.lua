@@ -1,6 +1,7 @@
 -- A record is one line for these scripts, the user, and what Go has encoded
 -- (redis_value.go). The line: a format, version, seen, expires, limit, idle and
--- the length of the user, in decimal digits; times in microseconds, - for none.
+-- the length of the user, in decimal digits, and the mark in hexadecimal ones;
+-- times in microseconds, - for none. Format 1 has no mark.
 -- They stay text wherever they can: numbers of Lua have 53 bits.
 --
 -- KEYS of every script: the indexes of the shard (keys; user NUL key; key NUL
@@ -11,6 +12,10 @@
 local function parse(value)
   local version, seen, expires, limit, idle, len, at =
     string.match(value, '^1 (%d+) (%S+) (%S+) (%S+) (%-?%d+) (%d+)\n()')
+  if not version then
+    version, seen, expires, limit, idle, len, at =
+      string.match(value, '^2 (%d+) (%S+) (%S+) (%S+) (%-?%d+) (%d+) %S+\n()')
+  end
   if not version then return nil end
   return {
     version = version, seen = seen, expires = expires, limit = limit, idle = idle,

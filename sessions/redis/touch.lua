@@ -1,4 +1,4 @@
--- ARGV: key, seen, slack, expires, now. Nobody has to be told: a record that is
+-- ARGV: key, seen, slack, expires, now, mark. Nobody has to be told: a record that is
 -- known elsewhere says only that the session ends earlier.
 local value = redis.call('get', KEYS[4])
 if not value then return 'absent' end
@@ -10,6 +10,6 @@ if tonumber(r.idle) > 0 then
   expires = ARGV[4]
   if tonumber(r.limit) and tonumber(expires) > tonumber(r.limit) then expires = r.limit end
 end
-value = table.concat({'1', r.version, ARGV[2], expires, r.limit, r.idle, #r.user}, ' ') .. '\n' .. r.rest
+value = table.concat({'2', r.version, ARGV[2], expires, r.limit, r.idle, #r.user, ARGV[6]}, ' ') .. '\n' .. r.rest
 put(KEYS[4], ARGV[1], value, r.user, expires, tonumber(ARGV[3]))
 return 'done'

@@ -122,6 +122,8 @@ func record(user string, now time.Time) sessions.Record {
 		Created: now, Login: now.Add(-time.Second), Seen: now.Add(time.Millisecond),
 		Expires: now.Add(time.Hour), Limit: now.Add(12 * time.Hour), Idle: time.Hour,
 		Browser: true, Addr: "192.0.2.7", Agent: "agent/1.0",
+		AuthTime: now.Add(-time.Minute), Level: 2, Methods: []string{"pwd", "otp"}, Actor: "root",
+		Proof: []byte("proof of " + user), Mark: []byte("mark of " + user),
 	}
 }
 
@@ -196,8 +198,9 @@ func (t suite) touch() {
 	want := t.mustLoad(Key(1))
 	t.pass(30 * time.Minute)
 	want.Seen = t.now().UTC().Truncate(time.Millisecond)
+	want.Mark = []byte("another mark")
 	want.Expires = want.Seen.Add(time.Hour)
-	t.wantErr("Touch", t.store.Touch(t.Context(), Key(1), want.Seen, want.Expires), nil)
+	t.wantErr("Touch", t.store.Touch(t.Context(), Key(1), want.Seen, want.Expires, want.Mark), nil)
 	if got := t.mustLoad(Key(1)); !reflect.DeepEqual(got, want) {
 		t.Errorf("after Touch: %+v, want %+v", got, want)
 	}
@@ -210,23 +213,23 @@ func (t suite) touch() {
 
 func (t suite) touchGone() {
 	now := t.now()
-	t.wantErr("Touch of an unknown key", t.store.Touch(t.Context(), Key(1), now, now.Add(time.Hour)), sessions.ErrNotFound)
+	t.wantErr("Touch of an unknown key", t.store.Touch(t.Context(), Key(1), now, now.Add(time.Hour), nil), sessions.ErrNotFound)
 	t.mustCreate(Key(1), t.record("alice"))
 	t.mustDelete(Key(1))
-	t.wantErr("Touch after Delete", t.store.Touch(t.Context(), Key(1), now, now.Add(time.Hour)), sessions.ErrNotFound)
+	t.wantErr("Touch after Delete", t.store.Touch(t.Context(), Key(1), now, now.Add(time.Hour), nil), sessions.ErrNotFound)
 	t.wantCount(0)
 }
 
 func (t suite) touchBounds() {
 	r := t.record("alice")
 	t.mustCreate(Key(1), r)
-	t.wantErr("Touch", t.store.Touch(t.Context(), Key(1), r.Seen, r.Limit.Add(time.Hour)), nil)
+	t.wantErr("Touch", t.store.Touch(t.Context(), Key(1), r.Seen, r.Limit.Add(time.Hour), r.Mark), nil)
 	if got := t.mustLoad(Key(1)); !got.Expires.Equal(r.Limit) {
 		t.Errorf("Expires = %v, want the limit %v", got.Expires, r.Limit)
 	}
 	r.Idle = 0
 	t.mustCreate(Key(2), r)
-	t.wantErr("Touch", t.store.Touch(t.Context(), Key(2), r.Seen.Add(time.Minute), r.Expires.Add(time.Hour)), nil)
+	t.wantErr("Touch", t.store.Touch(t.Context(), Key(2), r.Seen.Add(time.Minute), r.Expires.Add(time.Hour), r.Mark), nil)
 	if got := t.mustLoad(Key(2)); !got.Expires.Equal(r.Expires) || !got.Seen.Equal(r.Seen.Add(time.Minute)) {
 		t.Errorf("without idle: Expires = %v, Seen = %v", got.Expires, got.Seen)
 	}
@@ -267,7 +270,7 @@ func (t suite) expiry() {
 	_, err := t.store.Load(t.Context(), Key(1))
 	t.wantErr("Load at expiry", err, sessions.ErrNotFound)
 	now := t.now()
-	t.wantErr("Touch at expiry", t.store.Touch(t.Context(), Key(1), now, now.Add(time.Hour)), sessions.ErrNotFound)
+	t.wantErr("Touch at expiry", t.store.Touch(t.Context(), Key(1), now, now.Add(time.Hour), nil), sessions.ErrNotFound)
 	r.Expires = now.Add(time.Hour)
 	t.wantErr("Update at expiry", t.store.Update(t.Context(), Key(1), r), sessions.ErrNotFound)
 	t.wantKeys(sessions.Query{}, Key(1))
@@ -434,7 +437,7 @@ func (t suite) deleteExpiredTouched() {
 	t.mustCreate(Key(1), t.record("alice"))
 	t.mustCreate(Key(2), t.record("alice"))
 	t.mustCreate(Key(3), t.record("alice"))
-	t.wantErr("Touch", t.store.Touch(t.Context(), Key(1), now, now.Add(3*time.Hour)), nil)
+	t.wantErr("Touch", t.store.Touch(t.Context(), Key(1), now, now.Add(3*time.Hour), nil), nil)
 	r := t.mustLoad(Key(2))
 	r.Expires = now.Add(time.Minute)
 	t.wantErr("Update", t.store.Update(t.Context(), Key(2), r), nil)
@@ -458,7 +461,7 @@ func (t suite) count() {
 	t.wantCount(2)
 	r := t.mustLoad(Key(1))
 	t.wantErr("Update", t.store.Update(t.Context(), Key(1), r), nil)
-	t.wantErr("Touch", t.store.Touch(t.Context(), Key(1), r.Seen, r.Expires), nil)
+	t.wantErr("Touch", t.store.Touch(t.Context(), Key(1), r.Seen, r.Expires, r.Mark), nil)
 	t.wantCount(2)
 	t.pass(2 * time.Hour)
 	t.wantCount(2)
@@ -474,6 +477,7 @@ func (t suite) aliasing() {
 		}
 	}
 	clear(r.Data)
+	clear(r.Proof)
 	same("a write to what was created")
 	got := t.mustLoad(Key(1))
 	clear(got.Data)
@@ -519,7 +523,7 @@ func (t suite) cancelled() {
 	}
 	failed("Create", t.store.Create(ctx, Key(2), t.record("bob")))
 	failed("Update", t.store.Update(ctx, Key(1), r))
-	failed("Touch", t.store.Touch(ctx, Key(1), r.Seen, r.Expires))
+	failed("Touch", t.store.Touch(ctx, Key(1), r.Seen, r.Expires, r.Mark))
 	_, err := t.store.Delete(ctx, Key(1))
 	failed("Delete", err)
 	if got := t.mustLoad(Key(1)); got.Version != 1 {
@@ -601,7 +605,7 @@ func (t suite) racingAll() {
 				if err == nil && rng.IntN(2) == 0 {
 					err = t.store.Update(ctx, key, r)
 				} else if err == nil {
-					err = t.store.Touch(ctx, key, r.Seen, r.Expires)
+					err = t.store.Touch(ctx, key, r.Seen, r.Expires, r.Mark)
 				}
 				if err != nil && !errors.Is(err, sessions.ErrNotFound) && !errors.Is(err, sessions.ErrConflict) {
 					t.Error(err)

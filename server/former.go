@@ -1,0 +1,73 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"gatehouse/config"
+	"gatehouse/sessions"
+)
+
+// formerFile says until when this node counts sessions of the version before,
+// whose records nothing authenticates. It lies beside the store and not in it,
+// so that nobody who can write to a shared store can plant such a record later.
+const formerFile = "old-sessions-until"
+
+// formerUntil returns the date of the file. The first start of this version
+// writes it: the longest life of a session from now, or now where there cannot
+// be a session of the version before. A longer max_age does not move it later.
+func formerUntil(c *config.Config, fresh bool, log *slog.Logger) (time.Time, error) {
+	path := filepath.Join(c.DataDir, formerFile)
+	text, err := os.ReadFile(path) //nolint:gosec // in data_dir
+	switch {
+	case err == nil:
+		until, err := time.Parse(time.RFC3339, strings.TrimSpace(string(text)))
+		if err != nil {
+			log.Warn("the date in a file of data_dir cannot be read, so sessions of the version before do not count", "file", path, "error", err)
+		}
+		return until, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return time.Time{}, fmt.Errorf("read data_dir: %w", err)
+	}
+	until := time.Now().UTC().Truncate(time.Second)
+	if !fresh {
+		until = until.Add(longest(&c.Session)).Add(time.Second)
+		log.Info("sessions of the version before count until they are used, or until this date", "until", until, "file", path)
+	}
+	if err := writeWhole(path, until.Format(time.RFC3339)+"\n"); err != nil {
+		return time.Time{}, fmt.Errorf("write to data_dir: %w", err)
+	}
+	return until, nil
+}
+
+// longest is how long a session can live without being used, and thereby
+// written anew, at most.
+func longest(c *sessions.Config) time.Duration {
+	if c.MaxAge == 0 {
+		return max(c.IdleTimeout.D(), c.RememberMe.D())
+	}
+	return max(c.MaxAge.D(), c.RememberMe.D())
+}
+
+// writeWhole makes a file for its owner only, whole or not at all.
+func writeWhole(path, text string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
