@@ -261,7 +261,7 @@ func (a *Auth) changePassword(w http.ResponseWriter, r *http.Request, id *Identi
 	if err != nil {
 		return 0, trouble{}, err
 	}
-	if ok, err := a.Counts(r.Context(), id.Session.Key); err != nil {
+	if ok, err := a.Counts(r.Context(), id.Session); err != nil {
 		return 0, trouble{}, couldNot("change the password", err)
 	} else if !ok { // ended while the hashes were made
 		return 0, trouble{}, ErrMoved
