@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"gatehouse/internal/audit"
+	"gatehouse/internal/limit"
 	"gatehouse/internal/metrics"
 	"gatehouse/internal/web"
 	"gatehouse/sessions"
@@ -71,6 +72,7 @@ type Auth struct {
 	logout     *web.Page
 	account    *web.Page
 	pages      map[string]page // by path
+	keeping    *limit.Table    // how often return-to addresses were kept
 }
 
 // New checks the options and the template.
@@ -87,7 +89,7 @@ func New(o Options) (*Auth, error) {
 	if o.Title == "" {
 		o.Title = defaultTitle
 	}
-	a := &Auth{o: o, keys: newKeys(o.Secrets), cookieBase: o.Cookie.Name, database: databaseOf(o.Accounts)}
+	a := &Auth{o: o, keys: newKeys(o.Secrets), cookieBase: o.Cookie.Name, database: databaseOf(o.Accounts), keeping: limit.NewTable(keepBuckets)}
 	if a.cookieBase == "" {
 		a.cookieBase = "gatehouse"
 	}

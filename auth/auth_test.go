@@ -60,8 +60,9 @@ func TestChallengeOfAnAbsoluteTarget(t *testing.T) {
 		"http://app.example.test":        "/_gate/login?next=/",
 		"http://app.example.test?x":      "/_gate/login?next=/",
 		"http://evil.test//evil.test/":   "/_gate/login?next=/",
+		"/wiki//page":                    "/_gate/login?next=/wiki//page",
 		"/a?u=http://evil.test/":         "/_gate/login?next=/a%3Fu%3Dhttp%3A//evil.test/",
-		"/http://evil.test":              "/_gate/login?next=/",
+		"/http://evil.test":              "/_gate/login?next=/http%3A//evil.test",
 		"http://app.example.test/_gate/": "/_gate/login?next=/",
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)

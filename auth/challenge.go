@@ -20,7 +20,7 @@ func (a *Auth) Challenge(w http.ResponseWriter, r *http.Request) error {
 	a.forget(w, r)
 	if !web.IsNavigation(r) {
 		login := Prefix + "login"
-		if next := cameFrom(r); next != "/" {
+		if next := cameFrom(r); next != "/" && len(quote(next)) <= maxShown {
 			login = loginURL(next)
 		}
 		web.WriteProblem(w, r, web.Problem{Status: http.StatusUnauthorized, Detail: "Please sign in.", LoginURL: login})
@@ -28,10 +28,10 @@ func (a *Auth) Challenge(w http.ResponseWriter, r *http.Request) error {
 	}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		next, _ := SafeNext(target(r))
-		redirect(w, r, http.StatusFound, loginURL(next))
+		redirect(w, r, http.StatusFound, loginURL(a.shortNext(w, r, next)))
 		return nil
 	}
-	redirect(w, r, http.StatusSeeOther, loginURL(cameFrom(r)))
+	redirect(w, r, http.StatusSeeOther, loginURL(a.shortNext(w, r, cameFrom(r))))
 	return nil
 }
 
@@ -51,7 +51,7 @@ func (a *Auth) forget(w http.ResponseWriter, r *http.Request) {
 }
 
 // redirect answers with a redirect that nobody stores. The location is a
-// path of ours or what SafeNext gave.
+// path of ours or what SafeNext returned.
 func redirect(w http.ResponseWriter, r *http.Request, code int, location string) {
 	h := w.Header()
 	web.PageHeaders(r, h)

@@ -125,23 +125,23 @@ func noCredentials(query string) error {
 	return nil
 }
 
-// nextOf gives the return-to address of the query; next before rd. What is
+// nextOf returns the return-to address of the query; next before rd. What is
 // not safe is "/".
-func nextOf(query string) (string, bool) {
-	values, _ := url.ParseQuery(query) // what cannot be read is not there
+func (a *Auth) nextOf(r *http.Request) (string, bool) {
+	values, _ := url.ParseQuery(r.URL.RawQuery) // what cannot be read is not there
 	for _, name := range []string{"next", "rd"} {
 		if list := values[name]; len(list) > 0 {
-			return SafeNext(list[0])
+			return a.safeNext(r, list[0])
 		}
 	}
 	return "/", false
 }
 
-// next gives the return-to address of the form or, where that has none, of
+// nextIn returns the return-to address of the form or, where that has none, of
 // the query.
-func (f form) next(r *http.Request) (string, bool) {
+func (a *Auth) nextIn(f form, r *http.Request) (string, bool) {
 	if next, ok := f["next"]; ok {
-		return SafeNext(next)
+		return a.safeNext(r, next)
 	}
-	return nextOf(r.URL.RawQuery)
+	return a.nextOf(r)
 }

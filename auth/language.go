@@ -35,7 +35,11 @@ func back(here string) string {
 		return path
 	case Prefix + "login", Prefix + "logout":
 		values, _ := url.ParseQuery(query) // what cannot be read is not there
-		if next, ok := SafeNext(values.Get("next")); ok {
+		next, ok := SafeNext(values.Get("next"))
+		if strings.HasPrefix(values.Get("next"), keptPrefix) {
+			next, ok = values.Get("next"), true // the page looks whether it is there
+		}
+		if ok {
 			return path + "?next=" + quote(next)
 		}
 		return path

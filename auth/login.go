@@ -73,7 +73,7 @@ func (a *Auth) showLogin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	next, _ := nextOf(r.URL.RawQuery)
+	next, _ := a.nextOf(r)
 	if q := r.URL.Query(); id != nil && (q.Has("next") || q.Has("rd")) {
 		return seeOther(w, r, next)
 	}
@@ -91,8 +91,9 @@ func sessionOf(id *Identity) string {
 
 // loginForm shows the form with what went wrong, and when to try again.
 func (a *Auth) loginForm(w http.ResponseWriter, r *http.Request, code int, session, next string, problem lang.Text, wait time.Duration) error {
+	short := a.shortNext(w, r, next)
 	p := LoginPage{
-		Frame: a.frame(r, withNext("login", next)), Title: a.o.Title, Action: Prefix + "login", Next: next,
+		Frame: a.frame(r, withNext("login", short)), Title: a.o.Title, Action: Prefix + "login", Next: short,
 		Wrong: problem.Key == msgWrong, CSRFToken: a.formToken(w, r, session),
 	}
 	if a.o.LoginFor != nil {
@@ -116,7 +117,7 @@ func (a *Auth) postLogin(w http.ResponseWriter, r *http.Request) error {
 	if !fromHere(r) {
 		return errForeign()
 	}
-	next, _ := f.next(r)
+	next, _ := a.nextIn(f, r)
 	id, err := a.Identify(r)
 	if err != nil {
 		return err
@@ -305,6 +306,9 @@ func (a *Auth) accounts() Accounts {
 
 func (a *Auth) newSession(w http.ResponseWriter, r *http.Request, account Account, remember bool) (sessions.Info, error) {
 	s := a.o.Sessions.Open(r)
+	if err := s.Delete(r.Context(), keptKey); err != nil {
+		return sessions.Info{}, couldNot("sign in", err)
+	}
 	err := s.Login(r.Context(), sessions.Login{
 		User: account.Name, Source: account.Source, Stamp: account.Stamp,
 		Addr: addr(client(r)), Agent: r.UserAgent(), Remember: remember && a.o.Remember > 0,

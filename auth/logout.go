@@ -21,8 +21,8 @@ func (a *Auth) showLogout(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	next, given := nextOf(r.URL.RawQuery)
-	if !given {
+	next, given := a.nextOf(r)
+	if !given || len(quote(next)) > maxShown {
 		next = ""
 	}
 	if id == nil {
@@ -46,7 +46,7 @@ func (a *Auth) postLogout(w http.ResponseWriter, r *http.Request) error {
 	} else if a.o.Sessions.Carries(r) {
 		a.o.Sessions.Expire(r, w.Header())
 	}
-	next, given := f.next(r)
+	next, given := a.nextIn(f, r)
 	if !given {
 		next = ""
 	}

@@ -3,27 +3,28 @@ package auth
 import (
 	"net/http"
 	"net/url"
-	"path"
+	"slices"
 	"strings"
 
+	"gatehouse/internal/urlpath"
 	"gatehouse/internal/web"
 )
 
 // maxNext is how long a return-to address may be, in bytes as it is sent.
-const maxNext = 2048
+const maxNext = 16 << 10
 
-// SafeNext says whether a visitor may be sent to next after login or logout,
-// and gives it as it can stand in a Location: byte-equal, but for bytes that
+// SafeNext reports whether a visitor may be sent to next after login or logout,
+// and returns it as it can stand in a Location: byte-equal, but for bytes that
 // a header cannot carry (spaces, anything but ASCII), which are
-// percent-encoded. When it is not safe, it gives "/" and false.
+// percent-encoded. When it is not safe, it returns "/" and false.
 //
 // Safe is a path of this origin alone: it begins with one slash; it holds no
-// backslash and no control character; its path has no empty segment and no dot
-// segment, encoded or not; it has at most 2048 bytes; and in no reading does
-// it point below Prefix, where it could loop or sign out. What comes after a ?
-// or # is free. So there is nothing in it that two readers of URLs could read
-// differently (Django's url_has_allowed_host_and_scheme allows more: other
-// hosts, relative paths).
+// backslash and no control character; its path has no dot segment, encoded or
+// not; it has at most 16 KiB; the proxy would not refuse it as malformed; and in
+// no reading (urlpath.Read) does it point below Prefix, where it could loop or
+// sign out. What comes after a ? or # is free. So there is nothing in it that
+// two readers of URLs could read differently (Django's
+// url_has_allowed_host_and_scheme allows more: other hosts, relative paths).
 func SafeNext(next string) (string, bool) {
 	if next == "" || next[0] != '/' || len(next) > maxNext {
 		return "/", false
@@ -33,60 +34,53 @@ func SafeNext(next string) (string, bool) {
 			return "/", false
 		}
 	}
-	p := next
-	if i := strings.IndexAny(next, "?#"); i >= 0 {
-		p = next[:i]
-	}
-	if !plainSegments(p) || oursInAnyReading(p) {
-		return "/", false
-	}
 	out := carried(next)
-	if len(out) > maxNext {
+	p := out
+	if i := strings.IndexAny(out, "?#"); i >= 0 {
+		p = out[:i]
+	}
+	if len(out) > maxNext || !urlpath.WellFormed(p) || !plainSegments(p) || maybeOurs(p) {
 		return "/", false
 	}
 	return out, true
 }
 
-// plainSegments says whether the path has neither an empty segment (but for
-// the last) nor a dot segment, in the spellings that browsers and servers
-// take for one: %2e for a dot, parameters after a semicolon.
+// plainSegments reports whether the path has no host in front and no dot
+// segment, in the spellings that browsers and servers take for one: %2e for a
+// dot, parameters after a semicolon.
 func plainSegments(p string) bool {
-	rest, more := p[1:], true
+	rest, more, first := p[1:], true, true
 	for more {
 		var segment string
 		segment, rest, more = strings.Cut(rest, "/")
-		if segment == "" && more {
+		segment, _, _ = strings.Cut(segment, ";")
+		if first && segment == "" && more {
 			return false
 		}
-		segment, _, _ = strings.Cut(segment, ";")
 		switch strings.ReplaceAll(strings.ToLower(segment), "%2e", ".") {
 		case ".", "..":
 			return false
 		}
+		first = false
 	}
 	return true
 }
 
-// oursInAnyReading says whether the path could be taken for one of our own
-// pages by a reader who decodes it up to three times, drops parameters, or
-// does not care for case.
-func oursInAnyReading(p string) bool {
-	own := strings.TrimSuffix(Prefix, "/")
-	for range 4 {
-		segments := strings.Split(strings.ToLower(strings.ReplaceAll(p, `\`, "/")), "/")
-		for i, s := range segments {
-			if end := strings.IndexAny(s, ";?#"); end >= 0 {
-				segments[i] = s[:end]
-			}
-		}
-		if flat := path.Clean("/" + strings.Join(segments, "/")); flat == own || strings.HasPrefix(flat, own+"/") {
+// maybeOurs reports whether somebody could take the path for one of our own
+// pages, or whether it has too many readings to know.
+func maybeOurs(p string) bool {
+	own := func(place string) bool { return urlpath.Below(place, strings.TrimSuffix(Prefix, "/")) }
+	if urlpath.Plain(p) {
+		return own(p)
+	}
+	r, ok := urlpath.Read(p)
+	if !ok || slices.ContainsFunc(r.List, func(r urlpath.Reading) bool { return own(r.Path) }) {
+		return true
+	}
+	for place := range r.Named() {
+		if own(place) {
 			return true
 		}
-		decoded, err := url.PathUnescape(p)
-		if err != nil || decoded == p {
-			return false
-		}
-		p = decoded
 	}
 	return false
 }

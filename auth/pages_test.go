@@ -24,7 +24,7 @@ import (
 // Django 108, 117.
 func TestChallenge(t *testing.T) {
 	g := newGate(t)
-	long := "/" + strings.Repeat("a", 2048)
+	long := "/" + strings.Repeat("a", 16<<10)
 	for _, c := range []struct {
 		name, method, path string
 		header             [2]string
@@ -35,8 +35,9 @@ func TestChallenge(t *testing.T) {
 		{"page, HEAD", "HEAD", "/app", [2]string{}, 302, "/_gate/login?next=/app"},
 		{"query as sent", "GET", "/a%20b/%E0%A4%9D?q=%E0%A4%9D&r=a+b", [2]string{}, 302, "/_gate/login?next=/a%2520b/%25E0%25A4%259D%3Fq%3D%25E0%25A4%259D%26r%3Da%2Bb"},
 		{"markup in the query", "GET", `/?<script>"'`, [2]string{}, 302, "/_gate/login?next=/%3F%3Cscript%3E%22%27"},
-		{"unsafe way back", "GET", "/a//b", [2]string{}, 302, "/_gate/login?next=/"},
-		{"long way back", "GET", long, [2]string{}, 302, "/_gate/login?next=/"},
+		{"unsafe way back", "GET", "/;//b", [2]string{}, 302, "/_gate/login?next=/"},
+		{"empty segment", "GET", "/a//b?x=1", [2]string{}, 302, "/_gate/login?next=/a//b%3Fx%3D1"},
+		{"way back that is too long", "GET", long, [2]string{}, 302, "/_gate/login?next=/"},
 		{"our own page", "GET", "/_gate/", [2]string{}, 302, "/_gate/login?next=/"},
 		{"fetch metadata: a page", "GET", "/app", [2]string{"Sec-Fetch-Mode", "navigate"}, 302, "/_gate/login?next=/app"},
 		{"post without a page", "POST", "/app", [2]string{}, 303, "/_gate/login?next=/"},
