@@ -39,6 +39,7 @@ func TestExampleIsAtTheDefaults(t *testing.T) {
 	must(t, err)
 	for _, c := range []*Config{example, short} { // an empty list of either kind
 		c.TrustedProxies, c.Session.Secrets, c.Routes[0].Origins = nil, nil, nil
+		c.Routes[0].PassHeaders = nil
 		c.Session.Redis, c.Session.Postgres = Config{}.Session.Redis, Config{}.Session.Postgres
 	}
 	if !reflect.DeepEqual(example, short) {

@@ -29,6 +29,7 @@ type RouteConfig struct {
 	Origins     []string              `yaml:"origins"`         // for WebSockets, besides the route's own
 	HeaderNames string                `yaml:"header_names"`    // strict | any
 	ClearSite   string                `yaml:"clear_site_data"` // drop | pass
+	PassHeaders []string              `yaml:"pass_headers"`    // request headers that may say who asks, and pass all the same: names, or families such as X-Remote-*
 	Identity    *IdentityConfig       `yaml:"identity"`        // nil: the general one
 	Access      []access.RuleConfig   `yaml:"access"`          // nil: whoever is signed in
 	Login       auth.RouteLoginConfig `yaml:"login"`           // what the login page shows on the way here

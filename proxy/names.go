@@ -1,9 +1,6 @@
 package proxy
 
-import (
-	"net/textproto"
-	"strings"
-)
+import "net/textproto"
 
 // reserved are the names that say who asks. They are dropped from every
 // request and answer, on every route, whatever the configuration sends: an
@@ -15,8 +12,8 @@ var reserved = []string{
 	"X-Webauth-User",
 }
 
-// reservedPrefix is reserved with whatever follows.
-const reservedPrefix = "X-Auth-Request-"
+// reservedFamily is reserved with whatever follows.
+const reservedFamily = "X-Auth-Request-"
 
 // sessionData are the names by which applications keep values in the session.
 // Nobody else may say them, and nobody else is told.
@@ -51,11 +48,11 @@ var overrides = []string{
 var claims = []string{
 	"True-Client-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "Cf-Connecting-Ip", "Cf-Connecting-Ipv6", "Fastly-Client-Ip",
 	"X-Envoy-External-Address", "X-Remote-Ip", "X-Remote-Addr", "Client-Ip", "X-Originating-Ip", "X-Proxyuser-Ip",
-	"X-Scheme", "X-Url-Scheme", "Front-End-Https", "X-Ssl-Client-Cert", "X-Ssl-Client-Verify", "X-Ssl-Client-S-Dn",
-	"X-Client-Cert", "X-Client-Verify", "X-Client-Dn",
+	"X-Scheme", "X-Url-Scheme", "Front-End-Https", "X-Original-Forwarded-For", "X-Azure-Clientip", "X-Azure-Socketip",
+	"Remote-Addr", "Remote-Host", "Remote-Port",
 }
 
-const claimPrefix = "X-Forwarded-"
+const claimFamily = "X-Forwarded-"
 
 // methodOverrides make applications take another method than the one in the
 // request line. They pass where no rule looks at the method.
@@ -74,7 +71,9 @@ var common = []string{
 
 // names knows what to do with a request header by its name. It never changes.
 type names struct {
-	fate map[string]fate // by folded name
+	fate       map[string]fate // by folded name
+	families   map[string]fate // by the beginning of a folded name, up to a dash
+	configured map[string]bool // folded names by which a configuration says who asks
 }
 
 type fate byte
@@ -83,17 +82,31 @@ const (
 	pass     fate = iota
 	drop          // always
 	identity      // drop, and from answers and trailers as well: nobody but we may say it
+	cousin        // drop, unless the route passes it: somebody may take it for who asks
 	claim         // drop, unless a trusted proxy sent it
 	override      // drop where a rule looks at the method
 )
 
 // newNames takes the identity headers of every route.
 func newNames(configured []string) *names {
-	n := &names{fate: map[string]fate{}}
+	n := &names{fate: map[string]fate{}, families: map[string]fate{}, configured: map[string]bool{}}
+	for _, name := range configured {
+		n.configured[fold(name)] = true
+	}
+	for _, name := range append([]string{"X-Forwarded-User"}, configured...) {
+		for _, relative := range relativesOf(name) {
+			n.fate[relative] = cousin
+		}
+	}
+	for _, family := range families {
+		n.families[family] = cousin
+	}
+	n.families[reservedFamily], n.families[claimFamily] = identity, claim
 	for _, l := range []struct { // the last word on a name counts
 		fate  fate
 		names []string
 	}{
+		{cousin, cousins},
 		{pass, common},
 		{claim, claims},
 		{override, methodOverrides},
@@ -120,14 +133,7 @@ func (n *names) of(name string) fate {
 	if f, ok := n.fate[name]; ok {
 		return f
 	}
-	switch {
-	case strings.HasPrefix(name, reservedPrefix):
-		return identity
-	case strings.HasPrefix(name, claimPrefix):
-		return claim
-	default:
-		return pass
-	}
+	return n.familyOf(name)
 }
 
 // fold gives the spelling in which names are compared: readers take - and _

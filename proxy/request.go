@@ -134,7 +134,9 @@ func (s *passage) mayPass(name string) bool {
 	case pass:
 		return true
 	case claim:
-		return s.info.Trusted
+		return s.info.Trusted || s.route.passes.has(name)
+	case cousin, identity:
+		return s.route.passes.has(name)
 	case override:
 		return !s.route.rules.ByMethod()
 	default:

@@ -25,6 +25,7 @@ type route struct {
 	origins   []string // for WebSockets, besides the route's own
 
 	requestHeaders, responseHeaders headerRules
+	passes                          passList
 	slots                           slots
 }
 
@@ -59,6 +60,7 @@ func newRoute(c *RouteConfig, general IdentityConfig, log *slog.Logger) (*route,
 		requestHeaders: newHeaderRules(c.RequestHeaders), responseHeaders: newHeaderRules(c.ResponseHeaders),
 	}
 	r.space = c.space(r.prefix)
+	r.passes = newPassList(c.PassHeaders, r.identity)
 	r.slots.most = int64(c.MaxRequests)
 	for _, o := range c.Origins {
 		r.origins = append(r.origins, strings.ToLower(o))

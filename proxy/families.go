@@ -1,0 +1,139 @@
+package proxy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// families are the headers by which proxies and identity providers tell
+// applications who asks, each with whatever follows. A request keeps none of
+// them, on any route, unless the route passes it: an application may trust
+// what nobody here thought of.
+var families = []string{
+	"X-Webauth-", "Remote-", "X-Remote-", // Grafana, Gitea, Kubernetes, Authelia, CGI
+	"X-Auth-Request-", "X-Token-", "X-Vouch-", // oauth2-proxy and its kin
+	"X-Forwarded-User-", "X-Forwarded-Preferred-", "X-Forwarded-Client-Cert-", "X-Forwarded-Tls-Client-Cert-", "X-Forwarded-Ssl-Client-",
+	"X-Pomerium-", "X-Authentik-", "X-Authelia-", "X-Authenticated-", "X-Consumer-", "X-Credential-", "Oidc-", "X-Oidc-",
+	"Tailscale-User-", "Cf-Access-", "X-Goog-Authenticated-User-", "X-Goog-Iap-", "X-Amzn-Oidc-", "X-Amzn-Mtls-", "X-Ms-Client-Principal-", "X-Ms-Token-",
+	"Ssl-Client-", "X-Ssl-", "X-Client-Cert-", "X-Client-Certificate-", "X-Tls-Client-", "Tls-Client-", "Client-Cert-", // client certificates
+}
+
+// cousins are single names of the same kind.
+var cousins = []string{
+	"X-Forwarded-Access-Token", "X-Forwarded-Id-Token", "X-Forwarded-Refresh-Token",
+	"X-Client-Cert", "X-Client-Certificate", "X-Client-Verify", "X-Client-Dn", "X-Client-Serial", "X-Client-Fingerprint", "Client-Cert",
+	"X-Forwarded-Client-Cert", "X-Forwarded-Tls-Client-Cert", "X-Arr-Clientcert", "X-Ms-Client-Principal", "X-Userinfo",
+}
+
+// relatives of a configured name are those that an application which reads it
+// is likely to read as well: beside X-Foo-User, X-Foo-Groups and its kin, and
+// X-Foo-User-Groups. Words that applications use for their own tokens and
+// sessions are not among them.
+var relatives = []string{
+	"User", "Username", "User-Name", "Userid", "User-Id", "Uid", "Login", "Subject", "Principal", "Dn", "Upn",
+	"Email", "E-Mail", "Mail", "Email-Address", "User-Email",
+	"Name", "Fullname", "Full-Name", "Displayname", "Display-Name", "Firstname", "Lastname", "Given-Name", "Family-Name", "Nickname", "Preferred-Username",
+	"Group", "Groups", "User-Group", "User-Groups", "Role", "Roles", "User-Role", "User-Roles", "Team", "Teams", "Org", "Orgs", "Organization",
+	"Admin", "Is-Admin", "Isadmin", "Superuser", "Permission", "Permissions", "Entitlements", "Claims",
+}
+
+// relativesOf returns the names that stand beside a configured one.
+func relativesOf(name string) []string {
+	name = fold(name)
+	bases := []string{name + "-"}
+	if i := strings.LastIndexByte(name, '-'); i > 0 {
+		bases = append(bases, name[:i+1])
+	}
+	var all []string
+	for _, base := range bases {
+		for _, word := range relatives {
+			all = append(all, base+word)
+		}
+	}
+	return all
+}
+
+// familyOf returns the fate of a folded name by the smallest family that it
+// belongs to: pass where it belongs to none.
+func (n *names) familyOf(name string) fate {
+	found := pass
+	for i := range len(name) {
+		if name[i] == '-' {
+			if f, ok := n.families[name[:i+1]]; ok {
+				found = f
+			}
+		}
+	}
+	return found
+}
+
+// passList is pass_headers of a route: names and families that pass although
+// they may say who asks. Those by which the route itself says it never do.
+type passList struct {
+	names, families []string // folded; a family ends where its * stood
+	never           map[string]bool
+}
+
+func newPassList(list []string, own []identityHeader) passList {
+	p := passList{never: map[string]bool{}}
+	for _, name := range list {
+		if family, ok := strings.CutSuffix(name, "*"); ok {
+			p.families = append(p.families, fold(family))
+		} else {
+			p.names = append(p.names, fold(name))
+		}
+	}
+	for _, h := range own {
+		p.never[fold(h.name)] = true
+	}
+	for _, name := range sessionData {
+		p.never[name] = true
+	}
+	return p
+}
+
+// has reports whether a header of this name, in whatever spelling, passes.
+func (p *passList) has(name string) bool {
+	if len(p.names)+len(p.families) == 0 {
+		return false
+	}
+	name = fold(name)
+	if p.never[name] {
+		return false
+	}
+	for _, n := range p.names {
+		if n == name {
+			return true
+		}
+	}
+	for _, f := range p.families {
+		if strings.HasPrefix(name, f) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkPassHeaders looks at pass_headers.
+func (c *RouteConfig) checkPassHeaders(bad, warn report) {
+	all := newNames(c.Identity.names())
+	for i, pattern := range c.PassHeaders {
+		key := fmt.Sprintf("pass_headers[%d]", i)
+		name, family := strings.CutSuffix(pattern, "*")
+		switch f := all.of(name); {
+		case !isFieldName(name) || family && strings.Trim(name, "-") == "":
+			bad(key, "%q is neither a name nor a family; write X-Remote-Group or X-Remote-*", pattern)
+		case !family && all.configured[fold(name)]:
+			bad(key, "%q says who asks, by identity.headers of this route; a visitor's own must not pass beside it, remove one", pattern)
+		case !family && f == identity && slices.Contains(sessionData, fold(name)):
+			bad(key, "%q %s", pattern, ofData)
+		case !family && (f == drop || f == override):
+			bad(key, "%q never passes as the visitor sent it; leave it out", pattern)
+		case !family && f == pass:
+			warn(key, "%q passes anyway; remove it", pattern)
+		default:
+			warn(key, "lets visitors say %q: an application that believes it takes them for whoever they say", pattern)
+		}
+	}
+}
