@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -21,7 +22,7 @@ func TestLongAddressSurvivesTheLogin(t *testing.T) {
 			t.Fatalf("%d bytes lead to %s", len(long), login)
 		}
 		page := b.get(login)
-		if page.StatusCode != 200 || len(page.body) > 32<<10 {
+		if page.StatusCode != http.StatusOK || len(page.body) > 32<<10 {
 			t.Fatalf("the login page: %d, %d bytes", page.StatusCode, len(page.body))
 		}
 		next, _ := url.QueryUnescape(strings.TrimPrefix(login, "/_gate/login?next="))
@@ -31,7 +32,7 @@ func TestLongAddressSurvivesTheLogin(t *testing.T) {
 		token := b.token(login)
 		b.post("/_gate/login", "username", "alice", "password", "wrong", "next", next, "csrf_token", token).want(t, 401, "")
 		a := b.post("/_gate/login", "username", "alice", "password", "correct horse battery staple", "next", next+"#top", "csrf_token", token)
-		if to := a.Header.Get("Location"); a.StatusCode != 303 || to != long+"#top" {
+		if to := a.Header.Get("Location"); a.StatusCode != http.StatusSeeOther || to != long+"#top" {
 			t.Errorf("%d to %.40s... of %d bytes, want %.40s... of %d", a.StatusCode, to, len(to), long, len(long))
 		}
 		if got := b.who(); got != "alice" {

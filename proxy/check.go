@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	pathpkg "path"
 	"slices"
 	"strings"
 
@@ -143,11 +144,30 @@ func (c *RouteConfig) checkRules(bad, warn report) {
 				bad(fmt.Sprintf("access[%d].%s", i, p.key), "%q can also be read as %q, so that every request for it would be refused; name a part of the path that has no such characters", p.path, other)
 			}
 		}
+		c.checkAliases(i, warn)
 		if j := coveredBy(c.Access[:i], rule); j >= 0 {
 			warn(fmt.Sprintf("access[%d]", i), "is never reached, because access[%d] selects everything that it does; move it up, or remove it", j)
 		}
 	}
 }
+
+// checkAliases warns of what an application may do with a request that no rule
+// can see.
+func (c *RouteConfig) checkAliases(i int, warn report) {
+	rule := &c.Access[i]
+	key := fmt.Sprintf("access[%d]", i)
+	open := rule.Public || rule.Optional
+	path := rule.Path + rule.Exact
+	if name := path[strings.LastIndexByte(path, '/')+1:]; !open && urlpath.IsScript(pathpkg.Ext(name)) {
+		warn(key, "web servers may answer %q for %q as well (MultiViews, try_files); make a rule for that too", strings.TrimSuffix(path, pathpkg.Ext(name)), path)
+	}
+	if open && path == "" && rule.Methods == nil && rule.Networks == nil && slices.ContainsFunc(c.Access[:i], closes) {
+		warn(key, "opens whatever has no rule in front, so that another spelling that only the application knows gets past those; list what is open, and close the rest")
+	}
+}
+
+// closes reports whether a rule keeps somebody from a path.
+func closes(r access.RuleConfig) bool { return !r.Public && !r.Optional && r.Path+r.Exact != "" }
 
 // otherReading gives a reading of a request for path that differs from path;
 // "": there is none.

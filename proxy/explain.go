@@ -59,6 +59,7 @@ func (p *Proxy) Explain(ctx context.Context, q Question) Explanation {
 	if err != nil {
 		return explainError(err)
 	}
+	question.query = s.t.query
 	v, err := question.judge(nil)
 	if err == nil && v.decision != access.Public {
 		v, err = question.judge(q.Who)
@@ -68,6 +69,9 @@ func (p *Proxy) Explain(ctx context.Context, q Question) Explanation {
 		e = explainError(err)
 	} else {
 		e.Decision, e.Route, e.Rule, e.Why = v.decision.String(), v.route.label, v.rule, why(v, q.Who)
+		if v.as != "" {
+			e.Why = "judged as " + v.as + ", which the query names: " + e.Why
+		}
 	}
 	e.Readings = question.explain(q.Who)
 	return e

@@ -15,6 +15,7 @@ type question struct {
 	host     *hostRoutes
 	facts    access.Facts
 	path     string
+	query    string            // with its question mark
 	readings *urlpath.Readings // nil: path is the only one
 }
 
@@ -64,6 +65,9 @@ func isOwn(r *urlpath.Readings) bool {
 // what nobody allowed. No route: 404.
 func (q *question) judge(who *access.Who) (verdict, error) {
 	v, err := q.agree(who)
+	if err == nil {
+		v, err = q.judgeAs(v, who)
+	}
 	switch {
 	case err != nil:
 		return verdict{}, err

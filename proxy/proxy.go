@@ -171,6 +171,7 @@ func (s *passage) serve(w http.ResponseWriter) error {
 	if err := q.ask(hr, s.t.path, access.Facts{Method: r.Method, Client: s.info.Client}); err != nil {
 		return err
 	}
+	q.query = s.t.query
 	v, err := q.judge(nil)
 	if err != nil {
 		return err

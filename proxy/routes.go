@@ -192,8 +192,9 @@ func hasCapitalOrDot(s string) bool {
 type verdict struct {
 	route    *route // nil: no route takes the path
 	decision access.Decision
-	rule     int  // -1: none
-	named    bool // the rule has a path
+	rule     int    // -1: none
+	named    bool   // the rule has a path
+	as       string // the method that the query names, where that decided
 }
 
 // judge routes and rules one reading. An application that does not care for

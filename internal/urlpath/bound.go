@@ -128,7 +128,7 @@ func (e *expansion) behindScripts(path string) {
 			continue
 		}
 		name := strings.LastIndexByte(path[:i], '/')
-		if ext := strings.LastIndexByte(path[name:i], '.'); ext >= 0 && isScript(path[name+ext:i]) {
+		if ext := strings.LastIndexByte(path[name:i], '.'); ext >= 0 && IsScript(path[name+ext:i]) {
 			e.named = append(e.named, path[i:])
 			if name > 0 {
 				e.named = append(e.named, path[:name]+path[i:])

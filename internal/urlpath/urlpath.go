@@ -23,7 +23,7 @@ func Plain(path string) bool {
 		switch c := path[i]; kinds[c] {
 		case ordinary:
 		case slash:
-			if before := path[i-1]; before == '/' || before == '.' || lastDot > 0 && isScript(path[lastDot:i]) {
+			if before := path[i-1]; before == '/' || before == '.' || lastDot > 0 && IsScript(path[lastDot:i]) {
 				return false
 			}
 			lastDot = 0
@@ -62,9 +62,9 @@ var kinds = func() (t [256]kind) {
 	return t
 }()
 
-// isScript reports whether a file with this extension is a program that may
+// IsScript reports whether a file with this extension is a program that may
 // take the rest of the path for its PATH_INFO (RFC 3875, 4.1.5).
-func isScript(ext string) bool {
+func IsScript(ext string) bool {
 	if len(ext) < 3 || len(ext) > 6 {
 		return false
 	}
