@@ -257,7 +257,7 @@ func (a *Auth) changePassword(w http.ResponseWriter, r *http.Request, id *Identi
 	case err != nil:
 		return 0, trouble{}, err
 	}
-	hash, err := a.o.Hasher.Hash(r.Context(), fresh)
+	hash, err := a.o.Hasher.hash(r.Context(), a.visitor(r, id.Name).claim(), fresh)
 	if err != nil {
 		return 0, trouble{}, err
 	}
@@ -287,28 +287,29 @@ func because(text string, wait time.Duration) trouble { return trouble{lang.Text
 
 // confirm checks the password of somebody who is signed in once more.
 func (a *Auth) confirm(r *http.Request, id *Identity, password string) (Account, error) {
-	y, err := a.count(r, id.Name)
+	v := a.visitor(r, id.Name)
+	y, err := a.count(r, v)
 	if err != nil {
 		return Account{}, err
 	}
 	account, err := latest(r.Context(), a.accounts(), id.Name)
 	if err != nil && !errors.Is(err, ErrNoAccount) {
-		y.giveBack()
+		y.giveBack(r.Context())
 		return Account{}, couldNot("look up an account", err)
 	}
 	if outdated(&id.Session, &account, err) != "" {
-		y.giveBack()
+		y.giveBack(r.Context())
 		return Account{}, ErrMoved
 	}
-	switch right, err := a.o.Hasher.Check(r.Context(), account.PasswordHash, password); {
+	switch right, err := a.o.Hasher.check(r.Context(), v.claim(), account.PasswordHash, password); {
 	case err != nil:
-		y.giveBack()
+		y.giveBack(r.Context())
 		return Account{}, err
 	case !right:
 		a.event(r, audit.LoginFailure, slog.String("user", id.Name), slog.String("reason", "wrong old password"))
 		return Account{}, errWrong
 	}
-	y.giveBack()
+	y.giveBack(r.Context())
 	return account, nil
 }
 

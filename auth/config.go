@@ -23,13 +23,16 @@ type LoginConfig struct {
 	LogoURL template.URL `yaml:"-"` // the file of Logo, read by whoever reads the configuration
 }
 
-// ThrottleConfig limits wrong passwords.
+// ThrottleConfig limits wrong passwords; see Throttle for what is counted.
 type ThrottleConfig struct {
-	// PerAccount: for one account from one network; ten times that for the
-	// account from all networks together, from which devices that have
-	// signed in to it before are exempt. So nobody can be locked out for good.
+	// PerAccount: for one account from one address (IPv4, IPv6 /64) or IPv6
+	// /48; for each device that has signed in to it before, by itself; five
+	// times that for the account from everywhere. Default 10/15m.
 	PerAccount value.Rate `yaml:"per_account"`
-	PerNetwork value.Rate `yaml:"per_network"` // for all accounts from one network (IPv4 address, IPv6 /64)
+	// PerNetwork: for all accounts from one address (IPv4, IPv6 /64), and four
+	// times that from the /24 or /48 around it. Devices that have signed in to
+	// an account before are exempt. Default 100/15m.
+	PerNetwork value.Rate `yaml:"per_network"`
 }
 
 // SetDefaults fills in what contract.md names as defaults.

@@ -2,6 +2,8 @@ package auth
 
 import (
 	"context"
+	"net/netip"
+	"time"
 
 	"gatehouse/internal/limit"
 )
@@ -13,7 +15,7 @@ func CheapHasher(n int) *Hasher { return newHasher(n, params{memory: 64, time: 1
 func HasherOf(memory uint32) *Hasher { return newHasher(1, params{memory: memory, time: 1, lanes: 1}) }
 
 // NoQueue turns away whoever finds no place.
-func (h *Hasher) NoQueue() { h.gate = limit.NewGate(1, 0, hashPatience) }
+func (h *Hasher) NoQueue() { h.queue = limit.NewQueue(1, 0, hashPatience) }
 
 // Worked has f told of each piece of hashing work.
 func (h *Hasher) Worked(f func(cost float64)) { h.worked = f }
@@ -21,11 +23,11 @@ func (h *Hasher) Worked(f func(cost float64)) { h.worked = f }
 // Block takes all places and the queue; release lets go of the places.
 func (h *Hasher) Block(n int) (release func()) {
 	for range n {
-		_ = h.gate.Enter(context.Background())
+		_ = h.queue.Enter(context.Background(), limit.Claim{})
 	}
 	return func() {
 		for range n {
-			h.gate.Leave()
+			h.queue.Leave()
 		}
 	}
 }
@@ -39,5 +41,12 @@ func (a *Auth) Open(token, session string) bool {
 // ParseForm reads a body.
 func ParseForm(body string) (map[string]string, error) { return parseForm(body) }
 
-// Network is what a throttle counts by.
-var Network = network
+// Try counts a try, and gives how long to wait instead of making it; device is
+// "" for one that is not known.
+func (t *Throttle) Try(name, addr, device string) (wait time.Duration) {
+	_, wait = t.take(context.Background(), visitor{name: name, from: originOf(netip.MustParseAddr(addr)), device: device})
+	return wait
+}
+
+// Network is the address that a throttle counts by.
+func Network(a netip.Addr) string { return originOf(a).address }

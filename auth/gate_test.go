@@ -53,6 +53,7 @@ type gate struct {
 	secrets  [][]byte
 	same     http.SameSite
 	html     string // of the login page; "": login.html
+	trusted  string // network of trusted proxies; "": loopback
 	face     web.Face
 }
 
@@ -159,8 +160,10 @@ func (g *gate) serve(tb testing.TB, logger *slog.Logger) {
 			pages.Answer(w, r, err)
 		}
 	})
-	loopback := web.Networks{netip.MustParsePrefix("127.0.0.0/8")} // so that tests say with X-Forwarded-For who they are
-	chain := web.Chain(h, web.Begin(loopback), web.Record(web.AccessLog(logger)), web.Guard(logger, pages.Answer))
+	if g.trusted == "" {
+		g.trusted = "127.0.0.0/8" // so that tests say with X-Forwarded-For who they are
+	}
+	chain := web.Chain(h, web.Begin(web.Networks{netip.MustParsePrefix(g.trusted)}), web.Record(web.AccessLog(logger)), web.Guard(logger, pages.Answer))
 	if g.tls {
 		g.Server = httptest.NewTLSServer(chain)
 	} else {

@@ -55,8 +55,8 @@ func (a *Auth) shortNext(w http.ResponseWriter, r *http.Request, next string) st
 		return keptPrefix + id
 	}
 	ok, _ := a.keeping.Take(
-		limit.Bucket{Key: a.keeping.Key("network", network(client(r))), Rate: keepRate},
-		limit.Bucket{Key: a.keeping.Key("all"), Rate: keepRateAll})
+		limit.Bucket{Key: limit.KeyOf("network", originOf(client(r)).address), Rate: keepRate},
+		limit.Bucket{Key: limit.KeyOf("all"), Rate: keepRateAll})
 	if !ok {
 		return "/"
 	}

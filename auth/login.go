@@ -191,7 +191,8 @@ func (a *Auth) authenticate(r *http.Request, typed, password string) (Account, e
 	if password == "" || len(password) > maxPassword {
 		return Account{}, a.wrong(r, typed, "no password of a possible length")
 	}
-	y, err := a.count(r, name)
+	v := a.visitor(r, name)
+	y, err := a.count(r, v)
 	if err != nil {
 		return Account{}, err
 	}
@@ -200,26 +201,45 @@ func (a *Auth) authenticate(r *http.Request, typed, password string) (Account, e
 		account, err = Account{}, ErrNoAccount
 	}
 	if err != nil && !errors.Is(err, ErrNoAccount) {
-		y.giveBack()
+		y.giveBack(r.Context())
 		a.o.Metrics.Login("error")
 		return Account{}, web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("look up an account: %w", err))
 	}
 	unknown := err != nil
-	right, err := a.o.Hasher.Check(r.Context(), account.PasswordHash, password)
+	right, err := a.o.Hasher.check(r.Context(), v.claim(), account.PasswordHash, password)
 	switch {
 	case err != nil:
-		y.giveBack()
+		y.giveBack(r.Context())
 		a.o.Metrics.Login("error")
 		return Account{}, err
 	case unknown:
-		return Account{}, a.wrong(r, typed, "unknown name")
+		return Account{}, a.wrongTry(r, v, typed, "unknown name")
 	case !right:
-		return Account{}, a.wrong(r, typed, "wrong password")
+		return Account{}, a.wrongTry(r, v, typed, "wrong password")
 	case account.Disabled:
-		return Account{}, a.wrong(r, typed, "disabled account")
+		return Account{}, a.wrongTry(r, v, typed, "disabled account")
 	}
-	y.giveBack()
-	return a.upgrade(r.Context(), account, password), nil
+	y.giveBack(r.Context())
+	a.o.Throttle.signedIn(v)
+	return a.upgrade(r.Context(), v, account, password), nil
+}
+
+// wrongTry is wrong for a try that was counted.
+func (a *Auth) wrongTry(r *http.Request, v visitor, typed, why string) error {
+	a.noticeSpray(r, v)
+	return a.wrong(r, typed, why)
+}
+
+// noticeSpray counts a try that failed, and says so when many names fail.
+func (a *Auth) noticeSpray(r *http.Request, v visitor) {
+	names := a.o.Throttle.wrong(v)
+	if names == 0 {
+		return
+	}
+	a.o.Metrics.LoginSpray()
+	a.event(r, audit.LoginSpraying, slog.Int("names", names))
+	a.o.Log.LogAttrs(r.Context(), slog.LevelWarn, "many names are tried with wrong passwords; "+
+		"addresses that nobody has signed in from are slowed down", slog.Int("names", names))
 }
 
 func (a *Auth) wrong(r *http.Request, typed, why string) error {
@@ -228,12 +248,23 @@ func (a *Auth) wrong(r *http.Request, typed, why string) error {
 	return errWrong
 }
 
+// visitor is who tries the name.
+func (a *Auth) visitor(r *http.Request, name string) visitor {
+	return visitor{name: name, from: originOf(client(r)), device: a.device(r, name)}
+}
+
 // count takes a try, or says how long to wait.
-func (a *Auth) count(r *http.Request, name string) (try, error) {
-	y, wait := a.o.Throttle.take(name, client(r), a.device(r, name))
+func (a *Auth) count(r *http.Request, v visitor) (try, error) {
+	if a.o.Throttle.untrusted(r) {
+		peer := web.From(r.Context()).Peer
+		a.o.Log.LogAttrs(r.Context(), slog.LevelWarn, "all logins come from one address that sends X-Forwarded-For and is not in trusted_proxies: "+
+			"to the throttle, all of its visitors are one, and one of them can keep the others out; if it is your proxy, add it to trusted_proxies",
+			slog.String("peer", addr(peer)))
+	}
+	y, wait := a.o.Throttle.take(r.Context(), v)
 	if wait > 0 {
 		a.o.Metrics.Login("throttled")
-		a.event(r, audit.LoginThrottled, slog.String("user", short(name)), slog.Int64("wait_seconds", int64(wait/time.Second)+1))
+		a.event(r, audit.LoginThrottled, slog.String("user", short(v.name)), slog.Int64("wait_seconds", int64(wait/time.Second)+1))
 		return try{}, web.Later(http.StatusTooManyRequests, msgThrottled, wait, nil)
 	}
 	return y, nil
@@ -242,11 +273,11 @@ func (a *Auth) count(r *http.Request, name string) (try, error) {
 // upgrade makes a weak hash anew now that the password is at hand. The stamp
 // stays, so that no other session ends (Django's moves, and ends them). That
 // it fails is no reason to let nobody in.
-func (a *Auth) upgrade(ctx context.Context, account Account, password string) Account {
+func (a *Auth) upgrade(ctx context.Context, v visitor, account Account, password string) Account {
 	if a.database == nil || account.Source != sourceDatabase || !weakerThan(account.PasswordHash.Reveal(), a.o.Hasher.params) {
 		return account
 	}
-	hash, err := a.o.Hasher.Hash(ctx, password)
+	hash, err := a.o.Hasher.hash(ctx, v.claim(), password)
 	if err == nil {
 		err = a.database.Upgrade(ctx, account.Name, account.PasswordHash, hash)
 	}

@@ -381,47 +381,6 @@ func TestSpoofedAddressesShareABucket(t *testing.T) {
 	b.login("alice", "wrong").want(t, http.StatusTooManyRequests, "")
 }
 
-// Who guesses from everywhere must not lock alice out where she has signed in
-// before; elsewhere she waits no longer than the rate's time.
-func TestLockoutAsAWeapon(t *testing.T) {
-	g := newGate(t, func(g *gate) { g.rates.PerAccount = value.Rate{Count: 2, Per: 10 * time.Minute} })
-	alice := g.browser(t).signIn("alice", alicesPassword)
-	session := alice.who()
-	var last answer
-	for i := range 40 {
-		b := g.browser(t)
-		b.addr = fmt.Sprintf("198.51.100.%d", i)
-		last = b.login("alice", "wrong")
-	}
-	last.want(t, http.StatusTooManyRequests, "")
-	if s := last.Header.Get("Retry-After"); len(s) > 3 || s > "600" {
-		t.Errorf("Retry-After %q is more than the rate's 10m", s)
-	}
-	if session != "alice" || alice.who() != "alice" {
-		t.Error("guesses from elsewhere ended a session")
-	}
-	alice.post("/_gate/logout", "csrf_token", alice.token("/_gate/logout"))
-	alice.addr = "203.0.113.9"
-	alice.login("alice", alicesPassword).want(t, http.StatusSeeOther, "/")
-	// A known device may not guess without end either.
-	alice.post("/_gate/logout", "csrf_token", alice.token("/_gate/logout"))
-	n := 0
-	for i := range 40 {
-		alice.addr = fmt.Sprintf("203.0.113.%d", 10+i)
-		if alice.login("alice", "wrong").StatusCode == http.StatusUnauthorized {
-			n++
-		}
-	}
-	if n > 20 {
-		t.Errorf("a known device made %d guesses", n)
-	}
-	// The cookie of another account's device is none.
-	bob := g.browser(t).signIn("bob", bobsPassword)
-	bob.post("/_gate/logout", "csrf_token", bob.token("/_gate/logout"))
-	bob.addr = "203.0.113.200"
-	bob.login("alice", alicesPassword).want(t, http.StatusTooManyRequests, "")
-}
-
 func TestFloodOfNamesLocksNobodyOut(t *testing.T) {
 	g := newGate(t, func(g *gate) { g.rates.PerNetwork = value.Rate{Count: 100, Per: 15 * time.Minute} })
 	b := g.browser(t)

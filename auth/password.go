@@ -15,14 +15,15 @@ import (
 )
 
 // A Hasher makes and checks password hashes: as many at a time as there are
-// cores, with a short queue, so that logins cannot eat the machine. There is
-// one in a process. Safe for concurrent use.
+// cores, with a queue before it, so that logins cannot eat the machine. The
+// queue is fair to visitors; see limit.Queue and visitor.claim. There is one in
+// a process. Safe for concurrent use.
 //
 // Whatever is checked costs about the same: what the dearest hash costs that
 // the Hasher has met. So the time of an answer does not tell whether there
 // is such an account, or what kind of hash it has.
 type Hasher struct {
-	gate   *limit.Gate
+	queue  *limit.Queue
 	params params
 	model  atomic.Pointer[scheme] // the dearest hash met; nobody's password is compared with it
 	worked func(cost float64)     // told of each piece of work; nil but in tests
@@ -30,7 +31,7 @@ type Hasher struct {
 
 const (
 	hashPatience = 5 * time.Second // in the queue
-	queuePerCore = 4
+	queuePerCore = 64              // more would not get a place in time
 	// maxModel is how much dearer than ours a hash may be for the others to
 	// be made to look like it: one odd account must not slow down everybody's login.
 	maxModel = 8
@@ -43,7 +44,7 @@ func newHasher(n int, p params) *Hasher {
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	h := &Hasher{gate: limit.NewGate(n, n*queuePerCore, hashPatience), params: p}
+	h := &Hasher{queue: limit.NewQueue(n, n*queuePerCore, hashPatience), params: p}
 	var dummy scheme = argon{params: p, id: true, salt: make([]byte, saltLen), key: make([]byte, keyLen)}
 	h.model.Store(&dummy)
 	return h
@@ -52,13 +53,18 @@ func newHasher(n int, p params) *Hasher {
 // Hash makes a new hash (argon2id, OWASP's parameters) of a password of 1 to
 // 1024 bytes. *web.Error 429 with Retry-After when the queue is full.
 func (h *Hasher) Hash(ctx context.Context, password string) (secret.Text, error) {
+	return h.hash(ctx, limit.Claim{}, password)
+}
+
+// hash is Hash for a visitor.
+func (h *Hasher) hash(ctx context.Context, c limit.Claim, password string) (secret.Text, error) {
 	if password == "" || len(password) > maxPassword {
 		return secret.Text{}, errPasswordLength
 	}
-	if err := h.enter(ctx); err != nil {
+	if err := h.enter(ctx, c); err != nil {
 		return secret.Text{}, err
 	}
-	defer h.gate.Leave()
+	defer h.queue.Leave()
 	return phc(newArgon(h.params, password)), nil
 }
 
@@ -69,6 +75,11 @@ func (h *Hasher) Hash(ctx context.Context, password string) (secret.Text, error)
 // any work; that an empty one is refused is the login page's business, since
 // some stores hold hashes of it.
 func (h *Hasher) Check(ctx context.Context, hash secret.Text, password string) (ok bool, err error) {
+	return h.check(ctx, limit.Claim{}, hash, password)
+}
+
+// check is Check for a visitor.
+func (h *Hasher) check(ctx context.Context, c limit.Claim, hash secret.Text, password string) (ok bool, err error) {
 	if len(password) > maxPassword {
 		return false, nil
 	}
@@ -76,10 +87,10 @@ func (h *Hasher) Check(ctx context.Context, hash secret.Text, password string) (
 	if unreadable == nil {
 		h.expect(s)
 	}
-	if err := h.enter(ctx); err != nil {
+	if err := h.enter(ctx, c); err != nil {
 		return false, err
 	}
-	defer h.gate.Leave()
+	defer h.queue.Leave()
 	model := *h.model.Load()
 	if unreadable != nil {
 		h.work(model.cost())
@@ -115,10 +126,10 @@ func (h *Hasher) work(cost float64) {
 	}
 }
 
-func (h *Hasher) enter(ctx context.Context) error {
-	err := h.gate.Enter(ctx)
+func (h *Hasher) enter(ctx context.Context, c limit.Claim) error {
+	err := h.queue.Enter(ctx, c)
 	if errors.Is(err, limit.ErrBusy) {
-		return web.Later(http.StatusTooManyRequests, "Too many people are signing in right now. Please wait a little.", h.gate.Patience(),
+		return web.Later(http.StatusTooManyRequests, "Too many people are signing in right now. Please wait a little.", h.queue.Patience(),
 			fmt.Errorf("check a password: %w", err))
 	}
 	if err != nil {

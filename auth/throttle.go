@@ -1,7 +1,9 @@
 package auth
 
 import (
-	"net/netip"
+	"context"
+	"log/slog"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -15,27 +17,52 @@ const (
 	// thousands of counted tries from hundreds of networks first.
 	throttleBuckets = 1 << 17
 
-	// acrossNetworks is how many times per_account an account may be tried
-	// from all networks together.
-	acrossNetworks = 10
+	// How many times per_network the network around an address may use, an
+	// IPv4 /24 or an IPv6 /48, and how many times per_account an account may be
+	// tried from an IPv4 /24. From an IPv6 /48 it is once: that is one customer.
+	aroundNetworks = 4
+	aroundAddress  = 2
+
+	// How many times per_account an account may be tried in the rate's time by
+	// all who are not known together, and by its known devices together.
+	inAll = 5
+	// How many times per_account it may be tried before each further try waits
+	// for longestWait: with 10/15m that is 90, and less than 100 in an hour
+	// (NIST SP 800-63B-4, 3.2.2).
+	inARow = 9
+	// longestWait is how long anybody waits at the most for the next try.
+	longestWait = 15 * time.Minute
 )
 
 // A Throttle counts wrong passwords, in bounded memory. There is one in a
 // process; Limits changes its rates at a reload. A restart forgets what was
-// counted. Safe for concurrent use.
+// counted here, but not what is counted in a store; see Share. Safe for
+// concurrent use.
 //
-// A name that does not exist counts as one that does. A try is counted before
-// its password is looked at, so that tries at once cannot slip through
-// together, and given back when the password was right: more right ones at
-// one moment than the rate allows for an account wait as well.
+// A try is counted before its password is looked at, so that tries at once
+// cannot slip through together, and given back when the password was right. A
+// name that does not exist counts as one that does.
+//
+// Nobody can use it to lock out somebody else for good. A device that has
+// signed in to the account before (see Auth.device) has a budget of its own:
+// what others do, in the same office or elsewhere, does not count for it.
+// Whoever is not known is counted by address, by the network around it, by account from there, and by
+// account in all, each of which only slows down: the waits grow with the
+// number of wrong tries, and end at 15 minutes.
+//
+// While many names are tried (see sprayWatch), an address that nobody has
+// signed in from lately gets little.
 type Throttle struct {
-	table *limit.Table
-	rates atomic.Pointer[ThrottleConfig]
+	table  *limit.Table
+	rates  atomic.Pointer[ThrottleConfig]
+	shared sharedCounter
+	spray  *sprayWatch
+	front  frontWatch
 }
 
 // NewThrottle makes an empty one.
 func NewThrottle(c ThrottleConfig) *Throttle {
-	t := &Throttle{table: limit.NewTable(throttleBuckets)}
+	t := &Throttle{table: limit.NewTable(throttleBuckets), spray: newSprayWatch()}
 	t.Limits(c)
 	return t
 }
@@ -43,63 +70,150 @@ func NewThrottle(c ThrottleConfig) *Throttle {
 // Limits replaces the rates; what was counted stays.
 func (t *Throttle) Limits(c ThrottleConfig) { t.rates.Store(&c) }
 
+// Share has tries counted in c as well, which other nodes do too. While c does
+// not answer, each node goes on by itself, with what it has counted; that is
+// logged. It is called before the first try. The Throttle does not close c.
+func (t *Throttle) Share(c Counter, log *slog.Logger) { t.shared.use(c, log) }
+
+// A visitor is who tries a name.
+type visitor struct {
+	name   string // as NormalizeName spells it: all spellings are one name
+	from   origin
+	device string // that has signed in to the account before; "": none
+}
+
 // A try is a counted try, until it is given back. The zero try counts
 // nowhere.
 type try struct {
-	table   *limit.Table
-	buckets [3]limit.Bucket
+	throttle *Throttle
+	buckets  []limit.Bucket
 }
 
-// take counts a try for the name (as NormalizeName spells it) by a visitor.
-// A device that has signed in to the account before counts by itself and not
-// with everybody, so that guesses from elsewhere do not lock it out; device is
-// "" for others. When wait is not zero, the try must not be made before.
-func (t *Throttle) take(name string, client netip.Addr, device string) (_ try, wait time.Duration) {
+// take counts a try. When wait is not zero, the try must not be made before.
+func (t *Throttle) take(ctx context.Context, v visitor) (_ try, wait time.Duration) {
 	if t == nil {
 		return try{}, 0
 	}
+	for _, buckets := range t.budgets(v) {
+		ok, w := t.takeFrom(ctx, buckets)
+		if ok {
+			return try{t, buckets}, 0
+		}
+		if wait == 0 || w < wait {
+			wait = w
+		}
+	}
+	return try{}, max(wait, 1)
+}
+
+// budgets returns what the try may be counted in, one after the other: the
+// first that has something left is taken from.
+func (t *Throttle) budgets(v visitor) [][]limit.Bucket {
 	rates := t.rates.Load()
-	one, all := rate(rates.PerAccount), rate(rates.PerAccount)
-	all.Count *= acrossNetworks
-	from := network(client)
-	everywhere := t.table.Key("account", name)
-	if device != "" {
-		everywhere = t.table.Key("device", name, device)
+	if v.device == "" {
+		return [][]limit.Bucket{t.ofStrangers(rates, v)}
 	}
-	y := try{table: t.table, buckets: [3]limit.Bucket{
-		{Key: t.table.Key("network", from), Rate: rate(rates.PerNetwork)},
-		{Key: t.table.Key("account and network", name, from), Rate: one},
-		{Key: everywhere, Rate: all},
-	}}
-	if ok, wait := t.table.Take(y.buckets[:]...); !ok {
-		return try{}, wait
+	one := rate(rates.PerAccount)
+	own := [2]limit.Bucket{
+		{Key: limit.KeyOf("device", v.name, v.device), Rate: one},
+		{Key: limit.KeyOf("device in a row", v.name, v.device), Rate: slow(one)},
 	}
-	return y, 0
+	// Who once knew the password may have many devices that count as known.
+	together := limit.Bucket{Key: limit.KeyOf("devices", v.name), Rate: times(one, inAll)}
+	return [][]limit.Bucket{append(own[:2:2], together), append(own[:2:2], t.ofStrangers(rates, v)...)}
+}
+
+// ofStrangers is the budget of everybody else.
+func (t *Throttle) ofStrangers(rates *ThrottleConfig, v visitor) []limit.Bucket {
+	one, network := rate(rates.PerAccount), rate(rates.PerNetwork)
+	buckets := []limit.Bucket{
+		{Key: limit.KeyOf("network", v.from.address), Rate: network},
+		{Key: limit.KeyOf("account and network", v.name, v.from.address), Rate: one},
+		{Key: limit.KeyOf("account", v.name), Rate: times(one, inAll)},
+		{Key: limit.KeyOf("account in a row", v.name), Rate: slow(one)},
+	}
+	if v.from.site != v.from.address {
+		here := one
+		if !v.from.six {
+			here = times(one, aroundAddress)
+		}
+		buckets = append(buckets,
+			limit.Bucket{Key: limit.KeyOf("network around", v.from.site), Rate: times(network, aroundNetworks)},
+			limit.Bucket{Key: limit.KeyOf("account and network around", v.name, v.from.site), Rate: here})
+	}
+	if t.spray.slows(v.from, time.Now()) {
+		buckets = append(buckets, limit.Bucket{Key: limit.KeyOf("spray", v.from.address), Rate: spraying(network)})
+	}
+	return buckets
+}
+
+// takeFrom takes from the buckets here and in the store; from neither when one
+// of them is empty.
+func (t *Throttle) takeFrom(ctx context.Context, buckets []limit.Bucket) (ok bool, wait time.Duration) {
+	if ok, wait := t.table.Take(buckets...); !ok {
+		return false, wait
+	}
+	if ok, wait := t.shared.take(ctx, buckets); !ok {
+		t.table.Return(buckets...)
+		return false, wait
+	}
+	return true, 0
 }
 
 // giveBack says that the try was none: the password was right, or nobody
 // could tell.
-func (y try) giveBack() {
-	if y.table != nil {
-		y.table.Return(y.buckets[:]...)
+func (y try) giveBack(ctx context.Context) {
+	if y.throttle != nil {
+		y.throttle.table.Return(y.buckets...)
+		y.throttle.shared.giveBack(ctx, y.buckets)
 	}
 }
 
 func rate(r value.Rate) limit.Rate { return limit.Rate{Count: r.Count, Per: r.Per} }
 
-// network is what a visitor cannot easily change of his address: all of an
-// IPv4 address, the /64 of an IPv6 one. Visitors without an address (a unix
-// socket) are one network.
-func network(a netip.Addr) string {
-	a = a.Unmap().WithZone("")
-	if a.Is6() {
-		p, err := a.Prefix(64)
-		if err == nil {
-			return p.String()
+func times(r limit.Rate, n int) limit.Rate { return limit.Rate{Count: n * r.Count, Per: r.Per} }
+
+// slow is the rate at which what has failed in a row is forgotten: inARow
+// times r at once, then one try in the time of r, or longestWait.
+func slow(r limit.Rate) limit.Rate {
+	n := min(inARow*r.Count, 1_000_000) // else the time would not fit
+	return limit.Rate{Count: n, Per: time.Duration(n) * min(r.Per, longestWait)}
+}
+
+// wrong notes that a try had a wrong password. When names is not zero, so many
+// names are being tried, which was not said for a while.
+func (t *Throttle) wrong(v visitor) (names int) {
+	if t == nil {
+		return 0
+	}
+	return t.spray.wrong(v.name, time.Now())
+}
+
+// signedIn notes that a try had the right one.
+func (t *Throttle) signedIn(v visitor) {
+	if t != nil {
+		t.spray.signedIn(v, time.Now())
+	}
+}
+
+// untrusted reports whether it is time to say that all tries come through a
+// proxy that is not trusted.
+func (t *Throttle) untrusted(r *http.Request) bool { return t != nil && t.front.saw(r, time.Now()) }
+
+// claim says who pays for the hashing of a try. Right passwords are paid for
+// as well.
+func (v visitor) claim() limit.Claim {
+	c := limit.Claim{Shares: []limit.Share{
+		{Key: limit.KeyOf("network", v.from.address), Weight: 1},
+		{Key: limit.KeyOf("network around", v.from.site), Weight: 1. / 4},
+		{Key: limit.KeyOf("region", v.from.region), Weight: 1. / 16},
+		{Key: limit.KeyOf("account", v.name), Weight: 1},
+	}}
+	if v.device != "" {
+		c.Known = []limit.Share{
+			{Key: limit.KeyOf("device", v.name, v.device), Weight: 1},
+			{Key: limit.KeyOf("devices", v.name), Weight: 1. / 4},
 		}
 	}
-	if !a.IsValid() {
-		return "local"
-	}
-	return a.String()
+	return c
 }

@@ -93,6 +93,9 @@ func Run(ctx context.Context, o Options) error {
 		state: st, hasher: auth.NewHasher(0), throttle: auth.NewThrottle(o.Config.Login.Throttle), live: new(proxy.Live),
 		loginHTML: o.LoginHTML, audit: audit.New(o.Log), metrics: metrics.New(o.Version), log: o.Log,
 	}
+	if st.counter != nil {
+		s.parts.throttle.Share(st.counter, o.Log)
+	}
 	s.parts.accounts = func() auth.Accounts { return s.site.Load().accounts }
 	s.parts.metrics.SessionCount(s.countSessions)
 	s.parts.metrics.LogDropped(o.Dropped)
@@ -307,6 +310,13 @@ func (s *Server) sweep(ctx context.Context) {
 			s.log.Error("expired sessions not removed", "error", err)
 		} else if n > 0 {
 			s.log.Info("expired sessions removed", "count", n)
+		}
+		if c, ok := s.parts.state.counter.(interface {
+			Purge(ctx context.Context) error
+		}); ok {
+			if err := c.Purge(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("counts of tries to sign in not removed", "error", err)
+			}
 		}
 	}
 }

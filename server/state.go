@@ -42,6 +42,7 @@ type state struct {
 	postgres *postgres.DB // nil: nothing lies in PostgreSQL
 	store    *sessions.Cached
 	accounts *auth.Database
+	counter  auth.Counter // of tries to sign in, for all nodes; nil: each node counts by itself
 
 	formerUntil time.Time // see there
 }
@@ -74,11 +75,11 @@ func (s *state) open(c *config.Config, log *slog.Logger) (err error) {
 		store, err = sessions.NewMemory(), s.openFile()
 	case "postgres":
 		if err = s.openPostgres(c, log); err == nil {
-			store = sessions.NewPostgres(s.postgres)
+			store, s.counter = sessions.NewPostgres(s.postgres), auth.NewPostgresCounter(s.postgres)
 		}
 	case "redis":
 		if err = s.openBeside(c, log); err == nil {
-			store, err = openRedis(c, log)
+			store, err = s.openRedis(c, log)
 		}
 	default: // config.Load refuses it before
 		err = fmt.Errorf("session.store %q is not known", c.Session.Store)
@@ -136,12 +137,17 @@ func (s *state) openBeside(c *config.Config, log *slog.Logger) error {
 	return nil
 }
 
-func openRedis(c *config.Config, log *slog.Logger) (sessions.Store, error) {
+func (s *state) openRedis(c *config.Config, log *slog.Logger) (sessions.Store, error) {
 	o, err := c.Session.Redis.Options(log)
 	if err != nil {
 		return nil, err
 	}
-	return sessions.NewRedis(o)
+	store, err := sessions.NewRedis(o)
+	if err != nil {
+		return nil, err
+	}
+	s.counter = auth.NewRedisCounter(store)
+	return store, nil
 }
 
 // close closes what was opened, last first.

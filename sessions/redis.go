@@ -198,6 +198,25 @@ func (s *Redis) run(ctx context.Context, what script, shard string, keys []strin
 	return cmd.Val(), nil
 }
 
+// Eval runs a script of others, in one step, on values that are no sessions:
+// they are called by name within kind, and lie in one slot of a Cluster.
+func (s *Redis) Eval(ctx context.Context, script *redis.Script, kind string, names []string, args ...any) (any, error) {
+	ctx, cancel, err := s.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	keys := make([]string, len(names))
+	for i, name := range names {
+		keys[i] = s.index(kind, name)
+	}
+	answer, err := script.Run(ctx, s.client, keys, args...).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, s.failed(err)
+	}
+	return answer, nil
+}
+
 // begin begins a step, unless ctx has ended.
 func (s *Redis) begin(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	if err := ctx.Err(); err != nil {

@@ -15,6 +15,7 @@ const (
 	LoginSuccess    = "login.success"
 	LoginFailure    = "login.failure"
 	LoginThrottled  = "login.throttled"
+	LoginSpraying   = "login.spraying"
 	Logout          = "logout"
 	SessionRevoked  = "session.revoked"
 	SessionExpired  = "session.expired"

@@ -1,10 +1,9 @@
 // Package limit bounds what visitors can make us do: a Table counts tries in
-// a fixed amount of memory, and a Gate lets a few in at a time, with a short
-// queue before it.
+// a fixed amount of memory, and a Queue lets a few in at a time, in an order
+// that is fair.
 package limit
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"sync"
@@ -17,13 +16,27 @@ type Rate struct {
 	Per   time.Duration
 }
 
-func (r Rate) unlimited() bool { return r.Count <= 0 || r.Per <= 0 }
+// Unlimited reports whether the rate limits nothing.
+func (r Rate) Unlimited() bool { return r.Count <= 0 || r.Per <= 0 }
 
-// interval is the time in which one event is forgotten.
-func (r Rate) interval() time.Duration { return max(1, r.Per/time.Duration(r.Count)) }
+// Interval is the time in which one event is forgotten.
+func (r Rate) Interval() time.Duration { return max(1, r.Per/time.Duration(r.Count)) }
 
-// A Key names a bucket; see Table.Key.
+// A Key names what is counted; see KeyOf.
 type Key [16]byte
+
+// KeyOf returns the key for what the parts name, the same in every process.
+// The borders of the parts count: a, bc is not ab, c. It is a part of their
+// SHA-256, so that nobody finds two names with the same key.
+func KeyOf(parts ...string) Key {
+	h := sha256.New()
+	h.Write([]byte("gatehouse limit"))
+	for _, p := range parts {
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(p))))
+		h.Write([]byte(p))
+	}
+	return Key(h.Sum(nil)[:16])
+}
 
 // A Bucket is one thing that is counted: Count events at once, refilled
 // evenly, so that after Per of quiet all of them are there again.
@@ -41,7 +54,6 @@ type Bucket struct {
 // Tables are safe for concurrent use. The clock is the monotonic one, so that
 // setting the machine's time neither frees nor locks anybody.
 type Table struct {
-	seed  [32]byte
 	start time.Time
 
 	mu      sync.Mutex
@@ -61,22 +73,7 @@ type entry struct {
 // NewTable makes an empty table that never remembers more than n buckets,
 // about 64 bytes each.
 func NewTable(n int) *Table {
-	t := &Table{start: time.Now(), limit: max(1, n), index: make(map[Key]int32)}
-	_, _ = rand.Read(t.seed[:]) // never fails: the process ends instead
-	return t
-}
-
-// Key gives the key for what the parts name. The borders of the parts count:
-// a, bc is not ab, c. What they hold is hashed with a secret of the table, so
-// that nobody can choose names that meet in one bucket.
-func (t *Table) Key(parts ...string) Key {
-	h := sha256.New()
-	h.Write(t.seed[:])
-	for _, p := range parts {
-		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(p))))
-		h.Write([]byte(p))
-	}
-	return Key(h.Sum(nil)[:16])
+	return &Table{start: time.Now(), limit: max(1, n), index: make(map[Key]int32)}
 }
 
 // Take takes one event from each of the buckets, or from none: ok is false
@@ -87,7 +84,7 @@ func (t *Table) Take(buckets ...Bucket) (ok bool, wait time.Duration) {
 	defer t.mu.Unlock()
 	now := time.Since(t.start)
 	for _, b := range buckets {
-		if b.Rate.unlimited() {
+		if b.Rate.Unlimited() {
 			continue
 		}
 		if after := t.after(b, now) - now; after > b.Rate.Per {
@@ -98,7 +95,7 @@ func (t *Table) Take(buckets ...Bucket) (ok bool, wait time.Duration) {
 		return false, wait
 	}
 	for _, b := range buckets {
-		if !b.Rate.unlimited() {
+		if !b.Rate.Unlimited() {
 			e := t.entry(b.Key, now)
 			e.full, e.used = t.after(b, now), true
 		}
@@ -111,8 +108,8 @@ func (t *Table) Return(buckets ...Bucket) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, b := range buckets {
-		if i, ok := t.index[b.Key]; ok && !b.Rate.unlimited() {
-			t.entries[i].full -= b.Rate.interval()
+		if i, ok := t.index[b.Key]; ok && !b.Rate.Unlimited() {
+			t.entries[i].full -= b.Rate.Interval()
 		}
 	}
 }
@@ -132,7 +129,7 @@ func (t *Table) after(b Bucket, now time.Duration) time.Duration {
 	if i, ok := t.index[b.Key]; ok {
 		full = min(max(now, t.entries[i].full), now+b.Rate.Per)
 	}
-	return full + b.Rate.interval()
+	return full + b.Rate.Interval()
 }
 
 // entry finds the bucket's entry or makes room for it.

@@ -1,8 +1,6 @@
 package limit_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -17,7 +15,7 @@ import (
 func TestTableTakesExactlyTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := limit.NewTable(10)
-		b := limit.Bucket{Key: table.Key("alice"), Rate: limit.Rate{Count: 3, Per: time.Minute}}
+		b := limit.Bucket{Key: limit.KeyOf("alice"), Rate: limit.Rate{Count: 3, Per: time.Minute}}
 		for i := range 3 {
 			if ok, wait := table.Take(b); !ok || wait != 0 {
 				t.Fatalf("try %d: %v, wait %v", i, ok, wait)
@@ -51,9 +49,9 @@ func TestTableTakesExactlyTheRate(t *testing.T) {
 
 func TestTableTakesFromAllOrNone(t *testing.T) {
 	table := limit.NewTable(10)
-	small := limit.Bucket{Key: table.Key("a"), Rate: limit.Rate{Count: 1, Per: time.Hour}}
-	large := limit.Bucket{Key: table.Key("b"), Rate: limit.Rate{Count: 2, Per: time.Hour}}
-	free := limit.Bucket{Key: table.Key("c")}
+	small := limit.Bucket{Key: limit.KeyOf("a"), Rate: limit.Rate{Count: 1, Per: time.Hour}}
+	large := limit.Bucket{Key: limit.KeyOf("b"), Rate: limit.Rate{Count: 2, Per: time.Hour}}
+	free := limit.Bucket{Key: limit.KeyOf("c")}
 	if ok, _ := table.Take(small, large, free); !ok {
 		t.Fatal("the first")
 	}
@@ -78,7 +76,7 @@ func TestTableTakesFromAllOrNone(t *testing.T) {
 // nor lock for longer than the rate says.
 func TestTableAtOtherRates(t *testing.T) {
 	table := limit.NewTable(10)
-	b := limit.Bucket{Key: table.Key("a"), Rate: limit.Rate{Count: 2, Per: time.Hour}}
+	b := limit.Bucket{Key: limit.KeyOf("a"), Rate: limit.Rate{Count: 2, Per: time.Hour}}
 	table.Take(b)
 	for range 10 {
 		table.Return(b)
@@ -104,7 +102,7 @@ func TestFloodOfNamesStaysBounded(t *testing.T) {
 	table := limit.NewTable(room)
 	rate := limit.Rate{Count: 3, Per: time.Hour}
 	for i := range 1_000_000 {
-		table.Take(limit.Bucket{Key: table.Key("name", strconv.Itoa(i)), Rate: rate})
+		table.Take(limit.Bucket{Key: limit.KeyOf("name", strconv.Itoa(i)), Rate: rate})
 	}
 	if n := table.Len(); n != room {
 		t.Errorf("%d buckets, want %d", n, room)
@@ -113,10 +111,10 @@ func TestFloodOfNamesStaysBounded(t *testing.T) {
 
 func TestTableForgetsTheIdleFirst(t *testing.T) {
 	table := limit.NewTable(100)
-	b := limit.Bucket{Key: table.Key("victim"), Rate: limit.Rate{Count: 1, Per: time.Hour}}
+	b := limit.Bucket{Key: limit.KeyOf("victim"), Rate: limit.Rate{Count: 1, Per: time.Hour}}
 	table.Take(b)
 	for i := range 10_000 {
-		table.Take(limit.Bucket{Key: table.Key(strconv.Itoa(i)), Rate: limit.Rate{Count: 1, Per: time.Nanosecond}})
+		table.Take(limit.Bucket{Key: limit.KeyOf(strconv.Itoa(i)), Rate: limit.Rate{Count: 1, Per: time.Nanosecond}})
 	}
 	if ok, _ := table.Take(b); ok {
 		t.Error("a bucket that counts was forgotten before those that are full again")
@@ -124,21 +122,17 @@ func TestTableForgetsTheIdleFirst(t *testing.T) {
 }
 
 func TestKeysKeepTheBordersOfTheirParts(t *testing.T) {
-	table := limit.NewTable(1)
-	if table.Key("a", "bc") == table.Key("ab", "c") || table.Key("a") == table.Key("a", "") {
+	if limit.KeyOf("a", "bc") == limit.KeyOf("ab", "c") || limit.KeyOf("a") == limit.KeyOf("a", "") {
 		t.Error("two things share a key")
 	}
-	if one, two := table.Key("a", "b"), table.Key("a", "b"); one != two {
+	if one, two := limit.KeyOf("a", "b"), limit.KeyOf("a", "b"); one != two {
 		t.Error("one thing has two keys")
-	}
-	if table.Key("a") == limit.NewTable(1).Key("a") {
-		t.Error("keys can be foretold")
 	}
 }
 
 func TestParallelTriesAreBounded(t *testing.T) {
 	table := limit.NewTable(10)
-	b := limit.Bucket{Key: table.Key("alice"), Rate: limit.Rate{Count: 10, Per: time.Hour}}
+	b := limit.Bucket{Key: limit.KeyOf("alice"), Rate: limit.Rate{Count: 10, Per: time.Hour}}
 	var taken atomic.Int64
 	var wg sync.WaitGroup
 	for range 200 {
@@ -154,39 +148,9 @@ func TestParallelTriesAreBounded(t *testing.T) {
 	}
 }
 
-func TestGate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g := limit.NewGate(2, 1, time.Second)
-		for range 2 {
-			if err := g.Enter(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		third := make(chan error)
-		go func() { third <- g.Enter(context.Background()) }()
-		synctest.Wait()
-		if err := g.Enter(t.Context()); !errors.Is(err, limit.ErrBusy) {
-			t.Errorf("the queue is full: %v", err)
-		}
-		g.Leave()
-		if err := <-third; err != nil {
-			t.Errorf("the one who waited: %v", err)
-		}
-		start := time.Now()
-		if err := g.Enter(t.Context()); !errors.Is(err, limit.ErrBusy) || time.Since(start) != time.Second {
-			t.Errorf("after %v: %v", time.Since(start), err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if err := g.Enter(ctx); !errors.Is(err, context.Canceled) {
-			t.Errorf("the caller has gone: %v", err)
-		}
-	})
-}
-
 func ExampleTable() {
 	table := limit.NewTable(1000)
-	tries := limit.Bucket{Key: table.Key("alice", "192.0.2.1"), Rate: limit.Rate{Count: 2, Per: time.Minute}}
+	tries := limit.Bucket{Key: limit.KeyOf("alice", "192.0.2.1"), Rate: limit.Rate{Count: 2, Per: time.Minute}}
 	for range 3 {
 		ok, _ := table.Take(tries)
 		fmt.Println(ok)
@@ -195,14 +159,4 @@ func ExampleTable() {
 	// true
 	// true
 	// false
-}
-
-func ExampleGate() {
-	g := limit.NewGate(1, 0, time.Second)
-	fmt.Println(g.Enter(context.Background()))
-	fmt.Println(g.Enter(context.Background()))
-	g.Leave()
-	// Output:
-	// <nil>
-	// limit: too busy
 }

@@ -20,6 +20,7 @@ type Metrics struct {
 	requests       *prometheus.CounterVec
 	durations      prometheus.Histogram
 	logins         *prometheus.CounterVec
+	sprays         prometheus.Counter
 	ended          *prometheus.CounterVec
 	streams        prometheus.Gauge
 	upstreamErrors *prometheus.CounterVec
@@ -41,6 +42,9 @@ func New(version string) *Metrics {
 		logins: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gatehouse_logins_total", Help: "Tries to sign in, by result: success, failure, throttled, error.",
 		}, []string{"result"}),
+		sprays: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "gatehouse_login_sprays_total", Help: "How often it was noticed that many names are tried with wrong passwords.",
+		}),
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "gatehouse_sessions_ended_total", Help: "Sessions that ended, by reason.",
 		}, []string{"reason"}),
@@ -62,7 +66,7 @@ func New(version string) *Metrics {
 		ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.requests, m.durations, m.logins, m.ended, m.streams, m.upstreamErrors, m.reloaded, m.reloadedAt, build,
+	m.registry.MustRegister(m.requests, m.durations, m.logins, m.sprays, m.ended, m.streams, m.upstreamErrors, m.reloaded, m.reloadedAt, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -107,6 +111,13 @@ func (m *Metrics) Request(route, method string, code int, took time.Duration) {
 func (m *Metrics) Login(result string) {
 	if m != nil {
 		m.logins.WithLabelValues(result).Inc()
+	}
+}
+
+// LoginSpray counts that many names were tried with wrong passwords.
+func (m *Metrics) LoginSpray() {
+	if m != nil {
+		m.sprays.Inc()
 	}
 }
 
