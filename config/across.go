@@ -52,6 +52,7 @@ func (c *Config) checkAcross(a *across) {
 	c.checkPublic(a)
 	c.checkAccounts(a)
 	c.checkConnection(a)
+	c.checkLoops(a)
 	c.checkSticky(a)
 	c.checkFiles(a)
 	if a.info != nil && len(a.inline) > 0 && openToOthers(a.info) {

@@ -39,6 +39,7 @@ var requestSide = headerSide{
 		"Sec-Websocket-Key": ofHandshake, "Sec-Websocket-Version": ofHandshake,
 	},
 	notSet: map[string]string{
+		"Via":                      "is made anew, so that a request which comes back is known; leave it out, or remove it",
 		"Expect":                   "asks for an answer that only the visitor's program waits for; leave it out, or remove it",
 		"Sec-Websocket-Extensions": ofHandshake, "Sec-Websocket-Protocol": ofHandshake, "Sec-Websocket-Accept": ofHandshake,
 	},
@@ -165,6 +166,8 @@ func (c *HeaderConfig) each(f func(key, name, value string, set bool)) {
 func warnHeader(side *headerSide, key, name, value string, warn report) {
 	name, value = fold(name), strings.ToLower(value)
 	switch {
+	case side == &requestSide && name == "Via":
+		warn(key, "a request that comes back to the gate is not known without it, and goes round until nothing is left; leave it out, unless the application needs that")
 	case side == &requestSide && (name == "Origin" || name == "Referer" || strings.HasPrefix(name, "Sec-Fetch-")):
 		warn(key, "applications tell by %s whether a request comes from their own pages; without the true one, other sites may act in your visitors' names", name)
 	case side == &responseSide && name == "Cache-Control" && (strings.Contains(value, "public") || strings.Contains(value, "s-maxage")):

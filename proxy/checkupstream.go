@@ -27,6 +27,21 @@ func (c *RouteConfig) addresses() ([]address, error) {
 	return list, nil
 }
 
+// EachUpstream calls f for every upstream that can be connected to: its key in
+// the route (upstream, upstreams[0]), and where it is for net.Dial.
+func (c *RouteConfig) EachUpstream(f func(key, network, address string)) {
+	if c.Upstream != "" {
+		if a, err := parseUpstream(c.Upstream); err == nil {
+			f("upstream", a.network, a.dial)
+		}
+	}
+	for i, s := range c.Upstreams {
+		if a, err := parseUpstream(s); err == nil {
+			f(fmt.Sprintf("upstreams[%d]", i), a.network, a.dial)
+		}
+	}
+}
+
 // checkUpstreams looks at where requests go, and at what else depends on that.
 func (c *RouteConfig) checkUpstreams(bad, warn report) {
 	var list []address

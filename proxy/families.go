@@ -102,10 +102,8 @@ func (p *passList) has(name string) bool {
 	if p.never[name] {
 		return false
 	}
-	for _, n := range p.names {
-		if n == name {
-			return true
-		}
+	if slices.Contains(p.names, name) {
+		return true
 	}
 	for _, f := range p.families {
 		if strings.HasPrefix(name, f) {

@@ -112,6 +112,7 @@ func newNames(configured []string) *names {
 		{override, methodOverrides},
 		{drop, hopFields},
 		{drop, rebuilt},
+		{drop, []string{"Via"}}, // and made anew, with what it was in front
 		{drop, overrides},
 		{identity, configured},
 		{identity, reserved},

@@ -61,6 +61,11 @@ type Options struct {
 
 	Activity sessions.ActivityConfig // which requests are told to Auth.Active
 	Keeper   Keeper                  // for routes with session_data, which need it
+
+	// Pseudonym is the gate's name in Via, by which it knows a request that
+	// comes back to it: one for as long as the process lives, see
+	// NewPseudonym. "": a new one.
+	Pseudonym string
 }
 
 // A Proxy routes, judges and forwards requests. It belongs to one
@@ -79,6 +84,7 @@ type Proxy struct {
 	routes  []*route
 	names   *names
 	cookies cookies
+	via     via
 
 	passages sync.Pool // of *passage, see release
 
@@ -97,6 +103,7 @@ func New(o Options) (*Proxy, error) {
 		auth: o.Auth, audit: o.Audit, metrics: o.Metrics, log: o.Log, live: o.Live,
 		activity: newActivity(o.Activity), keeper: o.Keeper,
 		cookies:  cookies{names: slices.Clone(o.Auth.CookieNames())},
+		via:      newVia(o.Pseudonym),
 		patience: unreadTime,
 	}
 	if err := p.cookies.addSticky(o.Routes); err != nil {
@@ -157,6 +164,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 func (s *passage) serve(w http.ResponseWriter) error {
 	p, r := s.p, s.in
 	limitBody(w, r, p.patience)
+	if err := s.checkLoop(); err != nil {
+		return err
+	}
 	hr, err := s.open()
 	if err != nil {
 		return err

@@ -183,6 +183,9 @@ func (s *passage) forwardedHeader(h *engine.Header) {
 	s.say(h, "X-Forwarded-Port", s.host.visiblePort(s.info.Scheme))
 	s.say(h, "Forwarded", line)
 	s.say(h, "X-Request-Id", s.info.ID)
+	if !s.route.requestHeaders.takes("Via") {
+		h.Set("Via", s.viaLine()...)
+	}
 }
 
 // forwarded writes one element of RFC 7239, where what holds a colon is

@@ -91,7 +91,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	s.parts = parts{
 		state: st, hasher: auth.NewHasher(0), throttle: auth.NewThrottle(o.Config.Login.Throttle), live: new(proxy.Live),
-		loginHTML: o.LoginHTML, audit: audit.New(o.Log), metrics: metrics.New(o.Version), log: o.Log,
+		loginHTML: o.LoginHTML, pseudonym: proxy.NewPseudonym(), audit: audit.New(o.Log), metrics: metrics.New(o.Version), log: o.Log,
 	}
 	if st.counter != nil {
 		s.parts.throttle.Share(st.counter, o.Log)

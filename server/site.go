@@ -40,6 +40,7 @@ type parts struct {
 	throttle  *auth.Throttle
 	live      *proxy.Live
 	loginHTML string // the built-in page
+	pseudonym string // of this process, in Via; "": a new one for each site
 	audit     *audit.Log
 	metrics   *metrics.Metrics
 	log       *slog.Logger
@@ -131,7 +132,7 @@ func (p *parts) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages 
 	s.proxy, err = proxy.New(proxy.Options{
 		Routes: c.Routes, Identity: c.Identity, Auth: gate,
 		Audit: p.audit, Metrics: p.metrics, Log: p.log, Live: p.live,
-		Activity: c.Session.Activity, Keeper: s.sessions,
+		Activity: c.Session.Activity, Keeper: s.sessions, Pseudonym: p.pseudonym,
 	})
 	if err != nil {
 		return fmt.Errorf("routes: %w", err)

@@ -1,0 +1,130 @@
+package config
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// resolveTime bounds how long the names of one upstream may be looked up. It
+// is only for those with the port of a listener of ours.
+const resolveTime = 2 * time.Second
+
+// A listener is a place where this configuration takes connections.
+type listener struct {
+	key     string
+	network string // tcp or unix
+	address string // host:port, or a path
+}
+
+// listeners returns those that the configuration knows: sockets that systemd
+// hands over are not among them.
+func (c *Config) listeners(dir string) []listener {
+	list := []listener{{"data_dir", "unix", filepath.Join(under(dir, c.DataDir), "control.sock")}}
+	for _, l := range []listener{{key: "listen", address: c.Listen}, {key: "admin.listen", address: c.Admin.Listen}} {
+		if path, ok := strings.CutPrefix(l.address, "unix:"); ok {
+			list = append(list, listener{l.key, "unix", path})
+		} else if l.address != "" && l.address != "systemd" {
+			list = append(list, listener{l.key, "tcp", l.address})
+		}
+	}
+	return list
+}
+
+// checkLoops finds upstreams that are listeners of ours: one request would
+// come back as many, until no descriptor is left.
+func (c *Config) checkLoops(a *across) {
+	own := c.listeners(a.dir)
+	for i := range c.Routes {
+		c.Routes[i].EachUpstream(func(key, network, address string) {
+			if j := slices.IndexFunc(own, func(l listener) bool { return l.takes(network, address) }); j >= 0 {
+				a.bad(join(index("routes", i), key), "leads back to this gate, by %s; write where the application listens", own[j].key)
+			}
+		})
+	}
+}
+
+// takes reports whether a connection to the address ends at the listener.
+func (l listener) takes(network, address string) bool {
+	switch {
+	case l.network != network:
+		return false
+	case network == "unix":
+		return sameSocket(l.address, address)
+	}
+	host, port, err := net.SplitHostPort(l.address)
+	upstream, upstreamPort, err2 := net.SplitHostPort(address)
+	if err != nil || err2 != nil || port != upstreamPort || port == "0" {
+		return false
+	}
+	if host == "" {
+		host = "::"
+	}
+	at := addresses(host)
+	return slices.ContainsFunc(addresses(upstream), func(to netip.Addr) bool {
+		return slices.ContainsFunc(at, func(at netip.Addr) bool { return reaches(to, at) })
+	})
+}
+
+func sameSocket(a, b string) bool {
+	if filepath.Clean(a) == filepath.Clean(b) {
+		return true
+	}
+	ai, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	bi, err := os.Stat(b)
+	return err == nil && os.SameFile(ai, bi)
+}
+
+// addresses returns those of a host; none when it is not known.
+func addresses(host string) []netip.Addr {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{a.Unmap()}
+	}
+	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") { // RFC 6761, 6.3
+		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), resolveTime)
+	defer cancel()
+	list, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil // it cannot be connected to either
+	}
+	for i := range list {
+		list[i] = list[i].Unmap()
+	}
+	return list
+}
+
+// reaches reports whether who connects to one address is taken by a listener
+// at the other. The unspecified address is this machine to who connects, and
+// every one of its addresses to who listens; :: is for IPv4 as well.
+func reaches(to, at netip.Addr) bool {
+	to, at = to.WithZone(""), at.WithZone("")
+	switch {
+	case to == at:
+		return true
+	case at.IsUnspecified():
+		return (at.Is6() || to.Is4()) && (to.IsUnspecified() || to.IsLoopback() || ofThisMachine(to))
+	case to.IsUnspecified():
+		return at.IsLoopback()
+	default:
+		return false
+	}
+}
+
+func ofThisMachine(a netip.Addr) bool {
+	list, err := net.InterfaceAddrs()
+	return err == nil && slices.ContainsFunc(list, func(i net.Addr) bool {
+		p, err := netip.ParsePrefix(i.String())
+		return err == nil && p.Addr().Unmap() == a
+	})
+}

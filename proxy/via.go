@@ -1,0 +1,70 @@
+package proxy
+
+import (
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"strings"
+
+	"gatehouse/internal/web"
+)
+
+// A via is the name under which this gate stands in Via (RFC 9110, 7.6.3): a
+// pseudonym that no other has, so that a request which comes back is known.
+type via struct {
+	name                  string
+	http10, http11, http2 []string // the lines for a request that has no Via yet; nobody changes them
+}
+
+// newVia returns that of a pseudonym; "": one made at random.
+func newVia(name string) via {
+	if name == "" {
+		name = NewPseudonym()
+	}
+	return via{name, []string{"1.0 " + name}, []string{"1.1 " + name}, []string{"2 " + name}}
+}
+
+// NewPseudonym returns a name for Options.Pseudonym that no other gate has. It
+// says nothing of this host.
+func NewPseudonym() string { return "gatehouse-" + strings.ToLower(rand.Text()[:16]) }
+
+// names reports whether some element of Via names this gate.
+func (v *via) names(lines []string) bool {
+	for _, line := range lines {
+		for element := range strings.SplitSeq(line, ",") {
+			_, by, _ := strings.Cut(strings.Trim(element, " \t"), " ")
+			by = strings.TrimLeft(by, " \t")
+			if len(by) >= len(v.name) && strings.EqualFold(by[:len(v.name)], v.name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+var errLoop = errors.New("the request has come through this gate before: an upstream, or a proxy behind it, leads back here")
+
+// checkLoop refuses a request that this gate has forwarded already.
+func (s *passage) checkLoop() error {
+	if lines := s.in.Header["Via"]; len(lines) > 0 && s.p.via.names(lines) {
+		return web.Fail(http.StatusLoopDetected, "Something went wrong on our side.", errLoop)
+	}
+	return nil
+}
+
+// viaLine returns the Via of the request that goes on: that of those before
+// us, then us.
+func (s *passage) viaLine() []string {
+	own := s.p.via.http11
+	switch {
+	case s.in.ProtoMajor == 2:
+		own = s.p.via.http2
+	case s.in.ProtoMajor == 1 && s.in.ProtoMinor == 0:
+		own = s.p.via.http10
+	}
+	before := s.in.Header["Via"]
+	if len(before) == 0 || tokenIn(s.in.Header["Connection"], "Via") {
+		return own
+	}
+	return s.line(strings.Join(before, ", ") + ", " + own[0])
+}
