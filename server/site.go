@@ -152,7 +152,11 @@ func (p *parts) chain(s *site, pages *web.Pages) http.Handler {
 	}
 	return web.Chain(
 		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if err := s.proxy.ServeHTTP(w, r); err != nil {
+			err := web.WellFormed(w, r)
+			if err == nil {
+				err = s.proxy.ServeHTTP(w, r)
+			}
+			if err != nil {
 				pages.Answer(w, r, err)
 			}
 		}),
