@@ -198,6 +198,9 @@ func (c *Config) checkConnection(a *across) {
 	}
 	proxied := len(c.TrustedProxies) > 0
 	socket := strings.HasPrefix(c.Listen, "unix:")
+	if c.TLS.HSTS != "" && !c.TLS.Enabled() && !proxied {
+		a.warn("tls.hsts", "says nothing, since no visitor comes over https; write cert_file and key_file, or name the proxy with https in trusted_proxies")
+	}
 	switch {
 	case c.TLS.CertFile != "" || c.TLS.KeyFile != "":
 		return

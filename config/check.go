@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,13 +111,36 @@ func (c *Config) Check(bad, warn func(key, format string, args ...any)) {
 	}
 }
 
-// Check says whether both files are there, or neither.
+// hstsRE is what tls.hsts may look like (RFC 6797, 6.1; preload is the browsers'
+// own).
+var hstsRE = regexp.MustCompile(`(?i)^max-age=[0-9]{1,10}( *; *(includeSubDomains|preload))*$`)
+
+// Check reports whether both files are there, or neither, and whether hsts can
+// be understood by browsers.
 func (c *TLSConfig) Check(bad, _ func(key, format string, args ...any)) {
+	if c.HSTS != "" && !hstsRE.MatchString(c.HSTS) {
+		bad("hsts", "%s is not understood by browsers; write max-age=31536000, with or without ; includeSubDomains behind it", quote(c.HSTS))
+	}
 	switch {
 	case c.CertFile != "" && c.KeyFile == "":
 		bad("key_file", "is missing; cert_file needs it, write the file of its private key")
 	case c.CertFile == "" && c.KeyFile != "":
 		bad("cert_file", "is missing; key_file needs it, write the file of its certificate")
+	}
+}
+
+// Check reports whether the limits are numbers that leave room for somebody.
+func (c *LimitsConfig) Check(bad, warn func(key, format string, args ...any)) {
+	for _, l := range []struct {
+		key string
+		n   int
+	}{{"connections", c.Connections}, {"per_address", c.PerAddress}} {
+		if l.n < 0 {
+			bad(l.key, "%d is negative; write 0 for no limit", l.n)
+		}
+	}
+	if c.PerAddress > 0 && c.Connections > 0 && c.PerAddress >= c.Connections {
+		warn("per_address", "one address may take all of limits.connections; write less than %d", c.Connections)
 	}
 }
 

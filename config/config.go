@@ -43,6 +43,7 @@ type Config struct {
 	DataDir        string                `yaml:"data_dir"`        // the database, generated secrets and control socket
 	TrustedProxies []string              `yaml:"trusted_proxies"` // networks or addresses whose X-Forwarded-* are believed
 	TLS            TLSConfig             `yaml:"tls"`
+	Limits         LimitsConfig          `yaml:"limits"`
 	Admin          AdminConfig           `yaml:"admin"`
 	Log            LogConfig             `yaml:"log"`
 	Cookie         sessions.CookieConfig `yaml:"cookie"`
@@ -65,14 +66,29 @@ func (c *Config) SetDefaults() {
 	c.DataDir = "./data"
 }
 
-// TLSConfig is the section tls: both files, or neither for plain HTTP.
+// TLSConfig is the section tls: both files, or neither for plain HTTP. A proxy
+// in front may speak TLS in our place.
 type TLSConfig struct {
 	CertFile string `yaml:"cert_file"` // PEM, the server's certificate first
 	KeyFile  string `yaml:"key_file"`  // PEM, without a passphrase
+	// HSTS is the value of Strict-Transport-Security (RFC 6797) on all answers
+	// over https, also where a proxy in front speaks it; "": applications' answers
+	// pass as they are, and our own pages say max-age=31536000.
+	HSTS string `yaml:"hsts"`
 }
 
 // Enabled says whether we speak TLS ourselves.
 func (c *TLSConfig) Enabled() bool { return c.CertFile != "" && c.KeyFile != "" }
+
+// LimitsConfig is the section limits: how many connections of visitors there
+// may be at a time. 0: as many as the system has file descriptors for.
+type LimitsConfig struct {
+	Connections int `yaml:"connections"`
+	// PerAddress counts those of one peer: an IPv4 address, or the /64 network of
+	// an IPv6 address. Peers of trusted_proxies and of a unix socket are not
+	// counted.
+	PerAddress int `yaml:"per_address"`
+}
 
 // AdminConfig is the section admin.
 type AdminConfig struct {

@@ -175,6 +175,7 @@ func (s *passage) serve(w http.ResponseWriter) error {
 	case s.t.path == auth.Prefix[:len(auth.Prefix)-1]:
 		return web.Refuse(http.StatusNotFound, "")
 	case ownPath(s.t.path) && urlpath.Plain(s.t.path):
+		web.AnswerWithin(w)
 		return p.auth.ServeHTTP(w, r)
 	}
 	q := &s.question
@@ -296,6 +297,7 @@ func (s *passage) act(w http.ResponseWriter, v verdict) error {
 		}
 		s.use()
 	case access.Challenge:
+		web.AnswerWithin(w)
 		web.AddVary(w.Header(), "Cookie")
 		return s.p.auth.Challenge(w, s.in)
 	default:
@@ -340,6 +342,7 @@ func (s *passage) forward(w http.ResponseWriter) error {
 	if err != nil {
 		return err
 	}
+	s.info.LetThrough()
 	freeBody(w, s.in)
 	to, err := s.bufferBody(w, r)
 	if err == nil {

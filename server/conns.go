@@ -1,7 +1,6 @@
 package server
 
 import (
-	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
@@ -32,6 +31,9 @@ func (c *conns) track(conn net.Conn, state http.ConnState) {
 		s.Store(int32(state))
 		c.states.Store(conn, s)
 	default:
+		if v, ok := conn.(*visitor); ok && state == http.StateIdle {
+			v.idle()
+		}
 		if s, ok := c.states.Load(conn); ok {
 			s.(*atomic.Int32).Store(int32(state)) //nolint:gosec // G115: one of five states
 		}
@@ -72,6 +74,6 @@ func (c *conns) hurry() (some bool) {
 }
 
 func speaksHTTP2(conn net.Conn) bool {
-	t, ok := conn.(*tls.Conn)
-	return ok && t.ConnectionState().NegotiatedProtocol == "h2"
+	v, ok := conn.(*visitor)
+	return ok && v.frames != nil
 }

@@ -35,7 +35,8 @@ func patience(t *testing.T, f func(c net.Conn)) (took time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &Server{options: Options{Config: new(config.Config)}, log: slog.New(slog.DiscardHandler)}
 		s.site.Store(&site{handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })})
-		hs, ln := s.visitors(context.Background()), make(pipes)
+		ln := make(pipes)
+		hs, _ := s.visitors(context.Background())
 		go func() { _ = hs.Serve(ln) }()
 		ours, theirs := net.Pipe()
 		ln <- theirs

@@ -32,7 +32,8 @@ import (
 // Limits that hold for every visitor (contract: Limits, always on).
 const (
 	maxHeaderBytes    = 64 << 10
-	maxStreams        = 100 // of one HTTP/2 connection
+	maxStreams        = 100      // of one HTTP/2 connection
+	maxFrame          = 16 << 10 // of HTTP/2: net/http keeps a buffer for the largest that has come
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 120 * time.Second
 )
@@ -131,13 +132,13 @@ func (s *Server) serve(ctx context.Context) error {
 	// Requests end with live, not with ctx: stopping lets them finish.
 	live, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	visitors := s.visitors(live)
+	visitors, door := s.visitors(live)
 	failed := make(chan error, len(lns)+2)
 	var draining []*drainingListener
 	for _, ln := range lns {
 		d := newDrainingListener(ln)
 		draining = append(draining, d)
-		go func() { failed <- serveVisitors(visitors, d) }()
+		go func() { failed <- visitors.Serve(&visitorListener{d, door}) }()
 	}
 	hs := s.inside(live, s.control())
 	inside := []*http.Server{hs}
@@ -191,41 +192,56 @@ func (s *Server) stop(visitors *http.Server, draining []*drainingListener, insid
 	return err
 }
 
-// visitors is the server for everybody: HTTP/1.1, and HTTP/2 under TLS. It
-// never speaks HTTP/2 in the clear, whatever a client asks for.
-func (s *Server) visitors(live context.Context) *http.Server {
+// visitors is the server for everybody, HTTP/1.1, and HTTP/2 under TLS, with
+// the door through which its connections have to come. It never speaks HTTP/2
+// in the clear, whatever a client asks for: what looks to net/http like that
+// comes out of a visitor's TLS.
+func (s *Server) visitors(live context.Context) (*http.Server, *door) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	hs := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if c := visitorOf(r.Context()); c != nil {
+				r.TLS = c.state
+				c.begin(!r.ProtoAtLeast(1, 1))
+			}
 			s.conns.lastAnswer(w, r)
 			s.site.Load().handler.ServeHTTP(w, r) // one load: a reload never shows in the middle of a request
 		}),
-		Protocols:                    protocols,
-		ConnState:                    s.conns.track,
-		MaxHeaderBytes:               maxHeaderBytes,
-		ReadHeaderTimeout:            readHeaderTimeout, // bounds the TLS handshake too
-		IdleTimeout:                  idleTimeout,
-		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		Protocols:         protocols,
+		ConnState:         s.conns.track,
+		ConnContext:       withVisitor,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, MaxReadFrameSize: maxFrame, MaxReceiveBufferPerConnection: maxData, MaxReceiveBufferPerStream: maxData,
+		},
 		DisableGeneralOptionsHandler: true,
 		BaseContext:                  func(net.Listener) context.Context { return live },
 		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
+	var secure *tls.Config
 	if s.options.Config.TLS.CertFile != "" {
-		protocols.SetHTTP2(true)
-		hs.TLSConfig = &tls.Config{
+		protocols.SetUnencryptedHTTP2(true)
+		secure = &tls.Config{
 			MinVersion:     tls.VersionTLS12,
+			CipherSuites:   cipherSuites(),
+			NextProtos:     []string{"h2", "http/1.1"},
 			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.site.Load().certificate() },
 		}
 	}
-	return hs
+	return hs, newDoor(secure, func() *config.Config { return s.site.Load().config }, s.log)
 }
 
-func serveVisitors(hs *http.Server, ln net.Listener) error {
-	if hs.TLSConfig != nil {
-		return hs.ServeTLS(ln, "", "")
+// cipherSuites are those of TLS 1.2 that have forward secrecy and AEAD: none of
+// RFC 9325, 4.2.1 is left out, and CBC is. TLS 1.3 has no others.
+func cipherSuites() []uint16 {
+	return []uint16{
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+		tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 	}
-	return hs.Serve(ln)
 }
 
 // inside is the server of a listener that visitors cannot reach.

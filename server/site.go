@@ -152,18 +152,36 @@ func (p *parts) chain(s *site, pages *web.Pages) http.Handler {
 	}
 	return web.Chain(
 		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			err := web.WellFormed(w, r)
-			if err == nil {
-				err = s.proxy.ServeHTTP(w, r)
-			}
-			if err != nil {
+			if err := s.serve(w, r); err != nil {
 				pages.Answer(w, r, err)
 			}
 		}),
 		web.Begin(s.config.Trusted), // below, web.From(ctx) knows the visitor
-		web.Record(done...),         // below, w is the one *web.Recorder
+		web.HSTS(s.config.TLS.HSTS),
+		web.Record(done...), // below, w is the one *web.Recorder
 		web.Guard(p.log, pages.Answer),
 	)
+}
+
+// serve judges one request and answers it, or returns why it does not. What the
+// request holds in memory until it has been judged is counted, and so is one
+// that is refused, for as long as the visitor takes to take that.
+func (s *site) serve(w http.ResponseWriter, r *http.Request) error {
+	if v := visitorOf(r.Context()); v != nil {
+		info := web.From(r.Context())
+		if !v.hold(info, r) {
+			info.Failure = errTooMuchHeld
+			refuseAtOnce(w, r)
+			v.holding.end()
+			return nil
+		}
+		defer v.holding.end()
+		defer info.LetThrough()
+	}
+	if err := web.WellFormed(w, r); err != nil {
+		return err
+	}
+	return s.proxy.ServeHTTP(w, r)
 }
 
 // retire lets go of what a site holds, once another has taken its place.

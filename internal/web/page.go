@@ -135,8 +135,8 @@ func (p *Page) Write(w http.ResponseWriter, r *http.Request, code int, data any)
 // stored, never framed, never guessed at, never indexed (contract: Endpoints),
 // and over https, never again without it (HSTS, RFC 6797).
 func PageHeaders(r *http.Request, h http.Header) {
-	if From(r.Context()).Secure() {
-		h.Set("Strict-Transport-Security", "max-age=31536000")
+	if _, ok := h[hstsHeader]; !ok && From(r.Context()).Secure() {
+		h[hstsHeader] = []string{DefaultHSTS}
 	}
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", policy(nil, nil))
@@ -239,6 +239,7 @@ func (p *Pages) Answer(w http.ResponseWriter, r *http.Request, err error) {
 	if rec, ok := w.(*Recorder); ok && rec.Status != 0 {
 		panic(http.ErrAbortHandler)
 	}
+	AnswerWithin(w)
 	maps.Copy(w.Header(), e.Header)
 	if IsNavigation(r) {
 		perr := p.failure.Write(w, r, e.Code, p.describe(r, e))

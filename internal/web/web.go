@@ -38,6 +38,28 @@ type Info struct {
 	Failure error  // what went wrong, for the access line
 
 	idLine [1]string // X-Request-Id of the answer
+
+	holder Holder // nil: nobody counts
+	held   int
+}
+
+// A Holder counts what is held in memory for requests that have not been judged.
+type Holder interface {
+	// Release ends the counting of a request that counted for n bytes.
+	Release(n int)
+}
+
+// Hold says that h counts n bytes for the request until LetThrough.
+func (i *Info) Hold(h Holder, n int) { i.holder, i.held = h, n }
+
+// LetThrough says that the request has been judged and may be forwarded, or
+// that it has been answered: what is held for it is not held for nobody any
+// more. It may be called more than once.
+func (i *Info) LetThrough() {
+	if i.holder != nil {
+		i.holder.Release(i.held)
+		i.holder = nil
+	}
 }
 
 // Secure says whether the visitor's connection is https.

@@ -49,7 +49,7 @@ func holdToLength(w http.ResponseWriter, r *http.Request, lengths []string) erro
 	// net/http counts a length that it cannot read as 0, and says 0 where the
 	// stream ended with the header.
 	n, err := strconv.ParseUint(lengths[0], 10, 63)
-	if len(lengths) != 1 || err != nil || int64(n) != r.ContentLength { //nolint:gosec // G115: 63 bits
+	if len(lengths) != 1 || err != nil || int64(n) != r.ContentLength {
 		return Refuse(http.StatusBadRequest, "")
 	}
 	body := &exactBody{ReadCloser: r.Body, left: r.ContentLength}

@@ -1,0 +1,104 @@
+package server
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// A frames follows the bytes of one HTTP/2 connection from frame to frame
+// (RFC 9113, 4.1), without keeping any. It knows what net/http does not tell:
+// when a header block begins and ends, and how much of it there is.
+type frames struct {
+	preface int // bytes of the connection preface that have been seen
+	header  [9]byte
+	have    int  // bytes of header that are there
+	left    int  // bytes of the frame's payload to come
+	kind    byte // of the frame
+	ends    bool // the frame is the last of its header block
+	open    bool // a header block has begun and not ended
+}
+
+const (
+	clientPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+	frameData         = 0x0
+	frameHeaders      = 0x1
+	frameContinuation = 0x9
+	flagEndHeaders    = 0x4
+)
+
+var errPreface = errors.New("another protocol is spoken than was agreed upon")
+
+// A frameCount is what some bytes hold of.
+type frameCount struct {
+	blocks int // header blocks that begin in them
+	header int // bytes of header blocks, without frames' headers
+	data   int // bytes of bodies
+}
+
+// feed follows p.
+func (f *frames) feed(p []byte) (n frameCount, err error) {
+	for len(p) > 0 {
+		switch {
+		case f.preface < len(clientPreface):
+			if p[0] != clientPreface[f.preface] {
+				return n, errPreface
+			}
+			f.preface++
+			p = p[1:]
+		case f.have < len(f.header):
+			m := copy(f.header[f.have:], p)
+			f.have += m
+			p = p[m:]
+			if f.have == len(f.header) {
+				n.blocks += f.begin()
+			}
+		default:
+			m := min(f.left, len(p))
+			f.count(&n, m)
+			p = p[m:]
+		}
+	}
+	return n, nil
+}
+
+// begin reads the header of a frame, and tells how many header blocks begin
+// with it.
+func (f *frames) begin() (blocks int) {
+	f.left = int(binary.BigEndian.Uint32(f.header[:4]) >> 8)
+	f.kind = f.header[3]
+	f.ends = (f.kind == frameHeaders || f.kind == frameContinuation) && f.header[4]&flagEndHeaders != 0
+	if f.kind == frameHeaders {
+		f.open, blocks = true, 1
+	}
+	if f.left == 0 {
+		f.end()
+	}
+	return blocks
+}
+
+func (f *frames) count(n *frameCount, m int) {
+	switch f.kind {
+	case frameData:
+		n.data += m
+	case frameHeaders, frameContinuation:
+		n.header += m
+	}
+	if f.left -= m; f.left == 0 {
+		f.end()
+	}
+}
+
+func (f *frames) end() {
+	f.have = 0
+	if f.ends {
+		f.open = false
+	}
+}
+
+// waiting reports whether something has begun that a visitor sends at once: a
+// header block, or the header of a frame. The body of a request may take its
+// time.
+func (f *frames) waiting() bool {
+	return f.open || f.have > 0 && f.have < len(f.header) || f.preface > 0 && f.preface < len(clientPreface)
+}

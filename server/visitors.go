@@ -1,0 +1,143 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"gatehouse/config"
+	"gatehouse/internal/web"
+)
+
+// A visitorListener accepts visitors, as many as limits says, and makes a
+// visitor of each connection.
+type visitorListener struct {
+	net.Listener
+	door *door
+}
+
+// A door is what all listeners for visitors share.
+type door struct {
+	tls    *tls.Config // nil: plain
+	budget *budget
+	config func() *config.Config // the one that counts now
+	log    *slog.Logger
+	times  visitorTimes
+
+	mu      sync.Mutex
+	inside  int
+	from    map[netip.Addr]int // those that per_address counts
+	refused int                // since it was last said
+	said    time.Time
+}
+
+func newDoor(c *tls.Config, current func() *config.Config, log *slog.Logger) *door {
+	return &door{
+		tls: c, config: current, log: log, times: usualTimes(),
+		budget: newBudget(heldInAll, heldForAddress), from: map[netip.Addr]int{},
+	}
+}
+
+// Accept serves net.Listener. A connection over a limit is closed at once, and
+// the next one waited for.
+func (l *visitorListener) Accept() (net.Conn, error) {
+	for {
+		socket, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err //nolint:wrapcheck // net/http looks at it
+		}
+		if c := l.door.enter(socket); c != nil {
+			return c, nil
+		}
+		_ = socket.Close()
+	}
+}
+
+// enter makes a visitor of a connection; nil: there is no room for it.
+func (d *door) enter(socket net.Conn) *visitor {
+	conf := d.config()
+	peer := peerOf(socket)
+	counted := peer.IsValid() && !conf.Trusted.Contains(peer)
+	from := network(peer)
+	if !d.let(conf.Limits, from, counted) {
+		return nil
+	}
+	c := newVisitor(socket, d.tls, d.budget, d.log)
+	c.times = d.times
+	c.leave = func() { d.left(from, counted) }
+	c.hsts = func() string {
+		if v := d.config().TLS.HSTS; v != "" {
+			return v
+		}
+		return web.DefaultHSTS
+	}
+	if counted {
+		c.holding.address = from
+	}
+	return c
+}
+
+func (d *door) let(limits config.LimitsConfig, from netip.Addr, counted bool) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var key string
+	switch {
+	case limits.Connections > 0 && d.inside >= limits.Connections:
+		key = "limits.connections"
+	case counted && limits.PerAddress > 0 && d.from[from] >= limits.PerAddress:
+		key = "limits.per_address"
+	default:
+		d.inside++
+		if counted {
+			d.from[from]++
+		}
+		return true
+	}
+	d.refused++
+	if now := time.Now(); d.said.IsZero() || now.Sub(d.said) >= time.Minute {
+		d.log.WarnContext(context.Background(), "connections refused", "limit", key, "client", from.String(), "count", d.refused)
+		d.said, d.refused = now, 0
+	}
+	return false
+}
+
+func (d *door) left(from netip.Addr, counted bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.inside--
+	if !counted {
+		return
+	}
+	if d.from[from]--; d.from[from] == 0 {
+		delete(d.from, from)
+	}
+}
+
+// peerOf is the address at the other end; invalid for a unix socket.
+func peerOf(c net.Conn) netip.Addr {
+	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		return a.AddrPort().Addr().Unmap().WithZone("")
+	}
+	return netip.Addr{}
+}
+
+type visitorKey struct{}
+
+// withVisitor is http.Server.ConnContext.
+func withVisitor(ctx context.Context, c net.Conn) context.Context {
+	if v, ok := c.(*visitor); ok {
+		return context.WithValue(ctx, visitorKey{}, v)
+	}
+	return ctx
+}
+
+// visitorOf returns the connection that a request came by; nil: it is not one
+// of a visitor.
+func visitorOf(ctx context.Context) *visitor {
+	v, _ := ctx.Value(visitorKey{}).(*visitor)
+	return v
+}
