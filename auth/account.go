@@ -73,6 +73,9 @@ func (u *UserConfig) Check(bad, warn func(key, format string, args ...any)) {
 	case weakParameters(u.PasswordHash.Reveal()):
 		warn("password_hash", "has lower parameters than what is safe today, and an account of the file is not upgraded at login; %s", remedy)
 	}
+	if s, err := parseHash(u.PasswordHash.Reveal()); err == nil && s.cost() > maxDearer*current.cost() {
+		warn("password_hash", "asks for so much work that the logins of this account can be told apart by their time; %s", remedy)
+	}
 	checkFacts(Account{Email: u.Email, DisplayName: u.DisplayName, Groups: u.Groups}, bad)
 }
 
@@ -229,7 +232,7 @@ func expectFile(h *Hasher, a Accounts) {
 	case fileAccounts:
 		for _, account := range a {
 			if s, err := parseHash(account.PasswordHash.Reveal()); err == nil {
-				h.expect(s)
+				h.all.expect(s)
 			}
 		}
 	case inOrder:

@@ -17,6 +17,13 @@ type scheme interface {
 	// cost is roughly how many microseconds of one core matches takes. It is
 	// computed from the parameters alone.
 	cost() float64
+	// family names the schemes that fill can make equal to this one.
+	family() string
+	// dummy returns a scheme that does the same work, and is nobody's.
+	dummy() scheme
+	// fill does the work that matches does less than that of a dearer scheme
+	// of the same family, in the same way.
+	fill(dearer scheme, password string)
 }
 
 const (

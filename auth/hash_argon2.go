@@ -48,6 +48,16 @@ func (a argon) matches(password string) bool {
 
 func (a argon) cost() float64 { return a.params.cost() }
 
+func (a argon) family() string {
+	return fmt.Sprintf("argon2 %t %d %d %d", a.id, a.memory, a.time, a.lanes)
+}
+
+func (a argon) dummy() scheme {
+	return argon{params: a.params, id: a.id, salt: make([]byte, len(a.salt)), key: make([]byte, len(a.key))}
+}
+
+func (argon) fill(scheme, string) {} // a family has one cost
+
 func (p params) cost() float64 { return float64(p.memory) * float64(p.time) }
 
 func (a argon) String() string {
@@ -61,12 +71,6 @@ func newArgon(p params, password string) argon {
 	_, _ = rand.Read(a.salt) // never fails: the process ends instead
 	a.key = a.derive(password)
 	return a
-}
-
-// burn spends about cost microseconds of a core.
-func burn(cost float64, password string) {
-	m := uint32(min(max(cost, 8), maxMemory))
-	argon2.IDKey([]byte(password), make([]byte, saltLen), 1, m, 1, keyLen)
 }
 
 // parseArgon2 reads $argon2id$v=19$m=19456,t=2,p=1$salt$key.

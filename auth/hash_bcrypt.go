@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 
 	"golang.org/x/crypto/bcrypt"
@@ -32,6 +33,24 @@ func (b bcryptHash) matches(password string) bool {
 }
 
 func (b bcryptHash) cost() float64 { return 65 * float64(int(1)<<b.rank) }
+
+func (bcryptHash) family() string { return "bcrypt" }
+
+func (b bcryptHash) dummy() scheme { return bcryptDummy(b.rank) }
+
+func bcryptDummy(rank int) bcryptHash {
+	return bcryptHash{text: fmt.Sprintf("$2b$%02d$%s", rank, strings.Repeat(".", 53)), rank: rank}
+}
+
+// fill makes up for the ranks above: 2^r is 2^n, and 2^n, 2^(n+1) ... 2^(r-1) more.
+func (b bcryptHash) fill(dearer scheme, password string) {
+	d, ok := dearer.(interface{ ranked() int })
+	for rank := b.rank; ok && rank < d.ranked(); rank++ {
+		_ = bcryptDummy(rank).matches(password)
+	}
+}
+
+func (b bcryptHash) ranked() int { return b.rank }
 
 // bcryptSHA256 is Django's BCryptSHA256PasswordHasher: bcrypt of the hex
 // digits of the password's SHA-256, so that no password is too long.

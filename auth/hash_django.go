@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"fmt"
 	"hash"
 	"math/bits"
 	"strings"
@@ -29,6 +30,18 @@ func (p pbkdf2Hash) matches(password string) bool {
 }
 
 func (p pbkdf2Hash) cost() float64 { return 0.25 * float64(p.iterations) }
+
+func (p pbkdf2Hash) family() string { return fmt.Sprint("pbkdf2 ", len(p.key)) } // each hash has a length of its own
+
+func (p pbkdf2Hash) dummy() scheme {
+	return pbkdf2Hash{iterations: p.iterations, salt: make([]byte, len(p.salt)), key: make([]byte, len(p.key)), sum: p.sum}
+}
+
+func (p pbkdf2Hash) fill(dearer scheme, password string) {
+	if d, ok := dearer.(pbkdf2Hash); ok && d.iterations > p.iterations {
+		_, _ = pbkdf2.Key(p.sum, password, p.salt, d.iterations-p.iterations, len(p.key))
+	}
+}
 
 // parsePBKDF2 reads iterations$salt$key of Django's pbkdf2_sha256 and
 // pbkdf2_sha1. The salt is text.
@@ -68,6 +81,14 @@ func (s scryptHash) matches(password string) bool {
 }
 
 func (s scryptHash) cost() float64 { return 0.45 * float64(s.n) * float64(s.r) * float64(s.p) }
+
+func (s scryptHash) family() string { return fmt.Sprintf("scrypt %d %d %d", s.n, s.r, s.p) }
+
+func (s scryptHash) dummy() scheme {
+	return scryptHash{n: s.n, r: s.r, p: s.p, salt: make([]byte, len(s.salt)), key: make([]byte, len(s.key))}
+}
+
+func (scryptHash) fill(scheme, string) {} // a family has one cost
 
 // parseScrypt reads n$salt$r$p$key; the salt is text.
 func parseScrypt(s string) (scheme, error) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
-	"sync/atomic"
 	"time"
 
 	"gatehouse/internal/limit"
@@ -19,22 +18,20 @@ import (
 // queue is fair to visitors; see limit.Queue and visitor.claim. There is one in
 // a process. Safe for concurrent use.
 //
-// Whatever is checked costs about the same: what the dearest hash costs that
-// the Hasher has met. So the time of an answer does not tell whether there
-// is such an account, or what kind of hash it has.
+// Whatever is checked costs the same: each check does the work of every kind of
+// hash that there is among the accounts, of the dearest of its kind; see
+// workload. So the time of an answer does not tell whether there is such an
+// account, what kind of hash it has, or whether it is disabled.
 type Hasher struct {
 	queue  *limit.Queue
 	params params
-	model  atomic.Pointer[scheme] // the dearest hash met; nobody's password is compared with it
-	worked func(cost float64)     // told of each piece of work; nil but in tests
+	all    workload
+	worked func(cost float64) // told of each piece of work; nil but in tests
 }
 
 const (
 	hashPatience = 5 * time.Second // in the queue
 	queuePerCore = 64              // more would not get a place in time
-	// maxModel is how much dearer than ours a hash may be for the others to
-	// be made to look like it: one odd account must not slow down everybody's login.
-	maxModel = 8
 )
 
 // NewHasher makes a Hasher for n hashes at a time; 0: one for each core.
@@ -45,8 +42,8 @@ func newHasher(n int, p params) *Hasher {
 		n = runtime.GOMAXPROCS(0)
 	}
 	h := &Hasher{queue: limit.NewQueue(n, n*queuePerCore, hashPatience), params: p}
-	var dummy scheme = argon{params: p, id: true, salt: make([]byte, saltLen), key: make([]byte, keyLen)}
-	h.model.Store(&dummy)
+	h.all.most = maxDearer * p.cost()
+	h.all.expect(argon{params: p, id: true, salt: make([]byte, saltLen), key: make([]byte, keyLen)})
 	return h
 }
 
@@ -84,40 +81,16 @@ func (h *Hasher) check(ctx context.Context, c limit.Claim, hash secret.Text, pas
 		return false, nil
 	}
 	s, unreadable := parseHash(hash.Reveal())
-	if unreadable == nil {
-		h.expect(s)
+	if unreadable != nil {
+		s = nil
+	} else {
+		h.all.expect(s)
 	}
 	if err := h.enter(ctx, c); err != nil {
 		return false, err
 	}
 	defer h.queue.Leave()
-	model := *h.model.Load()
-	if unreadable != nil {
-		h.work(model.cost())
-		_ = model.matches(password) // whatever it says
-		return false, nil
-	}
-	h.work(s.cost())
-	ok = s.matches(password)
-	if gap := model.cost() - s.cost(); gap > model.cost()/20 {
-		h.work(gap)
-		burn(gap, password)
-	}
-	return ok, nil
-}
-
-// expect makes the work for unknown names look like the work for s, if s is
-// dearer than what was met until now.
-func (h *Hasher) expect(s scheme) {
-	if s.cost() > maxModel*h.params.cost() {
-		return
-	}
-	for {
-		m := h.model.Load()
-		if s.cost() <= (*m).cost() || h.model.CompareAndSwap(m, &s) {
-			return
-		}
-	}
+	return h.all.check(s, password, h.work), nil
 }
 
 func (h *Hasher) work(cost float64) {

@@ -152,6 +152,7 @@ func (s *Server) serve(ctx context.Context) error {
 	var sweeper sync.WaitGroup
 	sweeper.Go(func() { s.sweep(sweep) })
 	sweeper.Go(func() { s.watch(sweep) })
+	sweeper.Go(func() { auth.Learn(sweep, s.parts.hasher, s.parts.state.accounts, s.log) })
 	defer sweeper.Wait()
 	defer stopSweeping()
 
