@@ -179,7 +179,7 @@ func flowStore(db *bbolt.DB, engine string) (sessions.Store, error) {
 	if err != nil || strings.HasSuffix(engine, ".db") || strings.HasSuffix(engine, ".file") {
 		return bolt, err
 	}
-	return sessions.NewCached(bolt, 1000), nil
+	return sessions.NewCached(bolt, 1<<24), nil
 }
 
 func (v *flowViews) close() {

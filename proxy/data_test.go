@@ -304,7 +304,7 @@ func TestSessionDataAtItsLargest(t *testing.T) {
 
 // Answers at the same moment lose nothing of each other.
 func TestConcurrentSessionData(t *testing.T) {
-	k := keeper(t, setting{}, sessions.NewCached(sessions.NewMemory(), 100))
+	k := keeper(t, setting{}, sessions.NewCached(sessions.NewMemory(), 1<<24))
 	var all sync.WaitGroup
 	client := k.client(t)
 	for n := range 20 {

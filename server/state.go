@@ -27,9 +27,9 @@ const (
 	socketFile   = "control.sock"
 )
 
-// cachedSessions bounds the sessions that are kept in memory in front of the
-// store: about 100 MB at the most.
-const cachedSessions = 200_000
+// cachedSessions bounds the bytes of sessions that are kept in memory in front
+// of the store.
+const cachedSessions = 100 << 20
 
 // postgresPatience is how long the start waits for a database.
 const postgresPatience = 5 * time.Second

@@ -404,7 +404,7 @@ func (f *failing) Delete(ctx context.Context, key string) (Record, error) {
 // Django 76.
 func TestAttackCacheFilledAfterLogout(t *testing.T) {
 	slow := &slowLoad{Store: NewMemory(), loaded: make(chan struct{}), goOn: make(chan struct{})}
-	c := NewCached(slow, 100)
+	c := NewCached(slow, 1<<24)
 	key := keyOf("k")
 	if err := c.Create(t.Context(), key, Record{User: "alice", Expires: time.Now().Add(time.Hour)}); err != nil {
 		t.Fatal(err)

@@ -24,7 +24,7 @@ func BenchmarkFind(b *testing.B) {
 	}{
 		{"memory", func() Store { return NewMemory() }},
 		{"bolt", func() Store { return boltStore(b) }},
-		{"cached", func() Store { return NewCached(boltStore(b), 10_000) }},
+		{"cached", func() Store { return NewCached(boltStore(b), 1<<24) }},
 	} {
 		b.Run(test.name, func(b *testing.B) {
 			m := newManager(b, Options{Store: test.store(), Age: time.Hour, Limit: 12 * time.Hour})
@@ -50,7 +50,7 @@ func BenchmarkFind(b *testing.B) {
 // whose records do not all fit into that of the processor. Their cookies come
 // in one request, as fresh as net/http has just read them.
 func BenchmarkFindOfMany(b *testing.B) {
-	m := newManager(b, Options{Store: NewCached(NewMemory(), 10_000), Age: time.Hour, Limit: 12 * time.Hour})
+	m := newManager(b, Options{Store: NewCached(NewMemory(), 1<<24), Age: time.Hour, Limit: 12 * time.Hour})
 	cookies := make([]string, 5000)
 	for i := range cookies {
 		cookies[i] = login(b, m, "user-"+strconv.Itoa(i)).String()

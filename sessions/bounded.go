@@ -2,10 +2,10 @@ package sessions
 
 import "sync"
 
-// bounded is a map with a fixed number of places, in shards. When a shard is
-// full, a new entry takes the place of one that was not asked for lately
-// (the clock algorithm: a hand goes round and takes each entry's mark away,
-// until it finds one without). Safe for concurrent use.
+// bounded is a map of a bounded size, in shards. When a shard is full, a new
+// entry takes the place of those that were not asked for lately (the clock
+// algorithm: a hand goes round and takes each entry's mark away, until it
+// finds one without). Safe for concurrent use.
 type bounded[K comparable, V any] struct {
 	shards [16]boundedShard[K, V]
 	spread func(K) byte // evenly distributed over the low four bits
@@ -17,20 +17,29 @@ type boundedShard[K comparable, V any] struct {
 	slots []slot[K, V]
 	free  []int // places that remove has emptied
 	hand  int
+	size  int // of all entries
 	max   int
+	cost  func(V) int // the size of an entry; nil: 1
 }
 
 type slot[K comparable, V any] struct {
 	key  K
 	val  V
+	cost int // 0: the place is empty
 	used bool
 }
 
 // newBounded makes room for n entries, at least one in each shard.
 func newBounded[K comparable, V any](n int, spread func(K) byte) *bounded[K, V] {
+	return newSized[K, V](max(n, 16), spread, nil)
+}
+
+// newSized makes room for entries of a size of n together, each of which has
+// the cost of its value. One that is larger than a sixteenth of n is not kept.
+func newSized[K comparable, V any](n int, spread func(K) byte, cost func(V) int) *bounded[K, V] {
 	b := &bounded[K, V]{spread: spread}
 	for i := range b.shards {
-		b.shards[i].max = max(1, n/len(b.shards))
+		b.shards[i].max, b.shards[i].cost = n/len(b.shards), cost
 		b.shards[i].at = map[K]int{}
 	}
 	return b
@@ -62,33 +71,45 @@ func (s *boundedShard[K, V]) get(k K) (v V, ok bool) {
 }
 
 func (s *boundedShard[K, V]) put(k K, v V) {
-	i, ok := s.at[k]
-	if !ok {
-		i = s.place()
-		s.at[k] = i
+	cost := 1
+	if s.cost != nil {
+		cost = s.cost(v)
 	}
-	s.slots[i] = slot[K, V]{key: k, val: v}
+	s.remove(k)
+	if cost > s.max {
+		return
+	}
+	for s.size+cost > s.max {
+		s.evict()
+	}
+	i := s.place()
+	s.at[k] = i
+	s.slots[i] = slot[K, V]{key: k, val: v, cost: cost}
+	s.size += cost
 }
 
-// place gives an empty place, and makes one if need be.
+// place returns an empty place.
 func (s *boundedShard[K, V]) place() int {
 	if n := len(s.free); n > 0 {
 		i := s.free[n-1]
 		s.free = s.free[:n-1]
 		return i
 	}
-	if len(s.slots) < s.max {
-		s.slots = append(s.slots, slot[K, V]{})
-		return len(s.slots) - 1
-	}
-	for s.slots[s.hand].used {
-		s.slots[s.hand].used = false
+	s.slots = append(s.slots, slot[K, V]{})
+	return len(s.slots) - 1
+}
+
+// evict empties the place of an entry that was not asked for lately.
+func (s *boundedShard[K, V]) evict() {
+	for {
+		at := &s.slots[s.hand]
 		s.hand = (s.hand + 1) % len(s.slots)
+		if at.cost > 0 && !at.used {
+			s.remove(at.key)
+			return
+		}
+		at.used = false
 	}
-	i := s.hand
-	s.hand = (s.hand + 1) % len(s.slots)
-	delete(s.at, s.slots[i].key)
-	return i
 }
 
 func (s *boundedShard[K, V]) remove(k K) {
@@ -97,6 +118,7 @@ func (s *boundedShard[K, V]) remove(k K) {
 		return
 	}
 	delete(s.at, k)
+	s.size -= s.slots[i].cost
 	s.slots[i] = slot[K, V]{}
 	s.free = append(s.free, i)
 }
@@ -107,7 +129,7 @@ func (b *bounded[K, V]) clear() {
 		s := &b.shards[i]
 		s.mu.Lock()
 		clear(s.at)
-		s.slots, s.free, s.hand = nil, nil, 0
+		s.slots, s.free, s.hand, s.size = nil, nil, 0, 0
 		s.mu.Unlock()
 	}
 }

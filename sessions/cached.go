@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Cached keeps the records of a Store in memory, a bounded number of them,
+// Cached keeps the records of a Store in memory, a bounded number of bytes,
 // and is exact as long as all writes to the store pass through it: what a
 // call has written, every later Load sees. Of a Shared store, to which others
 // write as well, it forgets what the store announces as changed, and keeps
@@ -37,6 +37,19 @@ type kept struct {
 	proved atomic.Bool // a Manager has authenticated it
 }
 
+// keptSize is what a record takes in memory at least: the record, its key,
+// and its place in the cache.
+const keptSize = 640
+
+// size is what the record takes in memory, about.
+func (k *kept) size() int {
+	n := keptSize + len(k.Data) + len(k.User) + len(k.Source) + len(k.Stamp) + len(k.Addr) + len(k.Agent) + len(k.Actor) + len(k.Proof) + len(k.Mark)
+	for _, method := range k.Methods {
+		n += len(method) + 16
+	}
+	return n
+}
+
 // sharedFor is how long a record of a Shared store is believed.
 const sharedFor = 3 * time.Second
 
@@ -56,11 +69,12 @@ type writers struct {
 // A ticket is a reader's right to fill.
 type ticket struct{ readers int }
 
-// NewCached keeps up to maxEntries records of store in memory. If the store
-// is Shared it listens to its announcements until Close.
-func NewCached(store Store, maxEntries int) *Cached {
+// NewCached keeps up to size bytes of records of store in memory; a record
+// that would take more than a sixteenth of them is not kept. If the store is
+// Shared it listens to its announcements until Close.
+func NewCached(store Store, size int) *Cached {
 	ctx, stop := context.WithCancel(context.Background())
-	c := &Cached{store: store, records: newBounded[string, *kept](maxEntries, lastByte), stop: stop}
+	c := &Cached{store: store, records: newSized(size, lastByte, (*kept).size), stop: stop}
 	for i := range c.keys {
 		c.keys[i].tickets, c.keys[i].writing = map[string]*ticket{}, map[string]*writers{}
 	}

@@ -54,7 +54,7 @@ func stat(t *testing.T, b *Bolt) string {
 // Django 89.
 func TestDiskFull(t *testing.T) {
 	store := boltStore(t)
-	m := newManager(t, Options{Store: NewCached(store, 100)})
+	m := newManager(t, Options{Store: NewCached(store, 1<<24)})
 	alice := login(t, m, "alice")
 	info, err := os.Stat(store.db.Path())
 	check(t, err)

@@ -558,7 +558,7 @@ func openBolt(tb testing.TB) (outer, inner Store) {
 func openCached(tb testing.TB) (outer, inner Store) {
 	tb.Helper()
 	b := boltStore(tb)
-	return NewCached(b, 1000), b
+	return NewCached(b, 1<<24), b
 }
 
 // openPostgres gives what opens an empty store of a server that is there.

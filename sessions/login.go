@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"hash/fnv"
@@ -113,28 +114,51 @@ func (m *Manager) loginLock(user string) *sync.Mutex {
 	return &m.logins[h.Sum32()%uint32(len(m.logins))]
 }
 
+// loginSkew is how far apart the clocks of nodes may be, and logins that do not
+// see each other, before the one with the key own is newer than every other.
+const loginSkew = 10 * time.Second
+
 // endOldest ends the user's oldest sessions, by the time of login, until
-// there are no more than Max. The one with the key stays. A failure is no
-// failure of the login: the next one counts again.
-func (m *Manager) endOldest(ctx context.Context, user, keep string) {
-	var others []Info
+// there are no more than Max. It is called after the one with the key own was
+// created. All nodes put sessions into the same order, so that two logins at
+// once end the same ones and not each other: whoever comes last sees all of
+// them. A failure is no failure of the login: the next one counts again.
+func (m *Manager) endOldest(ctx context.Context, user, own string) {
+	var all []Info
 	for i, err := range m.List(ctx, Query{User: user}) {
 		if err != nil {
 			m.o.Log.Error("sessions not counted at login", slog.Any("error", err))
 			return
 		}
-		if i.Key != keep {
-			others = append(others, i)
-		}
+		all = append(all, i)
 	}
-	slices.SortFunc(others, func(a, b Info) int { return a.Login.Compare(b.Login) })
-	for len(others) >= m.o.Max {
-		if err := m.revoke(ctx, others[0].Key, "limit"); err != nil && !errors.Is(err, ErrNotFound) {
-			m.o.Log.Error("oldest session not ended", slog.String("session", others[0].Handle), slog.Any("error", err))
+	sortLogins(all, own)
+	for _, i := range all[:max(0, len(all)-m.o.Max)] {
+		if err := m.revoke(ctx, i.Key, "limit"); err != nil && !errors.Is(err, ErrNotFound) {
+			m.o.Log.Error("oldest session not ended", slog.String("session", i.Handle), slog.Any("error", err))
 			return
 		}
-		others = others[1:]
 	}
+}
+
+// sortLogins puts the oldest first. What claims to be newer than own by more
+// than loginSkew was made by a node whose clock is wrong, and is older.
+func sortLogins(all []Info, own string) {
+	var now time.Time
+	for _, i := range all {
+		if i.Key == own {
+			now = i.Login
+		}
+	}
+	slices.SortFunc(all, func(a, b Info) int {
+		if wrong := a.Login.Sub(now) > loginSkew; !now.IsZero() && wrong != (b.Login.Sub(now) > loginSkew) {
+			if wrong {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(a.Login.Compare(b.Login), strings.Compare(a.Key, b.Key))
+	})
 }
 
 // cut gives valid UTF-8 of at most n bytes.

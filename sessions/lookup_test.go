@@ -47,7 +47,7 @@ func (*deadStore) Load(context.Context, string) (Record, error) {
 
 // What a cache lends to readers is never what it lends to who may change it.
 func TestCachedLoadIsACopy(t *testing.T) {
-	c := NewCached(NewMemory(), 10)
+	c := NewCached(NewMemory(), 1<<20)
 	key := keyOf("id")
 	check(t, c.Create(t.Context(), key, Record{Data: []byte("data"), Expires: time.Now().Add(time.Hour)}))
 	for range 2 { // read from the store, then from memory

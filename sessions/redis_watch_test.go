@@ -144,7 +144,7 @@ func TestCachedRedisRaces(t *testing.T) {
 // that one no Load succeeds any more at once, on the other within a second.
 func raceCaches(t *testing.T, a, b sessions.Shared) {
 	t.Helper()
-	nodes := []*sessions.Cached{sessions.NewCached(a, 1000), sessions.NewCached(b, 1000)}
+	nodes := []*sessions.Cached{sessions.NewCached(a, 1<<24), sessions.NewCached(b, 1<<24)}
 	for round := range 10 {
 		key := storetest.Key(round)
 		if err := nodes[0].Create(t.Context(), key, storetest.Record("alice")); err != nil {

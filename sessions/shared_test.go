@@ -32,7 +32,7 @@ func (s *shared) Watch(ctx context.Context, changed func(string), missed func())
 func watched(t *testing.T) (*sessions.Cached, *shared, string) {
 	t.Helper()
 	s := &shared{Memory: sessions.NewMemory(), begun: make(chan struct{})}
-	c := sessions.NewCached(s, 100)
+	c := sessions.NewCached(s, 1<<24)
 	t.Cleanup(func() {
 		if err := c.Close(); err != nil {
 			t.Error(err)
@@ -125,7 +125,7 @@ func TestNoIsTheLastWord(t *testing.T) {
 			shared: &shared{Memory: sessions.NewMemory(), begun: make(chan struct{})},
 			loaded: make(chan struct{}), goOn: make(chan struct{}),
 		}
-		c := sessions.NewCached(s, 100)
+		c := sessions.NewCached(s, 1<<24)
 		defer c.Close() //nolint:errcheck // it is memory
 		<-s.begun
 		key := strings.Repeat("ab", 32)

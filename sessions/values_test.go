@@ -43,9 +43,9 @@ func wantValues(tb testing.TB, m *Manager, r *http.Request, space string, want m
 func eachStore(t *testing.T, f func(t *testing.T, store Store)) {
 	t.Helper()
 	t.Run("memory", func(t *testing.T) { f(t, NewMemory()) })
-	t.Run("cached", func(t *testing.T) { f(t, NewCached(NewMemory(), 100)) })
+	t.Run("cached", func(t *testing.T) { f(t, NewCached(NewMemory(), 1<<24)) })
 	t.Run("shared", func(t *testing.T) {
-		c := NewCached(deaf{NewMemory()}, 100)
+		c := NewCached(deaf{NewMemory()}, 1<<24)
 		t.Cleanup(func() { _ = c.Close() })
 		f(t, c)
 	})
@@ -55,7 +55,7 @@ func eachStore(t *testing.T, f func(t *testing.T, store Store)) {
 		t.Cleanup(func() { _ = db.Close() })
 		b, err := NewBolt(db)
 		check(t, err)
-		f(t, NewCached(b, 100))
+		f(t, NewCached(b, 1<<24))
 	})
 }
 
@@ -202,7 +202,7 @@ func TestValuesOfAnotherNode(t *testing.T) {
 	store := deaf{NewMemory()}
 	var nodes [2]*Manager
 	for n := range nodes {
-		c := NewCached(store, 100)
+		c := NewCached(store, 1<<24)
 		t.Cleanup(func() { _ = c.Close() })
 		nodes[n] = newManager(t, Options{Store: c})
 	}
@@ -296,7 +296,7 @@ func TestValuesOfAChangedRecord(t *testing.T) {
 func BenchmarkValues(b *testing.B) {
 	for name, n := range map[string]int{"none": 0, "ten": 10} {
 		b.Run(name, func(b *testing.B) {
-			m := newManager(b, Options{Store: NewCached(NewMemory(), 100)})
+			m := newManager(b, Options{Store: NewCached(NewMemory(), 1<<24)})
 			r := request(login(b, m, "alice"))
 			for k := range n {
 				if err := keepValue(m, r, "a/", fmt.Sprint("key", k), strings.Repeat("v", 100)); err != nil {

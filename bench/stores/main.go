@@ -26,8 +26,8 @@ import (
 
 func main() { contest.Main(open) }
 
-// cached is as many records as the gate keeps in memory.
-const cached = 200_000
+// cached is as many bytes of records as the gate keeps in memory.
+const cached = 100 << 20
 
 type store struct {
 	db      *bbolt.DB
