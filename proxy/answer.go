@@ -15,9 +15,9 @@ import (
 // must not pass: what speaks for us (our cookie, who the visitor is), and what
 // would harm our own pages. An error refuses the answer.
 func (s *passage) answer(status int, h http.Header) error {
-	var set, del []string
-	if s.keepsData() && (status >= http.StatusOK || status == http.StatusSwitchingProtocols) {
-		set, del = h[setDataHeader], h[deleteDataHeader]
+	var data dataChange
+	if s.keepsData(status) {
+		data = takeData(h)
 	}
 	for name, values := range h {
 		if s.p.names.of(name) == identity {
@@ -45,8 +45,8 @@ func (s *passage) answer(status int, h http.Header) error {
 		varyByCookie(h)
 	}
 	s.setCookies(status, h)
-	if len(set)+len(del) > 0 {
-		return s.keepData(set, del) // last: an answer that is refused keeps nothing
+	if data.asks() {
+		return s.keepData(h, &data) // last: an answer that is refused keeps nothing
 	}
 	return nil
 }
@@ -143,10 +143,15 @@ func (s *passage) setCookies(status int, h http.Header) {
 		s.p.auth.Refresh(s.in, s.id, h)
 		ours = ours || s.id.Session.Old
 	}
+	if s.id == nil && s.data.Old {
+		s.refreshData(h)
+		ours = true
+	}
+	somebody := s.id != nil || s.data.Key != ""
 	switch policy := s.route.conf.AuthenticatedCache; {
-	case s.id != nil && policy == noStoreCache:
+	case somebody && policy == noStoreCache:
 		keepNowhere(h)
-	case ours, s.id != nil && policy != keepCache:
+	case ours, somebody && policy != keepCache:
 		keepPrivate(h)
 	}
 }

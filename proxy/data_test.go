@@ -35,7 +35,7 @@ func keeper(t *testing.T, s setting, store sessions.Store, paths ...string) *kee
 	t.Helper()
 	up := httptest.NewServer(http.HandlerFunc(application))
 	t.Cleanup(up.Close)
-	m, err := sessions.NewManager(sessions.Options{Store: store, Secrets: [][]byte{[]byte(strings.Repeat("secret!", 5))}, Age: time.Hour})
+	m, err := sessions.NewManager(sessions.Options{Store: store, Secrets: [][]byte{[]byte(strings.Repeat("secret!", 5))}, Age: time.Hour, Slide: true, DataLimit: s.dataLimit})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func keeper(t *testing.T, s setting, store sessions.Store, paths ...string) *kee
 	}
 	s.gate = &gate{identify: func(r *http.Request) (*auth.Identity, error) {
 		i, err := m.Find(r)
-		if errors.Is(err, sessions.ErrNotFound) {
+		if errors.Is(err, sessions.ErrNotFound) || err == nil && i.User == "" {
 			return nil, nil
 		}
 		return &auth.Identity{Name: i.User, Session: i}, err
@@ -85,6 +85,8 @@ func application(w http.ResponseWriter, r *http.Request) {
 			h.Add(setDataHeader, value)
 		case "delete":
 			h.Add(deleteDataHeader, value)
+		case "expiry":
+			h.Add(expiryHeader, value)
 		case "header":
 			name, value, _ := strings.Cut(value, ": ")
 			h[name] = append(h[name], value) // in the spelling given
@@ -117,7 +119,7 @@ func (k *keeping) visit(t *testing.T, name, path string, do ...string) *http.Res
 	r.Header[ask] = do
 	res := k.do(t, r)
 	for name := range res.Header {
-		if f := fold(name); f == dataHeader || f == setDataHeader || f == deleteDataHeader {
+		if f := fold(name); f == dataHeader || f == setDataHeader || f == deleteDataHeader || f == expiryHeader {
 			t.Errorf("the visitor got %s", name)
 		}
 	}
@@ -166,7 +168,9 @@ func TestSessionData(t *testing.T) {
 		k.want(t, "bob", "/", "")
 		k.sends(t, "alice", "/", "delete b", "set a=2", "status 303")
 		k.want(t, "alice", "/", "a=2; c=")
-		k.sends(t, "alice", "/", "set a=3", "status 500")
+		k.sends(t, "alice", "/", "set a=3", "delete c", "status 500") // as in Django
+		k.want(t, "alice", "/", "a=2; c=")
+		k.sends(t, "alice", "/", "set a=3", "status 404")
 		k.want(t, "alice", "/", "a=3; c=")
 
 		k.sends(t, "alice", "/wiki", "set a=wiki")
@@ -178,9 +182,9 @@ func TestSessionData(t *testing.T) {
 		k.sends(t, "alice", "/", "hint a=5", "trailer "+setDataHeader+": a=6")
 		k.want(t, "alice", "/", "a=3; c=")
 
+		k.want(t, "alice", "/public/", "a=3; c=")
 		k.sends(t, "alice", "/public/", "set a=7")
-		k.want(t, "alice", "/public/", "")
-		k.want(t, "alice", "/", "a=3; c=")
+		k.want(t, "alice", "/", "a=7; c=")
 		k.sends(t, "alice", "/", "delete a,c")
 		k.want(t, "alice", "/", "")
 	})
@@ -202,7 +206,7 @@ func TestSpoofedSessionDataIsDropped(t *testing.T) {
 		h := open(t, setting{options: func(o *Options) { o.Keeper = m }}, c)
 		for _, name := range []string{
 			"X-Session-Data", "x-session-data", "X_SESSION_DATA", "X-Session_Data", "x.session.data", "X-SESSION-Data",
-			"X-Session-Set", "x_session_set", "X-Session-Delete", "X_Session_Delete",
+			"X-Session-Set", "x_session_set", "X-Session-Delete", "X_Session_Delete", "X-Session-Expiry", "x_session_expiry",
 		} {
 			for _, path := range []string{"/public/x", "/x"} {
 				up.forget()

@@ -4,8 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
+
+	"gatehouse/sessions"
 )
 
 // The headers by which an application keeps values in the session.
@@ -13,6 +18,7 @@ const (
 	dataHeader       = "X-Session-Data"   // to the application: key=value; key=value
 	setDataHeader    = "X-Session-Set"    // from it: key=value, key=value
 	deleteDataHeader = "X-Session-Delete" // from it: key, key
+	expiryHeader     = "X-Session-Expiry" // from it: 0, seconds, or a date; see readExpiry
 )
 
 // Bounds on what a route keeps in one session. The whole must fit into a
@@ -27,7 +33,64 @@ const (
 type dataChange struct {
 	set     []dataPair
 	delete  []string
-	refused []error // what could not be read
+	expiry  *sessions.Expiry // nil: none is asked for
+	refused []error          // what could not be read
+}
+
+// takeData takes the headers by which an answer asks for something out of h.
+func takeData(h http.Header) (c dataChange) {
+	if set, del := h[setDataHeader], h[deleteDataHeader]; len(set)+len(del) > 0 {
+		c = readData(set, del)
+	}
+	if lines := h[expiryHeader]; len(lines) > 0 {
+		e, err := readExpiry(lines, time.Now())
+		if err != nil {
+			c.refuse("expiry", lines[0], err)
+		} else {
+			c.expiry = &e
+		}
+	}
+	return c
+}
+
+// asks reports whether anything is to be done.
+func (c *dataChange) asks() bool {
+	return len(c.set)+len(c.delete)+len(c.refused) > 0 || c.expiry != nil
+}
+
+// expiryOrNone is the policy of a session that is about to be made.
+func (c *dataChange) expiryOrNone() sessions.Expiry {
+	if c.expiry == nil {
+		return sessions.Expiry{}
+	}
+	return *c.expiry
+}
+
+// longestExpiry is the number of seconds beyond which nothing is added.
+const longestExpiry = 100 * 365 * 24 * 60 * 60
+
+// readExpiry reads the value of expiryHeader, as Django's set_expiry takes it: 0
+// for the browser's end, seconds without use, or a date (RFC 9110, 5.6.7). One
+// that has passed ends the session.
+func readExpiry(lines []string, now time.Time) (sessions.Expiry, error) {
+	text := strings.Trim(lines[0], " \t")
+	if len(lines) > 1 {
+		return sessions.Expiry{}, errors.New("stands there twice")
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		if !at.After(now) {
+			return sessions.Expiry{After: -1}, nil
+		}
+		return sessions.Expiry{At: at.UTC()}, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	switch {
+	case err != nil && !errors.Is(err, strconv.ErrRange), text != "" && text[0] == '+':
+		return sessions.Expiry{}, errors.New("is neither a number of seconds nor an HTTP date")
+	case n == 0:
+		return sessions.Expiry{Close: true}, nil
+	}
+	return sessions.Expiry{After: time.Duration(min(n, longestExpiry)) * time.Second}, nil
 }
 
 type dataPair struct{ key, value string }

@@ -257,6 +257,8 @@ type setting struct {
 	gate     *gate
 	standard bool // http.Transport carries plain HTTP too
 	https    bool // the visitor speaks TLS, and HTTP/2 where it can
+
+	dataLimit int64 // of the sessions of a keeper
 }
 
 // fixtureRules are those of the case files.

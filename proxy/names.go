@@ -17,7 +17,7 @@ const reservedFamily = "X-Auth-Request-"
 
 // sessionData are the names by which applications keep values in the session.
 // Nobody else may say them, and nobody else is told.
-var sessionData = []string{dataHeader, setDataHeader, deleteDataHeader}
+var sessionData = []string{dataHeader, setDataHeader, deleteDataHeader, expiryHeader}
 
 // hopFields belong to one connection (RFC 9110, 7.6.1), or are made anew for
 // the next.

@@ -77,8 +77,9 @@ type Proxy struct {
 	log     *slog.Logger
 	live    *Live
 
-	activity activity
-	keeper   Keeper
+	activity  activity
+	keeper    Keeper
+	strangers strangers
 
 	table   table
 	routes  []*route
@@ -101,7 +102,7 @@ func New(o Options) (*Proxy, error) {
 	}
 	p := &Proxy{
 		auth: o.Auth, audit: o.Audit, metrics: o.Metrics, log: o.Log, live: o.Live,
-		activity: newActivity(o.Activity), keeper: o.Keeper,
+		activity: newActivity(o.Activity), keeper: o.Keeper, strangers: newStrangers(),
 		cookies:  cookies{names: slices.Clone(o.Auth.CookieNames())},
 		via:      newVia(o.Pseudonym),
 		patience: unreadTime,

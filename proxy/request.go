@@ -8,6 +8,7 @@ import (
 	"gatehouse/auth"
 	"gatehouse/internal/web"
 	"gatehouse/proxy/engine"
+	"gatehouse/sessions"
 )
 
 // A passage is one request on its way through the proxy, with what has been
@@ -23,6 +24,7 @@ type passage struct {
 	id     *auth.Identity // nil: nobody is signed in, or nobody was looked up
 	asked  bool           // somebody was looked up: the answer depends on the session
 	active bool           // the request is a use of the session
+	data   sessions.Info  // in which the application keeps values; zero: none yet, or none at all
 	unkept error          // why the session's data could not be kept
 
 	member string // of the route's upstreams, the one that was asked last

@@ -94,7 +94,7 @@ func (p *parts) assemble(c *config.Config, keys [][]byte) (*site, error) {
 	s.sessions, err = sessions.NewManager(sessions.Options{
 		Store: p.state.store, Secrets: keys, Cookie: cookie,
 		Age: c.Session.IdleTimeout.D(), Limit: c.Session.MaxAge.D(), Remember: c.Session.RememberMe.D(),
-		Browser: c.Session.BrowserSession, Max: c.Session.MaxPerUser,
+		Browser: c.Session.BrowserSession, Max: c.Session.MaxPerUser, Slide: true, DataLimit: int64(c.Session.DataLimit),
 		Ended: p.ended, Rejected: p.rejected, OldUntil: p.state.formerUntil, Log: p.log,
 	})
 	if err != nil {

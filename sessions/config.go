@@ -18,6 +18,7 @@ type Config struct {
 	RememberMe     value.Duration `yaml:"remember_me"`  // 0: not offered
 	BrowserSession bool           `yaml:"browser_session"`
 	MaxPerUser     int            `yaml:"max_per_user"` // 0: no limit
+	DataLimit      value.Size     `yaml:"data_limit"`   // of session_data, in all sessions together; 0: no limit
 	Activity       ActivityConfig `yaml:"activity"`
 	Secrets        []secret.Text  `yaml:"secrets"` // the first signs, all verify; empty: data_dir/secrets
 }

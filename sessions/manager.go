@@ -26,6 +26,10 @@ type Options struct {
 	Max      int           // sessions a user may have; a login over it ends the oldest; 0: no limit
 	Slide    bool          // Seen is called for nobody's sessions as well, so browsers keep their cookies longer than Age
 
+	// DataLimit bounds the bytes of data that ChangeValues and NewValues keep in
+	// all sessions together, as they are stored; 0: no limit.
+	DataLimit int64
+
 	// TouchEvery is how often a use is written to the store, at most; 0: one
 	// tenth of Age, at least a second and at most a minute.
 	TouchEvery time.Duration
@@ -117,6 +121,7 @@ type Manager struct {
 	hostName  string                       // Name with the prefix __Host-
 	logins    [64]sync.Mutex               // by user: one login at a time counts sessions, where there is a Max
 	work      background
+	quota     quota
 }
 
 // rejectedMax bounds what is remembered of records that do not count.
@@ -158,6 +163,7 @@ func NewManager(o Options) (*Manager, error) {
 		return nil, err
 	}
 	m.work.do = m.doWork
+	m.quota.limit = o.DataLimit
 	return m, nil
 }
 
@@ -167,7 +173,7 @@ func (o *Options) check() error {
 		return errors.New("sessions: no store")
 	case len(o.Secrets) == 0:
 		return errors.New("sessions: no secrets")
-	case o.Age < 0, o.Limit < 0, o.Remember < 0, o.TouchEvery < 0, o.Max < 0:
+	case o.DataLimit < 0, o.Age < 0, o.Limit < 0, o.Remember < 0, o.TouchEvery < 0, o.Max < 0:
 		return errors.New("sessions: a duration or limit is negative")
 	case o.Age == 0 && o.Limit == 0:
 		return errors.New("sessions: neither Age nor Limit: sessions would never end")
@@ -271,6 +277,7 @@ func later(start time.Time, passed time.Duration, wall time.Time) time.Time {
 
 // ended tells Options.Ended.
 func (m *Manager) ended(key string, r *Record, reason string) {
+	m.quota.add(-len(r.Data))
 	if m.o.Ended != nil {
 		m.o.Ended(newInfo(key, r), reason)
 	}

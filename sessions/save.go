@@ -123,6 +123,7 @@ func (s *Session) create(ctx context.Context) error {
 		} else if err != nil {
 			return wrap("create", key, err)
 		}
+		s.m.quota.add(len(r.Data))
 		s.id, r.Version = id, 1
 		s.stored(r)
 		s.accessed, s.modified = true, true

@@ -267,7 +267,7 @@ func (s *Session) read(ctx context.Context) (Record, content, error) {
 // pass as they are.
 func wrap(what, key string, err error) error {
 	switch {
-	case err == nil, errors.Is(err, ErrNotFound), errors.Is(err, ErrExists), errors.Is(err, ErrConflict):
+	case err == nil, errors.Is(err, ErrNotFound), errors.Is(err, ErrExists), errors.Is(err, ErrConflict), errors.Is(err, ErrFull):
 		return err
 	}
 	return fmt.Errorf("%s session %s: %w", what, handle(key), err)

@@ -42,8 +42,9 @@ func (m *Manager) Values(r *http.Request, i Info, space string) (map[string]stri
 // a use of the session; else its times stay.
 //
 // It goes on when the visitor has gone, and takes 5 s at most. ErrNotFound: the
-// session has ended, or has got a new id, and nothing is kept. Any other error:
-// the store could not tell.
+// session has ended, or has got a new id, and nothing is kept. ErrFull: the data
+// would get larger, and may not; nothing is kept. Any other error: the store
+// could not tell.
 func (m *Manager) ChangeValues(r *http.Request, i Info, space string, used bool, change func(map[string]string) bool) error {
 	id, ok := m.idOf(r, i.Key)
 	if !ok {
@@ -86,10 +87,19 @@ func (m *Manager) changeValues(ctx context.Context, id, key, space string, used 
 		now := m.now()
 		rec.Seen, rec.Expires = now, rec.use(now)
 	}
+	before := len(rec.Data)
 	if err := m.write(id, key, by, &rec, c, rec.Version+1); err != nil {
 		return err
 	}
-	return m.store.Update(ctx, key, rec)
+	grown := len(rec.Data) - before
+	if err := m.quota.room(ctx, m, grown); err != nil {
+		return err
+	}
+	if err := m.store.Update(ctx, key, rec); err != nil {
+		return err
+	}
+	m.quota.add(grown)
+	return nil
 }
 
 // idOf gives the id in the request's cookie, if it is that of the session
