@@ -17,8 +17,10 @@ func (p *cli) explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "explain URL", Short: "Say which route and rule decide about a request, and why", Args: one("the URL of a request"),
 		Long: `Say which route and rule decide about a request, and why, without sending one.
-Where a path can be read in several ways, each is shown: the gate refuses a
-request about whose readings its rules differ.`,
+The rule's line in the configuration is shown, what it asks for, and what the
+person has. Where a path can be read in several ways, each is shown, and what
+may be left of it where a rule or a route names that: the gate refuses a request
+about whose readings its rules differ.`,
 		Example: `  gatehouse explain --user alice https://wiki.example.com/admin/
   gatehouse explain --method DELETE --from 10.0.0.7 /files/1`,
 		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, args []string) error {
@@ -30,7 +32,8 @@ request about whose readings its rules differ.`,
 			if asJSON {
 				return json.NewEncoder(p.out).Encode(e)
 			}
-			if err := writeFields(p.out, "decision", e.Decision, "why", e.Why, "route", e.Route, "rule", ruleName(e.Rule)); err != nil {
+			if err := writeFields(p.out, "decision", e.Decision, "why", e.Why, "route", e.Route, "rule", ruleName(e.Rule),
+				"line", e.Line, "asks for", e.Asks, "has", e.Has); err != nil {
 				return err
 			}
 			if len(e.Readings) < 2 {

@@ -96,6 +96,19 @@ func (rs *Rules) HasPath(i int) bool {
 	return rs != nil && 0 <= i && i < len(rs.list) && rs.list[i].path != ""
 }
 
+// Asks returns what the rule with this index asks for, for people to read; -1
+// stands for no rule.
+func (rs *Rules) Asks(i int) string {
+	switch {
+	case rs != nil && 0 <= i && i < len(rs.list):
+		return rs.list[i].asks()
+	case rs != nil && rs.open:
+		return "whoever is signed in"
+	default:
+		return "nobody may pass"
+	}
+}
+
 // Decide selects the first rule whose path, methods and networks match, and
 // says what it says of who. No rule: Deny. The index is the place in the list
 // of the rule that decided, -1 when none did, for explanations.

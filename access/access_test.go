@@ -389,3 +389,27 @@ func TestAliasesOfARuledPathDoNotGetPast(t *testing.T) {
 		}
 	}
 }
+
+func TestAsks(t *testing.T) {
+	rules, err := access.New([]access.RuleConfig{
+		{Path: "/a", Public: true},
+		{Path: "/b", Deny: true},
+		{Path: "/c", Users: []string{"bob"}, Groups: []string{"admins", "staff"}},
+		{Path: "/d", Optional: true},
+		{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range map[int]string{
+		0: "nothing: anybody may pass", 1: "nobody may pass", 2: "to be bob, or to be in admins or staff",
+		3: "nothing: anybody may pass, and the application is told who is signed in", 4: "whoever is signed in", 5: "nobody may pass", -1: "nobody may pass",
+	} {
+		if got := rules.Asks(i); got != want {
+			t.Errorf("rule %d asks for %q, want %q", i, got, want)
+		}
+	}
+	if open, _ := access.New(nil); open.Asks(-1) != "whoever is signed in" {
+		t.Errorf("a route without rules asks for %q", open.Asks(-1))
+	}
+}

@@ -52,6 +52,28 @@ func (r *rule) match(f Facts) match {
 	}
 }
 
+// asks returns what the rule wants to know of who asks.
+func (r *rule) asks() string {
+	switch {
+	case r.deny:
+		return "nobody may pass"
+	case r.public:
+		return "nothing: anybody may pass"
+	case r.optional:
+		return "nothing: anybody may pass, and the application is told who is signed in"
+	case !r.named:
+		return "whoever is signed in"
+	}
+	var wants []string
+	if len(r.users) > 0 {
+		wants = append(wants, "to be "+strings.Join(r.users, " or "))
+	}
+	if len(r.groups) > 0 {
+		wants = append(wants, "to be in "+strings.Join(r.groups, " or "))
+	}
+	return strings.Join(wants, ", or ")
+}
+
 // like reports whether an application could take path for the path of a rule:
 // it does not care for letter case or, where extensions says so, it takes
 // /admin.json for /admin with a format (Rails), or /admin.php for the file

@@ -148,6 +148,26 @@ func Parse(file string, data []byte) (*Config, error) {
 	return parse(file, data, nil, os.LookupEnv)
 }
 
+// RuleLine returns the line of a rule in the file that c was read from, or of
+// its route for a rule of -1. 0: c is from no file, or the file has another
+// route there by now.
+func (c *Config) RuleLine(route, rule int) int {
+	data, err := os.ReadFile(c.File)
+	if err != nil || len(data) > int(MaxFile) {
+		return 0
+	}
+	r := newReport(c.File)
+	now, err := parseWith(r, data, nil, os.LookupEnv)
+	if err != nil || route >= len(now.Routes) || !reflect.DeepEqual(now.Routes[route], c.Routes[route]) {
+		return 0
+	}
+	key := fmt.Sprintf("routes[%d]", route)
+	if rule >= 0 {
+		key += fmt.Sprintf(".access[%d]", rule)
+	}
+	return r.lines[key]
+}
+
 // CheckAll checks a configuration that was made in code, fills in what is
 // derived from it (Trusted, LoginHTML, Warnings), and gives all that is wrong
 // with it as Problems without lines; nil when nothing is.
@@ -160,7 +180,12 @@ func (c *Config) CheckAll() error {
 // parse does all that Load does but opening the file. A panic, ours or the
 // YAML parser's, becomes a problem: no file can take the process down.
 func parse(file string, data []byte, info os.FileInfo, env func(string) (string, bool)) (c *Config, err error) {
-	r := newReport(file)
+	return parseWith(newReport(file), data, info, env)
+}
+
+// parseWith leaves in r what was found out about the file.
+func parseWith(r *report, data []byte, info os.FileInfo, env func(string) (string, bool)) (c *Config, err error) {
+	file := r.file
 	defer func() {
 		if e := recover(); e != nil {
 			// The panic's value may hold text of the file, so it is not shown.

@@ -27,8 +27,13 @@ type Explanation struct {
 	Decision string    `json:"decision"` // allow | optional | public | challenge | deny | ambiguous | own-page | no-route | bad-request
 	Why      string    `json:"why"`
 	Route    string    `json:"route,omitempty"`
-	Rule     int       `json:"rule"` // from 0; -1: none
+	Rule     int       `json:"rule"`           // from 0; -1: none
+	Asks     string    `json:"asks,omitempty"` // what that rule asks for
+	Has      string    `json:"has,omitempty"`  // what the person has of it
+	Line     string    `json:"line,omitempty"` // FILE:LINE of the rule, of the route where none decides; "": not from a file
 	Readings []Reading `json:"readings,omitempty"`
+
+	routeAt int // its place in the configuration; -1: none decides
 }
 
 // A Reading is one way in which an upstream may read a path, and what is
@@ -46,14 +51,14 @@ type Reading struct {
 func (p *Proxy) Explain(ctx context.Context, q Question) Explanation {
 	s, err := p.imagine(ctx, q)
 	if err != nil {
-		return Explanation{Decision: "bad-request", Rule: -1, Why: err.Error()}
+		return Explanation{Decision: "bad-request", Rule: -1, routeAt: -1, Why: err.Error()}
 	}
 	hr, err := s.open()
 	if err != nil {
 		return explainError(err)
 	}
 	if ownPath(s.t.path) && urlpath.Plain(s.t.path) {
-		return Explanation{Decision: "own-page", Rule: -1, Why: "our own pages are on every host, and need no route"}
+		return Explanation{Decision: "own-page", Rule: -1, routeAt: -1, Why: "our own pages are on every host, and need no route"}
 	}
 	question, err := newQuestion(hr, s.t.path, access.Facts{Method: s.in.Method, Client: q.Client})
 	if err != nil {
@@ -64,11 +69,12 @@ func (p *Proxy) Explain(ctx context.Context, q Question) Explanation {
 	if err == nil && v.decision != access.Public {
 		v, err = question.judge(q.Who)
 	}
-	e := Explanation{Rule: -1}
+	e := Explanation{Rule: -1, routeAt: -1}
 	if err != nil {
 		e = explainError(err)
 	} else {
 		e.Decision, e.Route, e.Rule, e.Why = v.decision.String(), v.route.label, v.rule, why(v, q.Who)
+		e.Asks, e.Has, e.routeAt = v.by.rules.Asks(v.rule), has(q.Who), v.by.at
 		if v.as != "" {
 			e.Why = "judged as " + v.as + ", which the query names: " + e.Why
 		}
@@ -139,8 +145,24 @@ func (q *question) describe(path, how string, who *access.Who) Reading {
 	return r
 }
 
+// RouteAt returns the place of the route whose rule decides, in the
+// configuration; -1: none does.
+func (e *Explanation) RouteAt() int { return e.routeAt }
+
+// has says who somebody is, as far as rules care.
+func has(who *access.Who) string {
+	switch {
+	case who == nil:
+		return "nobody is signed in"
+	case len(who.Groups) == 0:
+		return who.Name + ", in no group"
+	default:
+		return who.Name + ", in " + strings.Join(who.Groups, " and ")
+	}
+}
+
 func explainError(err error) Explanation {
-	e := Explanation{Decision: "bad-request", Rule: -1, Why: err.Error()}
+	e := Explanation{Decision: "bad-request", Rule: -1, routeAt: -1, Why: err.Error()}
 	switch web.AsError(err).Code {
 	case http.StatusMethodNotAllowed:
 		e.Why = "the method never passes, whatever the rules say"

@@ -119,6 +119,7 @@ func New(o Options) (*Proxy, error) {
 		}
 		r, err := newRoute(&c, o.Identity, o.Log)
 		if err == nil {
+			r.at = i
 			p.routes = append(p.routes, r)
 			err = p.table.add(r)
 		}

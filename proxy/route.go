@@ -15,6 +15,7 @@ import (
 type route struct {
 	conf      *RouteConfig
 	label     string
+	at        int    // its place in the configuration
 	space     string // of the values that the application keeps in sessions
 	prefix    string // of the path, without a slash at the end
 	rules     *access.Rules

@@ -191,6 +191,7 @@ func hasCapitalOrDot(s string) bool {
 // A verdict is what one reading of a path leads to. The zero value denies.
 type verdict struct {
 	route    *route // nil: no route takes the path
+	by       *route // whose rule decided: that of a path which differs by letter case, or the same
 	decision access.Decision
 	rule     int    // -1: none
 	named    bool   // the rule has a path
@@ -205,12 +206,12 @@ func (hr *hostRoutes) judge(f access.Facts, who *access.Who) verdict {
 	if r == nil {
 		return verdict{rule: -1}
 	}
-	v := verdict{route: r}
+	v := verdict{route: r, by: r}
 	v.decision, v.rule = r.rules.Decide(f, who)
 	v.named = r.rules.HasPath(v.rule)
 	if near := hr.nearly(f.Path, r); near != nil {
 		if d, rule := near.rules.Decide(f, who); d < v.decision {
-			v.decision, v.rule, v.named = d, rule, true
+			v.decision, v.rule, v.named, v.by = d, rule, true, near
 		}
 	}
 	return v

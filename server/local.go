@@ -274,7 +274,13 @@ func (l *local) Explain(ctx context.Context, q Question) (proxy.Explanation, err
 			return proxy.Explanation{}, fmt.Errorf("--from %q is no IP address", q.From)
 		}
 	}
-	return s.proxy.Explain(ctx, proxy.Question{Method: q.Method, URL: q.URL, Client: client, Who: person}), nil
+	e := s.proxy.Explain(ctx, proxy.Question{Method: q.Method, URL: q.URL, Client: client, Who: person})
+	if at := e.RouteAt(); at >= 0 {
+		if line := s.config.RuleLine(at, e.Rule); line > 0 {
+			e.Line = fmt.Sprintf("%s:%d", s.config.File, line)
+		}
+	}
+	return e, nil
 }
 
 // endSessions ends what the account's stamp would end at the next request
