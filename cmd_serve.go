@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -181,6 +182,10 @@ on. What only a restart can change is named.`,
 	}
 }
 
+// healthLimit is how long health waits for an answer: one that comes later is
+// none.
+const healthLimit = 5 * time.Second
+
 func (p *cli) healthCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "health", Short: "Say whether the running gate is ready", Args: nothingMore,
@@ -192,7 +197,9 @@ func (p *cli) healthCommand() *cobra.Command {
 				return err
 			}
 			defer gate.Close() //nolint:errcheck // it gives nil
-			if err := gate.Ready(cmd.Context()); err != nil {
+			ctx, cancel := context.WithTimeout(cmd.Context(), healthLimit)
+			defer cancel()
+			if err := gate.Ready(ctx); err != nil {
 				return fmt.Errorf("not ready: %w", err)
 			}
 			_, err = fmt.Fprintln(p.out, "ready")

@@ -91,6 +91,11 @@ func (c *Config) Check(bad, warn func(key, format string, args ...any)) {
 	} else if what := badListen(c.Listen); what != "" && c.Listen != "systemd" {
 		bad("listen", "%s", what)
 	}
+	if mode, ok := fileMode(c.ListenMode); !ok {
+		bad("listen_mode", "%s is no mode of a file; write it as chmod takes it, such as \"0660\"", quote(c.ListenMode))
+	} else if mode&0o002 != 0 && strings.HasPrefix(c.Listen, "unix:") {
+		warn("listen_mode", "with %s, everybody on this machine can connect, and is believed as a proxy is; write \"0660\" and put the proxy into the group", quote(c.ListenMode))
+	}
 	if c.DataDir == "" {
 		bad("data_dir", "is empty; write the path of a folder, such as ./data")
 	}
@@ -155,6 +160,16 @@ func (c *AdminConfig) Check(bad, warn func(key, format string, args ...any)) {
 		bad("listen", "%s is a unix socket; write host:port, such as 127.0.0.1:9090 (gatehouse health asks the control socket)", quote(c.Listen))
 	} else if !onlyLocal(c.Listen) {
 		warn("listen", "%s shows metrics and health to whoever reaches it, without a login; write 127.0.0.1:9090, or close the port to others", quote(c.Listen))
+	}
+}
+
+// Check reports times that cannot be.
+func (c *StopConfig) Check(bad, _ func(key, format string, args ...any)) {
+	if c.Delay < 0 {
+		bad("delay", "%v is less than nothing; write how long new connections are still served, such as 5s", c.Delay)
+	}
+	if c.Limit < 0 {
+		bad("limit", "%v is less than nothing; write how long requests under way may take, such as 30s", c.Limit)
 	}
 }
 

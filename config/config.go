@@ -21,9 +21,12 @@ package config
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
+	"time"
 
 	"gatehouse/auth"
 	"gatehouse/internal/value"
@@ -44,7 +47,9 @@ type Config struct {
 	TrustedProxies []string              `yaml:"trusted_proxies"` // networks or addresses whose X-Forwarded-* are believed
 	TLS            TLSConfig             `yaml:"tls"`
 	Limits         LimitsConfig          `yaml:"limits"`
+	ListenMode     string                `yaml:"listen_mode"` // who may connect to unix:/path, as chmod takes it: 0660
 	Admin          AdminConfig           `yaml:"admin"`
+	Stop           StopConfig            `yaml:"stop"`
 	Log            LogConfig             `yaml:"log"`
 	Cookie         sessions.CookieConfig `yaml:"cookie"`
 	Session        sessions.Config       `yaml:"session"`
@@ -64,6 +69,22 @@ func (c *Config) SetDefaults() {
 	c.Version = 1
 	c.Listen = "127.0.0.1:8080"
 	c.DataDir = "./data"
+	c.ListenMode = "0660"
+}
+
+// SocketMode returns ListenMode as a file mode; 0660 where it is not valid.
+func (c *Config) SocketMode() fs.FileMode {
+	mode, ok := fileMode(c.ListenMode)
+	if !ok {
+		return 0o660
+	}
+	return mode
+}
+
+// fileMode reads three octal digits, which a zero may precede.
+func fileMode(s string) (fs.FileMode, bool) {
+	n, err := strconv.ParseUint(s, 8, 32)
+	return fs.FileMode(n), err == nil && n <= 0o777 && (len(s) == 3 || len(s) == 4)
 }
 
 // TLSConfig is the section tls: both files, or neither for plain HTTP. A proxy
@@ -94,6 +115,16 @@ type LimitsConfig struct {
 type AdminConfig struct {
 	Listen string `yaml:"listen"` // host:port for /healthz, /readyz and /metrics; "": off
 }
+
+// StopConfig is the section stop: what happens after SIGTERM. /readyz says 503
+// at once.
+type StopConfig struct {
+	Delay value.Duration `yaml:"delay"` // how long new connections are still served, until whoever asks /readyz has noticed
+	Limit value.Duration `yaml:"limit"` // how long requests under way may then take, before they are cut off
+}
+
+// SetDefaults fills in what contract.md names as defaults.
+func (c *StopConfig) SetDefaults() { c.Limit = value.Duration(30 * time.Second) }
 
 // LogConfig is the section log.
 type LogConfig struct {

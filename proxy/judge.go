@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"errors"
 	"net/http"
 
 	"gatehouse/access"
@@ -31,16 +30,16 @@ func (q *question) ask(hr *hostRoutes, path string, f access.Facts) error {
 	*q = question{host: hr, facts: f, path: path}
 	if urlpath.Plain(path) {
 		if ownLike(path) {
-			return web.Refuse(http.StatusNotFound, "")
+			return refusePath(http.StatusNotFound, errOwnPath)
 		}
 		return nil
 	}
 	var ok bool
 	if q.readings, ok = urlpath.Read(path); !ok {
-		return web.Refuse(http.StatusBadRequest, "")
+		return refusePath(http.StatusBadRequest, errManyReadings)
 	}
 	if isOwn(q.readings) {
-		return web.Refuse(http.StatusBadRequest, "")
+		return refusePath(http.StatusBadRequest, errOwnPath)
 	}
 	return nil
 }
@@ -148,11 +147,4 @@ func (q *question) one(path string, who *access.Who) verdict {
 	f := q.facts
 	f.Path = path
 	return q.host.judge(f, who)
-}
-
-// errAmbiguous is what the log says of it.
-var errAmbiguous = errors.New("the readings of the path lead to different decisions")
-
-func ambiguous() error {
-	return web.Fail(http.StatusBadRequest, "The address can be read in more than one way.", errAmbiguous)
 }

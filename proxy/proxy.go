@@ -159,7 +159,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	err := s.serve(w)
 	if err == nil {
 		s.release()
+		return nil
 	}
+	s.noteRefused(err)
 	return err
 }
 
@@ -220,7 +222,7 @@ func (s *passage) open() (*hostRoutes, error) {
 	}
 	hr := s.p.table.find(s.host)
 	if hr == nil {
-		return nil, web.Refuse(http.StatusMisdirectedRequest, "")
+		return nil, misdirected(errors.New("no route has this host"))
 	}
 	if s.t.authority != "" {
 		// net/http has replaced the Host header by the authority. Such
@@ -231,11 +233,13 @@ func (s *passage) open() (*hostRoutes, error) {
 			return nil, web.Refuse(http.StatusBadRequest, "")
 		}
 		if h.name != s.host.name || h.port != s.host.port || !s.p.table.known(h) {
-			return nil, web.Refuse(http.StatusMisdirectedRequest, "")
+			return nil, misdirected(errors.New("the target names a host as requests to a proxy do, which is not the Host or not one of the routes"))
 		}
 	}
 	return hr, nil
 }
+
+func misdirected(why error) error { return web.Refuse(http.StatusMisdirectedRequest, "").Because(why) }
 
 // checkMethod refuses what would open a tunnel or send a request back as it
 // came, on every protocol, and what readers might take for another method: one

@@ -34,7 +34,7 @@ func readTarget(r *http.Request) (target, error) {
 		t.path, t.query = uri[:i], uri[i:]
 	}
 	if !urlpath.WellFormed(t.path) {
-		return target{}, web.Refuse(http.StatusBadRequest, "")
+		return target{}, refusePath(http.StatusBadRequest, errBadPath)
 	}
 	return t, nil
 }

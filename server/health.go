@@ -6,9 +6,20 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"gatehouse/sessions"
+)
+
+const (
+	healthPatience = time.Second // how long health waits for an answer of the store
+	leastSpace     = 128 << 10   // bytes of the disk of data_dir
+	leastFiles     = 2           // descriptors: of a visitor, and of the connection to the application
+	retryAfter     = "5"         // seconds, of /readyz
 )
 
 // health is the handler of admin.listen: alive, ready, and the counters. It
@@ -20,6 +31,7 @@ func (s *Server) health() http.Handler {
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if st := s.status(r.Context()); !st.Ready {
+			w.Header().Set("Retry-After", retryAfter)
 			writeHealth(w, http.StatusServiceUnavailable, "not ready")
 			return
 		}
@@ -36,17 +48,114 @@ func writeHealth(w http.ResponseWriter, code int, text string) {
 	_, _ = fmt.Fprintln(w, text)
 }
 
-// status asks the store something that it must be able to answer, and whether
-// it can be written to.
+// status says whether visitors can be served.
 func (s *Server) status(ctx context.Context) status {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	st := status{Version: s.options.Version}
+	var err error
+	if s.ending.Load() {
+		err = errors.New("it is stopping")
+	} else if err = descriptorsLeft(); err == nil {
+		err = s.storeHealth.ask(ctx, s.tryStore)
+	}
+	if err != nil {
+		st.Why = err.Error()
+	}
+	st.Ready = err == nil
+	return st
+}
+
+// tryStore asks the store something that it must be able to answer, and
+// whether it can be written to.
+func (s *Server) tryStore() error {
+	ctx, cancel := context.WithTimeout(context.Background(), healthPatience)
 	defer cancel()
-	st := status{Ready: true, Version: s.options.Version}
 	nobody := strings.Repeat("0", 64)
 	if _, err := s.parts.state.store.Load(ctx, nobody); err != nil && !errors.Is(err, sessions.ErrNotFound) {
-		st.Ready, st.Why = false, "the store of sessions does not answer: "+err.Error()
-	} else if err := s.parts.state.store.Probe(ctx); err != nil {
-		st.Ready, st.Why = false, "the store of sessions takes nothing: "+err.Error()
+		return fmt.Errorf("the store of sessions does not answer: %w", err)
 	}
-	return st
+	if err := s.parts.state.store.Probe(ctx); err != nil {
+		return fmt.Errorf("the store of sessions takes nothing: %w", err)
+	}
+	if s.parts.state.db != nil {
+		return spaceLeft(s.parts.state.dir)
+	}
+	return nil
+}
+
+// spaceLeft fails when the disk of the folder is full, also while the database
+// still finds room in its own file.
+func spaceLeft(dir string) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return fmt.Errorf("look at the disk of data_dir: %w", err)
+	}
+	if free := st.Bavail * uint64(st.Bsize); free < leastSpace { //nolint:gosec // G115: a block has a size
+		return fmt.Errorf("the disk of data_dir is full: %d bytes are left", free)
+	}
+	return nil
+}
+
+// descriptorsLeft fails when a visitor could not be served for lack of file
+// descriptors.
+func descriptorsLeft() error {
+	var got []int
+	defer func() {
+		for _, fd := range got {
+			_ = unix.Close(fd) // nothing was written
+		}
+	}()
+	for range leastFiles {
+		fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if outOfDescriptors(err) {
+			return fmt.Errorf("there are no file descriptors left: %w; raise the limit (LimitNOFILE of systemd, ulimit -n)", err)
+		} else if err != nil {
+			return nil // no such device, which says nothing of descriptors
+		}
+		got = append(got, fd)
+	}
+	return nil
+}
+
+func outOfDescriptors(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
+// A checkup runs a check that may hang, one at a time. The zero value is
+// ready for use.
+type checkup struct {
+	mu      sync.Mutex
+	current *check // nil: none runs
+}
+
+// A check is one that runs. Its error is there when done is closed.
+type check struct {
+	done chan struct{}
+	err  error
+}
+
+// ask returns what f says. Who asks while f runs gets its answer too. One that
+// does not end in time is an error, and goes on.
+func (c *checkup) ask(ctx context.Context, f func() error) error {
+	c.mu.Lock()
+	now := c.current
+	if now == nil {
+		now = &check{done: make(chan struct{})}
+		c.current = now
+		go func() {
+			now.err = f()
+			c.mu.Lock()
+			c.current = nil
+			c.mu.Unlock()
+			close(now.done)
+		}()
+	}
+	c.mu.Unlock()
+	select {
+	case <-now.done:
+		return now.err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(healthPatience + healthPatience/2):
+		return errors.New("the store of sessions does not answer in time")
+	}
 }

@@ -5,6 +5,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -44,9 +46,6 @@ func TestADrainingListenerServesWhatTheKernelHasTaken(t *testing.T) {
 	d.drain(5 * time.Second)
 	if n := <-taken; n != waiting {
 		t.Errorf("%d connections were taken, want %d", n, waiting)
-	}
-	if err := d.Close(); err != nil {
-		t.Error(err)
 	}
 }
 
@@ -103,8 +102,7 @@ func TestListenUnix(t *testing.T) {
 		t.Error("the socket of a living process was taken away")
 	}
 	// A process that was killed leaves its socket behind.
-	ln.(*net.UnixListener).SetUnlinkOnClose(false)
-	if err := ln.Close(); err != nil {
+	if err := ln.UnixListener.Close(); err != nil {
 		t.Fatal(err)
 	}
 	again, err := listenUnix(t.Context(), path, 0o600)
@@ -118,4 +116,70 @@ func TestListenUnix(t *testing.T) {
 	if _, err := listenUnix(t.Context(), path, 0o600); err == nil {
 		t.Error("a file was taken for a socket")
 	}
+}
+
+// A new process may have put its socket there before the old one has stopped.
+func TestClosingTakesAwayNoSocketButOnesOwn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.sock")
+	ln, err := listenUnix(t.Context(), path, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.remove()
+	next, err := listenUnix(t.Context(), path, 0o660)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = ln.Close()
+	if st, err := os.Stat(path); err != nil || st.Mode().Perm() != 0o660 {
+		t.Errorf("the other's socket: %v, %v", st, err)
+	}
+	_ = next.Close()
+	if _, err := os.Lstat(path); err == nil {
+		t.Error("the socket is left behind")
+	}
+}
+
+// Connections that come between the last accept and the close were reset: a
+// client saw the request fail that nobody had refused.
+func TestDrainingLosesNoConnectionUnderLoad(t *testing.T) {
+	lns, err := listen(t.Context(), "127.0.0.1:0", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln := lns[0]
+	d := newDrainingListener(ln)
+	go func() {
+		for {
+			c, err := d.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Write([]byte("x"))
+			_ = c.Close()
+		}
+	}()
+	var clients sync.WaitGroup
+	var answered atomic.Int64
+	for range 8 {
+		clients.Go(func() {
+			for {
+				c, err := new(net.Dialer).DialContext(t.Context(), "tcp", ln.Addr().String())
+				if err != nil {
+					return // refused: nothing was promised
+				}
+				_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+				if n, err := c.Read(make([]byte, 1)); n != 1 {
+					t.Errorf("a connection was lost: %v", err)
+				}
+				answered.Add(1)
+				_ = c.Close()
+			}
+		})
+	}
+	for answered.Load() < 200 {
+		time.Sleep(time.Millisecond)
+	}
+	d.drain(5 * time.Second)
+	clients.Wait()
 }

@@ -40,7 +40,7 @@ func OpenFiles(c *config.Config, loginHTML string, log *slog.Logger) (Admin, err
 	}
 	p := parts{
 		state: st, hasher: auth.NewHasher(0), throttle: auth.NewThrottle(c.Login.Throttle),
-		live: new(proxy.Live), loginHTML: loginHTML, log: log,
+		live: new(proxy.Live), loginHTML: loginHTML, log: log, warnings: new(warnings),
 	}
 	s, err := p.build(c)
 	if err != nil {

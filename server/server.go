@@ -38,11 +38,9 @@ const (
 	idleTimeout       = 120 * time.Second
 )
 
-// How long stopping may take.
-const (
-	drainLimit = 2 * time.Second  // for connections that the kernel has taken already
-	stopLimit  = 30 * time.Second // for requests under way
-)
+// drainLimit is how long a stop waits for connections that the kernel has
+// taken already, and for idle ones to carry their last request.
+const drainLimit = 2 * time.Second
 
 // spare is memory that is never touched, so that it takes address space and
 // nothing else. The collector counts it: it waits for as much garbage again
@@ -76,13 +74,17 @@ type Server struct {
 	parts   parts
 	site    atomic.Pointer[site]
 	conns   conns
-	reload  sync.Mutex // held while a new site is built
-	log     *slog.Logger
+	ending  atomic.Bool // a stop has begun
+
+	storeHealth checkup
+	reload      sync.Mutex // held while a new site is built
+	log         *slog.Logger
 }
 
-// Run serves until ctx is done, then stops: it takes what the kernel has
-// accepted, answers what it has begun, and cuts what is left after half a
-// minute. It returns nil after a clean stop.
+// Run serves until ctx is done, then stops as the section stop of the
+// configuration says: it is not ready at once, takes what the kernel has
+// accepted, answers what it has begun, and cuts what is left after the limit.
+// It returns nil after a clean stop.
 func Run(ctx context.Context, o Options) error {
 	defer runtime.KeepAlive(make([]byte, spare))
 	s := &Server{options: o, log: o.Log}
@@ -92,7 +94,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	s.parts = parts{
 		state: st, hasher: auth.NewHasher(0), throttle: auth.NewThrottle(o.Config.Login.Throttle), live: new(proxy.Live),
-		loginHTML: o.LoginHTML, pseudonym: proxy.NewPseudonym(), audit: audit.New(o.Log), metrics: metrics.New(o.Version), log: o.Log,
+		loginHTML: o.LoginHTML, pseudonym: proxy.NewPseudonym(), audit: audit.New(o.Log), metrics: metrics.New(o.Version), log: o.Log, warnings: new(warnings),
 	}
 	if st.counter != nil {
 		s.parts.throttle.Share(st.counter, o.Log)
@@ -114,7 +116,7 @@ func Run(ctx context.Context, o Options) error {
 // serve listens and waits for the end.
 func (s *Server) serve(ctx context.Context) error {
 	c := s.options.Config
-	lns, err := listen(ctx, c.Listen)
+	lns, err := listen(ctx, c.Listen, c.SocketMode())
 	if err != nil {
 		return err
 	}
@@ -137,18 +139,19 @@ func (s *Server) serve(ctx context.Context) error {
 	var draining []*drainingListener
 	for _, ln := range lns {
 		d := newDrainingListener(ln)
+		d.failed = s.notAccepted
 		draining = append(draining, d)
 		go func() { failed <- visitors.Serve(&visitorListener{d, door}) }()
 	}
 	hs := s.inside(live, s.control())
 	inside := []*http.Server{hs}
-	go func() { failed <- hs.Serve(control) }()
+	go func() { failed <- hs.Serve(reserve(control)) }()
 	if admin != nil {
 		hs := s.inside(live, s.health())
 		inside = append(inside, hs)
-		go func() { failed <- hs.Serve(admin) }()
+		go func() { failed <- hs.Serve(reserve(admin)) }()
 	}
-	sweep, stopSweeping := context.WithCancel(ctx)
+	sweep, stopSweeping := context.WithCancel(context.WithoutCancel(ctx)) // sessions end while it stops, too
 	var sweeper sync.WaitGroup
 	sweeper.Go(func() { s.sweep(sweep) })
 	sweeper.Go(func() { s.watch(sweep) })
@@ -170,27 +173,41 @@ func (s *Server) serve(ctx context.Context) error {
 	}
 }
 
-// stop ends what serve began, in the order in which nobody notices.
+// stop ends what serve began, in the order in which nobody notices: whoever
+// asks is told that it is not ready, each answer is the last one of its
+// connection, then no connection is taken any more, and what is under way ends.
 func (s *Server) stop(visitors *http.Server, draining []*drainingListener, inside []*http.Server, cut context.CancelFunc) error {
-	s.log.Info("stopping")
+	c := s.site.Load().config.Stop
+	s.ending.Store(true)
+	s.conns.draining.Store(true)
+	s.log.Info("stopping", "delay", c.Delay.String(), "limit", c.Limit.String())
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
-	var wg sync.WaitGroup
-	for _, d := range draining {
-		wg.Go(func() { d.drain(drainLimit) })
-	}
-	wg.Go(func() { s.conns.drain(drainLimit) })
-	wg.Wait()
-	limit, cancel := context.WithTimeout(context.Background(), stopLimit)
+	time.Sleep(c.Delay.D())
+
+	limit, cancel := context.WithTimeout(context.Background(), c.Limit.D())
 	defer cancel()
+	s.drain(limit, draining)
 	err := visitors.Shutdown(limit)
 	cut() // upgraded connections, which Shutdown does not know, and what is left
 	if errors.Is(err, context.DeadlineExceeded) {
-		s.log.Warn("requests were cut off", "after", stopLimit.String())
+		s.log.Warn("requests were cut off", "after", c.Limit.String())
 		err = visitors.Close()
 	}
 	err = errors.Join(err, closeServers(inside))
 	s.log.Info("stopped")
 	return err
+}
+
+// drain closes the listeners, and the HTTP/1 connections that nobody uses.
+func (s *Server) drain(limit context.Context, listeners []*drainingListener) {
+	limit, cancel := context.WithTimeout(limit, drainLimit)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, l := range listeners {
+		wg.Go(func() { l.drain(drainLimit) })
+	}
+	wg.Wait()
+	s.conns.drain(limit)
 }
 
 // visitors is the server for everybody, HTTP/1.1, and HTTP/2 under TLS, with
@@ -206,7 +223,7 @@ func (s *Server) visitors(live context.Context) (*http.Server, *door) {
 				r.TLS = c.state
 				c.begin(!r.ProtoAtLeast(1, 1))
 			}
-			s.conns.lastAnswer(w, r)
+			s.conns.lastAnswer(w)
 			s.site.Load().handler.ServeHTTP(w, r) // one load: a reload never shows in the middle of a request
 		}),
 		Protocols:         protocols,

@@ -44,6 +44,7 @@ type parts struct {
 	audit     *audit.Log
 	metrics   *metrics.Metrics
 	log       *slog.Logger
+	warnings  *warnings // of what visitors can cause
 	// accounts returns those of the site in force; nil where no site replaces
 	// another.
 	accounts func() auth.Accounts
@@ -58,6 +59,7 @@ func Check(c *config.Config, loginHTML string) error {
 		live:      new(proxy.Live),
 		loginHTML: loginHTML,
 		log:       slog.New(slog.DiscardHandler),
+		warnings:  new(warnings),
 	}
 	s, err := p.assemble(c, [][]byte{make([]byte, secret.KeySize)})
 	if err != nil {
@@ -147,6 +149,7 @@ func (p *parts) chain(s *site, pages *web.Pages) http.Handler {
 	done := []web.Done{func(r *http.Request, rec *web.Recorder, took time.Duration) {
 		p.metrics.Request(web.From(r.Context()).Route, r.Method, rec.Status, took)
 	}}
+	done = append(done, web.Warnings(p.log, p.warnings.allow))
 	if s.config.Log.Access {
 		done = append(done, web.AccessLog(p.log))
 	}
@@ -245,6 +248,7 @@ func restart(old, next *config.Config) error {
 		changed bool
 	}{
 		{"listen", old.Listen != next.Listen},
+		{"listen_mode", old.ListenMode != next.ListenMode},
 		{"data_dir", old.DataDir != next.DataDir},
 		{"admin.listen", old.Admin.Listen != next.Admin.Listen},
 		{"session.store", old.Session.Store != next.Session.Store},

@@ -27,6 +27,7 @@ const (
 	AccountEnabled  = "account.enabled"
 	AccountDeleted  = "account.deleted"
 	AccessDenied    = "access.denied"
+	PathRefused     = "path.refused" // a path that could be read in more than one way
 	ConfigReloaded  = "config.reloaded"
 )
 

@@ -16,6 +16,7 @@ type Error struct {
 	Msg    string      // a sentence for the visitor; empty: a general one for Code
 	Err    error       // for the log; nil: the request was at fault, not we
 	Header http.Header // added to the answer, such as Retry-After; may be nil
+	Warn   bool        // log it as a warning although Code is below 500; see Because
 }
 
 // Error is the text for the log.
@@ -31,6 +32,13 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Refuse is an Error by the visitor's fault: there is nothing to look into.
 func Refuse(code int, msg string) *Error { return &Error{Code: code, Msg: msg} }
+
+// Because returns e with what the log says of it, as a warning: for refusals
+// that the operator may have to do something about.
+func (e *Error) Because(reason error) *Error {
+	e.Err, e.Warn = reason, true
+	return e
+}
 
 // Fail is an Error of ours: msg for the visitor, err for the log.
 func Fail(code int, msg string, err error) *Error { return &Error{Code: code, Msg: msg, Err: err} }

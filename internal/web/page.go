@@ -241,6 +241,9 @@ func (p *Pages) Answer(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	AnswerWithin(w)
 	maps.Copy(w.Header(), e.Header)
+	if e.Code == http.StatusServiceUnavailable && e.Header.Get("Retry-After") == "" {
+		w.Header().Set("Retry-After", "5")
+	}
 	if IsNavigation(r) {
 		perr := p.failure.Write(w, r, e.Code, p.describe(r, e))
 		if perr == nil {

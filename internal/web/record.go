@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"time"
 )
 
@@ -126,6 +127,44 @@ func AccessLog(log *slog.Logger) Done {
 			attrs = append(attrs, slog.String("error", info.Failure.Error()))
 		}
 		log.LogAttrs(context.WithoutCancel(r.Context()), slog.LevelInfo, "request", attrs...)
+	}
+}
+
+// Warnings writes a line for each request that failed by our fault or the
+// application's, or was refused in a way that the operator may have to mend
+// (Error.Warn): with the reason, and whether there is an access log or not.
+// allow reports whether one more line of a kind is written, and how many were
+// not since the last one.
+func Warnings(log *slog.Logger, allow func(kind string) (ok bool, withheld int)) Done {
+	return func(r *http.Request, _ *Recorder, _ time.Duration) {
+		info := From(r.Context())
+		if info.Failure == nil {
+			return
+		}
+		e := AsError(info.Failure)
+		if e.Code < http.StatusInternalServerError && !e.Warn {
+			return
+		}
+		ok, withheld := allow(info.Route + " " + strconv.Itoa(e.Code))
+		if !ok {
+			return
+		}
+		attrs := make([]slog.Attr, 0, 10)
+		attrs = append(attrs,
+			slog.String("request_id", info.ID),
+			slog.String("client", info.Client.String()),
+			slog.String("method", cut(r.Method, 32)),
+			slog.String("host", cut(info.Host, 256)),
+			slog.String("path", cut(r.URL.EscapedPath(), 1024)),
+			slog.String("route", info.Route),
+			slog.String("user", info.User),
+			slog.Int("status", e.Code),
+			slog.String("error", info.Failure.Error()),
+		)
+		if withheld > 0 {
+			attrs = append(attrs, slog.Int("withheld", withheld))
+		}
+		log.LogAttrs(context.WithoutCancel(r.Context()), slog.LevelWarn, "request failed", attrs...)
 	}
 }
 

@@ -1,0 +1,59 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// A warnings limits the warnings that visitors can cause: of each kind, a
+// number at once and then some every second. The zero value is ready for use.
+type warnings struct {
+	mu    sync.Mutex
+	kinds map[string]*warningsOfKind // kinds come from the configuration and the code, so there are few
+}
+
+type warningsOfKind struct {
+	left     float64 // warnings that may be written now
+	at       time.Time
+	withheld int // since the last one that was written
+}
+
+const (
+	warningsAtOnce  = 100
+	warningsASecond = 5 // a second
+)
+
+// allow reports whether one more warning of the kind is written, and how many
+// were not since the last one.
+func (w *warnings) allow(kind string) (ok bool, withheld int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	k := w.kinds[kind]
+	if k == nil {
+		k = &warningsOfKind{left: warningsAtOnce, at: now}
+		if w.kinds == nil {
+			w.kinds = map[string]*warningsOfKind{}
+		}
+		w.kinds[kind] = k
+	}
+	k.left = min(warningsAtOnce, k.left+warningsASecond*now.Sub(k.at).Seconds())
+	k.at = now
+	if k.left < 1 {
+		k.withheld++
+		return false, 0
+	}
+	k.left--
+	withheld, k.withheld = k.withheld, 0
+	return true, withheld
+}
+
+// notAccepted says why a connection could not be taken.
+func (s *Server) notAccepted(err error) {
+	if ok, withheld := s.parts.warnings.allow("accept"); ok {
+		s.log.LogAttrs(context.Background(), slog.LevelWarn, "a connection could not be accepted",
+			slog.String("error", err.Error()), slog.Int("withheld", withheld))
+	}
+}
