@@ -148,6 +148,14 @@ func (a *Auth) Counts(ctx context.Context, session sessions.Info) (bool, error) 
 	return ok, err
 }
 
+// Used records a use of a session that Identify has found, as Active does: for
+// what goes on for longer than a request takes.
+func (a *Auth) Used(ctx context.Context, session sessions.Info) {
+	if info, err := a.o.Sessions.Lookup(ctx, session); err == nil {
+		a.o.Sessions.Seen(info)
+	}
+}
+
 // owner gives the account of the session's user, if the session may count. One
 // that must not any more is ended.
 func (a *Auth) owner(ctx context.Context, info *sessions.Info) (account Account, ok bool, err error) {

@@ -11,15 +11,18 @@ import (
 )
 
 // activity says which requests are something that a person does, so that the
-// session's idle time begins again. It never changes. That a stream is open,
-// or that something moves in it, is none: the request that opened it was.
+// session's idle time begins again. It never changes. That a stream is open
+// is none; what moves in one that such a request has opened may be, see
+// progress.
 type activity struct {
 	ignore     []string // paths without a slash at the end
 	background bool     // requests that are no navigation count too
+	transfers  bool     // so do bytes of uploads and downloads
+	sockets    bool     // and what the visitor says over a connection that has switched protocols
 }
 
 func newActivity(c sessions.ActivityConfig) activity {
-	a := activity{background: c.Background}
+	a := activity{background: c.Background, transfers: c.Transfers, sockets: c.Sockets}
 	for _, path := range c.Ignore {
 		a.ignore = append(a.ignore, strings.TrimSuffix(path, "/"))
 	}

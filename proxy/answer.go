@@ -45,6 +45,7 @@ func (s *passage) answer(status int, h http.Header) error {
 		varyByCookie(h)
 	}
 	s.setCookies(status, h)
+	s.answers(status, h)
 	if data.asks() {
 		return s.keepData(h, &data) // last: an answer that is refused keeps nothing
 	}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"sync"
+	"time"
 
 	"gatehouse/sessions"
 )
@@ -15,13 +16,30 @@ type Live struct {
 	of map[string]*passage // by the session's key: the head of a list
 }
 
-// Cut breaks off all that is forwarded for the session with the key.
+// Cut breaks off what is forwarded for the session with the key, which has
+// ended. What may have changed something is answered first: Cut is called again
+// for as long as Sessions has the session.
 func (l *Live) Cut(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	now := time.Now()
 	for s := l.of[key]; s != nil; s = s.next {
-		s.breaker.Break()
+		s.end(now)
 	}
+}
+
+// Moved reports whether bytes that are a use of the session with the key have
+// moved since it was asked last.
+func (l *Live) Moved(key string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	moved := false
+	for s := l.of[key]; s != nil; s = s.next {
+		if n := s.moved(); n != s.counted {
+			s.counted, moved = n, true
+		}
+	}
+	return moved
 }
 
 // Sessions returns the sessions for which something is being forwarded, in no

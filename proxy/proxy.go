@@ -342,6 +342,7 @@ func (s *passage) forward(w http.ResponseWriter) error {
 		return s.busy(w)
 	}
 	defer s.route.slots.leave()
+	s.meter(w)
 	s.p.live.add(s)
 	defer s.p.live.remove(s)
 	r, err := s.request()

@@ -29,7 +29,8 @@ type passage struct {
 
 	member string // of the route's upstreams, the one that was asked last
 
-	question   question
+	question question
+	progress
 	prev, next *passage // in Live
 	breaker    engine.Breaker
 
@@ -47,7 +48,7 @@ func (p *Proxy) passage(r *http.Request) *passage {
 	s, ok := p.passages.Get().(*passage)
 	if !ok {
 		s = &passage{p: p}
-		s.hooks = &engine.Request{Answer: s.answer, Trailer: s.trailer, Switched: s.switched, Chosen: s.chosen, Breaker: &s.breaker}
+		s.hooks = &engine.Request{Answer: s.answer, Trailer: s.trailer, Switched: s.switched, FromVisitor: s.spoke, Chosen: s.chosen, Breaker: &s.breaker}
 	}
 	s.in, s.info = r, web.From(r.Context())
 	return s

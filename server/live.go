@@ -30,13 +30,15 @@ func (s *Server) watch(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		s.cutEnded(ctx, s.site.Load().gate.Counts)
+		gate := s.site.Load().gate
+		s.cutEnded(ctx, gate.Counts, gate.Used)
 	}
 }
 
-// cutEnded asks about every session that has something under way. What cannot
-// be told goes on: a store that is gone for a while signs nobody out.
-func (s *Server) cutEnded(ctx context.Context, counts func(ctx context.Context, i sessions.Info) (bool, error)) {
+// cutEnded asks about every session that has something under way, and records
+// a use of those in which something has moved. What cannot be told goes on: a
+// store that is gone for a while signs nobody out.
+func (s *Server) cutEnded(ctx context.Context, counts func(ctx context.Context, i sessions.Info) (bool, error), used func(ctx context.Context, i sessions.Info)) {
 	all := s.parts.live.Sessions()
 	if len(all) == 0 {
 		return
@@ -48,8 +50,12 @@ func (s *Server) cutEnded(ctx context.Context, counts func(ctx context.Context, 
 	for range min(watchers, len(all)) { // a store that is slow for one must not delay the others
 		wg.Go(func() {
 			for i := range todo {
-				if ok, err := counts(ctx, i); !ok && err == nil {
+				switch ok, err := counts(ctx, i); {
+				case err != nil:
+				case !ok:
 					s.parts.live.Cut(i.Key)
+				case s.parts.live.Moved(i.Key):
+					used(ctx, i)
 				}
 			}
 		})

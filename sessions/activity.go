@@ -14,10 +14,15 @@ type ActivityConfig struct {
 	// Background says that a request which is no navigation is a use as well:
 	// what the script of an open page fetches, a WebSocket that it opens.
 	Background bool `yaml:"background"`
+	// Transfers says that a session is in use while bytes of an upload or a
+	// download move that such a request has begun, but for streams of events.
+	Transfers bool `yaml:"transfers"`
+	// Sockets says the same of what a visitor sends over a WebSocket.
+	Sockets bool `yaml:"sockets"`
 }
 
 // SetDefaults fills in the defaults.
-func (c *ActivityConfig) SetDefaults() { c.Background = true }
+func (c *ActivityConfig) SetDefaults() { c.Background, c.Transfers, c.Sockets = true, true, true }
 
 // Check reports what is wrong with the section (bad) or doubtful (warn). Keys
 // are relative to the section.

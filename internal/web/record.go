@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,10 +20,14 @@ import (
 // (Unwrap, Flush, Hijack, ReadFrom), so nothing behind it has to know.
 type Recorder struct {
 	http.ResponseWriter
-	Status   int   // 0 until the final status is written
-	Bytes    int64 // of the body, as handed to the connection
-	Hijacked bool  // the connection was taken over (an upgrade)
+	Status   int // 0 until the final status is written
+	bytes    atomic.Int64
+	Hijacked bool // the connection was taken over (an upgrade)
 }
+
+// Bytes returns how much of the body was handed to the connection. It may be
+// called by anybody while the answer is under way.
+func (r *Recorder) Bytes() int64 { return r.bytes.Load() }
 
 // Unwrap serves http.ResponseController.
 func (r *Recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
@@ -41,7 +46,7 @@ func (r *Recorder) Write(b []byte) (int, error) {
 		r.Status = http.StatusOK
 	}
 	n, err := r.ResponseWriter.Write(b)
-	r.Bytes += int64(n)
+	r.bytes.Add(int64(n))
 	return n, err
 }
 
@@ -52,7 +57,7 @@ func (r *Recorder) ReadFrom(src io.Reader) (int64, error) {
 		r.Status = http.StatusOK
 	}
 	n, err := io.Copy(r.ResponseWriter, src)
-	r.Bytes += n
+	r.bytes.Add(n)
 	return n, err
 }
 
@@ -111,7 +116,7 @@ func AccessLog(log *slog.Logger) Done {
 			slog.String("path", cut(r.URL.EscapedPath(), 1024)),
 			slog.String("proto", r.Proto),
 			slog.Int("status", rec.Status),
-			slog.Int64("bytes", rec.Bytes),
+			slog.Int64("bytes", rec.Bytes()),
 			slog.Float64("seconds", took.Seconds()),
 		)
 		if info.Route != "" {

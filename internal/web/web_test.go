@@ -254,7 +254,7 @@ func TestTheRecorderWaitsForTheFinalStatus(t *testing.T) {
 	}
 	done := make(chan seen, 1)
 	s := httptest.NewServer(web.Record(func(_ *http.Request, rec *web.Recorder, _ time.Duration) {
-		done <- seen{rec.Status, rec.Bytes}
+		done <- seen{rec.Status, rec.Bytes()}
 	})(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusEarlyHints)
 		w.WriteHeader(http.StatusNotFound)

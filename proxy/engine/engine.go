@@ -51,6 +51,9 @@ type Request struct {
 	// Switched is told that the connection has been handed over to another
 	// protocol; its result is called when that has ended. nil: nobody cares.
 	Switched func() (ended func())
+	// FromVisitor is told what the visitor sends after that, piece by piece,
+	// before it is sent on. It must not change it. nil: nobody cares.
+	FromVisitor func(p []byte)
 }
 
 // An Upstream is where requests go. Safe for concurrent use.

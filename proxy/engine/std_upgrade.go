@@ -56,8 +56,26 @@ func (x *standardExchange) upgrade(res *http.Response) *Error {
 	// The rest is read from the connection itself: net/http's reader would
 	// cancel the request at the end of the visitor's direction.
 	early, _ := buffered.Peek(buffered.Reader.Buffered())
-	standardTunnel(visitor, io.MultiReader(bytes.NewReader(early), visitor), upstream)
+	from := io.MultiReader(bytes.NewReader(early), visitor)
+	if x.r.FromVisitor != nil {
+		from = &seenReader{from, x.r.FromVisitor}
+	}
+	standardTunnel(visitor, from, upstream)
 	return nil
+}
+
+// A seenReader tells what is read from it.
+type seenReader struct {
+	r   io.Reader
+	see func(p []byte)
+}
+
+func (s *seenReader) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if n > 0 {
+		s.see(p[:n])
+	}
+	return n, err //nolint:wrapcheck // io.Copy knows its end by the bare error
 }
 
 func writeStandardSwitch(w *bufio.Writer, h http.Header, protocol string) error {

@@ -65,7 +65,7 @@ func (x *exchange) upgrade(a *answer) *Error {
 		return nil
 	}
 	_ = visitor.SetWriteDeadline(time.Time{})
-	tunnel(visitor, rw.Reader, x.c)
+	tunnel(visitor, rw.Reader, x.c, x.r.FromVisitor)
 	return nil
 }
 
@@ -95,22 +95,24 @@ func writeSwitch(w *bufio.Writer, h http.Header, protocol string) error {
 // direction goes on with the buffer that the handshake was read into, which
 // nobody else uses any more. early itself is not read from, because net/http
 // would take the visitor's half-close for his departure.
-func tunnel(visitor net.Conn, early *bufio.Reader, c *conn) {
+func tunnel(visitor net.Conn, early *bufio.Reader, c *conn, see func(p []byte)) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		pipe(visitor, c.nc, c.buffered(), c.in)
+		pipe(visitor, c.nc, c.buffered(), c.in, nil)
 	}()
 	first, _ := early.Peek(early.Buffered())
-	pipe(c.nc, visitor, first, first[:cap(first)])
+	pipe(c.nc, visitor, first, first[:cap(first)], see)
 	<-done
 }
 
 // pipe sends first, and then what src gives, to dst, by way of b, which may
 // hold first. The end of src is told to dst as a half-close, so that the other
 // direction can finish; a failure ends both.
-func pipe(dst, src net.Conn, first, b []byte) {
-	err := copyAll(dst, src, first, b)
+//
+// see is told what passes; nil: nobody is.
+func pipe(dst, src net.Conn, first, b []byte, see func(p []byte)) {
+	err := copyAll(dst, src, first, b, see)
 	if half, ok := dst.(interface{ CloseWrite() error }); ok && err == nil {
 		err = half.CloseWrite()
 	} else if !ok {
@@ -122,8 +124,12 @@ func pipe(dst, src net.Conn, first, b []byte) {
 	}
 }
 
-func copyAll(dst io.Writer, src io.Reader, first, b []byte) error {
+func copyAll(dst io.Writer, src io.Reader, first, b []byte, see func(p []byte)) error {
+	if see == nil {
+		see = func([]byte) {}
+	}
 	if len(first) > 0 {
+		see(first)
 		if _, err := dst.Write(first); err != nil {
 			return err
 		}
@@ -134,6 +140,7 @@ func copyAll(dst io.Writer, src io.Reader, first, b []byte) error {
 	for {
 		n, err := src.Read(b)
 		if n > 0 {
+			see(b[:n])
 			if _, err := dst.Write(b[:n]); err != nil {
 				return err
 			}

@@ -1,0 +1,69 @@
+package proxy
+
+import "encoding/binary"
+
+// A frameReader follows the frames that a visitor sends over a WebSocket (RFC
+// 6455, 5.2), to tell what somebody says from the pongs by which a browser
+// answers on its own. It never changes or holds back anything.
+type frameReader struct {
+	head [14]byte // of the frame that begins
+	read int      // bytes in head
+	left uint64   // bytes of the frame's payload to come
+	data bool     // the frame is no control frame
+}
+
+// follow takes what was sent next, and returns how much of it is data: bytes
+// of payload in frames that are no control frames, and one for an empty one.
+func (f *frameReader) follow(p []byte) (n int64) {
+	for len(p) > 0 {
+		if f.left > 0 {
+			part := min(f.left, uint64(len(p)))
+			if f.data {
+				n += int64(part) //nolint:gosec // G115: not more than len(p)
+			}
+			f.left -= part
+			p = p[part:]
+			continue
+		}
+		f.head[f.read] = p[0]
+		f.read++
+		p = p[1:]
+		if f.read < 2 || f.read < f.headSize() {
+			continue
+		}
+		f.begin()
+		if f.data && f.left == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// headSize returns the bytes of the head, of which two are there.
+func (f *frameReader) headSize() int {
+	size := 2
+	switch f.head[1] & 0x7f {
+	case 126:
+		size += 2
+	case 127:
+		size += 8
+	}
+	if f.head[1]&0x80 != 0 {
+		size += 4
+	}
+	return size
+}
+
+// begin reads the head, which is there.
+func (f *frameReader) begin() {
+	const control = 8 // opcodes from here on
+	f.read, f.data = 0, f.head[0]&0x0f < control
+	switch n := f.head[1] & 0x7f; n {
+	case 126:
+		f.left = uint64(binary.BigEndian.Uint16(f.head[2:]))
+	case 127:
+		f.left = binary.BigEndian.Uint64(f.head[2:])
+	default:
+		f.left = uint64(n)
+	}
+}
