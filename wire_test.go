@@ -1,10 +1,16 @@
 package main_test
 
 import (
+	"bufio"
 	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
+	"time"
 
 	"gatehouse/internal/e2e"
 )
@@ -55,6 +61,50 @@ func TestHSTSOnAllAnswers(t *testing.T) {
 		}
 		if got := b.Visit(path).Header["Strict-Transport-Security"]; path != "/public/x" && got != nil {
 			t.Errorf("%s: %q over plain http", path, got)
+		}
+	}
+}
+
+// Over HTTP/1 a browser sends all of a form before it looks at the answer: it
+// must be able to, or it shows an error in place of the login.
+func TestALargeFormWithoutASession(t *testing.T) {
+	t.Parallel()
+	for _, m := range []e2e.Mode{e2e.HTTP1, e2e.HTTPS1} {
+		f := newFixture(t, m)
+		for _, path := range []string{"/private/x", "/_gate/login"} {
+			conn := f.gate.Dial(t)
+			const size = 12 << 20
+			_, _ = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nAccept: text/html\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: %d\r\n\r\n", path, e2e.Host, size)
+			for range size >> 16 {
+				if _, err := conn.Write(make([]byte, 1<<16)); err != nil {
+					t.Fatalf("%s, %s: the form is not taken: %v", m.Name, path, err)
+				}
+			}
+			a := e2e.ReadAnswer(t, bufio.NewReader(conn), http.MethodPost)
+			if want := map[string]int{"/private/x": http.StatusSeeOther, "/_gate/login": http.StatusUnsupportedMediaType}[path]; a.Status != want {
+				t.Errorf("%s, %s: %d, want %d", m.Name, path, a.Status, want)
+			}
+		}
+		f.app.None(t)
+	}
+}
+
+// Whoever stops sending behind the request, and reads on, has the answer of an
+// application that takes its time.
+func TestAHalfClosedVisitor(t *testing.T) {
+	t.Parallel()
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		<-time.After(300 * time.Millisecond)
+		_, _ = io.WriteString(w, "the answer")
+	}))
+	t.Cleanup(app.Close)
+	gate := start(t, e2e.HTTP1, standard(app.URL))
+	for _, request := range []string{"GET /public/x HTTP/1.1\r\nHost: " + e2e.Host + "\r\n\r\n", "GET /public/x HTTP/1.0\r\nHost: " + e2e.Host + "\r\n\r\n"} {
+		conn := gate.Dial(t)
+		_, _ = io.WriteString(conn, request)
+		_ = conn.(*net.TCPConn).CloseWrite()
+		if b, err := io.ReadAll(conn); err != nil || !strings.HasSuffix(string(b), "the answer") {
+			t.Errorf("%q, %v", b, err)
 		}
 	}
 }

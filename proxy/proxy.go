@@ -303,6 +303,7 @@ func (s *passage) act(w http.ResponseWriter, v verdict) error {
 		}
 		s.use()
 	case access.Challenge:
+		defer web.Linger(w, s.in, s.p.patience)()
 		web.AnswerWithin(w)
 		web.AddVary(w.Header(), "Cookie")
 		return s.p.auth.Challenge(w, s.in)

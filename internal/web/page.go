@@ -239,6 +239,9 @@ func (p *Pages) Answer(w http.ResponseWriter, r *http.Request, err error) {
 	if rec, ok := w.(*Recorder); ok && rec.Status != 0 {
 		panic(http.ErrAbortHandler)
 	}
+	if e.Code != http.StatusBadRequest && e.Code != http.StatusRequestTimeout { // there the body may be the fault
+		defer Linger(w, r, lingerStall)()
+	}
 	AnswerWithin(w)
 	maps.Copy(w.Header(), e.Header)
 	if e.Code == http.StatusServiceUnavailable && e.Header.Get("Retry-After") == "" {
