@@ -9,7 +9,7 @@ import (
 
 // A hostPort is a Host header that was found to be well formed.
 type hostPort struct {
-	text string // as it was sent
+	text string // as it was sent, without an empty port
 	name string // in lower case, without the dot at the end; an IPv6 address in brackets
 	port string // "" when none was sent, or the scheme's own
 }
@@ -45,6 +45,9 @@ func parseHost(s, scheme string) (hostPort, error) {
 		if !validHostName(name) {
 			return hostPort{}, errHost
 		}
+	}
+	if hasPort && port == "" { // allowed, and as good as none (RFC 3986, 3.2.3)
+		h.text, hasPort = s[:len(s)-1], false
 	}
 	if hasPort {
 		n, err := strconv.ParseUint(port, 10, 16)

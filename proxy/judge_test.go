@@ -170,7 +170,7 @@ func FuzzDecision(f *testing.F) {
 }
 
 func FuzzParseHost(f *testing.F) {
-	for _, s := range []string{host, "[::1]:80", "a:evil", "a.", "A.B:443", "a/b", "a@b", "[::1%25x]", "a,b", ""} {
+	for _, s := range []string{host, host + ":", "[::1]:", "[::1]:80", "a:evil", "a.", "A.B:443", "a/b", "a@b", "[::1%25x]", "a,b", ""} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -217,9 +217,13 @@ func (s *passage) open() (*hostRoutes, error) {
 	if s.t, err = readTarget(s.in); err != nil {
 		return nil, err
 	}
+	if s.info.Host == "" && !s.in.ProtoAtLeast(1, 1) {
+		s.info.Host = s.p.hostOfOld(s.in)
+	}
 	if s.host, err = parseHost(s.info.Host, s.info.Scheme); err != nil {
 		return nil, web.Refuse(http.StatusBadRequest, "")
 	}
+	s.info.Host = s.host.text
 	hr := s.p.table.find(s.host)
 	if hr == nil {
 		return nil, misdirected(errors.New("no route has this host"))

@@ -105,6 +105,7 @@ func TestHosts(t *testing.T) {
 		{strings.ToUpper(host), "/", "200"},
 		{host + ".", "/", "200"},
 		{host + ":80", "/", "200"},
+		{host + ":", "/", "200"},
 		{host + ":1234", "/", "200"},
 		{"a.example.test", "/", "404"},
 		{"a.example.test", "/only/x", "200"},
@@ -129,7 +130,7 @@ func TestHosts(t *testing.T) {
 	}
 	up.forget()
 	for _, bad := range []string{
-		"", "a:evil", host + ":evil", host + ":", host + ":0", host + ":65536", host + ":80:80", "[::1]evil", "[::1", "[::1%25evil.test]", "[127.0.0.1]",
+		"", "a:evil", host + ":evil", host + "::", ":", host + ":0", host + ":65536", host + ":80:80", "[::1]evil", "[::1", "[::1%25evil.test]", "[127.0.0.1]",
 		host + "/x", "admin@" + host, host + ",evil.test", host + "..", ".", "-\tx", "a b", host + "\\", "%61pp.example.test", "äpp.example.test", host + "?x", host + "#x",
 	} {
 		if answer := h.raw(t, "GET / HTTP/1.1\r\nHost: "+bad+"\r\nConnection: close\r\n\r\n"); status(answer) != "400" {

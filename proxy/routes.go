@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"fmt"
+	"net"
+	"net/http"
 	"strings"
 
 	"gatehouse/access"
@@ -36,6 +38,25 @@ func (t *table) find(h hostPort) *hostRoutes {
 func (t *table) known(h hostPort) bool {
 	hr := t.find(h)
 	return hr != nil && hr != t.any
+}
+
+// hostOfOld returns the host that an HTTP/1.0 request without Host is for, as
+// load balancers send it to see whether we are well: the address that it came
+// to where a route is for any host, else the first host that a route names. A
+// visitor could have named it as well. "": there is none.
+func (p *Proxy) hostOfOld(r *http.Request) string {
+	if p.table.any != nil {
+		if a, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
+			return a.AddrPort().String()
+		}
+		return "localhost"
+	}
+	for _, r := range p.routes {
+		if !strings.HasPrefix(r.conf.Host, "*") {
+			return r.conf.Host
+		}
+	}
+	return ""
 }
 
 func (t *table) named(name, port string) *hostRoutes {
