@@ -54,6 +54,7 @@ func (c *Config) checkAcross(a *across) {
 	c.checkConnection(a)
 	c.checkLoops(a)
 	c.checkSticky(a)
+	c.checkDataDir(a)
 	c.checkFiles(a)
 	if a.info != nil && len(a.inline) > 0 && openToOthers(a.info) {
 		a.warn(a.inline[0], "others may read this file, which holds secrets (mode %#o); chmod 600 it, or write %s_file", a.info.Mode().Perm(), a.inline[0][strings.LastIndex(a.inline[0], ".")+1:])

@@ -257,6 +257,7 @@ func (c *Config) resolve(dir string) {
 	} {
 		*p = under(dir, *p)
 	}
+	c.DataDir, _ = DataFolder(c.DataDir)
 	for i := range c.Routes {
 		t := &c.Routes[i].UpstreamTLS
 		for _, p := range []*string{&t.CAFile, &t.CertFile, &t.KeyFile, &c.Routes[i].Login.Logo} {

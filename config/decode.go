@@ -193,7 +193,11 @@ func (d *decoder) text(n *yaml.Node, key string) (string, bool) {
 		d.bad(n.Line, key, "%s where one value belongs; write the value in quotes if it begins with [ or {", kindOf(n))
 		return "", false
 	}
-	s, err := expand(n.Value, d.env)
+	s, err := expand(n.Value, func(name string) (string, bool) {
+		value, ok := d.env(name)
+		d.report.env = append(d.report.env, variableValue{name, value})
+		return value, ok
+	})
 	if err != nil {
 		d.bad(n.Line, key, "%v", err)
 		return "", false

@@ -61,7 +61,11 @@ type report struct {
 	inline   []string        // keys of secrets that stand in the file itself
 	problems Problems
 	warnings Problems
+	env      []variableValue // what came from the environment: it may be secret, and is not told
 }
+
+// A variableValue is what stood in an environment variable.
+type variableValue struct{ name, value string }
 
 func newReport(file string) *report {
 	return &report{file: file, lines: map[string]int{}, broken: map[string]bool{}}
@@ -87,7 +91,51 @@ func (r *report) warn(key, format string, args ...any) {
 }
 
 func (r *report) problem(line int, key, format string, args ...any) Problem {
-	return Problem{File: r.file, Line: line, Key: printable(key), Message: fmt.Sprintf(format, args...)}
+	return Problem{File: r.file, Line: line, Key: printable(key), Message: r.mask(fmt.Sprintf(format, args...))}
+}
+
+// mask puts ${NAME} in place of what came from the environment, and of every
+// long part of it.
+func (r *report) mask(message string) string {
+	for _, v := range r.env {
+		message = v.mask(message)
+	}
+	return message
+}
+
+// The shortest value that is masked wherever it stands, and the shortest part
+// of a longer one.
+const (
+	maskedValue = 3
+	maskedPart  = 12
+)
+
+func (v variableValue) mask(message string) string {
+	name := "${" + v.name + "}"
+	if v.value == "" {
+		return message
+	}
+	message = strings.ReplaceAll(message, strconv.Quote(v.value), strconv.Quote(name))
+	if len(v.value) < maskedValue {
+		return message
+	}
+	message = strings.ReplaceAll(message, v.value, name)
+	quoted := strconv.Quote(v.value)
+	var b strings.Builder
+	for i := 0; i < len(message); {
+		n := 0
+		for end := i + maskedPart; end <= len(message) && (strings.Contains(v.value, message[i:end]) || strings.Contains(quoted, message[i:end])); end++ {
+			n = end - i
+		}
+		if n == 0 {
+			b.WriteByte(message[i])
+			i++
+			continue
+		}
+		b.WriteString(name)
+		i += n
+	}
+	return b.String()
 }
 
 // full says that nothing more will be told, so that looking on is idle.

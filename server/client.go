@@ -11,6 +11,7 @@ import (
 	"iter"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"syscall"
 
@@ -32,7 +33,7 @@ var ErrNoServer = errors.New("no server is running")
 // data_dir. ErrNoServer when there is none.
 func Dial(ctx context.Context, c *config.Config) (*Client, error) {
 	path := filepath.Join(c.DataDir, socketFile)
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	conn, err := dialControl(ctx, path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, fmt.Errorf("%w on data_dir %s", ErrNoServer, c.DataDir)
 	} else if err != nil {
@@ -43,10 +44,48 @@ func Dial(ctx context.Context, c *config.Config) (*Client, error) {
 	}
 	return &Client{path: path, http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", path)
+			return dialControl(ctx, path)
 		},
 	}}}, nil
 }
+
+// dialControl connects to a control socket, and refuses one that belongs to
+// somebody else: what is sent there are hashes of passwords, and what it
+// answers is believed.
+func dialControl(ctx context.Context, path string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkOwner(conn, filepath.Dir(path)); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+// checkOwner fails unless the process at the other end is root's, ours, or of
+// the user whom the folder belongs to.
+func checkOwner(conn net.Conn, dir string) error {
+	uid, err := peerUID(conn)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil // the folder's mode has to do
+	} else if err != nil {
+		return fmt.Errorf("ask whose socket it is: %w", err)
+	}
+	st, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	owner, ok := st.Sys().(*syscall.Stat_t)
+	if ok && mayServe(uid, uint32(os.Geteuid()), owner.Uid) { //nolint:gosec // G115: a user of Unix
+		return nil
+	}
+	return fmt.Errorf("a process of another user (uid %d) answers in %s; nothing was sent to it", uid, dir)
+}
+
+// mayServe reports whether a process of the user uid may be the gate that the
+// user ours asks about, whose folder belongs to owner.
+func mayServe(uid, ours, owner uint32) bool { return uid == 0 || uid == ours || uid == owner }
 
 // Close lets go of the connection.
 func (c *Client) Close() error {

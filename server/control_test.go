@@ -297,3 +297,32 @@ func TestTheControlSocketIsItsOwnersAlone(t *testing.T) {
 		t.Error("visitors reach the control endpoints")
 	}
 }
+
+// Whoever could put a socket into the folder would be sent hashes.
+func TestWhoseControlSocketIsBelieved(t *testing.T) {
+	for _, c := range []struct {
+		uid, ours, owner uint32
+		want             bool
+	}{{0, 1000, 1000, true}, {1000, 1000, 1000, true}, {1000, 0, 1000, true}, {1001, 1000, 1000, false}, {1001, 0, 0, false}} {
+		if got := mayServe(c.uid, c.ours, c.owner); got != c.want {
+			t.Errorf("mayServe(%d, %d, %d) = %t", c.uid, c.ours, c.owner, got)
+		}
+	}
+}
+
+// The collector counts the ballast, which must not eat up a limit that somebody
+// has set.
+func TestNoBallastUnderALimit(t *testing.T) {
+	t.Setenv("GOMEMLIMIT", "")
+	t.Setenv("GOGC", "")
+	if len(ballast()) != spare {
+		t.Error("there is no ballast without a limit")
+	}
+	for name, value := range map[string]string{"GOMEMLIMIT": "40MiB", "GOGC": "50"} {
+		t.Setenv(name, value)
+		if ballast() != nil {
+			t.Errorf("there is ballast with %s=%s", name, value)
+		}
+		t.Setenv(name, "")
+	}
+}

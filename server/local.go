@@ -110,7 +110,14 @@ func (l *local) revoke(ctx context.Context, which Revocation) (int, error) {
 	case which.All:
 		return m.RevokeAll(ctx, "revoked")
 	case which.User != "":
-		return m.RevokeUser(ctx, normal(which.User), "revoked", nil)
+		n, err := m.RevokeUser(ctx, normal(which.User), "revoked", nil)
+		if n > 0 || err != nil {
+			return n, err
+		}
+		if _, err := l.site().accounts.Account(ctx, normal(which.User)); errors.Is(err, auth.ErrNoAccount) {
+			return 0, aboutUser(which.User, err) // a name that is mistyped ends nothing
+		}
+		return 0, nil
 	case which.ID == "":
 		return 0, errors.New("which session is not said")
 	}

@@ -49,6 +49,15 @@ const drainLimit = 2 * time.Second
 // in proportion, and ten thousand WebSockets would cost twice their memory.
 const spare = 32 << 20
 
+// ballast returns the spare memory; none where somebody has told the
+// collector what to do, because it would count against that limit.
+func ballast() []byte {
+	if os.Getenv("GOMEMLIMIT") != "" || os.Getenv("GOGC") != "" {
+		return nil
+	}
+	return make([]byte, spare)
+}
+
 // Options are what a Server is made of.
 type Options struct {
 	Config    *config.Config                 // required: the first one
@@ -86,7 +95,7 @@ type Server struct {
 // accepted, answers what it has begun, and cuts what is left after the limit.
 // It returns nil after a clean stop.
 func Run(ctx context.Context, o Options) error {
-	defer runtime.KeepAlive(make([]byte, spare))
+	defer runtime.KeepAlive(ballast())
 	s := &Server{options: o, log: o.Log}
 	st, err := openState(o.Config, o.Log)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -190,6 +191,9 @@ func makeDataDir(dir string, log *slog.Logger) error {
 		return fmt.Errorf("make data_dir: %w", err)
 	}
 	st, err := os.Stat(dir)
+	if err == nil {
+		err = ownedByUs(dir)
+	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("read data_dir: %w", err)
@@ -199,6 +203,25 @@ func makeDataDir(dir string, log *slog.Logger) error {
 		return fmt.Errorf("data_dir %s can be written by others (%#o); chmod 700 it", dir, st.Mode().Perm())
 	case st.Mode().Perm()&0o077 != 0:
 		log.Warn("others may list data_dir; chmod 700 it", "data_dir", dir, "mode", fs.FileMode.String(st.Mode()))
+	}
+	return nil
+}
+
+// ownedByUs refuses a folder that somebody else may have put in our place,
+// where others can write to the folder around it. root may use what belongs to
+// the user whom the gate runs as.
+func ownedByUs(dir string) error {
+	around, err := os.Stat(filepath.Dir(dir))
+	if err != nil || around.Mode().Perm()&0o002 == 0 || around.Mode()&os.ModeSticky != 0 && os.Geteuid() == 0 {
+		return nil
+	}
+	st, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	owner, ok := st.Sys().(*syscall.Stat_t)
+	if st.Mode()&os.ModeSymlink != 0 || ok && os.Geteuid() != 0 && int64(owner.Uid) != int64(os.Geteuid()) {
+		return fmt.Errorf("%s is not our own folder, and others can write to the one around it", dir)
 	}
 	return nil
 }

@@ -32,6 +32,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/argon2"
+	"golang.org/x/sys/unix"
 )
 
 // Host is the site's name in every test. Nothing resolves it: browsers of
@@ -349,31 +350,48 @@ func (g *Gate) Must(tb testing.TB, stdin string, args ...string) string {
 // lastPort counts through the ports of FreeAddr.
 var lastPort atomic.Int64
 
-// FreeAddr gives an address of this machine that nobody listens on, and that
-// nobody is given but the caller: it is below the ports that the system
-// gives to connections and to listeners on port 0, and no test gets it again.
+// FreeAddr returns an address of this machine that nobody listens on, and
+// that the caller's server alone can take until the test has ended, as often
+// as it is started: the port is held, see hold.
 func FreeAddr(tb testing.TB) string {
 	tb.Helper()
-	addr, err := freeAddr()
+	addr, release, err := freeAddr()
 	if err != nil {
 		tb.Fatal(err)
 	}
+	tb.Cleanup(release)
 	return addr
 }
 
-func freeAddr() (string, error) {
+func freeAddr() (addr string, release func(), err error) {
 	const first, count = 10_000, 20_000
 	for range count {
-		port := first + (int64(os.Getpid())*997+lastPort.Add(1))%count
-		addr := net.JoinHostPort("127.0.0.1", strconv.FormatInt(port, 10))
-		ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
-		if err != nil {
-			continue // another program has it
+		port := first + (os.Getpid()*997+int(lastPort.Add(1)))%count
+		if release, err = hold(port); err == nil {
+			return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), release, nil
 		}
-		_ = ln.Close()
-		return addr, nil
 	}
-	return "", errors.New("no free port")
+	return "", nil, fmt.Errorf("no free port: %w", err)
+}
+
+// hold keeps a port from everybody but servers that are told to listen on it.
+// A socket is bound to it and never listens: the kernel gives the port to no
+// connection and to no listener on port 0, and a second hold fails, in any
+// process. Servers set SO_REUSEADDR, with which they may bind to it as well.
+func hold(port int) (release func(), err error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	release = func() { _ = unix.Close(fd) }
+	if err = unix.Bind(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err == nil {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) // after bind, which is to fail where somebody is
+	}
+	if err != nil {
+		release()
+		return nil, err
+	}
+	return release, nil
 }
 
 // Eventually polls until f gives nil.

@@ -147,7 +147,7 @@ const keeper = `"$@" & read -r _; kill -CONT $! 2>/dev/null; kill -QUIT $! 2>/de
 // start starts the server and waits until it answers.
 func (s *PostgresServer) start() error {
 	if s.Addr == "" {
-		addr, err := freeAddr()
+		addr, _, err := freeAddr()
 		if err != nil {
 			return err
 		}

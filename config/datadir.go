@@ -1,0 +1,51 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// innerFolder is where the gate keeps its files when others can write to
+// data_dir, as with the volumes of containers (modes 2770 and 0777, the owner
+// another user): a folder of its own inside.
+const innerFolder = "gatehouse"
+
+// DataFolder returns the folder that is used for data_dir, and whether it is
+// one inside, because others can write to data_dir.
+func DataFolder(dir string) (folder string, inside bool) {
+	st, err := os.Stat(dir)
+	if err != nil || !st.IsDir() || st.Mode().Perm()&0o022 == 0 {
+		return dir, false
+	}
+	return filepath.Join(dir, innerFolder), true
+}
+
+// checkDataDir finds what would keep the gate from using data_dir.
+func (c *Config) checkDataDir(a *across) {
+	if c.DataDir == "" {
+		return
+	}
+	dir := under(a.dir, c.DataDir)
+	st, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+		return // it will be made, or belongs to another user
+	case err != nil:
+		a.bad("data_dir", "%s cannot be used: %v; write the path of a folder", quote(c.DataDir), err)
+		return
+	case !st.IsDir():
+		a.bad("data_dir", "%s is not a folder; write the path of one", quote(c.DataDir))
+		return
+	}
+	folder, inside := DataFolder(dir)
+	if !inside {
+		return
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "gatehouse.db")); err == nil {
+		a.bad("data_dir", "others can write to %s (mode %s), where a database lies already; chmod 700 it, or move the files into %s, which only their owner may enter", quote(c.DataDir), st.Mode(), quote(folder))
+		return
+	}
+	a.warn("data_dir", "others can write to %s (mode %s), so everything is kept in the folder %s inside; give a folder that nobody else can write to, or mount the volume there", quote(c.DataDir), st.Mode(), quote(folder))
+}
