@@ -114,7 +114,7 @@ func TestRawCases(t *testing.T) {
 			}
 			answer := okAnswer
 			if file[0] == 'g' && strings.Contains(want, "pass-clean") && codes == "101" {
-				answer = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+				answer = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
 			}
 			up := record(t, answer)
 			h := open(t, setting{}, fixture(up.url()))

@@ -60,9 +60,13 @@ func (c *RouteConfig) checkUpstreams(bad, warn report) {
 	}
 	c.checkSticky(bad, warn, ok && len(list) == 1)
 	c.checkHealth(bad, warn, ok && len(list) == 1)
-	c.UpstreamTLS.check(bad)
-	if ok && !list[0].tls && c.UpstreamTLS != (UpstreamTLSConfig{}) {
+	c.UpstreamTLS.check(bad, warn)
+	if ok && !list[0].tls && !c.UpstreamTLS.isDefault() {
 		bad("upstream_tls", "is for https upstreams only; write https://, or remove the section")
+	}
+	checkWord(bad, "upstream_http", c.UpstreamHTTP, strictHTTP, lenientHTTP)
+	if ok && list[0].h2c && c.UpstreamHTTP == lenientHTTP {
+		warn("upstream_http", "changes nothing with h2c, which is HTTP/2; remove it")
 	}
 }
 

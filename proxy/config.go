@@ -34,6 +34,13 @@ type RouteConfig struct {
 	Access      []access.RuleConfig   `yaml:"access"`          // nil: whoever is signed in
 	Login       auth.RouteLoginConfig `yaml:"login"`           // what the login page shows on the way here
 
+	// UpstreamReuse lets a connection to the upstream serve one request after
+	// the other; false: each request has a connection of its own.
+	UpstreamReuse bool `yaml:"upstream_reuse"`
+	// UpstreamHTTP is how strictly answers are read: strict, or lenient for
+	// upstreams that are not quite HTTP/1.1 (engine.HTTP1Options.Lenient).
+	UpstreamHTTP string `yaml:"upstream_http"`
+
 	// AuthenticatedCache says what caches may do with answers to somebody who
 	// is signed in: private (none that others use keeps them), no_store (none
 	// at all), or keep (what the application says counts).
@@ -65,12 +72,17 @@ type HealthConfig struct {
 }
 
 // UpstreamTLSConfig is the section upstream_tls: how an https upstream and we
-// know each other. There is no way not to verify its certificate.
+// know each other. There is no way not to verify who the upstream is.
 type UpstreamTLSConfig struct {
 	CAFile     string `yaml:"ca_file"`     // PEM: who alone may have signed its certificate; "": whom the system trusts
 	CertFile   string `yaml:"cert_file"`   // PEM: our own certificate, for an upstream that asks
 	KeyFile    string `yaml:"key_file"`    // PEM, without a passphrase
 	ServerName string `yaml:"server_name"` // whom its certificate must be for; "": the host of the upstream
+	MinVersion string `yaml:"min_version"` // 1.0 | 1.1 | 1.2 | 1.3; "": 1.2
+	// Pin is sha256/BASE64 of the public key (SubjectPublicKeyInfo) that its
+	// certificate must have; neither its name, nor its dates, nor who signed it
+	// count then. "": they do.
+	Pin string `yaml:"pin"`
 }
 
 // RewriteConfig is the section rewrite: what an application says of its own
@@ -103,6 +115,7 @@ type TimeoutConfig struct {
 	Connect  value.Duration `yaml:"connect"`
 	Response value.Duration `yaml:"response"` // from the end of the request to the head of the answer
 	Stall    value.Duration `yaml:"stall"`    // a visitor who neither sends what is waited for nor takes what is offered
+	Idle     value.Duration `yaml:"idle"`     // of a connection to the upstream that nobody uses
 }
 
 // IdentityConfig is the section identity: which headers carry whom.
@@ -125,6 +138,8 @@ const (
 	privateCache = "private"
 	noStoreCache = "no_store"
 	keepCache    = "keep"
+	strictHTTP   = "strict"
+	lenientHTTP  = "lenient"
 )
 
 // SetDefaults fills in what contract.md names as defaults.
@@ -135,7 +150,11 @@ func (c *RouteConfig) SetDefaults() {
 		Connect:  value.Duration(5 * time.Second),
 		Response: value.Duration(60 * time.Second),
 		Stall:    value.Duration(60 * time.Second),
+		Idle:     value.Duration(4 * time.Second),
 	}
+	c.UpstreamReuse = true
+	c.UpstreamHTTP = strictHTTP
+	c.UpstreamTLS.MinVersion = defaultTLS
 	c.Health = HealthConfig{Interval: value.Duration(10 * time.Second), Timeout: value.Duration(2 * time.Second)}
 	c.Upgrade = []string{webSocket}
 	c.HeaderNames = strictNames

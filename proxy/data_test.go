@@ -104,6 +104,7 @@ func application(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Upgrade") != "" {
 		h.Set("Connection", "Upgrade")
 		h.Set("Upgrade", "websocket")
+		w.Header().Set("Sec-Websocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
 		w.WriteHeader(http.StatusSwitchingProtocols)
 		return
 	}
@@ -263,7 +264,7 @@ func TestSessionDataIsNotTold(t *testing.T) {
 func TestSessionDataOfAnUpgrade(t *testing.T) {
 	k := keeper(t, setting{}, sessions.NewMemory())
 	got := k.get(t, "/live", "Cookie: "+k.cookies["alice"]+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n"+ask+": set joined=yes\r\n")
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"+ask+": set joined=yes\r\n")
 	if status(got) != "101" || strings.Contains(got, "Session") {
 		t.Errorf("the visitor got %q", got)
 	}

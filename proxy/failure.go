@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -47,6 +48,15 @@ func (s *passage) failed(w http.ResponseWriter, err error) error {
 		return web.Fail(http.StatusGatewayTimeout, "", err)
 	}
 	return web.Fail(http.StatusBadGateway, "", err)
+}
+
+// broke is told of an answer that the upstream broke off. The visitor has a
+// part of it, so all that is left is to say so here.
+func (s *passage) broke(e *engine.Error) {
+	s.info.Failure = e
+	s.p.metrics.UpstreamError(s.route.label, e.Kind)
+	s.p.log.LogAttrs(s.in.Context(), slog.LevelWarn, "upstream broke off its answer",
+		slog.String("request_id", s.info.ID), slog.String("route", s.route.label), slog.Any("error", e.Err))
 }
 
 func (s *passage) visitorFailed(err error) error {

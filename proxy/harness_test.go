@@ -338,7 +338,7 @@ func useStandard(tb testing.TB, p *Proxy) {
 			tb.Fatal(err)
 		}
 		r.upstream.Close()
-		r.upstream = engine.NewStandard(a.standard(r.conf.Timeouts))
+		r.upstream = engine.NewStandard(a.standard(r.conf))
 	}
 }
 

@@ -48,7 +48,7 @@ func (p *Proxy) passage(r *http.Request) *passage {
 	s, ok := p.passages.Get().(*passage)
 	if !ok {
 		s = &passage{p: p}
-		s.hooks = &engine.Request{Answer: s.answer, Trailer: s.trailer, Switched: s.switched, FromVisitor: s.spoke, Chosen: s.chosen, Breaker: &s.breaker}
+		s.hooks = &engine.Request{Answer: s.answer, Trailer: s.trailer, Switched: s.switched, FromVisitor: s.spoke, Broke: s.broke, Chosen: s.chosen, Breaker: &s.breaker}
 	}
 	s.in, s.info = r, web.From(r.Context())
 	return s
@@ -112,7 +112,21 @@ func (s *passage) request() (*engine.Request, error) {
 	s.rewriteDestination(r)
 	s.dropTrailers()
 	r.Member = s.wantedMember()
+	r.Owner, r.Shared = s.owner()
 	return r, s.upgrade(r)
+}
+
+// owner says for whom the request is, and whether that cannot be told although
+// others come over the same connection: a proxy in front keeps connections for
+// everybody.
+func (s *passage) owner() (owner string, shared bool) {
+	switch {
+	case s.id == nil:
+		return "", s.info.Trusted
+	case s.id.Session.Handle == "":
+		return "user " + s.id.Name, false
+	}
+	return s.id.Session.Handle, false
 }
 
 // copyHeader copies what a client may say.

@@ -84,7 +84,7 @@ func waitFree(t *testing.T, h *house) {
 // whose upstream fails, and no longer.
 func TestMaxRequestsUpgraded(t *testing.T) {
 	engines(t, func(t *testing.T, s setting) {
-		up := record(t, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		up := record(t, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
 		c := fixture(up.url())
 		c.MaxRequests = 1
 		h := open(t, s, c)

@@ -186,7 +186,7 @@ func TestTunnel(t *testing.T) {
 			if _, err := http.ReadRequest(br); err != nil {
 				return
 			}
-			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Up: 1\r\n\r\nearly words")
+			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nX-Up: 1\r\n\r\nearly words")
 			all, _ := io.ReadAll(br) // to the end of the visitor's direction
 			got <- string(all)
 			_, _ = io.WriteString(c, ", late words")

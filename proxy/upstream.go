@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"time"
 
 	"gatehouse/proxy/engine"
 )
@@ -79,39 +80,57 @@ func (a address) id() string {
 	return hex.EncodeToString(sum[:4])
 }
 
-// connect makes the upstream; nothing is connected yet. What may speak HTTP/2
-// goes through http.Transport.
-func (a address) connect(t TimeoutConfig) engine.Upstream {
-	if a.tls || a.h2c {
-		return engine.NewStandard(a.standard(t))
+// connect makes the upstream; nothing is connected yet. HTTP/2 goes through
+// http.Transport.
+func (a address) connect(c *RouteConfig, log *slog.Logger) engine.Upstream {
+	o := engine.HTTP1Options{
+		Network: a.network, Address: a.dial, TLS: a.clientTLS(), Timeouts: c.Timeouts.engine(), IdleTimeout: c.Timeouts.idle(),
+		NoReuse: !c.UpstreamReuse, Lenient: c.UpstreamHTTP == lenientHTTP,
 	}
-	return engine.NewHTTP1(engine.HTTP1Options{Network: a.network, Address: a.dial, Timeouts: t.engine()})
+	if log != nil {
+		o.Log = log.With("route", c.label(), "upstream", a.dial)
+	}
+	switch {
+	case a.h2c:
+		return engine.NewStandard(a.standard(c))
+	case a.tls:
+		return engine.NewHTTPS(o)
+	}
+	return engine.NewHTTP1(o)
 }
 
-// standard says the same to http.Transport. The certificate of an upstream
-// with TLS is verified for its name, always.
-func (a address) standard(t TimeoutConfig) engine.StandardOptions {
-	o := engine.StandardOptions{Network: a.network, Address: a.dial, H2C: a.h2c, Timeouts: t.engine()}
-	if a.tls {
-		o.TLS = &tls.Config{ServerName: a.name, MinVersion: tls.VersionTLS12}
-		if a.trust != nil {
-			a.trust.apply(o.TLS)
-		}
+// standard says to http.Transport where the upstream is.
+func (a address) standard(c *RouteConfig) engine.StandardOptions {
+	return engine.StandardOptions{
+		Network: a.network, Address: a.dial, H2C: a.h2c, TLS: a.clientTLS(), Timeouts: c.Timeouts.engine(),
+		IdleTimeout: c.Timeouts.idle(), NoReuse: !c.UpstreamReuse,
 	}
-	return o
+}
+
+// clientTLS is how we speak TLS with the upstream; nil: not at all. Who the
+// upstream is is verified, always.
+func (a address) clientTLS() *tls.Config {
+	if !a.tls {
+		return nil
+	}
+	t := &tls.Config{ServerName: a.name, MinVersion: tls.VersionTLS12}
+	if a.trust != nil {
+		a.trust.apply(t)
+	}
+	return t
 }
 
 // connectAll makes the upstream of one or several.
 func (c *RouteConfig) connectAll(list []address, log *slog.Logger) engine.Upstream {
 	if len(list) == 1 && c.Health.Path == "" {
-		return list[0].connect(c.Timeouts)
+		return list[0].connect(c, log)
 	}
 	o := engine.BalancedOptions{
 		Health: engine.HealthCheck{Path: c.Health.Path, Interval: c.Health.Interval.D(), Timeout: c.Health.Timeout.D()},
 		Log:    log.With("route", c.label()),
 	}
 	for _, a := range list {
-		m := engine.Member{ID: a.id(), Address: a.dial, Host: a.host, Upstream: a.connect(c.Timeouts)}
+		m := engine.Member{ID: a.id(), Address: a.dial, Host: a.host, Upstream: a.connect(c, log)}
 		if c.HostHeader != "" && c.HostHeader != keepHost && c.HostHeader != upstreamHost {
 			m.Host = c.HostHeader
 		}
@@ -122,4 +141,12 @@ func (c *RouteConfig) connectAll(list []address, log *slog.Logger) engine.Upstre
 
 func (c TimeoutConfig) engine() engine.Timeouts {
 	return engine.Timeouts{Connect: c.Connect.D(), Response: c.Response.D(), Stall: c.Stall.D()}
+}
+
+// idle is how long an idle connection is kept, as the engine has it.
+func (c TimeoutConfig) idle() time.Duration {
+	if c.Idle == 0 {
+		return -1 // as long as the upstream likes
+	}
+	return c.Idle.D()
 }

@@ -1,8 +1,11 @@
 package proxy
 
 import (
+	"crypto/sha256"
+	"crypto/subtle"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -15,9 +18,18 @@ type trust struct {
 	roots *x509.CertPool   // nil: the system's
 	own   *tls.Certificate // nil: none
 	name  string           // "": the address's
+	least uint16           // the version of TLS
+	pin   []byte           // SHA-256 of the public key; nil: the certificate is verified
 }
 
 func (t *trust) apply(c *tls.Config) {
+	if c.MinVersion = t.least; t.least < tls.VersionTLS12 {
+		c.CipherSuites = oldSuites()
+	}
+	if t.pin != nil {
+		c.InsecureSkipVerify = true // the key is verified in place of all that a certificate says
+		c.VerifyConnection = t.verifyPin
+	}
 	c.RootCAs = t.roots
 	if t.own != nil {
 		c.Certificates = []tls.Certificate{*t.own}
@@ -27,13 +39,85 @@ func (t *trust) apply(c *tls.Config) {
 	}
 }
 
+// verifyPin accepts the one public key, and nothing else.
+func (t *trust) verifyPin(s tls.ConnectionState) error {
+	if len(s.PeerCertificates) == 0 {
+		return errors.New("upstream shows no certificate")
+	}
+	sum := sha256.Sum256(s.PeerCertificates[0].RawSubjectPublicKeyInfo)
+	if subtle.ConstantTimeCompare(sum[:], t.pin) != 1 {
+		return fmt.Errorf("upstream's key is %s, which is not the pin", pinPrefix+base64.StdEncoding.EncodeToString(sum[:]))
+	}
+	return nil
+}
+
+// oldSuites are those that a device may know which knows TLS 1.0 or 1.1 only:
+// Go offers the ones without forward secrecy to nobody who does not ask.
+func oldSuites() (ids []uint16) {
+	for _, s := range tls.CipherSuites() {
+		ids = append(ids, s.ID)
+	}
+	for _, s := range tls.InsecureCipherSuites() {
+		if !strings.Contains(s.Name, "RC4") {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
+}
+
+const (
+	pinPrefix  = "sha256/"
+	defaultTLS = "1.2"
+)
+
+var tlsVersions = map[string]uint16{
+	"": tls.VersionTLS12, "1.0": tls.VersionTLS10, "1.1": tls.VersionTLS11, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13,
+}
+
+// parsePin reads sha256/BASE64; curl writes two slashes. nil: it is no pin.
+func parsePin(s string) []byte {
+	text, ok := strings.CutPrefix(s, pinPrefix)
+	if !ok {
+		return nil
+	}
+	if len(text) > base64.StdEncoding.EncodedLen(sha256.Size) {
+		text = strings.TrimPrefix(text, "/")
+	}
+	sum, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil || len(sum) != sha256.Size {
+		return nil
+	}
+	return sum
+}
+
+// isDefault reports whether the section says nothing.
+func (c UpstreamTLSConfig) isDefault() bool {
+	if c.MinVersion == defaultTLS {
+		c.MinVersion = ""
+	}
+	return c == UpstreamTLSConfig{}
+}
+
 // check looks at what can be seen without reading files.
-func (c *UpstreamTLSConfig) check(bad report) {
+func (c *UpstreamTLSConfig) check(bad, warn report) {
 	switch {
 	case c.CertFile != "" && c.KeyFile == "":
 		bad("upstream_tls.key_file", "is missing; cert_file needs it, write the file of its private key")
 	case c.CertFile == "" && c.KeyFile != "":
 		bad("upstream_tls.cert_file", "is missing; key_file needs it, write the file of its certificate")
+	}
+	if least, ok := tlsVersions[c.MinVersion]; !ok {
+		bad("upstream_tls.min_version", "%q is no version of TLS; write 1.2, or 1.0, 1.1 or 1.3", c.MinVersion)
+	} else if least < tls.VersionTLS12 {
+		warn("upstream_tls.min_version", "%s can be broken by whoever sits between us and the application; use it where nobody does", c.MinVersion)
+	}
+	switch {
+	case c.Pin == "":
+	case parsePin(c.Pin) == nil:
+		bad("upstream_tls.pin", "%q is not sha256/ and the 44 characters of a SHA-256 in base64; "+
+			"openssl x509 -in CERTIFICATE -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64 prints them", c.Pin)
+	case c.CAFile != "":
+		warn("upstream_tls.ca_file", "changes nothing beside pin, which says whose key it must be; remove one of them")
 	}
 	if c.ServerName != "" {
 		if h, err := parseHost(c.ServerName, ""); err != nil || h.port != "" || strings.HasPrefix(h.name, "[") {
@@ -50,7 +134,7 @@ func (c *UpstreamTLSConfig) CheckFiles(read func(file string) ([]byte, error), b
 
 // trustIn reads the files and puts what they say into all addresses.
 func (c *UpstreamTLSConfig) trustIn(list []address) error {
-	if *c == (UpstreamTLSConfig{}) {
+	if c.isDefault() {
 		return nil
 	}
 	var problems []error
@@ -64,7 +148,7 @@ func (c *UpstreamTLSConfig) trustIn(list []address) error {
 }
 
 func (c *UpstreamTLSConfig) load(read func(string) ([]byte, error), bad report) *trust {
-	t := &trust{name: c.ServerName}
+	t := &trust{name: c.ServerName, least: tlsVersions[c.MinVersion], pin: parsePin(c.Pin)}
 	if c.CAFile != "" {
 		text, err := read(c.CAFile)
 		if err == nil {

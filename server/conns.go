@@ -35,6 +35,9 @@ func (c *conns) track(conn net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateClosed, http.StateHijacked:
 		c.idle.Delete(conn)
+		if v, ok := conn.(*visitor); ok && v.own != nil {
+			v.own.Close()
+		}
 	case http.StateNew:
 		c.idle.Store(conn, new(atomic.Int64))
 	case http.StateIdle:

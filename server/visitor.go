@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"gatehouse/proxy/engine"
 )
 
 // A visitor is one visitor's connection, as net/http sees it: what is read from
@@ -20,7 +22,8 @@ import (
 //   - what is held for requests that have not been judged counts in a budget,
 //   - an HTTP/2 header block has to end in time (over HTTP/1 net/http sees to it),
 //   - one who only stops sending is not taken for one who has left,
-//   - answers of net/http itself carry Strict-Transport-Security over TLS.
+//   - answers of net/http itself carry Strict-Transport-Security over TLS,
+//   - an application's reason phrase passes (over HTTP/2 there is none).
 //
 // net/http must not learn that there is TLS: only over a connection that it
 // takes for a plain one does it speak HTTP/2 by way of our Read and Write.
@@ -38,6 +41,9 @@ type visitor struct {
 	hsts     func() string // the value for answers of net/http itself; nil: none
 	leave    func()        // called once, when the connection is closed; may be nil
 	closed   atomic.Bool
+
+	own    *engine.VisitorConn // what upstreams keep for this connection alone
+	phrase phrase
 
 	between atomic.Bool // no handler has run since the last answer went out
 	half    halfClosed
@@ -188,7 +194,7 @@ func (c *visitor) writeHead(p []byte) (int, error) {
 	if !interim(p) {
 		c.half.answered.Store(true)
 	}
-	return c.Conn.Write(p) //nolint:wrapcheck // net/http looks at it
+	return c.phrase.write(c.Conn, p) //nolint:wrapcheck // net/http looks at it
 }
 
 // withHSTS puts the field behind the status line.

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/config"
 	"gatehouse/internal/web"
+	"gatehouse/proxy/engine"
 )
 
 // A visitorListener accepts visitors, as many as limits says, and makes a
@@ -130,6 +131,8 @@ type visitorKey struct{}
 // withVisitor is http.Server.ConnContext.
 func withVisitor(ctx context.Context, c net.Conn) context.Context {
 	if v, ok := c.(*visitor); ok {
+		ctx, v.own = engine.WithVisitor(ctx)
+		v.own.SayReason = v.phrase.say
 		return context.WithValue(ctx, visitorKey{}, v)
 	}
 	return ctx

@@ -18,12 +18,14 @@ const untilClose = -1
 // An answer is what a head says of itself. Its other fields are put into a
 // header map by parseAnswer.
 type answer struct {
-	status  int
-	length  int64  // of the body, when it is not chunked; untilClose: who knows
-	chunked bool   // the body is chunked
-	last    bool   // the connection must not be used again
-	upgrade string // the protocol of a 101
-	stream  bool   // Content-Type: text/event-stream
+	status    int
+	length    int64  // of the body, when it is not chunked; untilClose: who knows
+	chunked   bool   // the body is chunked
+	last      bool   // the connection must not be used again
+	upgrade   string // the protocol of a 101
+	stream    bool   // Content-Type: text/event-stream
+	reason    string // the reason phrase
+	challenge bool   // there is a Www-Authenticate
 }
 
 // headEnd looks for the empty line, from *seen on, and gives the length of
@@ -58,7 +60,7 @@ func headEnd(b []byte, seen *int) (int, error) {
 // fields when it fails.
 func parseAnswer(head, method string, own []string, h http.Header) (answer, error) {
 	line, rest := cutLine(head)
-	status, minor, err := parseStatus(line)
+	status, minor, reason, err := parseStatus(line)
 	if err != nil {
 		return answer{}, err
 	}
@@ -66,7 +68,9 @@ func parseAnswer(head, method string, own []string, h http.Header) (answer, erro
 	if err := eachField(rest, p.add); err != nil {
 		return answer{}, err
 	}
-	return p.answer(status, minor, method)
+	a, err := p.answer(status, minor, method)
+	a.reason = reason
+	return a, err
 }
 
 func cutLine(s string) (line, rest string) {
@@ -79,29 +83,29 @@ func cutLine(s string) (line, rest string) {
 
 // parseStatus reads HTTP/1.x SP 3DIGIT [SP reason]. Without the second space
 // there is no reason, which many servers send and everybody understands.
-func parseStatus(line string) (status, minor int, err error) {
+func parseStatus(line string) (status, minor int, reason string, err error) {
 	const begin = "HTTP/1.x nnn"
 	if len(line) < len(begin) || line[:7] != begin[:7] || line[8] != ' ' {
-		return 0, 0, answerError("status line is malformed")
+		return 0, 0, "", answerError("status line is malformed")
 	}
 	switch line[7] {
 	case '0', '1':
 		minor = int(line[7] - '0')
 	default:
-		return 0, 0, answerError("version is neither HTTP/1.0 nor HTTP/1.1")
+		return 0, 0, "", answerError("version is neither HTTP/1.0 nor HTTP/1.1")
 	}
 	for _, c := range []byte(line[9:12]) {
 		if c < '0' || c > '9' {
-			return 0, 0, answerError("status code is no number of three digits")
+			return 0, 0, "", answerError("status code is no number of three digits")
 		}
 		status = status*10 + int(c-'0')
 	}
-	reason := line[12:]
+	reason = line[12:]
 	if status < 100 || reason != "" && reason[0] != ' ' {
-		return 0, 0, answerError("status code is no number of three digits")
+		return 0, 0, "", answerError("status code is no number of three digits")
 	}
 	if !validValue(reason) {
-		return 0, 0, answerError("control character in the status line")
+		return 0, 0, "", answerError("control character in the status line")
 	}
-	return status, minor, nil
+	return status, minor, trim(reason), nil
 }

@@ -35,7 +35,7 @@ func TestRequestBodies(t *testing.T) {
 		{"POST without a body", "POST" + begin + "\r\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"},
 		{"length 0", "DELETE" + begin + "Content-Length: 0\r\n\r\n", "DELETE / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"},
 		{"small", "POST" + begin + "Content-Length: 3\r\n\r\nabc", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"},
-		{"GET with a body", "GET" + begin + "Content-Length: 3\r\n\r\nabc", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"},
+		{"GET with a body", "GET" + begin + "Content-Length: 3\r\n\r\nabc", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc"},
 		{
 			"large", fmt.Sprintf("PUT%sContent-Length: %d\r\n\r\n%s", begin, len(big), big),
 			fmt.Sprintf("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", len(big), big),
@@ -181,7 +181,7 @@ func TestExpectContinue(t *testing.T) {
 		if !strings.HasPrefix(got, "HTTP/1.1 417") || !strings.HasSuffix(got, "no") || strings.Contains(got, "100 Continue") {
 			t.Errorf("got %q", got)
 		}
-		if g.up.pool.pop() != nil {
+		if len(g.idle()) > 0 {
 			t.Error("a connection that still waits for a body was kept")
 		}
 	})

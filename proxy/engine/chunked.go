@@ -23,7 +23,8 @@ type dechunker struct {
 	state   chunkState
 	left    int64 // of the chunk at hand
 	excess  int64
-	trailer []byte // the trailer section's lines, with their ends
+	trailer []byte // the trailer section's lines, each with CR LF
+	lenient bool   // lines may end in a bare LF
 }
 
 type chunkState int
@@ -73,7 +74,7 @@ func (d *dechunker) step(p []byte) (data []byte, used int, err error) {
 // net/http, what lines take beyond a fair share of the data is bounded, so
 // that nobody sends megabytes of extensions around single bytes.
 func (d *dechunker) size(p []byte) (int, error) {
-	line, n, err := chunkLine(p)
+	line, n, err := d.line(p)
 	if err != nil {
 		return 0, err
 	}
@@ -93,6 +94,10 @@ func (d *dechunker) size(p []byte) (int, error) {
 
 func (d *dechunker) end(p []byte) (int, error) {
 	const crlf = "\r\n"
+	if d.lenient && len(p) > 0 && p[0] == '\n' {
+		d.state = atSize
+		return 1, nil
+	}
 	if have := p[:min(len(p), 2)]; string(have) != crlf[:len(have)] {
 		return 0, answerError("chunk is longer than it says")
 	}
@@ -104,7 +109,7 @@ func (d *dechunker) end(p []byte) (int, error) {
 }
 
 func (d *dechunker) trailerLine(p []byte) (int, error) {
-	line, n, err := chunkLine(p)
+	line, n, err := d.line(p)
 	if err != nil {
 		return 0, err
 	}
@@ -115,23 +120,26 @@ func (d *dechunker) trailerLine(p []byte) (int, error) {
 	if len(d.trailer)+n > maxTrailer {
 		return 0, answerError("trailers are too long")
 	}
-	d.trailer = append(d.trailer, p[:n]...)
+	d.trailer = append(append(d.trailer, line...), "\r\n"...)
 	return n, nil
 }
 
-// chunkLine gives the line at the beginning of p without its CR LF, and its
-// length with it.
-func chunkLine(p []byte) (line []byte, n int, err error) {
+// line gives the line at the beginning of p without its end, and its length
+// with it.
+func (d *dechunker) line(p []byte) (line []byte, n int, err error) {
 	i := bytes.IndexByte(p[:min(len(p), maxChunkLine)], '\n')
 	switch {
 	case i < 0 && len(p) >= maxChunkLine:
 		return nil, 0, answerError("line in a chunked body is too long")
 	case i < 0:
 		return nil, 0, errMore
-	case i == 0 || p[i-1] != '\r':
+	case i > 0 && p[i-1] == '\r':
+		line = p[:i-1]
+	case d.lenient:
+		line = p[:i]
+	default:
 		return nil, 0, answerError("line in a chunked body ends in a bare LF")
 	}
-	line = p[:i-1]
 	if bytes.IndexByte(line, '\r') >= 0 {
 		return nil, 0, answerError("bare CR in a chunked body")
 	}

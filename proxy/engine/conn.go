@@ -26,8 +26,9 @@ var longAgo = time.Unix(1, 0)
 // time, with two exceptions: a sender may write the body while the owner
 // reads the answer, and anybody may cut it.
 type conn struct {
-	nc  net.Conn
-	raw syscall.RawConn
+	nc     net.Conn
+	raw    syscall.RawConn
+	secret *recordConn // below nc where that speaks TLS; nil: it does not
 
 	small []byte  // the buffer that stays
 	large *[]byte // the one that is borrowed, or nil
@@ -37,10 +38,12 @@ type conn struct {
 	out   []byte  // the request's head, and a small body behind it
 
 	since     time.Time // idle since then
+	hadBody   bool      // the last request had a body, which the upstream may not have read
+	pending   bool      // the last answer was a step of a handshake (NTLM, Negotiate), whose next one must come here
 	departure           // of the visitor
 	// What the looks at the socket need, made once to spare an allocation each time.
 	peek    func(fd uintptr)
-	isQuiet bool
+	peeked  peeked
 	count   func(fd uintptr)
 	counted int
 	cutFunc func()
@@ -53,11 +56,14 @@ type conn struct {
 	answering bool      // the final head is there: no response timeout any more
 }
 
-func newConn(nc net.Conn) (*conn, error) {
+func newConn(nc net.Conn) (*conn, error) { return newConnOn(nc, nc) }
+
+// newConnOn is newConn for a connection whose socket lies below it.
+func newConnOn(nc, socket net.Conn) (*conn, error) {
 	c := &conn{nc: nc, small: make([]byte, smallBuffer)}
-	sc, ok := nc.(syscall.Conn)
+	sc, ok := socket.(syscall.Conn)
 	if !ok {
-		return nil, fmt.Errorf("connection of type %T has no file descriptor", nc)
+		return nil, fmt.Errorf("connection of type %T has no file descriptor", socket)
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
@@ -68,9 +74,8 @@ func newConn(nc net.Conn) (*conn, error) {
 	c.cutFunc = c.cut
 	c.count = func(fd uintptr) { c.counted = unread(fd) }
 	c.peek = func(fd uintptr) {
-		var b [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		c.isQuiet = errors.Is(err, syscall.EAGAIN)
+		n, _, err := syscall.Recvfrom(int(fd), c.peeked.b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		c.peeked.n, c.peeked.quiet = max(n, 0), errors.Is(err, syscall.EAGAIN)
 	}
 	return c, nil
 }
@@ -87,14 +92,56 @@ func (c *conn) begin() {
 	}
 }
 
-// quiet looks, without waiting, whether the upstream has closed the
-// connection or sent bytes that nobody asked for. Either makes it useless.
-func (c *conn) quiet() bool {
-	c.isQuiet = false
+// What an idle connection can be found in.
+type idleState int
+
+const (
+	isClosed idleState = iota // the upstream has closed it, or is about to
+	isQuiet                   // nothing has come
+	isNoisy                   // the upstream has sent bytes that nobody asked for
+)
+
+// quiet reports whether the upstream has neither closed the connection nor
+// sent bytes that nobody asked for. Either makes it useless.
+func (c *conn) quiet() bool { return c.look() == isQuiet }
+
+// look finds out, without waiting, what has come over an idle connection.
+func (c *conn) look() idleState {
+	c.peeked.n, c.peeked.quiet = 0, false
 	if err := c.raw.Control(c.peek); err != nil {
-		return false
+		return isClosed
 	}
-	return c.isQuiet
+	switch {
+	case c.secret != nil && c.secret.buffered():
+		if isAlert(c.secret.next()) {
+			return isClosed
+		}
+		return isNoisy
+	case c.secret != nil && c.peeked.quiet:
+		return c.secret.leftover(c.nc)
+	case c.peeked.quiet:
+		return isQuiet
+	case c.peeked.n == 0 || c.peeked.farewell(c.secret != nil):
+		return isClosed
+	}
+	return isNoisy
+}
+
+// peeked is what a look at the socket has shown.
+type peeked struct {
+	b     [12]byte
+	n     int  // bytes of b; 0: the end, unless quiet
+	quiet bool // there is nothing
+}
+
+// farewell reports whether the bytes are those with which honest servers leave
+// an idle connection: a 408, or a TLS alert.
+func (p *peeked) farewell(secret bool) bool {
+	b := p.b[:p.n]
+	if !secret {
+		return string(b) == "HTTP/1.1 408" || string(b) == "HTTP/1.0 408"
+	}
+	return isAlert(b)
 }
 
 // waiting tells how many bytes the kernel holds ready for c; 0 where nobody
@@ -197,15 +244,15 @@ func (c *conn) fill() error {
 }
 
 // head reads up to the empty line that ends an answer's head, which is part
-// of the result. Lines end in CR LF and nothing else (RFC 9112, 2.2).
-func (c *conn) head() (string, error) {
+// of the result. end finds it: headEnd, or lenientEnd.
+func (c *conn) head(find func(b []byte, seen *int) (int, error)) (string, error) {
 	seen := 0 // bytes in whole lines, known to be well ended
 	for {
 		b := c.buffered()
 		if !beginsLikeHTTP(b) {
 			return "", answerError("does not begin with HTTP/1")
 		}
-		end, err := headEnd(b, &seen)
+		end, err := find(b, &seen)
 		if err != nil {
 			return "", err
 		}

@@ -33,8 +33,18 @@ type Request struct {
 	// next; before Answer, the last call counts. nil: nobody cares.
 	Chosen func(id string)
 
-	again bool   // there is another upstream to ask after Kind Connect: the visitor's body must stay as it is
-	kept  []byte // a small body that was read before the connection failed
+	// Owner is for whom the request is. A connection to the upstream that was
+	// signed in by NTLM or Negotiate carries requests of the same VisitorConn and
+	// the same Owner alone. "": nobody in particular.
+	Owner string
+	// Shared says that the visitor's connection carries requests of several
+	// people who cannot be told apart: no such connection is kept for any of them.
+	Shared bool
+
+	offerHTTP2 bool   // a new connection may turn out to speak HTTP/2: errSpeaksHTTP2
+	once       bool   // the connection is used for this request alone, and the upstream is told so
+	again      bool   // there is another upstream to ask after Kind Connect: the visitor's body must stay as it is
+	kept       []byte // a small body that was read before the connection failed
 
 	// Breaker breaks the request off from outside; nil: nobody does. An
 	// Error has Kind Visitor then.
@@ -48,6 +58,9 @@ type Request struct {
 	// Trailer is called with the answer's trailers before they are sent; it may
 	// change them. nil: they pass as they are.
 	Trailer func(h http.Header)
+	// Broke is told why an answer that has begun breaks off, where that is the
+	// upstream's fault: an Error of Kind Truncated. nil: nobody cares.
+	Broke func(e *Error)
 	// Switched is told that the connection has been handed over to another
 	// protocol; its result is called when that has ended. nil: nobody cares.
 	Switched func() (ended func())
@@ -61,7 +74,8 @@ type Upstream interface {
 	// Forward sends r and streams the answer to w. It returns an *Error
 	// while no final head has been written to w (1xx may have been), so that
 	// the caller can answer. Once the answer's head has been sent, a failure
-	// panics with http.ErrAbortHandler: half an answer must not look whole.
+	// panics with http.ErrAbortHandler: half an answer must not look whole. What
+	// has come of it is sent before.
 	//
 	// Fields that stand in w.Header() before the call are the caller's own:
 	// they go out with the answer, and the upstream can neither replace nor
@@ -85,14 +99,15 @@ type Timeouts struct {
 
 // The kinds of an Error; they are labels of gatehouse_upstream_errors_total.
 const (
-	Connect  = "connect"   // no connection
-	Timeout  = "timeout"   // connected, but no answer in time
-	Protocol = "protocol"  // an answer that is not HTTP as it should be
-	Aborted  = "aborted"   // the connection broke before the answer's head was whole
-	TooLarge = "too_large" // the visitor's body is over MaxBody: not the upstream's fault
-	Visitor  = "visitor"   // the visitor left, stalled, or sent a broken body: not the upstream's fault
-	Refused  = "refused"   // Request.Answer refused the answer
-	Invalid  = "invalid"   // the Request cannot be put into HTTP/1.1 (a CR in a value, say): nothing was sent, the caller's fault
+	Connect   = "connect"   // no connection
+	Timeout   = "timeout"   // connected, but no answer in time
+	Protocol  = "protocol"  // an answer that is not HTTP as it should be
+	Aborted   = "aborted"   // the connection broke before the answer's head was whole
+	Truncated = "truncated" // the answer broke off behind its head; only Request.Broke gets it
+	TooLarge  = "too_large" // the visitor's body is over MaxBody: not the upstream's fault
+	Visitor   = "visitor"   // the visitor left, stalled, or sent a broken body: not the upstream's fault
+	Refused   = "refused"   // Request.Answer refused the answer
+	Invalid   = "invalid"   // the Request cannot be put into HTTP/1.1 (a CR in a value, say): nothing was sent, the caller's fault
 )
 
 // An Error says why there is no answer of the upstream.

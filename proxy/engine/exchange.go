@@ -31,13 +31,17 @@ type exchange struct {
 	r  *Request
 	rc http.ResponseController
 
-	length   int64    // of the visitor's body; -1: unknown
-	expect   bool     // the visitor waits for 100 Continue
-	small    *[]byte  // holds the body, when it is small
-	body     []byte   // that body
-	trailers []string // names of trailers to send
-	own      []string // names that the caller has put into w.Header()
-	ownRoom  [4]string
+	length    int64    // of the visitor's body; -1: unknown
+	expect    bool     // the visitor waits for 100 Continue
+	small     *[]byte  // holds the body, when it is small
+	body      []byte   // that body
+	trailers  []string // names of trailers to send
+	handshake bool     // the request carries an Authorization that signs in the connection
+	lane      *lane    // the visitor's own connections; nil: the visitor has none
+	early     bool     // the answer came before the body was sent
+	broken    bool     // the upstream broke off the answer
+	own       []string // names that the caller has put into w.Header()
+	ownRoom   [4]string
 
 	c      *conn
 	sender *sender // nil: the body was sent with the head, or has not been asked for
@@ -52,6 +56,9 @@ type exchange struct {
 // large by its own word, and takes in a small body.
 func (x *exchange) prepare() *Error {
 	in := x.r.In
+	x.handshake = binds(x.r.Header.Get("Authorization"))
+	x.lane = x.up.private.of(x.r)
+	x.r.once = x.up.o.NoReuse
 	x.own = x.ownRoom[:0]
 	for name := range x.w.Header() {
 		x.own = append(x.own, name)
@@ -66,6 +73,7 @@ func (x *exchange) prepare() *Error {
 	if x.r.MaxBody > 0 && x.length > x.r.MaxBody {
 		return &Error{Kind: TooLarge, Err: fmt.Errorf("body of %d bytes is over %d", x.length, x.r.MaxBody)}
 	}
+	x.r.once = x.r.once || mayLeaveBody(x.r.Method)
 	x.trailers = trailerNames(x.r)
 	if hasTokenIn(x.r.Header.Get("Expect"), "100-continue") {
 		x.expect = in.ProtoAtLeast(1, 1)
@@ -103,11 +111,12 @@ func (x *exchange) readSmall() *Error {
 // with http.ErrAbortHandler when the answer breaks off.
 func (x *exchange) try(idle bool) *Error {
 	ctx := x.r.In.Context()
-	c, reused, e := x.up.connect(ctx, idle)
+	c, reused, e := x.up.connect(x, idle)
 	if e != nil {
 		return e
 	}
 	c.begin()
+	c.hadBody, c.pending = x.length != 0, false
 	x.c = c
 	x.up.leaving.watch(ctx, c)
 	x.r.Breaker.Arm(c.cutFunc)
@@ -164,12 +173,12 @@ func (x *exchange) ask() (answer, error) {
 	}
 	size := 0
 	for range maxInterim + 1 {
-		head, err := x.c.head()
+		head, err := x.readHead()
 		if err != nil {
 			return answer{}, err
 		}
 		a, err := x.judge(head)
-		a.last = a.last || half
+		a.last = a.last || half || x.r.once
 		if err != nil || a.status >= 200 || a.status == http.StatusSwitchingProtocols {
 			return a, err
 		}
@@ -179,6 +188,18 @@ func (x *exchange) ask() (answer, error) {
 		x.interim(a.status)
 	}
 	return answer{}, answerError("there are too many interim answers")
+}
+
+// readHead reads the head of an answer, and mends it where that is wanted.
+func (x *exchange) readHead() (string, error) {
+	if !x.up.o.Lenient {
+		return x.c.head(headEnd)
+	}
+	head, err := x.c.head(lenientEnd)
+	if err != nil {
+		return "", err
+	}
+	return mendHead(head, x.up.dropped)
 }
 
 // judge parses a head into w.Header() and shows it to Answer.
@@ -193,7 +214,11 @@ func (x *exchange) judge(head string) (answer, error) {
 			return a, e
 		}
 	}
+	if a.challenge && binds(h["Www-Authenticate"]) {
+		x.handshake, x.c.pending = true, bindsWithToken(h["Www-Authenticate"])
+	}
 	if a.status >= 200 {
+		x.early = x.sender != nil && !x.sender.sent.Load()
 		if err := x.peekChunks(&a); err != nil {
 			return a, err
 		}
@@ -265,6 +290,12 @@ func (x *exchange) drop() {
 	x.c.shrink(&x.up.buffers)
 }
 
+// repeatable reports whether the request may be sent again, and can be (RFC
+// 9110, 9.2.2).
+func (x *exchange) repeatable() bool {
+	return (x.length == 0 || x.body != nil) && idempotent(x.r.Method)
+}
+
 // verdict says why there is no answer, and cleans w.Header().
 func (x *exchange) verdict(err error, reused bool) *Error {
 	x.forget()
@@ -284,7 +315,7 @@ func (x *exchange) verdict(err error, reused bool) *Error {
 		return gone(ctx)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &Error{Kind: Timeout, Err: fmt.Errorf("no answer within %v", x.up.o.Timeouts.Response)}
-	case reused && !x.c.heard && x.length == 0 && idempotent(x.r.Method):
+	case reused && !x.c.heard && x.repeatable():
 		return &Error{Kind: Aborted, Err: errStale}
 	case errors.Is(err, io.EOF):
 		err = io.ErrUnexpectedEOF

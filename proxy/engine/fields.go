@@ -66,6 +66,7 @@ type fieldParser struct {
 	coded      bool  // there was a Transfer-Encoding
 	connection []string
 	upgrade    string
+	challenge  bool // there is a Www-Authenticate
 }
 
 func (p *fieldParser) add(name, value string) error {
@@ -79,6 +80,9 @@ func (p *fieldParser) add(name, value string) error {
 		p.coded = true
 	case "Connection":
 		p.connection = append(p.connection, value)
+	case "Www-Authenticate":
+		p.challenge = true
+		p.keep(name, value)
 	case "Upgrade":
 		if p.upgrade != "" {
 			value = p.upgrade + ", " + value
@@ -127,7 +131,7 @@ func (p *fieldParser) answer(status, minor int, method string) (answer, error) {
 	if p.coded && minor == 0 {
 		return answer{}, answerError("Transfer-Encoding in HTTP/1.0")
 	}
-	a := answer{status: status, length: p.length, chunked: p.coded, last: minor == 0}
+	a := answer{status: status, length: p.length, chunked: p.coded, last: minor == 0, challenge: p.challenge}
 	for _, line := range p.connection {
 		if hasToken(line, "close") {
 			a.last = true

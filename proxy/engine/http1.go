@@ -2,8 +2,10 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -12,28 +14,39 @@ import (
 
 // HTTP1Options say where an HTTP1 upstream is and what it may cost.
 type HTTP1Options struct {
-	Network  string // "tcp" or "unix"; "": tcp
-	Address  string // host:port, or the path of a socket
+	Network  string      // "tcp" or "unix"; "": tcp
+	Address  string      // host:port, or the path of a socket
+	TLS      *tls.Config // nil: plain. Its ServerName is what the certificate must be for
 	Timeouts Timeouts
 
 	MaxIdle int // idle connections kept; 0: 128
 	// IdleTimeout is how long a connection may lie idle. Keep it below the
 	// upstream's own limit, or requests meet connections that are just being
-	// closed. 0: 30 s.
+	// closed. 0: 4 s, which is below the 5 s of Node.js; negative: no limit.
 	IdleTimeout time.Duration
+	NoReuse     bool // each request has a connection of its own
+	// Lenient takes answers of upstreams that are not quite HTTP/1.1: lines
+	// that end in a bare LF, spaces before a colon (which are taken out), and
+	// lines that are no fields (which are dropped, with a warning in Log).
+	Lenient bool
+	Log     *slog.Logger // nil: nothing is logged
 	// Continue is how long a visitor who sent Expect: 100-continue waits for
 	// the upstream's word. After that the body is asked for anyway, because
 	// there are upstreams that never heard of 100 (RFC 9110, 10.1.1). 0: 2 s.
 	Continue time.Duration
 }
 
-// HTTP1 is an Upstream that speaks HTTP/1.1 over plain connections. The
+const defaultIdle = 4 * time.Second
+
+// HTTP1 is an Upstream that speaks HTTP/1.1, over plain connections or TLS. The
 // handler's own goroutine writes the request and reads the answer; only a
 // body that does not fit into socket buffers gets a second one.
 type HTTP1 struct {
 	o       HTTP1Options
 	dialer  net.Dialer
 	pool    pool
+	private privates
+	odd     oddLines
 	leaving departures
 	buffers sync.Pool // of *[]byte, largeBuffer long
 }
@@ -47,7 +60,10 @@ func NewHTTP1(o HTTP1Options) *HTTP1 {
 		o.MaxIdle = 128
 	}
 	if o.IdleTimeout == 0 {
-		o.IdleTimeout = 30 * time.Second
+		o.IdleTimeout = defaultIdle
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Continue == 0 {
 		o.Continue = 2 * time.Second
@@ -55,7 +71,7 @@ func NewHTTP1(o HTTP1Options) *HTTP1 {
 	return &HTTP1{
 		o:      o,
 		dialer: net.Dialer{Timeout: o.Timeouts.Connect},
-		pool:   pool{max: o.MaxIdle, age: o.IdleTimeout},
+		pool:   pool{max: o.MaxIdle, age: max(o.IdleTimeout, 0), rest: restTime, fresh: freshTime, log: o.Log},
 		buffers: sync.Pool{New: func() any {
 			b := make([]byte, largeBuffer)
 			return &b
@@ -65,12 +81,16 @@ func NewHTTP1(o HTTP1Options) *HTTP1 {
 
 // Close drops idle connections; requests under way end by themselves, and
 // what they used is closed with them.
-func (u *HTTP1) Close() { u.pool.close() }
+func (u *HTTP1) Close() {
+	u.pool.close()
+	u.private.close()
+}
 
 // Forward implements Upstream.
 //
 // A request is sent twice only when an idle connection turns out to be dead:
-// not one byte was answered, there is no body, and the method is idempotent.
+// not one byte was answered, the body is small or there is none, and the method
+// is idempotent (RFC 9110, 9.2.2).
 func (u *HTTP1) Forward(w http.ResponseWriter, r *Request) error {
 	x := exchange{up: u, w: w, r: r, rc: *http.NewResponseController(w)}
 	if e := x.prepare(); e != nil {
@@ -87,7 +107,7 @@ func (u *HTTP1) Forward(w http.ResponseWriter, r *Request) error {
 	switch {
 	case e == nil:
 		return nil
-	case e.Kind == Connect && r.again:
+	case e.Kind == Connect && (r.again || errors.Is(e, errSpeaksHTTP2)):
 		x.keepBody()
 	default:
 		x.leaveBody()
@@ -95,26 +115,59 @@ func (u *HTTP1) Forward(w http.ResponseWriter, r *Request) error {
 	return e
 }
 
-// connect gives a connection, an idle one if that is wanted and there is one.
-func (u *HTTP1) connect(ctx context.Context, idle bool) (c *conn, reused bool, e *Error) {
-	if idle {
-		if c := u.pool.take(); c != nil {
-			return c, true, nil
-		}
+// connect gives a connection for x: an idle one if that is wanted and there is
+// one that x may use.
+func (u *HTTP1) connect(x *exchange, idle bool) (c *conn, reused bool, e *Error) {
+	ctx := x.r.In.Context()
+	switch {
+	case !idle || u.o.NoReuse:
+	case x.lane != nil:
+		c = u.private.take(x.lane, x.handshake, x.r.In.ProtoMajor == 1)
+	case !x.handshake:
+		c = u.pool.take(ctx, !x.repeatable())
 	}
-	nc, err := u.dialer.DialContext(ctx, u.o.Network, u.o.Address)
+	if c != nil {
+		return c, true, nil
+	}
+	c, err := u.dial(ctx, x.r.offerHTTP2)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, false, gone(ctx)
 		}
 		return nil, false, &Error{Kind: Connect, Err: err}
 	}
-	c, err = newConn(nc)
-	if err != nil {
-		_ = nc.Close()
-		return nil, false, &Error{Kind: Connect, Err: err}
-	}
 	return c, false, nil
+}
+
+// dial makes a connection. With offerHTTP2 the error is errSpeaksHTTP2 where
+// the upstream chose that.
+func (u *HTTP1) dial(ctx context.Context, offerHTTP2 bool) (*conn, error) {
+	if u.o.TLS == nil {
+		nc, err := u.dialer.DialContext(ctx, u.o.Network, u.o.Address)
+		if err != nil {
+			return nil, err //nolint:wrapcheck // it says all that there is to say
+		}
+		c, err := newConn(nc)
+		if err != nil {
+			_ = nc.Close()
+		}
+		return c, err
+	}
+	tc, rc, err := dialTLS(ctx, &u.dialer, u.o.Network, u.o.Address, u.o.TLS, offerHTTP2)
+	if err != nil {
+		return nil, err
+	}
+	if tc.ConnectionState().NegotiatedProtocol == alpnHTTP2 {
+		_ = tc.Close()
+		return nil, errSpeaksHTTP2
+	}
+	c, err := newConnOn(tc, rc.Conn)
+	if err != nil {
+		_ = tc.Close()
+		return nil, err
+	}
+	c.secret = rc
+	return c, nil
 }
 
 func (u *HTTP1) borrow() *[]byte {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -133,11 +135,30 @@ func unstarted(tb testing.TB, o HTTP1Options, change func(*Request)) *gate {
 	})
 	g.Server = httptest.NewUnstartedServer(web.Chain(h, web.Record()))
 	g.Config.ErrorLog = nil
+	knowsVisitors(g.Config)
 	tb.Cleanup(func() {
 		g.Close()
 		g.up.Close()
 	})
 	return g
+}
+
+// knowsVisitors makes a server tell its visitors' connections apart.
+func knowsVisitors(hs *http.Server) {
+	var conns sync.Map
+	hs.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		ctx, v := WithVisitor(ctx)
+		conns.Store(c, v)
+		return ctx
+	}
+	hs.ConnState = func(c net.Conn, state http.ConnState) {
+		if state != http.StateClosed && state != http.StateHijacked {
+			return
+		}
+		if v, ok := conns.LoadAndDelete(c); ok {
+			v.(*VisitorConn).Close() //nolint:forcetypeassert // nothing else is stored
+		}
+	}
 }
 
 // wait waits for the end of a request, however it went.
@@ -194,7 +215,7 @@ func within(tb testing.TB, what string, ok func() bool) {
 func (g *gate) idle() []*conn {
 	g.up.pool.mu.Lock()
 	defer g.up.pool.mu.Unlock()
-	return slices.Clone(g.up.pool.idle)
+	return slices.Concat(g.up.pool.idle, g.up.pool.resting)
 }
 
 // ask sends raw bytes to the gate and gives the connection to read from.

@@ -1,49 +1,120 @@
 package engine
 
 import (
+	"context"
+	"log/slog"
+	"slices"
 	"sync"
 	"time"
+)
+
+const (
+	// restTime is how long a connection rests whose upstream may yet say
+	// something that nobody asked for.
+	restTime = 75 * time.Millisecond
+	// provenAfter is how many connections must have been silent for restTime
+	// before an upstream is believed to say nothing unasked.
+	provenAfter = 4
+	// freshTime is how long the last use of a connection may be ago for a
+	// request that cannot be sent again, should the upstream be closing it.
+	freshTime = 200 * time.Millisecond
 )
 
 // A pool keeps idle connections to one upstream. The last one put is the
 // first one taken: it is the least likely to have been closed meanwhile, and
 // the others grow old and go. Safe for concurrent use.
+//
+// Bytes that come late must not become the answer to the next request: they
+// may be the answer to a request that the upstream found in a body which it did
+// not read. So a connection rests after a request with a body, and after any
+// request as long as the upstream is new. Where bytes came that nobody asked
+// for, no connection to the upstream is ever used again.
 type pool struct {
-	max int           // connections kept
-	age time.Duration // how long one may lie idle
+	max   int           // connections kept
+	age   time.Duration // how long one may lie idle; 0: as long as the upstream likes
+	rest  time.Duration // how long one rests; 0: none does
+	fresh time.Duration // how long one is fresh
+	log   *slog.Logger  // told when the upstream is found to be noisy; nil: nobody is
 
-	mu     sync.Mutex
-	idle   []*conn // oldest first
-	sweep  *time.Timer
-	closed bool
+	mu      sync.Mutex
+	idle    []*conn // ready, oldest first
+	resting []*conn // oldest first
+	proven  int     // connections that were silent while they rested
+	noisy   bool    // the upstream sent bytes that nobody asked for
+	sweep   *time.Timer
+	closed  bool
 }
 
 // take gives an idle connection that is neither too old, nor closed by the
-// upstream, nor holding bytes that nobody asked for; nil when there is none.
-func (p *pool) take() *conn {
+// upstream, nor holding bytes that nobody asked for; nil when there is none. With
+// fresh it gives none that is no longer fresh.
+func (p *pool) take(ctx context.Context, fresh bool) *conn {
 	for {
-		c := p.pop()
-		if c == nil {
+		c, wait, do := p.pop(fresh)
+		switch {
+		case c == nil:
+			return nil
+		case do == replace || do == wake && wait > 0 && !sleep(ctx, wait):
+			c.close()
 			return nil
 		}
-		if time.Since(c.since) < p.age && c.quiet() {
+		switch state := c.look(); {
+		case state == isNoisy:
+			p.noise()
+		case state == isQuiet && (p.age == 0 || time.Since(c.since) < p.age):
+			if do == wake {
+				p.prove()
+			}
 			return c
 		}
 		c.close()
 	}
 }
 
-func (p *pool) pop() *conn {
+// What is to be done with a connection that was popped.
+type popped int
+
+const (
+	use     popped = iota
+	wake           // wait for the end of its rest
+	replace        // close it, and use a new one
+)
+
+// pop takes a connection out, and says how long it has still to rest. One that
+// rests after a body is not waited for, nor one used that is not fresh enough: a
+// new connection is there soon. If it is the only one it goes, because an upstream
+// that serves one connection at a time would not look at the new one before.
+func (p *pool) pop(fresh bool) (c *conn, wait time.Duration, do popped) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := len(p.idle)
-	if n == 0 {
-		return nil
+	list, i := &p.idle, len(p.idle)-1
+	if i < 0 {
+		list, i = &p.resting, 0
 	}
-	c := p.idle[n-1]
-	p.idle[n-1] = nil
-	p.idle = p.idle[:n-1]
-	return c
+	if len(*list) == 0 {
+		return nil, 0, use
+	}
+	c = (*list)[i]
+	stale := fresh && time.Since(c.since) > p.fresh
+	if list == &p.resting {
+		wait, do = p.rest-time.Since(c.since), wake
+	}
+	switch {
+	case !stale && (wait <= 0 || len(p.resting) == 1 && p.proven < provenAfter):
+	case len(p.idle)+len(p.resting) > 1:
+		return nil, 0, use
+	default:
+		do = replace
+	}
+	*list = slices.Delete(*list, i, i+1)
+	return c, wait, do
+}
+
+// prove notes that a connection was silent while it rested.
+func (p *pool) prove() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.proven++
 }
 
 // put keeps c for the next request, or closes it when there are enough. The
@@ -51,35 +122,58 @@ func (p *pool) pop() *conn {
 func (p *pool) put(c *conn) {
 	c.since = time.Now()
 	p.mu.Lock()
-	if p.closed || len(p.idle) >= p.max {
+	if p.closed || p.noisy || len(p.idle)+len(p.resting) >= p.max {
 		p.mu.Unlock()
 		c.close()
 		return
 	}
-	p.idle = append(p.idle, c)
-	if p.sweep == nil {
+	if p.rest > 0 && (c.hadBody || p.proven < provenAfter) {
+		p.resting = append(p.resting, c)
+	} else {
+		p.idle = append(p.idle, c)
+	}
+	if p.sweep == nil && p.age > 0 {
 		p.sweep = time.AfterFunc(p.age, p.dropOld)
 	}
 	p.mu.Unlock()
+}
+
+// noise notes that the upstream has sent bytes that nobody asked for, and drops
+// what is idle.
+func (p *pool) noise() {
+	p.mu.Lock()
+	first := !p.noisy
+	p.noisy = true
+	p.mu.Unlock()
+	if !first {
+		return
+	}
+	p.drop()
+	if p.log != nil {
+		p.log.Warn("upstream sent bytes that nobody asked for; its connections are not used again")
+	}
+}
+
+// isNoisy reports whether noise was called.
+func (p *pool) isNoisy() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.noisy
 }
 
 // dropOld closes what has been idle for too long, and comes back as long as
 // there is anything left to watch.
 func (p *pool) dropOld() {
 	p.mu.Lock()
-	n := 0
-	for n < len(p.idle) && time.Since(p.idle[n].since) >= p.age {
-		n++
-	}
-	old := append([]*conn(nil), p.idle[:n]...)
-	p.idle = append(p.idle[:0], p.idle[n:]...)
-	clear(p.idle[len(p.idle):cap(p.idle)])
-	switch {
+	var old []*conn
+	p.idle, old = p.splitOld(p.idle, old)
+	p.resting, old = p.splitOld(p.resting, old)
+	switch next := p.oldest(); {
 	case p.closed:
-	case len(p.idle) == 0:
+	case next == nil:
 		p.sweep = nil
 	default:
-		p.sweep.Reset(max(p.age-time.Since(p.idle[0].since), time.Millisecond))
+		p.sweep.Reset(max(p.age-time.Since(next.since), time.Millisecond))
 	}
 	p.mu.Unlock()
 	for _, c := range old {
@@ -87,17 +181,57 @@ func (p *pool) dropOld() {
 	}
 }
 
+// splitOld moves what is too old from list to old.
+func (p *pool) splitOld(list, old []*conn) (kept, gone []*conn) {
+	n := 0
+	for n < len(list) && time.Since(list[n].since) >= p.age {
+		n++
+	}
+	old = append(old, list[:n]...)
+	return slices.Delete(list, 0, n), old
+}
+
+// oldest gives the connection that was put first; nil: there is none.
+func (p *pool) oldest() *conn {
+	switch {
+	case len(p.idle) == 0 && len(p.resting) == 0:
+		return nil
+	case len(p.resting) == 0 || len(p.idle) > 0 && p.idle[0].since.Before(p.resting[0].since):
+		return p.idle[0]
+	}
+	return p.resting[0]
+}
+
 // close drops what is idle, and whatever is put from now on.
 func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true
-	old := p.idle
-	p.idle = nil
 	if p.sweep != nil {
 		p.sweep.Stop()
 	}
 	p.mu.Unlock()
+	p.drop()
+}
+
+// drop closes what is idle.
+func (p *pool) drop() {
+	p.mu.Lock()
+	old := slices.Concat(p.idle, p.resting)
+	p.idle, p.resting = nil, nil
+	p.mu.Unlock()
 	for _, c := range old {
 		c.close()
+	}
+}
+
+// sleep waits, and reports whether ctx lasted as long.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }

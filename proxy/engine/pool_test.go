@@ -97,7 +97,9 @@ func TestRepeat(t *testing.T) {
 		{"DELETE is sent again", strings.Replace(get, "GET", "DELETE", 1), 2, "ok"},
 		{"POST is not", strings.Replace(get, "GET", "POST", 1), 1, "502"},
 		{"an unknown method is not", strings.Replace(get, "GET", "BREW", 1), 1, "502"},
-		{"PUT with a body is not", "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi", 1, "502"},
+		{"PUT with a small body is", "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi", 2, "ok"},
+		{"POST with a small body is not", "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi", 1, "502"},
+		{"PUT with a chunked body is not", "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", 1, "502"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -136,6 +138,34 @@ func TestRepeat(t *testing.T) {
 	})
 }
 
+// A request that cannot be sent again does not meet a connection that the
+// upstream may be about to close: it gets one that was used a moment ago, or a
+// new one.
+func TestWhatCannotBeRepeatedGetsAFreshConnection(t *testing.T) {
+	up := says(t, ok)
+	g := front(t, HTTP1Options{Address: up.addr}, nil)
+	for _, step := range []struct {
+		method string
+		after  time.Duration
+		conns  int32
+	}{
+		{"GET", 0, 1},
+		{"GET", freshTime + 50*time.Millisecond, 1},
+		{"POST", 0, 1},
+		{"POST", freshTime + 50*time.Millisecond, 2},
+		{"GET", 0, 2},
+	} {
+		<-time.After(step.after)
+		exchangeRaw(t, g, strings.Replace(get, "GET", step.method, 1))
+		if n := up.conns.Load(); n != step.conns {
+			t.Errorf("%s after %v: %d connections, want %d", step.method, step.after, n, step.conns)
+		}
+	}
+	if n := len(g.idle()); n != 1 {
+		t.Errorf("%d connections are idle, want 1", n)
+	}
+}
+
 func TestPoolIsBoundedInNumberAndAge(t *testing.T) {
 	up := upstream(t, func(_ *net.TCPConn, br *bufio.Reader, _ int) { readHead(br) })
 	dial := func() *conn {
@@ -158,18 +188,18 @@ func TestPoolIsBoundedInNumberAndAge(t *testing.T) {
 	if c.quiet() {
 		t.Error("the third connection is still open")
 	}
-	if got := p.take(); got != b {
+	if got := p.take(t.Context(), false); got != b {
 		t.Error("not the last one put was taken")
 	}
 	p.put(b)
 	within(t, "old connections to be closed", func() bool { return !a.quiet() && !b.quiet() })
-	if p.take() != nil {
+	if p.take(t.Context(), false) != nil {
 		t.Error("an old connection is left")
 	}
 	p.close()
 	d := dial()
 	p.put(d)
-	if p.take() != nil || d.quiet() {
+	if p.take(t.Context(), false) != nil || d.quiet() {
 		t.Error("a closed pool keeps connections")
 	}
 }

@@ -27,12 +27,27 @@ func (x *exchange) answer(a *answer) (done bool) {
 		h["Content-Type"] = nil // or net/http would guess one
 	}
 	x.eager = a.stream || a.chunked || a.length == untilClose || a.length > largeBuffer
+	if a.reason != http.StatusText(a.status) && x.r.In.ProtoMajor == 1 {
+		sayReason(x.r.In.Context(), a.status, a.reason)
+	}
 	x.offer()
 	x.w.WriteHeader(a.status)
 	if err := x.relay(a); err != nil {
-		panic(http.ErrAbortHandler)
+		x.breakOff(err)
 	}
 	return x.release(a)
+}
+
+// breakOff ends an answer that cannot be completed: what has come is sent, and
+// the visitor's connection broken off, so that it does not look whole.
+func (x *exchange) breakOff(err error) {
+	if x.broken {
+		x.flush()
+		if x.r.Broke != nil && x.r.In.Context().Err() == nil && !x.r.Breaker.Broken() {
+			x.r.Broke(&Error{Kind: Truncated, Err: err})
+		}
+	}
+	panic(http.ErrAbortHandler)
 }
 
 // release gives the connection back to the pool if nothing speaks against it.
@@ -46,13 +61,32 @@ func (x *exchange) release(a *answer) (done bool) {
 			return false
 		}
 	}
-	// A cut that comes too late may have left its deadline behind; bytes after
-	// the end belong to no answer.
-	if a.last || !x.up.leaving.forget(x.c) || !x.r.Breaker.Arm(nil) || x.c.r != x.c.w {
+	// A cut that comes too late may have left its deadline behind.
+	if a.last || x.early || !x.up.leaving.forget(x.c) || !x.r.Breaker.Arm(nil) {
+		return false
+	}
+	if x.c.r != x.c.w { // bytes after the end belong to no answer
+		x.up.pool.noise()
 		return false
 	}
 	x.c.shrink(&x.up.buffers)
-	x.up.pool.put(x.c)
+	return x.giveBack()
+}
+
+// giveBack puts the connection where the next request finds it that may use
+// it. One that was signed in, or is about to be, is the visitor's own.
+func (x *exchange) giveBack() bool {
+	if !x.handshake && x.lane == nil {
+		x.up.pool.put(x.c)
+		return true
+	}
+	if x.lane == nil {
+		x.lane = x.up.private.open(x.r)
+	}
+	if x.lane == nil || x.up.pool.isNoisy() {
+		return false
+	}
+	x.up.private.put(x.lane, x.c)
 	return true
 }
 
@@ -81,6 +115,7 @@ func (x *exchange) relayLength(a *answer) error {
 				n, err := x.splice(left)
 				left -= n
 				if err != nil {
+					x.broken = errors.Is(err, io.ErrUnexpectedEOF)
 					return err
 				}
 				if n > 0 {
@@ -122,7 +157,7 @@ func (x *exchange) relayRest() error {
 
 // relayChunks copies a chunked body, and its trailers.
 func (x *exchange) relayChunks() error {
-	var d dechunker
+	d := dechunker{lenient: x.up.o.Lenient}
 	for {
 		data, used, err := d.step(x.c.buffered())
 		x.c.r += used
@@ -133,6 +168,8 @@ func (x *exchange) relayChunks() error {
 			err = unexpected(x.more())
 		case err == io.EOF: //nolint:errorlint // only the bare one is an end
 			return x.relayTrailers(string(d.trailer))
+		default:
+			x.broken = true
 		}
 		if err != nil {
 			return err
@@ -174,7 +211,7 @@ func (x *exchange) peekChunks(a *answer) error {
 	if !a.chunked {
 		return nil
 	}
-	var d dechunker
+	d := dechunker{lenient: x.up.o.Lenient}
 	var length int64
 	for p := x.c.buffered(); ; {
 		data, used, err := d.step(p)
@@ -211,7 +248,9 @@ func (x *exchange) more() error {
 	x.rest()
 	x.c.readWithin(0)
 	x.c.enlarge(&x.up.buffers)
-	return x.c.fill()
+	err := x.c.fill()
+	x.broken = err != nil
+	return err
 }
 
 func unexpected(err error) error {

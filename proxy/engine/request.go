@@ -85,6 +85,10 @@ func appendHop(b []byte, r *Request, length int64, trailers []string) []byte {
 	case r.Upgrade != "":
 		b = append(b, "Connection: Upgrade\r\n"...)
 		b = appendField(b, "Upgrade", r.Upgrade)
+	case r.Trailers && r.once:
+		b = append(b, "Connection: close, TE\r\nTE: trailers\r\n"...)
+	case r.once:
+		b = append(b, "Connection: close\r\n"...)
 	case r.Trailers:
 		b = append(b, "Connection: TE\r\nTE: trailers\r\n"...)
 	}
@@ -106,6 +110,17 @@ func saysZero(r *Request) bool {
 func idempotent(method string) bool {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete, http.MethodTrace:
+		return true
+	}
+	return false
+}
+
+// mayLeaveBody reports whether servers are known that do not read the body of
+// such a request, and take it for the next one (CL.0). The method says that
+// none is needed (RFC 9110, 9.3.1 and 9.3.5).
+func mayLeaveBody(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodDelete, http.MethodTrace:
 		return true
 	}
 	return false

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,23 +29,36 @@ type StandardOptions struct {
 	TLS      *tls.Config // nil: plain HTTP/1.1. Its ServerName is what the certificate must be for; HTTP/2 is spoken where the upstream can
 	H2C      bool        // without TLS: HTTP/2 alone, with prior knowledge (RFC 9113, 3.3). Nothing can be upgraded then
 	Timeouts Timeouts
+	// IdleTimeout and NoReuse are those of HTTP1Options.
+	IdleTimeout time.Duration
+	NoReuse     bool
+
+	onlyHTTP2 bool      // with TLS: an upstream that does not choose HTTP/2 is errNoHTTP2
+	at        *privates // who has connections of their own; nil: the Standard keeps that itself
 }
 
-// Standard is an Upstream on top of http.Transport: for upstreams that may
-// speak HTTP/2.
+// Standard is an Upstream on top of http.Transport: for upstreams that speak
+// HTTP/2.
+//
+// A connection that was signed in by NTLM or Negotiate is the visitor's own, as
+// it is with HTTP1: that visitor has a Transport of its own.
 type Standard struct {
 	o         StandardOptions
-	transport *http.Transport
+	transport atomic.Pointer[http.Transport]
 	switching *http.Transport // HTTP/1.1 only: HTTP/2 has no Upgrade
 	buffers   sync.Pool       // of *[]byte
+	private   *privates
+	own       bool // all of this is one visitor's
 }
+
+// errNoHTTP2 says that the upstream did not choose HTTP/2.
+var errNoHTTP2 = errors.New("upstream does not speak HTTP/2")
 
 const (
 	standardBuffer   = 32 << 10
 	standardInterim  = 100 // 1xx answers to one request
 	standardHead     = 64 << 10
 	standardIdle     = 128
-	standardIdleTime = 30 * time.Second
 	standardContinue = 2 * time.Second // see HTTP1Options.Continue
 )
 
@@ -54,54 +68,95 @@ func NewStandard(o StandardOptions) *Standard {
 	if o.Network == "" {
 		o.Network = "tcp"
 	}
-	dialer := &net.Dialer{Timeout: o.Timeouts.Connect}
-	u := &Standard{o: o, buffers: sync.Pool{New: func() any {
+	if o.IdleTimeout == 0 {
+		o.IdleTimeout = defaultIdle
+	}
+	u := &Standard{o: o, private: o.at, buffers: sync.Pool{New: func() any {
 		b := make([]byte, standardBuffer)
 		return &b
 	}}}
-	u.transport = &http.Transport{ // no Proxy: the environment has no say
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, o.Network, o.Address)
-		},
-		TLSClientConfig:        o.TLS,
-		TLSHandshakeTimeout:    o.Timeouts.Connect,
-		DisableCompression:     true,
-		MaxIdleConnsPerHost:    standardIdle,
-		IdleConnTimeout:        standardIdleTime,
-		ResponseHeaderTimeout:  o.Timeouts.Response,
-		ExpectContinueTimeout:  standardContinue,
-		MaxResponseHeaderBytes: standardHead,
-		ForceAttemptHTTP2:      o.TLS != nil,
+	if u.private == nil {
+		u.private = &privates{}
 	}
-	if o.H2C && o.TLS == nil {
-		u.transport.Protocols = new(http.Protocols)
-		u.transport.Protocols.SetUnencryptedHTTP2(true)
-	}
-	u.switching = u.transport.Clone()
+	u.transport.Store(o.newTransport())
+	u.switching = o.newTransport()
 	u.switching.ForceAttemptHTTP2 = false
 	u.switching.Protocols = new(http.Protocols)
 	u.switching.Protocols.SetHTTP1(true)
 	return u
 }
 
+func (o StandardOptions) newTransport() *http.Transport {
+	dialer := &net.Dialer{Timeout: o.Timeouts.Connect}
+	t := &http.Transport{ // no Proxy: the environment has no say
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, o.Network, o.Address)
+		},
+		TLSClientConfig:        o.TLS,
+		TLSHandshakeTimeout:    o.Timeouts.Connect,
+		DisableCompression:     true,
+		DisableKeepAlives:      o.NoReuse,
+		MaxIdleConnsPerHost:    standardIdle,
+		IdleConnTimeout:        max(o.IdleTimeout, 0),
+		ResponseHeaderTimeout:  o.Timeouts.Response,
+		ExpectContinueTimeout:  standardContinue,
+		MaxResponseHeaderBytes: standardHead,
+		ForceAttemptHTTP2:      o.TLS != nil,
+	}
+	switch {
+	case o.TLS == nil && o.H2C:
+		t.Protocols = new(http.Protocols)
+		t.Protocols.SetUnencryptedHTTP2(true)
+	case o.onlyHTTP2:
+		t.DialTLSContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			c, _, err := dialTLS(ctx, dialer, o.Network, o.Address, o.TLS, true)
+			if err != nil {
+				return nil, err
+			}
+			if c.ConnectionState().NegotiatedProtocol != alpnHTTP2 {
+				_ = c.Close()
+				return nil, errNoHTTP2
+			}
+			return c, nil
+		}
+	}
+	return t
+}
+
 // Close drops idle connections; requests under way end by themselves.
 func (u *Standard) Close() {
-	u.transport.CloseIdleConnections()
+	u.transport.Load().CloseIdleConnections()
 	u.switching.CloseIdleConnections()
+	u.private.close()
+}
+
+// retire makes the connections that are there serve nobody who comes from now
+// on. Requests under way end by themselves.
+func (u *Standard) retire() {
+	old := u.transport.Swap(u.o.newTransport())
+	old.CloseIdleConnections() // the others close when they have been idle for long enough
 }
 
 // Forward implements Upstream.
 //
 // A request is sent again when an idle connection turns out to be dead, if it
-// has no body and its method is GET, HEAD or OPTIONS, or if not one byte of it
-// was written.
+// has no body and its method is idempotent (RFC 9110, 9.2.2), or if not one byte
+// of it was written.
 func (u *Standard) Forward(w http.ResponseWriter, r *Request) error {
+	if to, done := u.forVisitor(r); to != u {
+		defer done()
+		return to.Forward(w, r)
+	}
 	x := &standardExchange{up: u, w: w, r: r, rc: http.NewResponseController(w)}
 	for name := range w.Header() {
 		x.own = append(x.own, name)
 	}
 	e := x.run()
-	if e != nil && e.Kind == Connect && r.again {
+	if e != nil && errors.Is(e, errStale) {
+		x.over, x.interims = false, 0
+		e = x.run()
+	}
+	if e != nil && e.Kind == Connect && (r.again || errors.Is(e, errNoHTTP2)) {
 		return e // the body has not been touched
 	}
 	x.leaveBody()
@@ -109,6 +164,33 @@ func (u *Standard) Forward(w http.ResponseWriter, r *Request) error {
 		return e
 	}
 	return nil
+}
+
+// forVisitor gives the Standard that r has to use: u, or the visitor's own.
+func (u *Standard) forVisitor(r *Request) (to *Standard, done func()) {
+	done = func() {}
+	if u.own || u.o.onlyHTTP2 { // whoever is above has looked
+		return u, done
+	}
+	l := u.private.of(r)
+	handshake := binds(r.Header.Get("Authorization"))
+	switch {
+	case l == nil && !handshake:
+		return u, done
+	case l == nil:
+		l = u.private.open(r)
+	}
+	if l != nil {
+		return u.private.standard(l, u.o), done
+	}
+	to = newOwn(u.o) // nobody to keep it for
+	return to, to.Close
+}
+
+func newOwn(o StandardOptions) *Standard {
+	u := NewStandard(o)
+	u.own = true
+	return u
 }
 
 // run does all but leave the visitor's connection in order.
@@ -125,7 +207,7 @@ func (x *standardExchange) run() *Error {
 		x.body.giveUp = cancel
 		defer x.body.stop()
 	}
-	transport := x.up.transport
+	transport := x.up.transport.Load()
 	if x.r.Upgrade != "" {
 		transport = x.up.switching
 	}
@@ -159,7 +241,9 @@ type standardExchange struct {
 	body *standardBody
 
 	connected atomic.Bool
-	unsent    bool // the visitor sends a body, which nobody has begun to read
+	reused    atomic.Bool // the connection had served before
+	answering atomic.Bool // something of an answer has come
+	unsent    bool        // the visitor sends a body, which nobody has begun to read
 
 	mu       sync.Mutex // held while an interim answer is passed on
 	over     bool       // the final answer, or an error, is there
@@ -189,8 +273,12 @@ func (x *standardExchange) request(ctx context.Context) (*http.Request, *Error) 
 		Method: r.Method, URL: u, Host: r.Host, Header: header, ContentLength: in.ContentLength,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn:        func(httptrace.GotConnInfo) { x.connected.Store(true) },
-		Got1xxResponse: x.interim,
+		GotConn: func(i httptrace.GotConnInfo) {
+			x.connected.Store(true)
+			x.reused.Store(i.Reused)
+		},
+		GotFirstResponseByte: func() { x.answering.Store(true) },
+		Got1xxResponse:       x.interim,
 	}))
 	x.hopFields(out)
 	if x.r.kept != nil {
@@ -362,13 +450,42 @@ func (x *standardExchange) answer(res *http.Response) *Error {
 		// net/http must not look for the next request in the rest of this one.
 		h["Connection"] = []string{"close"}
 	}
+	x.claim(h)
+	if x.r.In.ProtoMajor == 1 && res.ProtoMajor == 1 {
+		sayReason(x.r.In.Context(), res.StatusCode, strings.TrimSpace(strings.TrimPrefix(res.Status, strconv.Itoa(res.StatusCode))))
+	}
 	x.offer()
 	x.w.WriteHeader(res.StatusCode)
 	if err := x.relay(res); err != nil {
-		panic(http.ErrAbortHandler)
+		x.breakOff(err)
 	}
 	return nil
 }
+
+// claim makes what follows the visitor's own affair when the answer asks for a
+// login that signs in the connection.
+func (x *standardExchange) claim(h http.Header) {
+	if challenge := h["Www-Authenticate"]; challenge != nil && binds(challenge) && !x.up.own {
+		x.up.private.open(x.r)
+		x.up.retire()
+	}
+}
+
+// breakOff ends an answer that cannot be completed: what has come is sent, and
+// the visitor's stream or connection broken off, so that it does not look whole.
+func (x *standardExchange) breakOff(err error) {
+	if errors.Is(err, errBroke) {
+		x.offer()
+		_ = x.rc.Flush()
+		if x.r.Broke != nil && x.r.In.Context().Err() == nil && !x.r.Breaker.Broken() {
+			x.r.Broke(&Error{Kind: Truncated, Err: err})
+		}
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// errBroke says that the upstream broke off the body of its answer.
+var errBroke = errors.New("read body")
 
 // unread tells whether there is more of the visitor's body to come.
 func (x *standardExchange) unread() bool {
@@ -408,7 +525,7 @@ func (x *standardExchange) relay(res *http.Response) error {
 			break
 		}
 		if err != nil {
-			return fmt.Errorf("read body: %w", err)
+			return fmt.Errorf("%w: %w", errBroke, err)
 		}
 	}
 	if err := res.Request.Context().Err(); err != nil && res.ContentLength < 0 {
@@ -488,6 +605,9 @@ func (x *standardExchange) verdict(err error) *Error {
 		return &Error{Kind: Timeout, Err: err}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
 		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, os.ErrDeadlineExceeded):
+		if x.reused.Load() && !x.answering.Load() && x.body == nil && !x.unsent && idempotent(x.r.Method) {
+			return &Error{Kind: Aborted, Err: errStale}
+		}
 		return &Error{Kind: Aborted, Err: err}
 	default:
 		return &Error{Kind: Protocol, Err: err}

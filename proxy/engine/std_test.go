@@ -65,7 +65,9 @@ func before(t *testing.T, up Upstream, change func(*Request)) *gate {
 		}
 		g.note(err)
 	})
-	g.Server = httptest.NewServer(web.Chain(h, web.Record()))
+	g.Server = httptest.NewUnstartedServer(web.Chain(h, web.Record()))
+	knowsVisitors(g.Config)
+	g.Start()
 	t.Cleanup(func() {
 		g.Close()
 		up.Close()
@@ -332,7 +334,8 @@ func TestStandardRepeatsHarmlessRequestsOnly(t *testing.T) {
 		"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n":                                                  "",
 		"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n":                            Aborted,
 		"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nIdempotency-Key: 1\r\nContent-Length: 0\r\n\r\n":      Aborted,
-		"DELETE / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n":                                               Aborted,
+		"DELETE / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n":                                               "",
+		"BREW / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n":                                                 Aborted,
 		"PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello":                        Aborted,
 		"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n": Aborted,
 	} {

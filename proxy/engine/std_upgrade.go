@@ -23,6 +23,8 @@ func (x *standardExchange) upgrade(res *http.Response) *Error {
 		return &Error{Kind: Protocol, Err: errors.New("upstream switches protocols, which nobody asked for")}
 	case len(res.Header["Upgrade"]) != 1 || !strings.EqualFold(protocol, x.r.Upgrade):
 		return &Error{Kind: Protocol, Err: fmt.Errorf("upstream switches to %q, asked for %q", protocol, x.r.Upgrade)}
+	case !acceptFits(x.r, res.Header):
+		return &Error{Kind: Protocol, Err: errors.New("101 whose Sec-WebSocket-Accept does not fit the key")}
 	case !ok:
 		return &Error{Kind: Protocol, Err: errors.New("upstream's connection cannot be taken over")}
 	}

@@ -27,6 +27,8 @@ func (x *exchange) mayUpgrade(a *answer) error {
 		return answerError("101 to another protocol than was asked for")
 	case x.length != 0 && x.body == nil && (x.sender == nil || !x.sender.sent.Load()):
 		return answerError("101 before the end of the request")
+	case !acceptFits(x.r, x.w.Header()):
+		return answerError("101 whose Sec-WebSocket-Accept does not fit the key")
 	}
 	return nil
 }

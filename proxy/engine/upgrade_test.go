@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	askSwitch = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-	switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Accept: x\r\n\r\n"
+	askSwitch = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+	switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n" // RFC 6455, 1.3
 )
 
 func TestUpgrade(t *testing.T) {
@@ -53,7 +53,7 @@ func TestUpgrade(t *testing.T) {
 		say(c, askSwitch+"early from visitor")
 		br := bufio.NewReader(c)
 		h := readHead(br)
-		if !strings.HasPrefix(h, "HTTP/1.1 101 Switching Protocols\r\n") || strings.Count(h, "Upgrade: WebSocket\r\n") != 1 || !strings.Contains(h, "Sec-Websocket-Accept: x\r\n") {
+		if !strings.HasPrefix(h, "HTTP/1.1 101 Switching Protocols\r\n") || strings.Count(h, "Upgrade: WebSocket\r\n") != 1 || !strings.Contains(h, "Sec-Websocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n") {
 			t.Errorf("the visitor got %q", h)
 		}
 		say(c, ", later")
@@ -73,12 +73,16 @@ func TestUpgrade(t *testing.T) {
 
 func TestUpgradeRefused(t *testing.T) {
 	tests := map[string]struct{ request, answer, kind string }{
-		"another protocol":        {askSwitch, "HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", Protocol},
-		"no protocol":             {askSwitch, "HTTP/1.1 101 x\r\nConnection: Upgrade\r\n\r\n", Protocol},
-		"two protocols":           {askSwitch, "HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n\r\n", Protocol},
-		"not named in Connection": {askSwitch, "HTTP/1.1 101 x\r\nUpgrade: websocket\r\n\r\n", Protocol},
-		"not asked for":           {get, switching, Protocol},
-		"before the body's end":   {strings.Replace(askSwitch, "\r\n\r\n", "\r\nContent-Length: 100000\r\n\r\n", 1), switching, Protocol},
+		"another protocol":                    {askSwitch, "HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", Protocol},
+		"no protocol":                         {askSwitch, "HTTP/1.1 101 x\r\nConnection: Upgrade\r\n\r\n", Protocol},
+		"two protocols":                       {askSwitch, "HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n\r\n", Protocol},
+		"not named in Connection":             {askSwitch, "HTTP/1.1 101 x\r\nUpgrade: websocket\r\n\r\n", Protocol},
+		"not asked for":                       {get, switching, Protocol},
+		"an accept that does not fit the key": {strings.Replace(askSwitch, "dGhl", "dGhm", 1), switching, Protocol},
+		"no accept":                           {askSwitch, "HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", Protocol},
+		"two accepts":                         {askSwitch, strings.Replace(switching, "\r\n\r\n", "\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n", 1), Protocol},
+		"an accept without a key":             {strings.Replace(askSwitch, "Sec-WebSocket-Key", "X-Key", 1), switching, Protocol},
+		"before the body's end":               {strings.Replace(askSwitch, "\r\n\r\n", "\r\nContent-Length: 100000\r\n\r\n", 1), switching, Protocol},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

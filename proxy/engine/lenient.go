@@ -1,0 +1,116 @@
+package engine
+
+import (
+	"bytes"
+	"strings"
+	"sync"
+)
+
+// lenientEnd is headEnd for lines that end in CR LF or in a bare LF.
+func lenientEnd(b []byte, seen *int) (int, error) {
+	for {
+		i := bytes.IndexByte(b[*seen:], '\n')
+		if i < 0 {
+			return 0, nil
+		}
+		line := bytes.TrimSuffix(b[*seen:*seen+i], []byte{'\r'})
+		first := *seen == 0
+		*seen += i + 1
+		switch {
+		case len(line) == 0 && first:
+			return 0, answerError("there is no status line")
+		case len(line) == 0:
+			return *seen, nil
+		}
+	}
+}
+
+// mendHead makes a head that parseAnswer takes of one that lenientEnd found:
+// lines end in CR LF, names have no space behind them, and what is no field is
+// dropped, which dropped is told. What would say how long the answer is must be
+// without doubt even so.
+func mendHead(head string, dropped func(name string)) (string, error) {
+	var b strings.Builder
+	b.Grow(len(head) + 32)
+	line, rest := cutLineEnd(head)
+	b.WriteString(line + "\r\n")
+	keeping, dropping := false, false // what was done with the line before, and is with its continuation
+	for rest != "" {
+		if line, rest = cutLineEnd(rest); line == "" {
+			break
+		}
+		folded := line[0] == ' ' || line[0] == '\t'
+		switch {
+		case folded && dropping:
+			continue
+		case folded && keeping && validValue(line):
+			b.WriteString(line + "\r\n")
+			continue
+		}
+		name, value, ok := strings.Cut(line, ":")
+		name = trim(name)
+		keeping = ok && !folded && validName(name) && validValue(value)
+		dropping = !keeping
+		switch {
+		case keeping:
+			b.WriteString(name + ":" + value + "\r\n")
+		case frames(name):
+			return "", answerError("field that says how long the answer is, is malformed")
+		default:
+			dropped(oddName(name))
+		}
+	}
+	b.WriteString("\r\n")
+	return b.String(), nil
+}
+
+func cutLineEnd(s string) (line, rest string) {
+	line, rest, _ = strings.Cut(s, "\n")
+	return strings.TrimSuffix(line, "\r"), rest
+}
+
+// frames reports whether a line begins like one that frames the answer.
+func frames(line string) bool {
+	line = strings.ToLower(line)
+	return strings.HasPrefix(line, "content-length") || strings.HasPrefix(line, "transfer-encoding")
+}
+
+// oddName is what the log calls a line that was dropped: its first word. What
+// follows may be a secret.
+func oddName(s string) string {
+	const longest = 32
+	if i := strings.IndexAny(s, " \t=;,"); i > 0 {
+		s = s[:i]
+	}
+	return s[:min(len(s), longest)]
+}
+
+// oddLines remembers which lines were complained about: what an upstream sends
+// with each answer is logged once. The zero value is ready.
+type oddLines struct {
+	mu   sync.Mutex
+	seen map[string]bool
+}
+
+const maxOdd = 16 // complaints about one upstream
+
+// first reports whether name is new.
+func (o *oddLines) first(name string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.seen[name] || len(o.seen) >= maxOdd {
+		return false
+	}
+	if o.seen == nil {
+		o.seen = map[string]bool{}
+	}
+	o.seen[name] = true
+	return true
+}
+
+// dropped warns of a line that was left out of an answer.
+func (u *HTTP1) dropped(name string) {
+	if u.odd.first(name) {
+		u.o.Log.Warn("line of an answer's header dropped", "begins", name)
+	}
+}

@@ -1,0 +1,52 @@
+package server
+
+import (
+	"bytes"
+	"io"
+	"strconv"
+	"sync/atomic"
+)
+
+// A phrase is the reason phrase of the next status line. net/http knows one for
+// each status, and there is no way to tell it another, so it is put in where the
+// head of the answer is written to the connection: old clients look at what an
+// application says there. The zero value changes nothing.
+type phrase struct {
+	next atomic.Pointer[statusLine]
+}
+
+type statusLine struct{ status, reason []byte }
+
+// say has the next answer of this status carry the reason phrase.
+func (p *phrase) say(status int, reason string) {
+	p.next.Store(&statusLine{status: strconv.AppendInt(nil, int64(status), 10), reason: []byte(reason)})
+}
+
+// write writes b, which begins with a status line of net/http's, and returns
+// how much of b was written.
+func (p *phrase) write(to io.Writer, b []byte) (int, error) {
+	next := p.next.Load()
+	if next == nil {
+		return to.Write(b) //nolint:wrapcheck // net/http looks at it
+	}
+	out := next.put(b)
+	if out == nil {
+		return to.Write(b) //nolint:wrapcheck // net/http looks at it
+	}
+	p.next.Store(nil)
+	if _, err := to.Write(out); err != nil {
+		return 0, err //nolint:wrapcheck // net/http looks at it
+	}
+	return len(b), nil
+}
+
+// put returns head with the reason phrase; nil: it is the head of another
+// answer.
+func (l *statusLine) put(head []byte) []byte {
+	line, rest, ok := bytes.Cut(head, []byte("\r\n"))
+	version, status, spaced := bytes.Cut(line, []byte(" "))
+	if !ok || !spaced || !bytes.HasPrefix(version, []byte("HTTP/1.")) || !bytes.HasPrefix(status, l.status) {
+		return nil
+	}
+	return bytes.Join([][]byte{version, []byte(" "), l.status, []byte(" "), l.reason, []byte("\r\n"), rest}, nil)
+}
