@@ -203,6 +203,50 @@ func TestReloadTakesAwayAUser(t *testing.T) {
 	gate.Browser(t).Login("alice", "a wholly new pass phrase")
 }
 
+// TestUserIsPutBack: whoever left the configuration and is put back must sign in
+// again, also where nobody looked meanwhile, and where no server ran.
+func TestUserIsPutBack(t *testing.T) {
+	t.Parallel()
+	app := standard(serve(t, "app"))
+	gate := start(t, e2e.HTTP1, app)
+	hash := strings.TrimSpace(gate.Must(t, "a wholly new pass phrase\n", "hash"))
+	here := fmt.Sprintf("users:\n  - {name: carol, password_hash: %q}\n", hash) + app
+	disabled := fmt.Sprintf("users:\n  - {name: carol, password_hash: %q, disabled: true}\n", hash) + app
+	reload := func(config string) {
+		gate.Configure(t, config)
+		gate.Must(t, "", "reload")
+	}
+	restart := func(config string) {
+		gate.Stop(t)
+		gate.Configure(t, config)
+		gate.Run(t)
+	}
+	reload(here)
+	for name, change := range map[string]func(){
+		"reload":             func() { reload(app); reload(here) },
+		"disabled by reload": func() { reload(disabled); reload(here) },
+		"restart":            func() { restart(app); restart(here) },
+		"reload and restart": func() { reload(app); restart(here) },
+	} {
+		carol := gate.Browser(t)
+		carol.Login("carol", "a wholly new pass phrase")
+		if a := carol.Fetch("/private"); a.Status != http.StatusOK {
+			t.Fatalf("%s: not signed in: %d", name, a.Status)
+		}
+		change()
+		if a := carol.Fetch("/private"); a.Status != http.StatusUnauthorized {
+			t.Errorf("%s: %d, want 401", name, a.Status)
+		}
+	}
+	restart(here)
+	carol := gate.Browser(t)
+	carol.Login("carol", "a wholly new pass phrase")
+	restart(here)
+	if a := carol.Fetch("/private"); a.Status != http.StatusOK {
+		t.Errorf("after a restart that changed nothing: %d", a.Status)
+	}
+}
+
 // TestCertificateReload: new connections get the new one, without a restart.
 func TestCertificateReload(t *testing.T) {
 	t.Parallel()

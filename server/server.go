@@ -87,6 +87,7 @@ type Server struct {
 
 	storeHealth checkup
 	reload      sync.Mutex // held while a new site is built
+	roster      *roster
 	log         *slog.Logger
 }
 
@@ -116,6 +117,8 @@ func Run(ctx context.Context, o Options) error {
 		return errors.Join(err, st.close())
 	}
 	s.site.Store(first)
+	s.roster = openRoster(o.Config.DataDir, o.Log)
+	s.endDeparted(ctx)
 	s.parts.metrics.Reloaded(true)
 	err = s.serve(ctx)
 	s.site.Load().retire()
@@ -164,6 +167,7 @@ func (s *Server) serve(ctx context.Context) error {
 	var sweeper sync.WaitGroup
 	sweeper.Go(func() { s.sweep(sweep) })
 	sweeper.Go(func() { s.watch(sweep) })
+	sweeper.Go(func() { s.watchDeparted(sweep) })
 	sweeper.Go(func() { auth.Learn(sweep, s.parts.hasher, s.parts.state.accounts, s.log) })
 	defer sweeper.Wait()
 	defer stopSweeping()
@@ -330,6 +334,7 @@ func (s *Server) Reload(ctx context.Context) (err error) {
 	}
 	s.parts.throttle.Limits(next.Login.Throttle)
 	s.site.Store(built)
+	s.endDeparted(ctx)
 	old.retire()
 	for _, w := range next.Warnings {
 		s.log.WarnContext(ctx, "the configuration is dangerous", "problem", w.String())
