@@ -25,6 +25,9 @@ is asked for twice on a terminal, or read from one line of standard input.`,
 			return nil
 		},
 		RunE: work(func(cmd *cobra.Command, _ []string) error {
+			if c, err := p.loadConfig(); err == nil { // it need not be there yet
+				p.passwordMin = c.Login.PasswordMin
+			}
 			hash, err := p.newHash(cmd.Context(), "", fromStdin)
 			if err != nil {
 				return err

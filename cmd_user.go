@@ -22,6 +22,7 @@ func (p *cli) admin(ctx context.Context) (server.Admin, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.passwordMin = c.Login.PasswordMin
 	client, err := server.Dial(ctx, c)
 	if err == nil {
 		return client, nil
@@ -77,7 +78,8 @@ func (p *cli) userAdd() *cobra.Command {
 		Use: "add NAME", Short: "Add an account", Args: anAccount, SuggestFor: []string{"create", "new"},
 		Long: `Add an account. Its password is asked for twice on a terminal, with a word on how
 hard it is to guess, or read from one line of standard input; it is never an
-argument. It has at least 15 characters, of any kind.`,
+argument. It has at least 15 characters (login.password_min), of any kind. A name
+that looks like that of another account is warned of.`,
 		Example: `  gatehouse user add alice --email alice@example.com --display-name "Alice Doe" --group staff --group admins
   gatehouse user add alice --password-stdin < password.txt`,
 		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, args []string) error {
@@ -96,8 +98,10 @@ argument. It has at least 15 characters, of any kind.`,
 			if err := a.AddUser(ctx, u); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(p.out, "added %s\n", printable(u.Name))
-			return err
+			if _, err = fmt.Fprintf(p.out, "added %s\n", printable(u.Name)); err != nil {
+				return err
+			}
+			return p.warnOfTwins(ctx, a, u.Name)
 		}),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
@@ -106,6 +110,20 @@ argument. It has at least 15 characters, of any kind.`,
 	cmd.Flags().StringVar(&u.DisplayName, "display-name", "", "`NAME` as people write it")
 	cmd.Flags().StringArrayVar(&u.Groups, "group", nil, "a `GROUP`; may be given several times")
 	return cmd
+}
+
+// warnOfTwins names the accounts that people would take for that of the name.
+func (p *cli) warnOfTwins(ctx context.Context, a server.Admin, name string) error {
+	look := auth.Look(name)
+	for u, err := range a.Users(ctx, server.UserQuery{}) {
+		if err != nil {
+			return fmt.Errorf("the account was added; look for others like it: %w", err)
+		}
+		if u.Name != name && auth.Look(u.Name) == look {
+			p.tell("Warning: %s looks like the account %s, and people will take one for the other.\n", printable(name), printable(u.Name))
+		}
+	}
+	return nil
 }
 
 func (p *cli) userSet() *cobra.Command {

@@ -63,6 +63,9 @@ func run(ctx context.Context, args []string, io streams) int {
 type cli struct {
 	streams
 	configFile string // the flag --config; "": see findConfig
+	// passwordMin is login.password_min of the configuration that was read;
+	// 0: none was, and the default holds.
+	passwordMin int
 }
 
 // The groups of commands in the help.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ func (p *cli) readNewPassword(ctx context.Context, name string, fromStdin bool) 
 	if fromStdin || tty == nil {
 		password, err := readLine(p.in)
 		if err == nil {
-			err = auth.CheckPassword(password, name)
+			err = auth.CheckPassword(password, name, p.least())
 		}
 		return password, err
 	}
@@ -45,6 +46,9 @@ func (p *cli) readNewPassword(ctx context.Context, name string, fromStdin bool) 
 	}
 	return "", errors.New("no password was set; nothing was changed")
 }
+
+// least is how many characters a new password has at least.
+func (p *cli) least() int { return cmp.Or(p.passwordMin, auth.DefaultPasswordMin) }
 
 // A refusedError says why a new password is asked for once more.
 type refusedError struct{ text string }
@@ -60,9 +64,9 @@ func (p *cli) askNewPassword(ctx context.Context, tty *os.File, name string) (st
 		return "", &refusedError{"Nothing was typed."}
 	}
 	s := screenOf(p.err)
-	strength := auth.StrengthOf(first, name)
+	strength := auth.StrengthOf(first, name, p.least())
 	p.tell("Strength: %s\n", s.paint(strengthLook(strength), strength.String()))
-	if err := auth.CheckPassword(first, name); err != nil {
+	if err := auth.CheckPassword(first, name, p.least()); err != nil {
 		return "", &refusedError{sentence(err.Error())}
 	}
 	second, err := p.askHidden(ctx, tty, "Once more:    ")

@@ -92,7 +92,7 @@ func (a *Auth) accountForm(w http.ResponseWriter, r *http.Request, id *Identity,
 		Frame: a.frame(r, Prefix),
 		Name:  id.Name, DisplayName: id.DisplayName, Email: id.Email, Groups: strings.Join(sorted(id.Groups), ", "),
 		CSRFToken: a.formToken(w, r, id.Session.Key),
-		CanChange: a.canChange(id), MinPassword: minPassword,
+		CanChange: a.canChange(id), MinPassword: a.o.PasswordMin,
 	}
 	p.Notice, p.Error, p.Wait = p.Lang.Say(done), p.Lang.Say(problem.why), p.Lang.Wait(problem.wait)
 	for info, err := range a.o.Sessions.List(r.Context(), sessions.Query{User: id.Name}) {
@@ -244,7 +244,7 @@ func (a *Auth) changePassword(w http.ResponseWriter, r *http.Request, id *Identi
 	case fresh == old:
 		return http.StatusUnprocessableEntity, because("The new password is the old one.", 0), nil
 	}
-	if weak := weakness(fresh, id.Name); weak != nil {
+	if weak := weakness(fresh, id.Name, a.o.PasswordMin); weak != nil {
 		return http.StatusUnprocessableEntity, trouble{why: weak.say}, nil
 	}
 	account, err := a.confirm(r, id, old)

@@ -48,8 +48,11 @@ type Options struct {
 
 	Cookie   sessions.Cookie // the look of the session's cookie; ours follow it
 	Remember time.Duration   // how long "keep me signed in" keeps; 0: not offered
-	Title    string          // of the login page; "" is Sign in, in the visitor's language
-	Face     web.Face        // what the operator puts on our pages; its Cookie is that of Cookie
+	Username UsernameConfig  // what else than its name signs in to an account
+	// PasswordMin is how many characters a new password has at least; 0: DefaultPasswordMin.
+	PasswordMin int
+	Title       string   // of the login page; "" is Sign in, in the visitor's language
+	Face        web.Face // what the operator puts on our pages; its Cookie is that of Cookie
 	// LoginFor gives what the login page shows to who goes to next, a path of
 	// the host that r is for, in place of Title and the logo of Face; nil: nothing.
 	LoginFor  func(r *http.Request, next string) RouteLoginConfig
@@ -85,6 +88,9 @@ func New(o Options) (*Auth, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.PasswordMin == 0 {
+		o.PasswordMin = DefaultPasswordMin
 	}
 	if o.Title == "" {
 		o.Title = defaultTitle

@@ -7,6 +7,13 @@ import (
 	"gatehouse/internal/value"
 )
 
+// The bounds of password_min: NIST SP 800-63B-4, 3.1.1.2, wants 8 at least, and
+// that 64 are possible.
+const (
+	leastPasswordMin = 8
+	mostPasswordMin  = 64
+)
+
 // defaultTitle is said in the visitor's language.
 const defaultTitle = "Sign in"
 
@@ -19,6 +26,10 @@ type LoginConfig struct {
 	Links    []LinkConfig   `yaml:"links"`    // at the foot of each page of ours
 	Template string         `yaml:"template"` // a file in place of login.html
 	Throttle ThrottleConfig `yaml:"throttle"`
+	Username UsernameConfig `yaml:"username"`
+	// PasswordMin is how many characters a new password has at least, where we
+	// set it. Default 15 (DefaultPasswordMin).
+	PasswordMin int `yaml:"password_min"`
 
 	LogoURL template.URL `yaml:"-"` // the file of Logo, read by whoever reads the configuration
 }
@@ -38,6 +49,7 @@ type ThrottleConfig struct {
 // SetDefaults fills in what contract.md names as defaults.
 func (c *LoginConfig) SetDefaults() {
 	c.Title = defaultTitle
+	c.PasswordMin = DefaultPasswordMin
 	c.Throttle.PerAccount = value.Rate{Count: 10, Per: 15 * time.Minute}
 	c.Throttle.PerNetwork = value.Rate{Count: 100, Per: 15 * time.Minute}
 }
@@ -47,6 +59,12 @@ func (c *LoginConfig) SetDefaults() {
 func (c *LoginConfig) Check(bad, warn func(key, format string, args ...any)) {
 	checkLine(bad, "title", c.Title, 100)
 	c.checkFace(bad)
+	switch n := c.PasswordMin; {
+	case n < leastPasswordMin || n > mostPasswordMin:
+		bad("password_min", "%d is not a number of characters from %d to %d; write %d", n, leastPasswordMin, mostPasswordMin, DefaultPasswordMin)
+	case n < DefaultPasswordMin:
+		warn("password_min", "%d characters are few where a password is all that is asked for; write %d", n, DefaultPasswordMin)
+	}
 	for _, r := range []struct {
 		key string
 		value.Rate

@@ -35,6 +35,8 @@ type Database struct {
 	mu      sync.RWMutex
 	known   map[string]known
 	changes uint64 // how often something was forgotten
+
+	aliases aliasIndex
 }
 
 // known is an account in memory, and since when.
@@ -275,9 +277,8 @@ var errUnchanged = errors.New("auth: nothing to change")
 
 // Delete removes the account. ErrNoAccount when there is none.
 func (d *Database) Delete(ctx context.Context, name string) error {
-	name, err := NormalizeName(name)
-	if err != nil {
-		return ErrNoAccount
+	if n, err := NormalizeName(name); err == nil { // else it may be stored from before it was refused
+		name = n
 	}
 	return d.write(ctx, name, func(old []byte) ([]byte, error) {
 		if old == nil {

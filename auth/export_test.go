@@ -2,10 +2,12 @@ package auth
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"time"
 
 	"gatehouse/internal/limit"
+	"gatehouse/internal/secret"
 )
 
 // CheapHasher makes hashes that cost next to nothing.
@@ -50,3 +52,23 @@ func (t *Throttle) Try(name, addr, device string) (wait time.Duration) {
 
 // Network is the address that a throttle counts by.
 func Network(a netip.Addr) string { return originOf(a).address }
+
+// FindAlias says that the alias does not lead to the account of that name.
+func FindAlias(ctx context.Context, a Accounts, email bool, text, want string) error {
+	source, ok := a.(aliases)
+	if !ok {
+		return fmt.Errorf("%T knows no aliases", a)
+	}
+	names, err := source.find(ctx, aliasOf(email, text))
+	if err != nil || len(names) != 1 || names[0] != want {
+		return fmt.Errorf("%s leads to %v, %w", text, names, err)
+	}
+	return nil
+}
+
+// AddAnyName stores an account as an older version might have.
+func (d *Database) AddAnyName(ctx context.Context, name, hash string) error {
+	return d.write(ctx, name, func([]byte) ([]byte, error) {
+		return encode(Account{Name: name, PasswordHash: secret.New(hash), Stamp: "stamp"})
+	})
+}

@@ -54,7 +54,10 @@ type gate struct {
 	same     http.SameSite
 	html     string // of the login page; "": login.html
 	trusted  string // network of trusted proxies; "": loopback
-	face     web.Face
+	username auth.UsernameConfig
+
+	passwordMin int
+	face        web.Face
 }
 
 type safeBuffer struct {
@@ -137,7 +140,7 @@ func newGate(tb testing.TB, change ...func(*gate)) *gate {
 	}
 	g.auth, err = auth.New(auth.Options{
 		Sessions: g.manager, Accounts: auth.InOrder(flaky{file, g.down}, g.database), Hasher: g.hasher, Throttle: g.throttle,
-		Secrets: g.secrets, Cookie: look, Remember: g.remember, Title: "Sign in", LoginHTML: g.html, Face: g.face,
+		Secrets: g.secrets, Cookie: look, Remember: g.remember, Username: g.username, PasswordMin: g.passwordMin, Title: "Sign in", LoginHTML: g.html, Face: g.face,
 		Audit: audit.New(logger), Metrics: g.metrics, Log: logger,
 	})
 	if err != nil {

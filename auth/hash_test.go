@@ -329,7 +329,7 @@ func TestCheckPassword(t *testing.T) {
 		{"Alice@Example.com1", "alice@example.com", false},
 		{"my alice sings songs", "alice", true},
 	} {
-		if err := auth.CheckPassword(c.password, c.name); (err == nil) != c.ok {
+		if err := auth.CheckPassword(c.password, c.name, auth.DefaultPasswordMin); (err == nil) != c.ok {
 			t.Errorf("CheckPassword(%.30q, %q): %v", c.password, c.name, err)
 		}
 	}

@@ -178,12 +178,14 @@ func (a *Auth) loginToken(r *http.Request, token, session string) tokenWorth {
 // sign in. Why not is for the audit log alone.
 var errWrong = errors.New("auth: wrong name or password")
 
-// authenticate gives the account that name and password belong to. errWrong:
+// authenticate gives the account that name and password belong to. Spaces
+// around the name are taken away: keyboards put them there. errWrong:
 // to none; a *web.Error 429: the try was not made; any other: could not tell.
 //
 // What is refused costs the same time whatever the reason: the hash is
 // computed for unknown names as well.
 func (a *Auth) authenticate(r *http.Request, typed, password string) (Account, error) {
+	typed = strings.TrimSpace(typed)
 	name, invalid := NormalizeName(typed)
 	if invalid != nil {
 		name = typed // counted as it was typed; no account has such a name
@@ -191,13 +193,21 @@ func (a *Auth) authenticate(r *http.Request, typed, password string) (Account, e
 	if password == "" || len(password) > maxPassword {
 		return Account{}, a.wrong(r, typed, "no password of a possible length")
 	}
+	none := invalid != nil
+	if !none {
+		var err error
+		if name, none, err = a.resolve(r.Context(), name); err != nil {
+			a.o.Metrics.Login("error")
+			return Account{}, couldNot("look up an account", err)
+		}
+	}
 	v := a.visitor(r, name)
 	y, err := a.count(r, v)
 	if err != nil {
 		return Account{}, err
 	}
 	account, err := latest(r.Context(), a.o.Accounts, name)
-	if invalid != nil {
+	if none {
 		account, err = Account{}, ErrNoAccount
 	}
 	if err != nil && !errors.Is(err, ErrNoAccount) {

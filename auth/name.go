@@ -2,6 +2,7 @@ package auth
 
 import (
 	"errors"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -13,8 +14,8 @@ const maxName = 256 // bytes, after NFKC
 // NormalizeName gives the one spelling of an account's name: NFKC, so that a
 // full-width "ａlice" is alice (Django's UsernameField). Names are compared
 // with case. An error says what a name must not be: empty, over 256 bytes,
-// with a control or format character (they would forge lines and hide in
-// lists), or with a space at an end.
+// with a control or format character or one that is not seen (they would forge
+// lines, and be twins of others in lists), or with a space at an end.
 func NormalizeName(name string) (string, error) {
 	if len(name) > 4*maxName || !utf8.ValidString(name) {
 		return "", errors.New("a name is UTF-8 text of at most 256 bytes")
@@ -28,12 +29,22 @@ func NormalizeName(name string) (string, error) {
 	if bad := firstControl(name); bad != 0 {
 		return "", errors.New("a name has no control or format characters")
 	}
+	if strings.ContainsFunc(name, invisible) {
+		return "", errors.New("a name has no invisible characters")
+	}
 	first, _ := utf8.DecodeRuneInString(name)
 	last, _ := utf8.DecodeLastRuneInString(name)
 	if unicode.IsSpace(first) || unicode.IsSpace(last) {
 		return "", errors.New("a name has no space at its beginning or end")
 	}
 	return name, nil
+}
+
+// invisible reports whether a character is drawn as nothing: Unicode's
+// Default_Ignorable_Code_Point (but for those of Cf, which firstControl has),
+// and the blank Braille pattern.
+func invisible(r rune) bool {
+	return r > 0x7f && (r == '\u2800' || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector))
 }
 
 // plainName says whether NFKC would leave the name alone, quickly.

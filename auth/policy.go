@@ -8,16 +8,16 @@ import (
 	"gatehouse/internal/web/lang"
 )
 
-// minPassword is NIST's minimum where a password is the only factor
+// DefaultPasswordMin is NIST's minimum where a password is the only factor
 // (SP 800-63B-4, 3.1.1.2).
-const minPassword = 15
+const DefaultPasswordMin = 15
 
-// CheckPassword says why a new password must not be set (too short, too
-// long, too easily guessed), in words for the person who chose it; nil: it
-// may. There are no rules on what it is made of. Used where we set passwords,
-// never at login.
-func CheckPassword(password, name string) error {
-	if weak := weakness(password, name); weak != nil {
+// CheckPassword says why a new password must not be set (shorter than least
+// characters, too long, too easily guessed), in words for the person who chose
+// it; nil: it may. There are no rules on what it is made of. Used where we set
+// passwords, never at login.
+func CheckPassword(password, name string, least int) error {
+	if weak := weakness(password, name, least); weak != nil {
 		return weak
 	}
 	return nil
@@ -31,20 +31,20 @@ type weakPasswordError struct {
 
 func (w *weakPasswordError) Error() string { return w.text }
 
-func weakness(password, name string) *weakPasswordError {
+func weakness(password, name string, least int) *weakPasswordError {
 	switch n := utf8.RuneCountInString(password); {
 	case len(password) > maxPassword:
 		return &weakPasswordError{"the password is longer than 1024 bytes", lang.Text{Key: "The new password is too long."}}
-	case n < minPassword:
+	case n < least:
 		return &weakPasswordError{
-			fmt.Sprintf("the password has %d characters; take at least %d, for example four words", n, minPassword),
-			lang.Text{Key: "The new password is too short. Take at least {n} characters, for example four words.", N: minPassword},
+			fmt.Sprintf("the password has %d characters; take at least %d, for example four words", n, least),
+			lang.Text{Key: "The new password is too short. Take at least {n} characters, for example four words.", N: least},
 		}
 	}
 	low := strings.ToLower(password)
 	switch {
 	case name != "" && strings.ReplaceAll(low, strings.ToLower(name), "") == "",
-		name != "" && len(name) >= minPassword/2 && strings.Contains(low, strings.ToLower(name)) && len(low)-len(name) < minPassword/2:
+		name != "" && len(name) >= least/2 && strings.Contains(low, strings.ToLower(name)) && len(low)-len(name) < least/2:
 		return &weakPasswordError{
 			"the password is the user's name; take something that others do not know",
 			lang.Text{Key: "The new password is your user name. Take something that others do not know."},

@@ -34,9 +34,10 @@ const (
 
 // StrengthOf estimates how hard the password of that account is to guess: by
 // its length without what adds nothing (the user's name, repeated pieces,
-// runs such as 1234 and aaaa, the words that everybody uses).
-func StrengthOf(password, name string) Strength {
-	if weakness(password, name) != nil {
+// runs such as 1234 and aaaa, the words that everybody uses). One of fewer than
+// least characters is very weak.
+func StrengthOf(password, name string, least int) Strength {
+	if weakness(password, name, least) != nil {
 		return StrengthVeryWeak
 	}
 	rest := strings.ToLower(password)

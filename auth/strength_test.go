@@ -25,10 +25,10 @@ func TestStrengthOf(t *testing.T) {
 		{"öffne die grüne kellertür bitte", "", StrengthStrong},
 		{"一二三四五六七八九十百千万億兆", "", StrengthFair},
 	} {
-		if got := StrengthOf(c.password, c.name); got != c.want {
+		if got := StrengthOf(c.password, c.name, DefaultPasswordMin); got != c.want {
 			t.Errorf("%q of %q: %v, want %v", c.password, c.name, got, c.want)
 		}
-		if refused := CheckPassword(c.password, c.name) != nil; refused != (c.want == StrengthVeryWeak) {
+		if refused := CheckPassword(c.password, c.name, DefaultPasswordMin) != nil; refused != (c.want == StrengthVeryWeak) {
 			t.Errorf("%q of %q: refused %v, and %v", c.password, c.name, refused, c.want)
 		}
 	}
@@ -38,15 +38,15 @@ func FuzzStrengthOf(f *testing.F) {
 	f.Add("correct horse battery staple", "alice")
 	f.Add("\xff\x00", "\xff")
 	f.Fuzz(func(t *testing.T, password, name string) {
-		if s := StrengthOf(password, name); s < StrengthVeryWeak || s > StrengthStrong || s.String() == "" {
+		if s := StrengthOf(password, name, DefaultPasswordMin); s < StrengthVeryWeak || s > StrengthStrong || s.String() == "" {
 			t.Errorf("%d", s)
 		}
 	})
 }
 
 func ExampleStrengthOf() {
-	fmt.Println(StrengthOf("summer2024summer2024", "alice"))
-	fmt.Println(StrengthOf("correct horse battery staple", "alice"))
+	fmt.Println(StrengthOf("summer2024summer2024", "alice", DefaultPasswordMin))
+	fmt.Println(StrengthOf("correct horse battery staple", "alice", DefaultPasswordMin))
 	// Output:
 	// weak
 	// strong

@@ -80,7 +80,7 @@ func (c *Config) checkAccounts(a *across) {
 
 // checkUsers finds names that are one person to whoever reads them.
 func (c *Config) checkUsers(a *across) {
-	first := map[string]int{}
+	first, looks := map[string]int{}, map[string]int{}
 	for i, u := range c.Users {
 		name, err := auth.NormalizeName(u.Name)
 		if err != nil {
@@ -91,6 +91,12 @@ func (c *Config) checkUsers(a *across) {
 			continue
 		}
 		first[name] = i
+		look := auth.Look(name)
+		if j, ok := looks[look]; ok {
+			a.warn(index("users", i)+".name", "%s looks like %s, %s, and people will take one for the other; rename one", quote(u.Name), quote(c.Users[j].Name), a.where(index("users", j)))
+			continue
+		}
+		looks[look] = i
 	}
 }
 

@@ -199,7 +199,7 @@ func (l *local) AddUser(ctx context.Context, u NewUser) error {
 	if err := auth.CheckHash(u.Hash.Text); err != nil {
 		return fmt.Errorf("password hash: %w", err)
 	}
-	if err := l.notInFile(ctx, name); err != nil {
+	if err := l.notInFile(ctx, name, "change it"); err != nil {
 		return err
 	}
 	err = l.accounts.Add(ctx, auth.Account{
@@ -214,7 +214,7 @@ func (l *local) AddUser(ctx context.Context, u NewUser) error {
 
 func (l *local) ChangeUser(ctx context.Context, c UserChange) (User, error) {
 	name := normal(c.Name)
-	if err := l.notInFile(ctx, name); err != nil {
+	if err := l.notInFile(ctx, name, "change it"); err != nil {
 		return User{}, err
 	}
 	err := l.accounts.Change(ctx, name, func(a *auth.Account) error { c.apply(a); return nil })
@@ -230,7 +230,7 @@ func (l *local) SetPassword(ctx context.Context, p NewPassword) error {
 		return fmt.Errorf("password hash: %w", err)
 	}
 	name := normal(p.Name)
-	if err := l.notInFile(ctx, name); err != nil {
+	if err := l.notInFile(ctx, name, "write what gatehouse hash prints as its password_hash"); err != nil {
 		return err
 	}
 	if _, err := l.accounts.SetPassword(ctx, name, p.Hash.Text); err != nil {
@@ -242,7 +242,11 @@ func (l *local) SetPassword(ctx context.Context, p NewPassword) error {
 
 func (l *local) SetDisabled(ctx context.Context, name string, disabled bool) error {
 	name = normal(name)
-	if err := l.notInFile(ctx, name); err != nil {
+	how := "write disabled: true"
+	if !disabled {
+		how = "take disabled: true away"
+	}
+	if err := l.notInFile(ctx, name, how); err != nil {
 		return err
 	}
 	err := l.accounts.Change(ctx, name, func(a *auth.Account) error { a.Disabled = disabled; return nil })
@@ -259,7 +263,7 @@ func (l *local) SetDisabled(ctx context.Context, name string, disabled bool) err
 
 func (l *local) DeleteUser(ctx context.Context, name string) error {
 	name = normal(name)
-	if err := l.notInFile(ctx, name); err != nil {
+	if err := l.notInFile(ctx, name, "take it out"); err != nil {
 		return err
 	}
 	if err := l.accounts.Delete(ctx, name); err != nil {
@@ -299,16 +303,31 @@ func (l *local) endSessions(ctx context.Context, name, reason string) error {
 	return nil
 }
 
-// notInFile refuses to change in the database what the file decides.
-func (l *local) notInFile(ctx context.Context, name string) error {
+// notInFile refuses to change in the database what the file decides, and says
+// what to write there instead.
+func (l *local) notInFile(ctx context.Context, name, instead string) error {
 	a, err := l.site().accounts.Account(ctx, name)
 	if err == nil && a.Source == "file" {
-		return fmt.Errorf("%q is an account of the configuration file; change it there, then reload", name)
+		return fmt.Errorf("%q is an account of the configuration file: %s, then run gatehouse reload", name, l.site().inUsers(name, instead))
 	}
 	if err != nil && !errors.Is(err, auth.ErrNoAccount) {
 		return aboutUser(name, err)
 	}
 	return nil
+}
+
+// inUsers says where in the configuration to do something with an account.
+func (s *site) inUsers(name, what string) string {
+	file := s.config.File
+	if file == "" {
+		file = "the configuration"
+	}
+	for i, u := range s.config.Users {
+		if normal(u.Name) == name {
+			return fmt.Sprintf("%s at users[%d] in %s", what, i, file)
+		}
+	}
+	return fmt.Sprintf("%s in users of %s", what, file)
 }
 
 // normal gives the stored spelling of a name; what is no name stays, and is

@@ -123,6 +123,7 @@ func (p *parts) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages 
 	gate, err := auth.New(auth.Options{
 		Sessions: s.sessions, Accounts: s.accounts, Now: p.accounts,
 		Hasher: p.hasher, Throttle: p.throttle, Secrets: keys,
+		Username: c.Login.Username, PasswordMin: c.Login.PasswordMin,
 		Cookie: cookie, Remember: c.Session.RememberMe.D(), Title: c.Login.Title, LoginHTML: html,
 		Face: faceOf(c), LoginFor: func(r *http.Request, next string) auth.RouteLoginConfig { return s.proxy.LoginFor(r, next) },
 		Audit: p.audit, Metrics: p.metrics, Log: p.log,
