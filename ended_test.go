@@ -284,7 +284,7 @@ func TestReloadCutsStreams(t *testing.T) {
 // TestExpiryCutsStreams: to be open, or to move, is no use of the session.
 func TestExpiryCutsStreams(t *testing.T) {
 	for why, times := range map[string]string{
-		"idle time": "session: {idle_timeout: 8s}\n",
+		"idle time": "session: {idle_timeout: 8s, activity: {transfers: false, sockets: false}}\n",
 		"max age":   "session: {idle_timeout: 0, max_age: 8s}\n",
 	} {
 		t.Run(why, func(t *testing.T) {
@@ -300,6 +300,30 @@ func TestExpiryCutsStreams(t *testing.T) {
 				gate.AwaitLog(t, "session.expired")
 			})
 		})
+	}
+}
+
+// TestTransferOutlivesTheIdleTime: a download that takes longer than the idle
+// time is whole, and its owner is signed in still.
+func TestTransferOutlivesTheIdleTime(t *testing.T) {
+	t.Parallel()
+	const pieces, size = 11, 64 << 10
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(pieces*size))
+		for range pieces {
+			_, _ = w.Write(make([]byte, size))
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(500 * time.Millisecond)
+		}
+	}))
+	t.Cleanup(app.Close)
+	alice := start(t, e2e.HTTP1, "session: {idle_timeout: 4s}\n"+standard(app.URL)).Browser(t)
+	alice.Login("alice", e2e.Password)
+	if a := alice.Fetch("/file"); a.Err != nil || len(a.Body) != pieces*size {
+		t.Errorf("%d bytes of %d came, error %v", len(a.Body), pieces*size, a.Err)
+	}
+	if got := alice.SignedInAs(); got != "alice" {
+		t.Errorf("signed in as %q after the download", got)
 	}
 }
 
