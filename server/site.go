@@ -253,6 +253,7 @@ func restart(old, next *config.Config) error {
 		{"data_dir", old.DataDir != next.DataDir},
 		{"admin.listen", old.Admin.Listen != next.Admin.Listen},
 		{"session.store", old.Session.Store != next.Session.Store},
+		{"session.cache", old.Session.Cache != next.Session.Cache},
 		{"session.postgres", !old.Session.Postgres.Same(&next.Session.Postgres)},
 		{"session.redis", !old.Session.Redis.Same(&next.Session.Redis)},
 		{"tls", (old.TLS.CertFile == "") != (next.TLS.CertFile == "")},

@@ -76,7 +76,8 @@ func (s *state) open(c *config.Config, log *slog.Logger) (err error) {
 		store, err = sessions.NewMemory(), s.openFile()
 	case "postgres":
 		if err = s.openPostgres(c, log); err == nil {
-			store, s.counter = sessions.NewPostgres(s.postgres), auth.NewPostgresCounter(s.postgres)
+			s.counter = auth.NewPostgresCounter(s.postgres)
+			store, err = cachedPostgres(sessions.NewPostgres(s.postgres), c, log)
 		}
 	case "redis":
 		if err = s.openBeside(c, log); err == nil {
@@ -136,6 +137,22 @@ func (s *state) openBeside(c *config.Config, log *slog.Logger) error {
 	s.accounts = auth.NoDatabase(errors.New("with session.store redis, accounts are those of users in the configuration file; " +
 		"write it there, or write session.postgres.url for accounts that all nodes share"))
 	return nil
+}
+
+// cachedPostgres puts the cache in front of the store, if there is to be one.
+func cachedPostgres(store *sessions.Postgres, c *config.Config, log *slog.Logger) (sessions.Store, error) {
+	if c.Session.Cache == "" {
+		return store, nil
+	}
+	o, err := c.Session.Redis.Options(log)
+	if err != nil {
+		return nil, err
+	}
+	cache, err := sessions.NewRedisCache(o)
+	if err != nil {
+		return nil, err
+	}
+	return sessions.NewCachedDB(store, cache, log), nil
 }
 
 func (s *state) openRedis(c *config.Config, log *slog.Logger) (sessions.Store, error) {

@@ -38,9 +38,17 @@ func (c *Config) Check(bad, warn func(key, format string, args ...any)) {
 // there exactly when it is needed, and what the nodes need besides.
 func (c *Config) checkShared(bad, warn func(key, format string, args ...any)) {
 	switch {
+	case c.Cache != "" && c.Cache != "redis":
+		bad("cache", "%q is not a cache; write redis, or leave it out", c.Cache)
+	case c.Cache != "" && c.Store != "postgres":
+		bad("cache", "is for store: postgres, and the store is %s; remove it, or write store: postgres", c.Store)
+	case c.Cache != "" && c.Redis.URL.IsZero():
+		bad("redis.url", "is missing; cache: redis needs it, write one like redis://127.0.0.1:6379/0")
+	case c.Cache != "" && c.Redis.cluster():
+		bad("redis.url", "names a Cluster; cache: redis takes one server, redis:// or rediss://, or redis+sentinel://")
 	case c.Store == "redis" && c.Redis.URL.IsZero():
 		bad("redis.url", "is missing; store: redis needs it, write one like redis://127.0.0.1:6379/0")
-	case c.Store != "redis" && c.Redis.Used():
+	case c.Store != "redis" && c.Cache == "" && c.Redis.Used():
 		bad("redis", "is not used with store: %s; remove the section, or write store: redis", c.Store)
 	}
 	switch {

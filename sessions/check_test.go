@@ -60,6 +60,19 @@ func TestConfigCheck(t *testing.T) {
 		{"accounts beside redis", func(c *Config) {
 			c.Store, c.Secrets, c.Redis.URL, c.Postgres.URL = "redis", secrets(goodSecret), secret.New("redis://127.0.0.1"), secret.New("postgres://127.0.0.1/gate")
 		}, ""},
+		{"cache", func(c *Config) {
+			c.Store, c.Cache, c.Secrets = "postgres", "redis", secrets(goodSecret)
+			c.Redis.URL, c.Postgres.URL = secret.New("redis://127.0.0.1"), secret.New("postgres://127.0.0.1/gate")
+		}, ""},
+		{"unknown cache", func(c *Config) { c.Cache = "memcached" }, `cache: "memcached" is not a cache; write redis, or leave it out`},
+		{"cache of another store", func(c *Config) { c.Cache = "redis" }, "cache: is for store: postgres, and the store is bolt; remove it, or write store: postgres"},
+		{"cache without url", func(c *Config) {
+			c.Store, c.Cache, c.Secrets, c.Postgres.URL = "postgres", "redis", secrets(goodSecret), secret.New("postgres://127.0.0.1/gate")
+		}, "redis.url: is missing; cache: redis needs it"},
+		{"cache in a cluster", func(c *Config) {
+			c.Store, c.Cache, c.Secrets = "postgres", "redis", secrets(goodSecret)
+			c.Redis.URL, c.Postgres.URL = secret.New("redis+cluster://127.0.0.1"), secret.New("postgres://127.0.0.1/gate")
+		}, "redis.url: names a Cluster; cache: redis takes one server"},
 		{"unknown store", func(c *Config) { c.Store = "file" }, `store: "file" is not a store; write bolt, memory, redis or postgres`},
 		{"redis url", func(c *Config) { c.Redis.URL = secret.New("redis://x") }, "redis: is not used with store: bolt; remove the section, or write store: redis"},
 		{"postgres url", func(c *Config) { c.Postgres.URL = secret.New("postgres://x") }, "postgres.url: is not used with store: bolt; remove the section, or write store: postgres"},

@@ -11,7 +11,8 @@ import (
 // Config is the section session of the configuration.
 type Config struct {
 	Store          string         `yaml:"store"`        // bolt | memory | redis | postgres
-	Redis          RedisConfig    `yaml:"redis"`        // of the store redis alone
+	Redis          RedisConfig    `yaml:"redis"`        // of the store redis, or the cache
+	Cache          string         `yaml:"cache"`        // redis, in front of the store postgres; "": none
 	Postgres       PostgresConfig `yaml:"postgres"`     // of the store postgres, and of accounts beside the store redis
 	IdleTimeout    value.Duration `yaml:"idle_timeout"` // 0: none
 	MaxAge         value.Duration `yaml:"max_age"`      // from login, whatever the use

@@ -1,6 +1,9 @@
 package sessions
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // SetClock makes the store believe in another time.
 func (s *Redis) SetClock(now func() time.Time) { s.now = now }
@@ -13,3 +16,16 @@ func (o RedisOptions) WithStep(d time.Duration) RedisOptions {
 
 // Prefix is what stands before its keys.
 func (s *Redis) Prefix() string { return s.prefix }
+
+// Believes reports whether the cache is asked.
+func (c *CachedDB) Believes() bool { return c.believed("") != "" }
+
+// Holds reports whether the cache has the record and is believed.
+func (c *CachedDB) Holds(ctx context.Context, key string) bool {
+	epoch := c.believed(key)
+	if epoch == "" {
+		return false
+	}
+	_, found, _, err := c.cache.get(ctx, epoch, key)
+	return err == nil && found
+}

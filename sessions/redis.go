@@ -61,7 +61,8 @@ type RedisOptions struct {
 	TLS              *tls.Config // for rediss; nil: whom the system trusts. The name is always that of the server asked
 	Log              *slog.Logger
 
-	step time.Duration // 0: redisStep
+	step      time.Duration                                  // 0: redisStep
+	connected func(ctx context.Context, c *redis.Conn) error // is told of each new connection; may be nil
 }
 
 const (
@@ -106,8 +107,8 @@ func (silent) Printf(context.Context, string, ...any) {}
 func (a *redisAddress) client(o *RedisOptions) redis.UniversalClient {
 	u := &redis.UniversalOptions{
 		Addrs: a.hosts, MasterName: a.master, DB: a.db, Username: a.user, Password: a.password,
-		SentinelPassword: o.SentinelPassword,
-		Protocol:         2, DisableIdentity: true,
+		SentinelPassword: o.SentinelPassword, OnConnect: o.connected,
+		Protocol: 2, DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		MaxRetries:               -1, DialerRetries: 1, ContextTimeoutEnabled: true,
 		DialTimeout: o.step, ReadTimeout: o.step, WriteTimeout: o.step, PoolTimeout: o.step,

@@ -21,7 +21,7 @@ import (
 const redisPrefix = "gatehouse:"
 
 // RedisConfig is the section session.redis of the configuration, for the
-// store redis alone.
+// store redis, or the cache in front of the store postgres.
 type RedisConfig struct {
 	// URL says where: redis://user:password@host:6379/0, rediss:// with TLS, or
 	// unix:///path?db=0. A Cluster is redis+cluster:// (or rediss+cluster://)
@@ -47,6 +47,12 @@ func (c *RedisConfig) SetDefaults() { c.KeyPrefix = redisPrefix }
 func (c *RedisConfig) Used() bool {
 	return !c.URL.IsZero() || !c.Password.IsZero() || !c.SentinelPassword.IsZero() ||
 		c.KeyPrefix != redisPrefix && c.KeyPrefix != "" || c.CAFile != "" || c.CertFile != "" || c.KeyFile != ""
+}
+
+// cluster reports whether the URL names a Cluster.
+func (c *RedisConfig) cluster() bool {
+	at, err := parseRedisURL(c.URL.Reveal())
+	return err == nil && at.cluster
 }
 
 // Same says whether both describe the same store in the same way.

@@ -27,22 +27,28 @@ const (
 // dead, and tries again and again to make another. Behind a pooler in
 // transaction mode nothing can be heard; it notices that, and the log says so.
 func (db *DB) Listen(ctx context.Context, channel string, heard func(payload string), missed func()) {
-	lost := false
+	db.ListenAndLose(ctx, channel, heard, missed, func() {})
+}
+
+// ListenAndLose is Listen, and calls lost whenever it hears nothing any more.
+func (db *DB) ListenAndLose(ctx context.Context, channel string, heard func(payload string), missed, lost func()) {
+	deaf := false
 	for ctx.Err() == nil {
 		err := db.listen(ctx, channel, heard, func() {
-			if lost {
+			if deaf {
 				db.log.InfoContext(ctx, "postgres announces changes again", slog.String("channel", channel))
 			}
-			lost = false
+			deaf = false
 			missed()
 		})
+		lost()
 		if ctx.Err() != nil {
 			return
 		}
-		if !lost {
+		if !deaf {
 			db.log.WarnContext(ctx, "postgres does not announce changes", slog.String("channel", channel), slog.Any("error", err))
 		}
-		lost = true
+		deaf = true
 		pause := listenAgain
 		if errors.Is(err, errPooled) {
 			pause = pooledAgain

@@ -1,0 +1,283 @@
+package sessions
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"iter"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+)
+
+// CachedDB is a Postgres with a RedisCache in front of it, as Django's cached_db:
+// Load asks the cache first, every write goes to the database and then drops
+// the entry, so that the cache has no part in what is true. While Redis cannot be
+// reached, or was emptied, everything is read from the database.
+//
+// A session that has ended must not live on in the cache. So:
+//
+//   - A reader fills an entry by a lease that it took before it read the
+//     database. Whoever writes takes the lease away afterwards.
+//   - Whatever node writes, all nodes hear of it from the database (NOTIFY), and
+//     drop the entry as well. Until a node has, it does not ask the cache.
+//   - All entries belong to an epoch. Whoever could not hear, or could not drop
+//     an entry, believes nothing until it has begun another epoch, which it tells
+//     the others through the database. Every node begins one when it starts.
+//
+// The cache is used only while Watch runs.
+type CachedDB struct {
+	*Postgres
+	cache *RedisCache
+	log   *slog.Logger
+
+	mu      sync.Mutex
+	epoch   string         // "": the cache is not believed
+	listens bool           // what the database announces is heard
+	usable  bool           // Redis has answered since it last did not
+	mending bool           // mend runs
+	losses  int            // how often the belief has ended
+	heard   map[string]int // keys that are being dropped, because of an announcement
+	work    sync.WaitGroup
+	drops   chan string
+	closing context.Context //nolint:containedctx // ends what runs beside the calls
+	stop    context.CancelFunc
+}
+
+const (
+	cacheDrops = 4096        // announcements that may wait; more begin another epoch
+	cacheMend  = time.Second // between attempts to begin another epoch
+	epochWord  = "cache "    // before an epoch, on the channel of keys
+)
+
+// NewCachedDB takes over cache, and db as NewCached does with its store.
+func NewCachedDB(db *Postgres, cache *RedisCache, log *slog.Logger) *CachedDB {
+	ctx, stop := context.WithCancel(context.Background())
+	c := &CachedDB{Postgres: db, cache: cache, log: log, heard: map[string]int{}, drops: make(chan string, cacheDrops), closing: ctx, stop: stop}
+	c.work.Go(c.dropHeard)
+	return c
+}
+
+// believed returns the epoch, "" if the cache is not to be asked about the key.
+func (c *CachedDB) believed(key string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.heard[key] > 0 {
+		return ""
+	}
+	return c.epoch
+}
+
+// Load serves Store.
+func (c *CachedDB) Load(ctx context.Context, key string) (Record, error) {
+	epoch := c.believed(key)
+	if epoch == "" || ctx.Err() != nil {
+		return c.Postgres.Load(ctx, key)
+	}
+	r, found, lease, err := c.cache.get(ctx, epoch, key)
+	switch {
+	case err != nil:
+		c.lose(err)
+	case found && !r.expired(c.now()) && c.believed(key) == epoch: // else it may have been used elsewhere
+		return r, nil
+	}
+	r, err = c.Postgres.Load(ctx, key)
+	if err == nil && lease != "" {
+		if err := c.cache.fill(ctx, epoch, key, lease, &r, max(time.Second, r.Expires.Sub(c.now()))); err != nil {
+			c.lose(err)
+		}
+	}
+	return r, err
+}
+
+// Update serves Store.
+func (c *CachedDB) Update(ctx context.Context, key string, r Record) error {
+	defer c.drop(ctx, key)
+	return c.Postgres.Update(ctx, key, r)
+}
+
+// Touch serves Store.
+func (c *CachedDB) Touch(ctx context.Context, key string, seen, expires time.Time, mark []byte) error {
+	defer c.drop(ctx, key)
+	return c.Postgres.Touch(ctx, key, seen, expires, mark)
+}
+
+// Delete serves Store.
+func (c *CachedDB) Delete(ctx context.Context, key string) (Record, error) {
+	defer c.drop(ctx, key)
+	return c.Postgres.Delete(ctx, key)
+}
+
+// drop forgets the entry after a write, whoever has left meanwhile.
+func (c *CachedDB) drop(ctx context.Context, key string) {
+	c.mu.Lock()
+	epoch := c.epoch
+	c.mu.Unlock()
+	if epoch == "" {
+		return // whoever believes the cache hears of the write
+	}
+	if err := c.cache.drop(context.WithoutCancel(ctx), epoch, key); err != nil {
+		c.lose(err)
+	}
+}
+
+// lose ends the belief in the cache, until another epoch has begun.
+func (c *CachedDB) lose(why error) {
+	if errors.Is(why, context.Canceled) {
+		why = nil // the visitor has left; whether the command was done is not known
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.usable && why != nil {
+		c.log.Warn("sessions are read from the database: the cache cannot be used", slog.Any("error", why))
+	}
+	c.epoch, c.usable = "", false
+	c.losses++
+	c.mend()
+}
+
+// mend begins another epoch when both sides can be used. c.mu is held.
+func (c *CachedDB) mend() {
+	if c.mending || !c.listens || c.closing.Err() != nil {
+		return
+	}
+	c.mending = true
+	c.work.Go(func() {
+		for !c.begin() {
+			select {
+			case <-c.closing.Done():
+				return
+			case <-time.After(cacheMend):
+			}
+		}
+	})
+}
+
+// begin tells all nodes another epoch, this one included, and reports whether
+// there is nothing left to mend.
+func (c *CachedDB) begin() bool {
+	c.mu.Lock()
+	before := c.losses
+	c.mu.Unlock()
+	err := c.cache.ping(c.closing)
+	c.mu.Lock()
+	if !c.listens {
+		c.mending = false
+		c.mu.Unlock()
+		return true
+	}
+	c.usable = err == nil && c.losses == before
+	c.mu.Unlock()
+	if err != nil {
+		return false
+	}
+	if _, err := c.exec(c.closing, `SELECT pg_notify($1, $2)`, postgresChannel, epochWord+rand.Text()); err != nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mending = !c.usable || c.losses != before
+	return !c.mending
+}
+
+// Watch serves Shared.
+func (c *CachedDB) Watch(ctx context.Context, changed func(key string), missed func()) {
+	c.db.ListenAndLose(ctx, postgresChannel, func(text string) {
+		if epoch, ok := strings.CutPrefix(text, epochWord); ok {
+			c.enter(epoch)
+			return
+		}
+		c.announced(text)
+		changed(text)
+	}, func() {
+		c.mu.Lock()
+		c.listens, c.epoch = true, ""
+		c.losses++
+		c.mend()
+		c.mu.Unlock()
+		missed()
+	}, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.listens, c.epoch = false, ""
+	})
+}
+
+// enter believes the cache from now on, if this node can use it.
+func (c *CachedDB) enter(epoch string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.listens && c.usable {
+		c.epoch = epoch
+	}
+}
+
+// announced drops the entry of a record that some node has changed, beside the
+// caller, and asks the cache about it no more until that is done.
+func (c *CachedDB) announced(key string) {
+	c.mu.Lock()
+	c.heard[key]++
+	c.mu.Unlock()
+	select {
+	case c.drops <- key:
+	default:
+		c.unheard(key)
+		c.lose(errors.New("more sessions change than can be followed"))
+	}
+}
+
+func (c *CachedDB) unheard(keys ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, key := range keys {
+		if c.heard[key]--; c.heard[key] <= 0 {
+			delete(c.heard, key)
+		}
+	}
+}
+
+// dropHeard drops what announced hands to it, some at a time.
+func (c *CachedDB) dropHeard() {
+	for {
+		var keys []string
+		select {
+		case <-c.closing.Done():
+			return
+		case key := <-c.drops:
+			keys = append(keys, key)
+		}
+		for more := true; more && len(keys) < sweepMax; {
+			select {
+			case key := <-c.drops:
+				keys = append(keys, key)
+			default:
+				more = false
+			}
+		}
+		c.mu.Lock()
+		epoch := c.epoch
+		c.mu.Unlock()
+		if epoch != "" {
+			if err := c.cache.drop(c.closing, epoch, keys...); err != nil {
+				c.lose(err)
+			}
+		}
+		c.unheard(keys...)
+	}
+}
+
+// Close serves Store. The database stays open.
+func (c *CachedDB) Close() error {
+	c.stop()
+	c.work.Wait()
+	return c.cache.client.Close()
+}
+
+// DeleteExpired, Count, Create, List and Probe are the database's: an entry that
+// has expired is not believed.
+var _ interface {
+	Shared
+	Prober
+	List(ctx context.Context, q Query) iter.Seq2[Entry, error]
+} = (*CachedDB)(nil)
