@@ -45,7 +45,7 @@ func TestLenient(t *testing.T) {
 				g := before(t, up, nil)
 				for range 2 {
 					_, br := ask(t, g, get)
-					res, err := http.ReadResponse(br, nil)
+					res, err := http.ReadResponse(br, nil) //nolint:bodyclose // closed below
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -92,7 +92,7 @@ func (o StandardOptions) newTransport() *http.Transport {
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, o.Network, o.Address)
 		},
-		TLSClientConfig:        o.TLS,
+		TLSClientConfig:        o.TLS.Clone(), // Transport changes it
 		TLSHandshakeTimeout:    o.Timeouts.Connect,
 		DisableCompression:     true,
 		DisableKeepAlives:      o.NoReuse,
