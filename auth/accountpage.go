@@ -24,6 +24,9 @@ type accountPage struct {
 	Notice                   string // what was done
 	Error                    string // why a password was not changed
 	Wait                     string // when to try again
+	Confirm                  bool   // ending other sessions needs the password
+	ConfirmError             string // why other sessions were not ended
+	ConfirmWait              string // when to try again
 	Sessions                 []sessionRow
 	More                     bool // there are more sessions than are shown
 	Others                   bool // there are others than this one
@@ -81,11 +84,20 @@ func (a *Auth) showAccount(w http.ResponseWriter, r *http.Request) error {
 	return a.accountForm(w, r, id, http.StatusOK, notice(r.URL.Query().Get("done")), trouble{})
 }
 
-// A trouble is why a password was not changed, and when to try again.
+// A trouble is why a password was not changed, or other sessions were not
+// ended, and when to try again.
 type trouble struct {
-	why  lang.Text
-	wait time.Duration
+	why      lang.Text
+	wait     time.Duration
+	sessions bool // of the form with the sessions
 }
+
+// freshFor is how long a login speaks for the person by itself. After it, what
+// touches other sessions needs the password: who has got hold of one session
+// must not shut its owner out of the others.
+const freshFor = 5 * time.Minute
+
+func (a *Auth) isFresh(id *Identity) bool { return time.Since(id.Session.Login) < a.fresh }
 
 func (a *Auth) accountForm(w http.ResponseWriter, r *http.Request, id *Identity, code int, done lang.Text, problem trouble) error {
 	p := accountPage{
@@ -94,7 +106,12 @@ func (a *Auth) accountForm(w http.ResponseWriter, r *http.Request, id *Identity,
 		CSRFToken: a.formToken(w, r, id.Session.Key),
 		CanChange: a.canChange(id), MinPassword: a.o.PasswordMin,
 	}
-	p.Notice, p.Error, p.Wait = p.Lang.Say(done), p.Lang.Say(problem.why), p.Lang.Wait(problem.wait)
+	p.Notice = p.Lang.Say(done)
+	if problem.sessions {
+		p.ConfirmError, p.ConfirmWait = p.Lang.Say(problem.why), p.Lang.Wait(problem.wait)
+	} else {
+		p.Error, p.Wait = p.Lang.Say(problem.why), p.Lang.Wait(problem.wait)
+	}
 	for info, err := range a.o.Sessions.List(r.Context(), sessions.Query{User: id.Name}) {
 		if err != nil {
 			return couldNot("list sessions", err)
@@ -118,6 +135,7 @@ func (a *Auth) accountForm(w http.ResponseWriter, r *http.Request, id *Identity,
 		return y.Seen.Compare(x.Seen)
 	})
 	p.Others = len(p.Sessions) > 1
+	p.Confirm = p.Others && !a.isFresh(id)
 	return a.account.Write(w, r, code, p)
 }
 
@@ -138,6 +156,9 @@ func (a *Auth) postEnd(w http.ResponseWriter, r *http.Request) error {
 		}
 		redirect(w, r, http.StatusSeeOther, Prefix+"login")
 		return nil
+	}
+	if ok, err := a.reconfirmed(w, r, id, f); !ok {
+		return err
 	}
 	own, err := a.ownSession(r.Context(), id.Name, f["session"])
 	if err != nil {
@@ -172,12 +193,15 @@ func (a *Auth) ownSession(ctx context.Context, user, handle string) (sessions.In
 
 // postEndOthers ends all of the visitor's sessions but this one.
 func (a *Auth) postEndOthers(w http.ResponseWriter, r *http.Request) error {
-	_, id, err := a.checkForm(w, r)
+	f, id, err := a.checkForm(w, r)
 	if err != nil {
 		return err
 	}
 	if id == nil {
 		return a.Challenge(w, r)
+	}
+	if ok, err := a.reconfirmed(w, r, id, f); !ok {
+		return err
 	}
 	if err := a.endOthers(r, id.Name, id.Session.Key, "revoked"); err != nil {
 		return err
@@ -248,14 +272,8 @@ func (a *Auth) changePassword(w http.ResponseWriter, r *http.Request, id *Identi
 		return http.StatusUnprocessableEntity, trouble{why: weak.say}, nil
 	}
 	account, err := a.confirm(r, id, old)
-	switch e := (*web.Error)(nil); {
-	case errors.Is(err, errWrong):
-		return http.StatusUnauthorized, because(msgOld, 0), nil
-	case errors.As(err, &e) && e.Code == http.StatusTooManyRequests:
-		w.Header().Set("Retry-After", e.Header.Get("Retry-After"))
-		return e.Code, because(e.Msg, e.Wait()), nil
-	case err != nil:
-		return 0, trouble{}, err
+	if err != nil {
+		return unconfirmed(w, err)
 	}
 	hash, err := a.o.Hasher.hash(r.Context(), a.visitor(r, id.Name).claim(), fresh)
 	if err != nil {
@@ -278,12 +296,48 @@ func (a *Auth) changePassword(w http.ResponseWriter, r *http.Request, id *Identi
 	return 0, trouble{}, a.renew(w, r, id, account)
 }
 
+// reconfirmed reports whether something may be done to the visitor's other
+// sessions: after a fresh login, or with the password in the form. When it may
+// not, the visitor is answered, or err says what went wrong.
+func (a *Auth) reconfirmed(w http.ResponseWriter, r *http.Request, id *Identity, f form) (ok bool, err error) {
+	if a.isFresh(id) {
+		return true, nil
+	}
+	code, problem := http.StatusUnauthorized, because(msgOld, 0)
+	if password := f["password"]; password != "" && len(password) <= maxPassword {
+		if _, err = a.confirm(r, id, password); err == nil {
+			return true, nil
+		}
+		if code, problem, err = unconfirmed(w, err); err != nil {
+			return false, err
+		}
+	}
+	problem.sessions = true
+	return false, a.accountForm(w, r, id, code, lang.Text{}, problem)
+}
+
+// unconfirmed gives a status and what to tell the person when confirm returned
+// err; an error when that is not the person's fault.
+func unconfirmed(w http.ResponseWriter, err error) (int, trouble, error) {
+	switch e := (*web.Error)(nil); {
+	case errors.Is(err, errWrong):
+		return http.StatusUnauthorized, because(msgOld, 0), nil
+	case errors.As(err, &e) && e.Code == http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", e.Header.Get("Retry-After"))
+		return e.Code, because(e.Msg, e.Wait()), nil
+	default:
+		return 0, trouble{}, err
+	}
+}
+
 const (
 	msgOld  = "The current password is not right."
 	msgLost = "Your account was changed elsewhere at the same time. Your password is not changed. Please sign in again."
 )
 
-func because(text string, wait time.Duration) trouble { return trouble{lang.Text{Key: text}, wait} }
+func because(text string, wait time.Duration) trouble {
+	return trouble{why: lang.Text{Key: text}, wait: wait}
+}
 
 // confirm checks the password of somebody who is signed in once more.
 func (a *Auth) confirm(r *http.Request, id *Identity, password string) (Account, error) {

@@ -76,6 +76,7 @@ type Auth struct {
 	account    *web.Page
 	pages      map[string]page // by path
 	keeping    *limit.Table    // how often return-to addresses were kept
+	fresh      time.Duration   // freshFor
 }
 
 // New checks the options and the template.
@@ -95,7 +96,10 @@ func New(o Options) (*Auth, error) {
 	if o.Title == "" {
 		o.Title = defaultTitle
 	}
-	a := &Auth{o: o, keys: newKeys(o.Secrets), cookieBase: o.Cookie.Name, database: databaseOf(o.Accounts), keeping: limit.NewTable(keepBuckets)}
+	a := &Auth{
+		o: o, keys: newKeys(o.Secrets), cookieBase: o.Cookie.Name, database: databaseOf(o.Accounts),
+		keeping: limit.NewTable(keepBuckets), fresh: freshFor,
+	}
 	if a.cookieBase == "" {
 		a.cookieBase = "gatehouse"
 	}

@@ -41,15 +41,32 @@ func TestEveryChangedCookieCountsForNothing(t *testing.T) {
 	b.post("/_gate/sessions/end-others", "csrf_token", token).want(t, http.StatusSeeOther, "/_gate/?done=others")
 }
 
-// Of two cookies of one name, one was planted: neither counts.
+// Of two cookies of ours that differ, one was planted: neither counts. One that
+// we did not sign is not one of ours, but another gate's on another port.
 func TestTwoCSRFCookiesCountForNothing(t *testing.T) {
 	g := newGate(t)
-	b := g.browser(t)
-	token := b.token("/_gate/login")
-	r := b.request(http.MethodPost, "/_gate/login", strings.NewReader("csrf_token="+token+"&username=alice&password=correct+horse+battery+staple"))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.Header.Set("Cookie", "gatehouse_csrf="+b.cookies()["gatehouse_csrf"]) // the jar adds the other
-	b.do(r).want(t, http.StatusForbidden, "")
+	attacker := g.browser(t)
+	attacker.get("/_gate/login")
+	for planted, want := range map[string]int{
+		attacker.cookies()["gatehouse_csrf"]: http.StatusForbidden,
+		"another_gates":                      http.StatusSeeOther,
+	} {
+		b := g.browser(t)
+		token := b.token("/_gate/login")
+		r := b.request(http.MethodPost, "/_gate/login", strings.NewReader("csrf_token="+token+"&username=alice&password=correct+horse+battery+staple"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Cookie", "gatehouse_csrf="+planted) // the jar adds the other
+		a := b.do(r)
+		if a.StatusCode != want {
+			t.Errorf("beside %s: %s, want %d", planted, a.Status, want)
+		}
+		if want == http.StatusForbidden && !strings.Contains(a.body, "two different cookies") {
+			t.Errorf("the page does not say why:\n%s", a.body)
+		}
+	}
+	if !strings.Contains(g.log.String(), "two cookies gatehouse_csrf") || !strings.Contains(g.log.String(), `"msg":"csrf.failure"`) {
+		t.Errorf("the log does not say why:\n%s", g.log)
+	}
 }
 
 // A proxy may send the whole address in the request line (RFC 9112, 3.2.2).

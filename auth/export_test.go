@@ -72,3 +72,6 @@ func (d *Database) AddAnyName(ctx context.Context, name, hash string) error {
 		return encode(Account{Name: name, PasswordHash: secret.New(hash), Stamp: "stamp"})
 	})
 }
+
+// SetFresh sets for how long a login speaks for the person by itself.
+func (a *Auth) SetFresh(d time.Duration) { a.fresh = d }

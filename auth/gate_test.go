@@ -176,7 +176,7 @@ func (g *gate) serve(tb testing.TB, logger *slog.Logger) {
 }
 
 func (g *gate) answer(w http.ResponseWriter, r *http.Request) error {
-	if strings.HasPrefix(r.URL.Path, auth.Prefix) {
+	if strings.HasPrefix(r.URL.Path+"/", auth.Prefix) {
 		return g.auth.ServeHTTP(w, r)
 	}
 	id, err := g.auth.Identify(r)

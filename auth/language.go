@@ -19,7 +19,7 @@ const languageAge = 365 * 24 * time.Hour
 // is not heard.
 func (a *Auth) setLanguage(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	if l := lang.Find(q.Get("lang")); l != nil && fromHere(r) {
+	if l := lang.Find(q.Get("lang")); l != nil && site(r).Check(r.Header) == nil {
 		a.setCookie(w, r, web.LanguageCookie, l.Tag, languageAge)
 	}
 	redirect(w, r, http.StatusFound, back(q.Get("next")))

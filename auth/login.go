@@ -114,8 +114,8 @@ func (a *Auth) postLogin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if !fromHere(r) {
-		return errForeign()
+	if err := a.sentFromHere(r); err != nil {
+		return err
 	}
 	next, _ := a.nextIn(f, r)
 	id, err := a.Identify(r)
@@ -127,7 +127,9 @@ func (a *Auth) postLogin(w http.ResponseWriter, r *http.Request) error {
 	case known == tokenSpent:
 		return seeOther(w, r, next)
 	case known != tokenGood:
-		return a.loginForm(w, r, http.StatusForbidden, session, next, lang.Text{Key: msgStale}, 0)
+		say, why := a.tokenTrouble(r, f["csrf_token"])
+		a.noteForged(r, why)
+		return a.loginForm(w, r, http.StatusForbidden, session, next, say, 0)
 	}
 	account, err := a.authenticate(r, f["username"], f["password"])
 	switch e := (*web.Error)(nil); {

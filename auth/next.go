@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"gatehouse/internal/urlpath"
-	"gatehouse/internal/web"
 )
 
 // maxNext is how long a return-to address may be, in bytes as it is sent.
@@ -118,35 +117,18 @@ func target(r *http.Request) string {
 }
 
 // cameFrom gives the path and query of the page that the request was made
-// on, if it is one of this origin and safe to go back to; else "/".
+// on, if it is one of this origin and safe to go back to; else "/". Browsers
+// know better than Host whether it is, where a proxy in front changes that.
 func cameFrom(r *http.Request) string {
 	u, err := url.Parse(r.Header.Get("Referer"))
-	if err != nil || u.Opaque != "" || !sameOrigin(u, web.From(r.Context())) {
+	if err != nil {
+		return "/"
+	}
+	if o := site(r); !o.Is(u) && (!o.IsHost(u) || r.Header.Get("Sec-Fetch-Site") != "same-origin") {
 		return "/"
 	}
 	next, _ := SafeNext(u.RequestURI())
 	return next
-}
-
-// sameOrigin compares scheme, host and port of u with what the visitor sees.
-func sameOrigin(u *url.URL, info *web.Info) bool {
-	return strings.EqualFold(u.Scheme, info.Scheme) && sameHost(u, info)
-}
-
-func sameHost(u *url.URL, info *web.Info) bool {
-	return u.Host != "" && u.User == nil && bareHost(u.Scheme, u.Host) == bareHost(info.Scheme, info.Host)
-}
-
-// bareHost is host without the port that goes without saying, in one case.
-func bareHost(scheme, host string) string {
-	host = strings.ToLower(host)
-	switch strings.ToLower(scheme) {
-	case "https":
-		return strings.TrimSuffix(host, ":443")
-	case "http":
-		return strings.TrimSuffix(host, ":80")
-	}
-	return host
 }
 
 // loginURL is the login page's address with the way back in it, which is

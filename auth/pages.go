@@ -31,17 +31,18 @@ type page struct {
 
 func (a *Auth) routes() map[string]page {
 	return map[string]page{
-		Prefix:                         {get: a.showAccount},
-		Prefix + "login":               {get: a.showLogin, post: a.postLogin},
-		Prefix + "logout":              {get: a.showLogout, post: a.postLogout},
-		Prefix + "session":             {get: a.showSession},
-		Prefix + "language":            {get: a.setLanguage},
-		Prefix + "sessions/end":        {post: a.postEnd},
-		Prefix + "sessions/end-others": {post: a.postEndOthers},
-		Prefix + "password":            {post: a.postPassword},
-		Prefix + "static/style.css":    {get: static("text/css; charset=utf-8", a.o.Face.Style())},
-		Prefix + "static/logo.svg":     {get: static("image/svg+xml", logoSVG)},
-		Prefix + "static/favicon.svg":  {get: static("image/svg+xml", logoSVG)},
+		strings.TrimSuffix(Prefix, "/"): {get: toAccount},
+		Prefix:                          {get: a.showAccount},
+		Prefix + "login":                {get: a.showLogin, post: a.postLogin},
+		Prefix + "logout":               {get: a.showLogout, post: a.postLogout},
+		Prefix + "session":              {get: a.showSession},
+		Prefix + "language":             {get: a.setLanguage},
+		Prefix + "sessions/end":         {get: toAccount, post: a.postEnd},
+		Prefix + "sessions/end-others":  {get: toAccount, post: a.postEndOthers},
+		Prefix + "password":             {get: toAccount, post: a.postPassword},
+		Prefix + "static/style.css":     {get: static("text/css; charset=utf-8", a.o.Face.Style())},
+		Prefix + "static/logo.svg":      {get: static("image/svg+xml", logoSVG)},
+		Prefix + "static/favicon.svg":   {get: static("image/svg+xml", logoSVG)},
 	}
 }
 
@@ -72,6 +73,10 @@ func (a *Auth) parsePages() (err error) {
 //	language              GET        lang (a tag), next: remembers the language, and goes back
 //	static/               GET        style.css, logo.svg, favicon.svg
 //
+// Prefix without its slash, and a GET of what only takes a POST (a page that
+// is loaded again, or typed), lead to the account page. Only session and
+// static/ answer to scripts; see visited.
+//
 // Only the literal spelling of a path counts. Like every handler of ours it
 // returns what goes wrong, for web.Pages to answer.
 func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
@@ -82,6 +87,11 @@ func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	path := r.URL.EscapedPath()
 	if !strings.HasPrefix(path, Prefix+"static/") {
 		web.AddVary(w.Header(), "Cookie")
+		if path != Prefix+"session" {
+			if err := a.visited(r); err != nil {
+				return err
+			}
+		}
 	}
 	p, ok := a.pages[path]
 	if !ok {
@@ -108,6 +118,9 @@ func (p page) notAllowed() error {
 	e.Header = http.Header{"Allow": {strings.Join(allow, ", ")}}
 	return e
 }
+
+// toAccount leads to the account page.
+func toAccount(w http.ResponseWriter, r *http.Request) error { return seeOther(w, r, Prefix) }
 
 // static serves a text that never changes.
 func static(kind, text string) web.Handler {
@@ -171,31 +184,6 @@ func secondsUntil(t time.Time) *int64 {
 	}
 	left := max(0, int64(time.Until(t)/time.Second))
 	return &left
-}
-
-// checkForm reads the form of somebody who is signed in, and makes sure that
-// he sent it: from a page of ours that was made for this session. The
-// identity is nil when nobody is signed in; then only the origin was checked.
-func (a *Auth) checkForm(w http.ResponseWriter, r *http.Request) (form, *Identity, error) {
-	f, err := readForm(w, r)
-	if err != nil {
-		return nil, nil, err
-	}
-	if !fromHere(r) {
-		return nil, nil, errForeign()
-	}
-	id, err := a.Identify(r)
-	if err != nil || id == nil {
-		return f, nil, err
-	}
-	if !a.validToken(r, f["csrf_token"], id.Session.Key) {
-		return nil, nil, web.Refuse(http.StatusForbidden, "This form is out of date. Please go back, load the page again, and repeat it.")
-	}
-	return f, id, nil
-}
-
-func errForeign() error {
-	return web.Refuse(http.StatusForbidden, "This form was not sent from this site.")
 }
 
 // names of groups, sorted, for people.

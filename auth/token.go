@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -8,10 +9,9 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/web"
 )
 
@@ -75,14 +75,16 @@ func newNonce() []byte {
 	return n
 }
 
-// csrfNonce gives what is in the visitor's CSRF cookie; nil when there is
-// none, or two, or one that is not ours.
-func (a *Auth) csrfNonce(r *http.Request) []byte {
-	b, err := b64.DecodeString(a.cookie(r, "csrf"))
-	if err != nil || len(b) != tokenLen || !a.keys.verify(b[nonceLen:], "csrf cookie", b[:nonceLen]) {
-		return nil
+// csrfNonce returns what is in the visitor's CSRF cookie; nil when there is
+// none of ours. clash: there are two that differ, so that neither counts.
+func (a *Auth) csrfNonce(r *http.Request) (nonce []byte, clash bool) {
+	value, clash := a.cookie(r, "csrf", func(b []byte) bool {
+		return len(b) == tokenLen && a.keys.verify(b[nonceLen:], "csrf cookie", b[:nonceLen])
+	})
+	if value == nil {
+		return nil, clash
 	}
-	return b[:nonceLen]
+	return value[:nonceLen], false
 }
 
 // setCSRF gives the visitor a new CSRF cookie, and its nonce.
@@ -95,7 +97,7 @@ func (a *Auth) setCSRF(w http.ResponseWriter, r *http.Request) []byte {
 // formToken makes the token of a form, and the cookie that it needs.
 // session is the key of the visitor's session; "" when nobody is signed in.
 func (a *Auth) formToken(w http.ResponseWriter, r *http.Request, session string) string {
-	nonce := a.csrfNonce(r)
+	nonce, _ := a.csrfNonce(r)
 	if nonce == nil {
 		nonce = a.setCSRF(w, r)
 	}
@@ -125,7 +127,7 @@ func (a *Auth) openToken(token, session string) (nonce []byte, ok bool) {
 // the browser that sends it.
 func (a *Auth) validToken(r *http.Request, token, session string) bool {
 	nonce, ok := a.openToken(token, session)
-	own := a.csrfNonce(r)
+	own, _ := a.csrfNonce(r)
 	return ok && own != nil && subtle.ConstantTimeCompare(nonce, own) == 1
 }
 
@@ -136,11 +138,13 @@ const deviceAge = 365 * 24 * time.Hour
 
 const deviceLen = 16 + 8 // an id, and when it was given
 
-// device gives the id of the browser, if it has a device cookie for the
+// device returns the id of the browser, if it has a device cookie for the
 // account; else "".
 func (a *Auth) device(r *http.Request, name string) string {
-	b, err := b64.DecodeString(a.cookie(r, "device"))
-	if err != nil || len(b) != deviceLen+macLen || !a.keys.verify(b[deviceLen:], "device", b[:deviceLen], []byte(name)) {
+	b, _ := a.cookie(r, "device", func(b []byte) bool {
+		return len(b) == deviceLen+macLen && a.keys.verify(b[deviceLen:], "device", b[:deviceLen], []byte(name))
+	})
+	if b == nil {
 		return ""
 	}
 	given := time.Unix(int64(binary.BigEndian.Uint64(b[16:deviceLen])), 0) //nolint:gosec // G115: we signed it
@@ -170,14 +174,23 @@ func (a *Auth) cookieName(r *http.Request, kind string) string {
 	return a.cookieBase + "_" + kind
 }
 
-// cookie gives the value of the cookie; "" when there is none, or two: then
-// one of them was planted.
-func (a *Auth) cookie(r *http.Request, kind string) string {
-	list := r.CookiesNamed(a.cookieName(r, kind))
-	if len(list) != 1 {
-		return ""
+// cookie returns the value of the cookie of the kind that ours accepts,
+// decoded; nil when there is none. Others of its name count for nothing: they
+// may come from another gate on another port of the host, or on a parent
+// domain. Of two that ours accepts and that differ, one was planted, so that
+// neither counts: clash.
+func (a *Auth) cookie(r *http.Request, kind string, ours func(value []byte) bool) (value []byte, clash bool) {
+	for _, c := range r.CookiesNamed(a.cookieName(r, kind)) {
+		b, err := b64.DecodeString(c.Value)
+		switch {
+		case err != nil, !ours(b), bytes.Equal(b, value):
+		case value != nil:
+			return nil, true
+		default:
+			value = b
+		}
 	}
-	return list[0].Value
+	return value, false
 }
 
 // setCookie sets a cookie; age 0 is until the browser ends. It is Lax
@@ -197,34 +210,8 @@ func (a *Auth) secure(r *http.Request) bool {
 	return a.o.Cookie.Secure == nil || a.o.Cookie.Secure(r)
 }
 
-// fromHere says whether the request was sent by a page of ours, as far as
-// the browser tells: by Sec-Fetch-Site, and by Origin or Referer, each of
-// which must be right when it is there. A client that tells nothing is no
-// browser that was led here from another site: those tell the Origin of a
-// POST. (net/http.CrossOriginProtection does much the same, but knows no
-// trusted proxies.)
-func fromHere(r *http.Request) bool {
+// site is the origin of the request as the visitor sees it.
+func site(r *http.Request) httpfield.Origin {
 	info := web.From(r.Context())
-	sites := r.Header.Values("Sec-Fetch-Site")
-	for _, site := range sites {
-		if site != "same-origin" && site != "none" {
-			return false
-		}
-	}
-	claims := r.Header.Values("Origin")
-	if len(claims) == 0 {
-		claims = r.Header.Values("Referer")
-	}
-	for _, claim := range claims {
-		u, err := url.Parse(claim)
-		if err != nil || !sameHost(u, info) {
-			return false
-		}
-		// Fetch metadata has compared schemes already, and knows them also
-		// where a proxy that is not trusted ends TLS in front of us.
-		if len(sites) == 0 && !strings.EqualFold(u.Scheme, info.Scheme) {
-			return false
-		}
-	}
-	return true
+	return httpfield.Origin{Scheme: info.Scheme, Host: info.Host, Port: info.Port}
 }

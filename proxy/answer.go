@@ -3,11 +3,8 @@ package proxy
 import (
 	"fmt"
 	"net/http"
-	"net/url"
-	"path"
 	"strings"
 
-	"gatehouse/auth"
 	"gatehouse/internal/web"
 )
 
@@ -20,7 +17,7 @@ func (s *passage) answer(status int, h http.Header) error {
 		data = takeData(h)
 	}
 	for name, values := range h {
-		if s.p.names.of(name) == identity {
+		if f := s.p.names.of(name); f == identity || f == answers {
 			delete(h, name)
 			continue
 		}
@@ -57,7 +54,7 @@ func (s *passage) answer(status int, h http.Header) error {
 func (s *passage) trailer(h http.Header) {
 	for name, values := range h {
 		switch f := s.p.names.of(name); {
-		case f == identity, f == drop, s.route.responseHeaders.takes(name), name == "Set-Cookie", name == "Clear-Site-Data", name == "Service-Worker-Allowed",
+		case f == identity, f == drop, f == answers, s.route.responseHeaders.takes(name), name == "Set-Cookie", name == "Clear-Site-Data", name == "Service-Worker-Allowed",
 			!oneLine(strings.Join(values, "")):
 			delete(h, name)
 		}
@@ -74,7 +71,7 @@ func (s *passage) dropSetCookie(h http.Header) {
 		lines := h[name]
 		kept := lines[:0]
 		for _, line := range lines {
-			if !s.p.cookies.mentions(line) {
+			if !s.p.cookies.mentions(line) && !forOurPages(line) {
 				kept = append(kept, line)
 			}
 		}
@@ -88,6 +85,18 @@ func (s *passage) dropSetCookie(h http.Header) {
 	}
 }
 
+// forOurPages reports whether a Set-Cookie line is for our pages alone, where
+// an application has no business: such cookies could only get in our way.
+func forOurPages(line string) bool {
+	_, attributes, _ := strings.Cut(line, ";")
+	for part := range strings.SplitSeq(attributes, ";") {
+		if name, path := attribute(part); strings.EqualFold(name, "path") && ownLike(path) {
+			return true
+		}
+	}
+	return false
+}
+
 // dropClearSiteData drops the header when it names cookies, or everything:
 // one application must not sign people out of all. The route can pass it.
 func dropClearSiteData(h http.Header) {
@@ -97,39 +106,6 @@ func dropClearSiteData(h http.Header) {
 			return
 		}
 	}
-}
-
-// dropWideWorker drops a Service-Worker-Allowed that takes in our own pages: a
-// service worker sees every request of its scope, so one script that somebody
-// managed to upload to an application could read passwords. The price: a
-// script that is to have the whole site as its scope must lie at the root of
-// the site, where browsers allow that without the header.
-func (s *passage) dropWideWorker(h http.Header) {
-	for _, v := range h["Service-Worker-Allowed"] {
-		if scopeCoversUs(v, s.t.path) {
-			delete(h, "Service-Worker-Allowed")
-			return
-		}
-	}
-}
-
-// scopeCoversUs resolves a scope as browsers do: relative to the script, and
-// as a prefix of the text of a path.
-func scopeCoversUs(scope, script string) bool {
-	u, err := url.Parse(strings.TrimSpace(scope))
-	if err != nil {
-		return true
-	}
-	p := u.Path
-	if !strings.HasPrefix(p, "/") {
-		dir, _ := path.Split(script)
-		p = dir + p
-	}
-	low := strings.ToLower(p)
-	if clean := path.Clean(low); clean != low && !strings.HasSuffix(low, "/") || strings.Contains(low, "/.") {
-		low = clean
-	}
-	return strings.HasPrefix(auth.Prefix, low) || strings.HasPrefix(low, auth.Prefix)
 }
 
 // setCookies sets cookies of ours where the visitor needs one, and keeps the

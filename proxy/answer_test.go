@@ -49,6 +49,24 @@ func TestUpstreamCannotSetOurCookie(t *testing.T) {
 	})
 }
 
+// An application has no business on our pages: a cookie that goes there alone
+// could only fill the request, or stand beside one of ours.
+func TestUpstreamCannotSetACookieForOurPages(t *testing.T) {
+	engines(t, func(t *testing.T, s setting) {
+		t.Helper()
+		for _, attributes := range []string{"Path=/_gate/", "Path=/_gate", "Path=/_gate/login", "path = /_gate/x", "Path=/; PATH=/_gate/", "Secure;Path=/_gate/;HttpOnly", "Path=/_GATE/"} {
+			header := answered(t, s, nil, "/x", "Set-Cookie: keep=1\r\nSet-Cookie: bomb=x; "+attributes+"\r\n")
+			if got := header["Set-Cookie"]; !slices.Equal(got, []string{"keep=1"}) {
+				t.Errorf("%s: %q passed", attributes, got)
+			}
+		}
+		other := []string{"a=1; Path=/", "b=2; Path=/_gateway", "c=/_gate/; Path=/app", "d=4; Path=/app/_gate/"}
+		if got := answered(t, s, nil, "/x", "Set-Cookie: "+strings.Join(other, "\r\nSet-Cookie: ")+"\r\n")["Set-Cookie"]; !slices.Equal(got, other) {
+			t.Errorf("Set-Cookie %q, want all of %q", got, other)
+		}
+	})
+}
+
 func TestAnswerHeaders(t *testing.T) {
 	pass := func(c *RouteConfig) { c.ClearSite = passClear }
 	for _, tt := range []struct {
@@ -78,6 +96,15 @@ func TestAnswerHeaders(t *testing.T) {
 		{"worker of our pages", "/sw.js", "Service-Worker-Allowed: /_gate/\r\n", nil, "Service-Worker-Allowed", nil},
 		{"worker by prefix", "/sw.js", "Service-Worker-Allowed: /_\r\n", nil, "Service-Worker-Allowed", nil},
 		{"narrow worker", "/static/js/sw.js", "Service-Worker-Allowed: /static/\r\n", nil, "Service-Worker-Allowed", []string{"/static/"}},
+		{"another place for all of the host", "/x", "Alt-Svc: h3=\"evil.test:443\"\r\n", nil, "Alt-Svc", nil},
+		{"reports of all of the host", "/x", "NEL: {}\r\nReport-To: {}\r\n", nil, "Nel", nil},
+		{"where to report", "/x", "Report-To: {}\r\n", nil, "Report-To", nil},
+		{"where to report, as browsers have it now", "/x", "Reporting-Endpoints: a=\"https://evil.test/\"\r\n", nil, "Reporting-Endpoints", nil},
+		{"a proxy in front is sent elsewhere", "/x", "X-Accel-Redirect: /internal/secret\r\n", nil, "X-Accel-Redirect", nil},
+		{"the same in another spelling", "/public/x", "x_accel_redirect: /internal/secret\r\n", nil, "X_accel_redirect", nil},
+		{"the administrator's word", "/x", "X-Accel-Buffering: yes\r\n", func(c *RouteConfig) {
+			c.ResponseHeaders = HeaderConfig{Set: map[string]string{"X-Accel-Buffering": "no"}}
+		}, "X-Accel-Buffering", []string{"no"}},
 		{"hop-by-hop", "/x", "Keep-Alive: 5\r\nConnection: X-Gone\r\nX-Gone: 1\r\n", nil, "X-Gone", nil},
 		{"type is not guessed", "/x", "", nil, "Content-Type", nil},
 		{"server", "/x", "Server: upstream/1\r\n", nil, "Server", []string{"upstream/1"}},

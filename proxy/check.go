@@ -31,6 +31,7 @@ func (c *RouteConfig) Check(bad, warn func(key, format string, args ...any)) {
 	if c.AuthenticatedCache == keepCache {
 		warn("authenticated_cache", "lets caches in front show one visitor's pages to others, where the application calls them public; private is the safer choice")
 	}
+	c.checkWorkers(bad, warn)
 	c.checkRules(bad, warn)
 	c.checkPassHeaders(bad, warn)
 	c.checkHeaders(bad, warn)

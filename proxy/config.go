@@ -45,6 +45,9 @@ type RouteConfig struct {
 	// is signed in: private (none that others use keeps them), no_store (none
 	// at all), or keep (what the application says counts).
 	AuthenticatedCache string `yaml:"authenticated_cache"`
+	// ServiceWorkers are scripts at the root of the host, such as /sw.js, that
+	// may be service workers, although these see our own pages as well.
+	ServiceWorkers []string `yaml:"service_workers"`
 
 	// SessionData lets the application keep values in the visitor's session.
 	SessionData bool `yaml:"session_data"`

@@ -54,6 +54,15 @@ var claims = []string{
 
 const claimFamily = "X-Forwarded-"
 
+// hostWide are fields of answers that speak for all of a host, not for the
+// application that says them: where else the host can be reached, and who is
+// told of what visitors do on it. A proxy in front of us would follow
+// X-Accel-Redirect, and the like, to where no rule of ours was asked.
+var hostWide = []string{"Alt-Svc", "Nel", "Report-To", "Reporting-Endpoints"}
+
+// hostWideFamily is hostWide with whatever follows.
+const hostWideFamily = "X-Accel-"
+
 // methodOverrides make applications take another method than the one in the
 // request line. They pass where no rule looks at the method.
 var methodOverrides = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
@@ -85,6 +94,7 @@ const (
 	cousin        // drop, unless the route passes it: somebody may take it for who asks
 	claim         // drop, unless a trusted proxy sent it
 	override      // drop where a rule looks at the method
+	answers       // drop from answers and trailers
 )
 
 // newNames takes the identity headers of every route.
@@ -101,7 +111,7 @@ func newNames(configured []string) *names {
 	for _, family := range families {
 		n.families[family] = cousin
 	}
-	n.families[reservedFamily], n.families[claimFamily] = identity, claim
+	n.families[reservedFamily], n.families[claimFamily], n.families[hostWideFamily] = identity, claim, answers
 	for _, l := range []struct { // the last word on a name counts
 		fate  fate
 		names []string
@@ -110,6 +120,7 @@ func newNames(configured []string) *names {
 		{pass, common},
 		{claim, claims},
 		{override, methodOverrides},
+		{answers, hostWide},
 		{drop, hopFields},
 		{drop, rebuilt},
 		{drop, []string{"Via"}}, // and made anew, with what it was in front

@@ -175,10 +175,7 @@ func (s *passage) serve(w http.ResponseWriter) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case s.t.path == auth.Prefix[:len(auth.Prefix)-1]:
-		return web.Refuse(http.StatusNotFound, "")
-	case ownPath(s.t.path) && urlpath.Plain(s.t.path):
+	if ownPath(s.t.path) && urlpath.Plain(s.t.path) {
 		web.AnswerWithin(w)
 		return p.auth.ServeHTTP(w, r)
 	}
@@ -193,6 +190,9 @@ func (s *passage) serve(w http.ResponseWriter) error {
 	}
 	s.route = v.route
 	s.info.Route = v.route.label
+	if err := s.refuseWorker(); err != nil {
+		return err
+	}
 	if v.decision != access.Public {
 		if v, err = s.identify(q, v); err != nil {
 			web.AddVary(w.Header(), "Cookie")

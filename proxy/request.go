@@ -148,7 +148,7 @@ func (s *passage) mayPass(name string) bool {
 		return false
 	}
 	switch s.p.names.of(name) {
-	case pass:
+	case pass, answers:
 		return true
 	case claim:
 		return s.info.Trusted || s.route.passes.has(name)

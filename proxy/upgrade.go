@@ -1,10 +1,13 @@
 package proxy
 
 import (
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 
+	"gatehouse/internal/audit"
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/web"
 	"gatehouse/proxy/engine"
 )
@@ -27,8 +30,8 @@ func (s *passage) upgrade(r *engine.Request) error {
 			dropWebSocket(&r.Header)
 			return nil
 		}
-		if origins := s.in.Header["Origin"]; len(origins) > 0 && !s.sameOrigin(origins) {
-			return web.Refuse(http.StatusForbidden, "This page may not open a connection here.")
+		if err := s.sameOrigin(); err != nil {
+			return web.Fail(http.StatusForbidden, "This page may not open a connection here.", err)
 		}
 	}
 	r.Upgrade = protocol
@@ -66,12 +69,21 @@ func dropWebSocket(h *engine.Header) {
 	*h = slices.DeleteFunc(*h, func(f engine.Field) bool { return strings.HasPrefix(f.Name, "Sec-Websocket-") })
 }
 
-func (s *passage) sameOrigin(origins []string) bool {
-	if len(origins) != 1 {
-		return false
+// sameOrigin returns an error, which it notes, unless a page of the visitor's
+// origin opens the WebSocket, or one of the route's origins. Chromium does not
+// send Sec-Fetch-Site with WebSockets: there, Host must have the port.
+func (s *passage) sameOrigin() error {
+	o := httpfield.Origin{Scheme: s.info.Scheme, Host: s.host.text, Port: s.info.Port}
+	err := o.Check(s.in.Header, s.route.origins...)
+	if err == nil {
+		return nil
 	}
-	origin := strings.ToLower(origins[0])
-	return origin == s.host.origin(s.info.Scheme) || slices.Contains(s.route.origins, origin)
+	s.p.log.LogAttrs(s.in.Context(), slog.LevelWarn, "websocket refused",
+		slog.String("request_id", s.info.ID), slog.String("client", s.info.Client.String()), slog.String("route", s.route.label), slog.Any("reason", err))
+	s.p.audit.Event(s.in.Context(), audit.CSRFFailure,
+		slog.String("request_id", s.info.ID), slog.String("user", s.info.User), slog.String("client", s.info.Client.String()),
+		slog.String("route", s.route.label), slog.String("reason", err.Error()))
+	return err
 }
 
 // isToken knows the protocol names that Upgrade may hold: a token, perhaps

@@ -28,6 +28,7 @@ const (
 	AccountDeleted  = "account.deleted"
 	AccessDenied    = "access.denied"
 	PathRefused     = "path.refused" // a path that could be read in more than one way
+	CSRFFailure     = "csrf.failure"
 	ConfigReloaded  = "config.reloaded"
 )
 

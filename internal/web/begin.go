@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -77,11 +78,14 @@ func newID() string {
 // twice, the last line is the one that it wrote itself.
 func (i *Info) believe(h http.Header, trusted Networks) {
 	i.Client = forwardedFor(h.Values("X-Forwarded-For"), i.Peer, trusted)
-	switch last(h["X-Forwarded-Proto"]) {
+	switch strings.ToLower(last(h["X-Forwarded-Proto"])) { // schemes have no letter case (RFC 3986, 3.1)
 	case "https", "wss": // Traefik says wss and ws of a WebSocket
 		i.Scheme = "https"
 	case "http", "ws":
 		i.Scheme = "http"
+	}
+	if port, err := strconv.ParseUint(last(h["X-Forwarded-Port"]), 10, 16); err == nil && port > 0 {
+		i.Port = strconv.FormatUint(port, 10)
 	}
 	if v := last(h["X-Forwarded-Host"]); v != "" {
 		i.Host = v
@@ -93,7 +97,8 @@ func (i *Info) believe(h http.Header, trusted Networks) {
 
 // forwardedFor walks the list from the right while the address that is known
 // so far is trusted. A part that is no address ends the walk: what stands to
-// the left of it was not written by anybody we trust.
+// the left of it was not written by anybody we trust. Empty parts count for
+// nothing, as in every list (RFC 9110, 5.6.1.2).
 func forwardedFor(lines []string, peer netip.Addr, trusted Networks) netip.Addr {
 	client := peer
 	for _, rest := range slices.Backward(lines) {
@@ -104,7 +109,10 @@ func forwardedFor(lines []string, peer netip.Addr, trusted Networks) netip.Addr 
 			} else {
 				rest, part = "", rest
 			}
-			a, ok := parseClient(strings.TrimSpace(part))
+			if part = strings.TrimSpace(part); part == "" {
+				continue
+			}
+			a, ok := parseClient(part)
 			if !ok {
 				return client
 			}
@@ -142,11 +150,13 @@ func peerAddr(r *http.Request) netip.Addr {
 	return ap.Addr().Unmap().WithZone("")
 }
 
+// last returns the last element of a list; "" when there is none. Empty
+// elements at its end are no elements.
 func last(lines []string) string {
 	if len(lines) == 0 {
 		return ""
 	}
-	v := lines[len(lines)-1]
+	v := strings.TrimRight(lines[len(lines)-1], " \t,")
 	if i := strings.LastIndexByte(v, ','); i >= 0 {
 		v = v[i+1:]
 	}

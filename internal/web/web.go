@@ -31,6 +31,9 @@ type Info struct {
 	Trusted bool
 	Scheme  string // "http" or "https", as the visitor sees it
 	Host    string // host[:port] as the visitor sees it, as sent; not yet checked
+	// Port is what a trusted proxy says of the port that the visitor's browser
+	// connects to; "": it says nothing. Host decides where it has a port.
+	Port string
 
 	Route   string // the route that was taken, for logs and metrics: host and path of the configuration
 	User    string // who asked; "" when unknown or not looked up
