@@ -123,6 +123,10 @@ func (a *Auth) Identify(r *http.Request) (*Identity, error) {
 	var err error
 	id.Session, err = a.o.Sessions.Find(r)
 	switch {
+	case errors.Is(err, sessions.ErrTwoSessions):
+		a.o.Log.LogAttrs(r.Context(), slog.LevelWarn, "two session cookies of ours that differ, so that neither counts: another host of the domain may have planted one",
+			slog.String("request_id", web.From(r.Context()).ID), slog.String("client", client(r).String()), slog.String("host", short(web.From(r.Context()).Host)))
+		return nil, nil //nolint:nilnil // nobody, as far as can be told
 	case errors.Is(err, sessions.ErrNotFound):
 		return nil, nil //nolint:nilnil // nobody: the second of three outcomes
 	case err != nil:

@@ -38,14 +38,14 @@ func (a *Auth) Challenge(w http.ResponseWriter, r *http.Request) error {
 // forget takes away the cookie of a session that had ended before the request
 // came, when a person is on the way to the login page. No other answer does:
 // one that is late, to a script in another tab or to a request that the end of
-// its session has cut, would take away the cookie that came in between. Two
-// cookies stay as well, because neither counts, and the one that would be left
-// might not be ours.
+// its session has cut, would take away the cookie that came in between. What we
+// did not sign stays, because it may be another gate's, and so do two that live:
+// the next login replaces them.
 func (a *Auth) forget(w http.ResponseWriter, r *http.Request) {
 	if !web.IsNavigation(r) || !a.o.Sessions.Carries(r) || web.From(r.Context()).Session != "" {
 		return
 	}
-	if _, err := a.o.Sessions.Find(r); errors.Is(err, sessions.ErrNotFound) {
+	if _, err := a.o.Sessions.Find(r); errors.Is(err, sessions.ErrNotFound) && !errors.Is(err, sessions.ErrTwoSessions) {
 		a.o.Sessions.Expire(r, w.Header())
 	}
 }

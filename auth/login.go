@@ -77,7 +77,17 @@ func (a *Auth) showLogin(w http.ResponseWriter, r *http.Request) error {
 	if q := r.URL.Query(); id != nil && (q.Has("next") || q.Has("rd")) {
 		return seeOther(w, r, next)
 	}
-	return a.loginForm(w, r, http.StatusOK, sessionOf(id), next, lang.Text{}, 0)
+	return a.loginForm(w, r, http.StatusOK, sessionOf(id), next, a.whyNobody(r, id), 0)
+}
+
+// whyNobody tells a visitor who has cookies of ours why they are not signed in.
+func (a *Auth) whyNobody(r *http.Request, id *Identity) lang.Text {
+	if id == nil {
+		if _, err := a.o.Sessions.Find(r); errors.Is(err, sessions.ErrTwoSessions) {
+			return lang.Text{Key: msgTwo}
+		}
+	}
+	return lang.Text{}
 }
 
 // sessionOf is what a form for the visitor is bound to: the key of his session;

@@ -50,11 +50,10 @@ func keyOf(id string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// findKey gives the store's key for the request's cookie. A value that was
-// verified before costs one hash and one look-up.
-func (m *Manager) findKey(r *http.Request, now time.Time) (p proof, ok bool) {
-	value, n := findCookie(r.Header["Cookie"], m.cookieName(r))
-	if n != 1 || len(value) != cookieLen {
+// prove returns what is known of a cookie's value. A value that was verified
+// before costs one hash and one look-up.
+func (m *Manager) prove(value string, now time.Time) (p proof, ok bool) {
+	if len(value) != cookieLen {
 		return proof{}, false
 	}
 	var buf [cookieLen]byte
@@ -152,21 +151,12 @@ func (m *Manager) secure(r *http.Request) bool {
 	return m.o.Cookie.Secure == nil || m.o.Cookie.Secure(r)
 }
 
-// cookieName is the one name under which our cookie counts on this request.
-func (m *Manager) cookieName(r *http.Request) string { return m.nameFor(m.secure(r)) }
-
+// nameFor is the name under which a cookie of ours is set.
 func (m *Manager) nameFor(secure bool) string {
 	if secure && m.o.Cookie.Domain == "" && m.o.Cookie.Path == "/" {
 		return m.hostName
 	}
 	return m.o.Cookie.Name
-}
-
-// Carries says whether the request brings a cookie that could be ours: one
-// and only one of the name that counts on it, whatever its value.
-func (m *Manager) Carries(r *http.Request) bool {
-	_, n := findCookie(r.Header["Cookie"], m.cookieName(r))
-	return n == 1
 }
 
 // Refresh gives the session of a request whose Info has Old a cookie that the
@@ -188,22 +178,6 @@ func (m *Manager) Refresh(r *http.Request, h http.Header) error {
 // may pass to an upstream, or come from one.
 func (m *Manager) CookieNames() []string { return []string{m.o.Cookie.Name, m.hostName} }
 
-// Expire puts a Set-Cookie into h that deletes our cookie at the visitor, by
-// each name that it may have.
-func (m *Manager) Expire(r *http.Request, h http.Header) {
-	secure := m.secure(r)
-	m.deleteCookie(h, m.nameFor(secure), secure)
-	if name := m.o.Cookie.Name; m.nameFor(secure) != name {
-		m.deleteCookie(h, name, secure)
-	}
-}
-
-func (m *Manager) deleteCookie(h http.Header, name string, secure bool) {
-	c := m.cookie(name, "", secure) //nolint:gosec // see there
-	c.MaxAge, c.Expires = -1, time.Unix(0, 0)
-	putCookie(h, c)
-}
-
 // cookie gives the cookie's name, value and attributes: those of a browser
 // that forgets it at its end.
 func (m *Manager) cookie(name, value string, secure bool) *http.Cookie {
@@ -214,19 +188,27 @@ func (m *Manager) cookie(name, value string, secure bool) *http.Cookie {
 	}
 }
 
-// putCookie is the one place that writes our Set-Cookie. Such an answer
-// depends on who asks and belongs to nobody else, so it says so to caches.
+// putCookie is the one place that writes our Set-Cookie, in place of one for
+// the same name and Domain. Such an answer depends on who asks and belongs to
+// nobody else, so it says so to caches.
 func putCookie(h http.Header, c *http.Cookie) {
 	lines := h["Set-Cookie"]
 	kept := make([]string, 0, len(lines)+1)
 	for _, line := range lines {
-		if !strings.HasPrefix(line, c.Name+"=") {
+		if !strings.HasPrefix(line, c.Name+"=") || domainOf(line) != strings.TrimPrefix(c.Domain, ".") {
 			kept = append(kept, line)
 		}
 	}
 	h["Set-Cookie"] = append(kept, c.String())
 	h.Set("Cache-Control", "no-store")
 	web.AddVary(h, "Cookie")
+}
+
+// domainOf returns the Domain of a Set-Cookie line of ours; "" when it has none.
+func domainOf(line string) string {
+	_, rest, _ := strings.Cut(line, "; Domain=")
+	domain, _, _ := strings.Cut(rest, ";")
+	return domain
 }
 
 // validCookieName says whether name is a token (RFC 6265, 4.1.1) of 1 to 64

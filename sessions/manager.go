@@ -200,14 +200,14 @@ func (m *Manager) Close() { m.work.close() }
 // Find says whose session the request's cookie opens: the hot path. It does
 // not extend the session, and reads no data.
 //
-// ErrNotFound: nobody's, because there is no cookie of ours, or two, or one
-// that we did not sign, or its session has ended. Any other error: the store
-// could not tell.
+// ErrNotFound: nobody's, because there is no cookie that we have signed, or its
+// session has ended, or there are two that live (ErrTwoSessions). Any other
+// error: the store could not tell.
 func (m *Manager) Find(r *http.Request) (Info, error) {
 	now := m.now() // once: a reading of the clock is a twentieth of the whole
-	p, ok := m.findKey(r, now)
-	if !ok {
-		return Info{}, ErrNotFound
+	_, p, err := m.find(r, now)
+	if err != nil {
+		return Info{}, err
 	}
 	i, err := m.lookup(r.Context(), p.key, p.ring, now)
 	i.Old = p.old && err == nil

@@ -242,9 +242,8 @@ func (s *Session) end(ctx context.Context, reason string) error {
 func (m *Manager) Commit(s *Session, h http.Header, status int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.sent && s.empty() {
-		m.deleteCookie(h, m.nameFor(s.secure), s.secure)
-		return nil
+	if s.empty() {
+		s.sent.expire(m, h, false)
 	}
 	if s.accessed {
 		web.AddVary(h, "Cookie")
@@ -280,6 +279,7 @@ func (s *Session) sendCookie(h http.Header) error {
 			c.MaxAge = -1 // 0 would leave it out
 		}
 	}
+	s.sent.expire(s.m, h, true)
 	putCookie(h, c)
 	return nil
 }

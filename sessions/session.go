@@ -23,7 +23,7 @@ type Session struct {
 	m      *Manager
 	ctx    context.Context //nolint:containedctx // of the request, whose part a Session is: Commit has no other
 	secure bool            // the answer carries a Secure cookie
-	sent   bool            // the request brought a cookie of our name, good or bad
+	sent   sent            // cookies that may have to be deleted
 	old    bool            // it was signed with an older secret
 
 	mu       sync.Mutex
@@ -54,13 +54,13 @@ type Expiry struct {
 // Open gives the request's session, or a new one when it has none. Lazy: the
 // store is asked at the first use.
 func (m *Manager) Open(r *http.Request) *Session {
-	s := &Session{m: m, ctx: r.Context(), secure: m.secure(r)}
-	value, n := findCookie(r.Header["Cookie"], m.nameFor(s.secure))
-	s.sent = n > 0
-	if n == 1 {
-		if id, _, by, ok := m.verify(value); ok {
-			s.id, s.old = id, by > 0
-		}
+	s := &Session{m: m, ctx: r.Context(), secure: m.secure(r), sent: m.sentBy(r)}
+	value, _, err := m.find(r, m.now())
+	if err != nil {
+		return s // a store that could not tell cannot at the first use either
+	}
+	if id, _, by, ok := m.verify(value); ok {
+		s.id, s.old = id, by > 0
 	}
 	return s
 }

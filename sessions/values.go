@@ -105,8 +105,8 @@ func (m *Manager) changeValues(ctx context.Context, id, key, space string, used 
 // idOf gives the id in the request's cookie, if it is that of the session
 // with the key.
 func (m *Manager) idOf(r *http.Request, key string) (string, bool) {
-	value, n := findCookie(r.Header["Cookie"], m.cookieName(r))
-	if n != 1 {
+	value, _, err := m.find(r, m.now())
+	if err != nil {
 		return "", false
 	}
 	id, _, _, ok := m.verify(value)
