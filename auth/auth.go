@@ -58,6 +58,8 @@ type Options struct {
 	LoginFor  func(r *http.Request, next string) RouteLoginConfig
 	LoginHTML string // required: the template of the login page (login.html or the operator's); see LoginPage for its data
 
+	BodyTime time.Duration // for the body of a request to one of our pages; 0: 10 seconds
+
 	Pages   *web.Pages       // not used by Auth, which returns its errors; may be nil
 	Audit   *audit.Log       // nil: no audit
 	Metrics *metrics.Metrics // nil: not counted

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	maxBody  = 8 << 10          // bytes of a body on our own pages
-	bodyTime = 10 * time.Second // to read it
+	maxBody         = 8 << 10          // bytes of a body on our own pages
+	defaultBodyTime = 10 * time.Second // to read it
 )
 
 // A form is what was posted to one of our pages: one value a field.
@@ -51,12 +51,12 @@ func readForm(w http.ResponseWriter, r *http.Request) (form, error) {
 	return parseForm(string(body))
 }
 
-// limitBody gives the visitor bodyTime to send the body, also one that
+// limitBody gives the visitor as long as limit to send the body, also one that
 // nobody reads: the server reads the rest of it after the handler.
-func limitBody(w http.ResponseWriter, r *http.Request) {
+func limitBody(w http.ResponseWriter, r *http.Request, limit time.Duration) {
 	if r.ContentLength != 0 {
 		// A ResponseWriter without deadlines has no connection either.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(limit))
 	}
 }
 

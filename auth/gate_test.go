@@ -37,6 +37,7 @@ const (
 // A gate is a server with the real chain, the memory store and real
 // accounts: alice in the database, bob in the file, carol disabled.
 type gate struct {
+	bodyTime time.Duration // for the body of a form; 0: the usual
 	*httptest.Server
 	auth     *auth.Auth
 	database *auth.Database
@@ -140,7 +141,7 @@ func newGate(tb testing.TB, change ...func(*gate)) *gate {
 	}
 	g.auth, err = auth.New(auth.Options{
 		Sessions: g.manager, Accounts: auth.InOrder(flaky{file, g.down}, g.database), Hasher: g.hasher, Throttle: g.throttle,
-		Secrets: g.secrets, Cookie: look, Remember: g.remember, Username: g.username, PasswordMin: g.passwordMin, Title: "Sign in", LoginHTML: g.html, Face: g.face,
+		Secrets: g.secrets, Cookie: look, Remember: g.remember, Username: g.username, PasswordMin: g.passwordMin, Title: "Sign in", LoginHTML: g.html, Face: g.face, BodyTime: g.bodyTime,
 		Audit: audit.New(logger), Metrics: g.metrics, Log: logger,
 	})
 	if err != nil {

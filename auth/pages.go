@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	_ "embed" // our pages and icons
 	"encoding/json"
 	"fmt"
@@ -80,7 +81,7 @@ func (a *Auth) parsePages() (err error) {
 // Only the literal spelling of a path counts. Like every handler of ours it
 // returns what goes wrong, for web.Pages to answer.
 func (a *Auth) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
-	limitBody(w, r)
+	limitBody(w, r, cmp.Or(a.o.BodyTime, defaultBodyTime))
 	if r.Header.Get("Service-Worker") != "" {
 		return web.Refuse(http.StatusBadRequest, "There is no service worker here.")
 	}

@@ -184,7 +184,9 @@ func TestBufferBodyThatNeverEnds(t *testing.T) {
 // there, the upstream may think for longer than a visitor may stall.
 func TestBufferBodySlowly(t *testing.T) {
 	const stall = 300 * time.Millisecond
+	t.Parallel()
 	engines(t, func(t *testing.T, s setting) {
+		t.Parallel()
 		for _, size := range []int{10, 40_000} { // the engine reads a small body otherwise than a large one
 			up := slowUpstream(t, 2*stall)
 			c := buffering("http://"+up, 1<<20)
