@@ -46,7 +46,7 @@ func (l *drainingListener) Accept() (net.Conn, error) {
 		return c, err
 	case err != nil: // quiet, or closed
 		l.once.Do(func() {
-			_ = l.Listener.Close() // at once: what comes between is reset
+			_ = l.Close() // at once: what comes between is reset
 			close(l.drained)
 		})
 		return nil, net.ErrClosed

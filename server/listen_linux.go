@@ -32,7 +32,7 @@ func peerUID(conn net.Conn) (uint32, error) {
 // connections that come between the last accept and the close are reset.
 func refuseNew(ln *net.TCPListener) error {
 	const flags, syn, ack = 13, 0x02, 0x10 // RFC 9293 3.1: the byte of the header, and bits in it
-	filter := []unix.SockFilter{
+	filter := [5]unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: flags},
 		{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: syn | ack},
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: syn},
@@ -45,7 +45,7 @@ func refuseNew(ln *net.TCPListener) error {
 	}
 	var failed error
 	err = raw.Control(func(fd uintptr) {
-		failed = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
+		failed = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 5, Filter: &filter[0]})
 	})
 	if err != nil {
 		return err
