@@ -69,7 +69,7 @@ func (a *Auth) resolve(ctx context.Context, name string) (_ string, none bool, e
 	return cases.Fold().String(name), true, nil
 }
 
-func (f fileAccounts) find(_ context.Context, a alias) (names []string, err error) {
+func (f fileAccounts) find(_ context.Context, a alias) (names []string, err error) { //nolint:unparam // serves aliases
 	for _, account := range f {
 		if account.is(a) {
 			names = append(names, account.Name)

@@ -17,8 +17,8 @@ import (
 // that is for no name that anybody asks for. pin is its key's.
 func device(t *testing.T, version uint16, suites ...uint16) (url, pin string) {
 	t.Helper()
-	up := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }))
-	up.TLS = &tls.Config{MinVersion: version, MaxVersion: version, CipherSuites: suites} //nolint:gosec // an old device
+	up := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) })) //nolint:gosec // G705: nobody shows it
+	up.TLS = &tls.Config{MinVersion: version, MaxVersion: version, CipherSuites: suites}
 	up.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
 	up.StartTLS()
 	t.Cleanup(up.Close)

@@ -53,7 +53,7 @@ func (b *meteredBody) Read(p []byte) (int, error) {
 	if b.s.p.activity.transfers {
 		b.s.sent.Add(int64(n))
 	}
-	if err == io.EOF { //nolint:errorlint // only the bare one is an end
+	if err == io.EOF {
 		b.s.ended.Store(true)
 	}
 	return n, err //nolint:wrapcheck // the engine knows what a body says

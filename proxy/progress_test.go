@@ -85,7 +85,7 @@ func TestHalfABodyIsCut(t *testing.T) {
 	c := h.dial(t)
 	_, _ = io.WriteString(c, "POST /pay HTTP/1.1\r\nHost: "+host+"\r\n"+aliceLine+"Content-Length: 100000\r\n\r\nhello")
 	cutAll(t, live)
-	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	res, err := http.ReadResponse(bufio.NewReader(c), nil) //nolint:bodyclose // the connection is closed
 	if err != nil || res.StatusCode != http.StatusSeeOther {
 		t.Errorf("answer %v, %v, want the way to the login", res, err)
 	}
@@ -104,7 +104,7 @@ func TestStreamOfAPostIsCut(t *testing.T) {
 		cutAll(t, live)
 		close(app.answer)
 		in := bufio.NewReader(c)
-		res, err := http.ReadResponse(in, nil)
+		res, err := http.ReadResponse(in, nil) //nolint:bodyclose // the connection is closed
 		if err != nil || res.StatusCode != http.StatusOK {
 			t.Fatalf("answer %v, %v", res, err)
 		}
@@ -219,11 +219,11 @@ func frame(opcode byte, payload string) string {
 	b := []byte{0x80 | opcode}
 	switch n := len(payload); {
 	case n < 126:
-		b = append(b, 0x80|byte(n)) //nolint:gosec // G115: it fits
+		b = append(b, 0x80|byte(n))
 	case n < 1<<16:
-		b = binary.BigEndian.AppendUint16(append(b, 0x80|126), uint16(n)) //nolint:gosec // G115: it fits
+		b = binary.BigEndian.AppendUint16(append(b, 0x80|126), uint16(n))
 	default:
-		b = binary.BigEndian.AppendUint64(append(b, 0x80|127), uint64(n)) //nolint:gosec // G115: a length
+		b = binary.BigEndian.AppendUint64(append(b, 0x80|127), uint64(n))
 	}
 	return string(append(b, 0, 0, 0, 0)) + payload
 }
@@ -250,7 +250,7 @@ func TestSocketIsUse(t *testing.T) {
 		_, _ = io.WriteString(c, "GET /x HTTP/1.1\r\nHost: "+host+"\r\n"+aliceLine+
 			"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 		in := bufio.NewReader(c)
-		if res, err := http.ReadResponse(in, nil); err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+		if res, err := http.ReadResponse(in, nil); err != nil || res.StatusCode != http.StatusSwitchingProtocols { //nolint:bodyclose // the connection is closed
 			t.Fatalf("answer %v, %v", res, err)
 		}
 		key := people["alice"].Session.Key

@@ -107,8 +107,8 @@ func (a address) standard(c *RouteConfig) engine.StandardOptions {
 	}
 }
 
-// clientTLS is how we speak TLS with the upstream; nil: not at all. Who the
-// upstream is is verified, always.
+// clientTLS is how we speak TLS with the upstream; nil: not at all. The
+// upstream's identity is always verified.
 func (a address) clientTLS() *tls.Config {
 	if !a.tls {
 		return nil
