@@ -34,6 +34,7 @@ type conn struct {
 	large *[]byte // the one that is borrowed, or nil
 	in    []byte  // the one in use: small, large, or grown for a long head
 	r, w  int     // in[r:w] has been read from nc and not been used
+	seen  int     // bytes of a head in whole lines, known to be well ended
 	heard bool    // the upstream has said something since begin
 	out   []byte  // the request's head, and a small body behind it
 
@@ -246,13 +247,13 @@ func (c *conn) fill() error {
 // head reads up to the empty line that ends an answer's head, which is part
 // of the result. end finds it: headEnd, or lenientEnd.
 func (c *conn) head(find func(b []byte, seen *int) (int, error)) (string, error) {
-	seen := 0 // bytes in whole lines, known to be well ended
+	c.seen = 0
 	for {
 		b := c.buffered()
 		if !beginsLikeHTTP(b) {
 			return "", answerError("does not begin with HTTP/1")
 		}
-		end, err := find(b, &seen)
+		end, err := find(b, &c.seen)
 		if err != nil {
 			return "", err
 		}
