@@ -185,8 +185,12 @@ func TestRequestLines(t *testing.T) {
 			}
 		}
 		up.forget()
-		if answer := h.raw(t, "GET /public/x HTTP/1.0\r\n\r\n"); status(answer) != "400" {
-			t.Errorf("%s: no Host: %s, want 400", name, status(answer))
+		if answer := h.raw(t, "GET /public/x HTTP/1.0\r\n\r\n"); status(answer) != "200" {
+			t.Errorf("%s: no Host over HTTP/1.0: %s, want 200", name, status(answer))
+		}
+		up.forget()
+		if answer := h.raw(t, "GET /public/x HTTP/1.1\r\n\r\n"); status(answer) != "400" {
+			t.Errorf("%s: no Host over HTTP/1.1: %s, want 400", name, status(answer))
 		}
 		up.empty(t)
 	}
