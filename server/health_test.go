@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,16 +12,17 @@ import (
 func TestACheckThatHangsIsNotReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c checkup
-		calls, goOn := 0, make(chan struct{})
-		hang := func() error { calls++; <-goOn; return errors.New("late") }
+		var calls atomic.Int64
+		goOn := make(chan struct{})
+		hang := func() error { calls.Add(1); <-goOn; return errors.New("late") }
 		for range 3 {
 			begin := time.Now()
 			if err := c.ask(t.Context(), hang); err == nil || err.Error() == "late" || time.Since(begin) > 2*time.Second {
 				t.Errorf("ask = %v after %s, want an error in time", err, time.Since(begin))
 			}
 		}
-		if calls != 1 {
-			t.Errorf("%d checks run at once, want 1", calls)
+		if n := calls.Load(); n != 1 {
+			t.Errorf("%d checks run at once, want 1", n)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
