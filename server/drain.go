@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -54,6 +55,14 @@ func (l *drainingListener) Accept() (net.Conn, error) {
 		l.rearm(quiet)
 	}
 	return c, nil
+}
+
+// Close implements net.Listener. Draining may have closed it already.
+func (l *drainingListener) Close() error {
+	if err := l.Listener.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 func (l *drainingListener) rearm(wait time.Duration) {

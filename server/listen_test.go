@@ -47,6 +47,9 @@ func TestADrainingListenerServesWhatTheKernelHasTaken(t *testing.T) {
 	if n := <-taken; n != waiting {
 		t.Errorf("%d connections were taken, want %d", n, waiting)
 	}
+	if err := d.Close(); err != nil { // as http.Server.Shutdown may do behind it
+		t.Errorf("closing a drained listener: %v", err)
+	}
 }
 
 func TestDrainingEndsAlthoughConnectionsKeepComing(t *testing.T) {
