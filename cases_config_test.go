@@ -43,7 +43,7 @@ func translated(text, hash string) string {
 		text = regexp.MustCompile(o.theirs).ReplaceAllString(text, o.ours)
 	}
 	text = strings.ReplaceAll(text, "HASH", hash)
-	for _, section := range []string{"version: 1", "routes: [{upstream: \"http://127.0.0.1:1\"}]"} {
+	for _, section := range []string{"version: 1", "routes: [{upstream: \"http://127.0.0.1:2\"}]"} {
 		key, _, _ := strings.Cut(section, ":")
 		if !regexp.MustCompile(`(?m)^(\x{feff})?` + key + ":").MatchString(text) {
 			text = strings.TrimRight(text, "\n") + "\n" + section + "\n"

@@ -27,8 +27,8 @@ func TestPathCases(t *testing.T) {
 					switch {
 					case verdict == "pass" && r["anonymous"] == "public":
 						verdict = "public" // nobody is asked who they are
-					case target == "/_gate/":
-						verdict += "|local" // the account page
+					case target == "/_gate/", target == "/_gate":
+						verdict += "|local" // the account page, or the way to it
 					case m.HTTP2 && strings.Contains(verdict, "400"):
 						verdict += "|reject" // what is no path at all, net/http refuses by resetting the stream
 					}

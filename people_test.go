@@ -130,7 +130,7 @@ func TestMySessions(t *testing.T) {
 
 		// Nobody ends another's session, and a stolen handle opens nothing.
 		erin.send(t, "/_gate/sessions/end", "session", handles[phone.addr])
-		if a := erin.Fetch("/private", "Cookie: "+m.Cookie+"="+handles[phone.addr]); a.Status != http.StatusUnauthorized {
+		if a := gate.Browser(t).Fetch("/private", "Cookie: "+m.Cookie+"="+handles[phone.addr]); a.Status != http.StatusUnauthorized {
 			t.Errorf("the handle as a cookie: %d", a.Status)
 		}
 		if !phone.alive(t) {

@@ -135,7 +135,8 @@ func TestCookieStaysAtTheGate(t *testing.T) {
 	})
 }
 
-// TestTwoSessionCookies: neither counts.
+// TestTwoSessionCookies: the one that opens a session counts; of two that open
+// different sessions, neither does.
 //
 // Django 15.
 func TestTwoSessionCookies(t *testing.T) {
@@ -145,12 +146,19 @@ func TestTwoSessionCookies(t *testing.T) {
 		alice, bob := gate.Browser(t), gate.Browser(t)
 		alice.Login("alice", e2e.Password)
 		bob.Login("bob", e2e.Password)
-		for _, line := range []string{alice.CookieLine() + "; " + bob.CookieLine(), m.Cookie + "=x; " + alice.CookieLine(), alice.CookieLine() + "; " + alice.CookieLine()} {
+		for _, line := range []string{alice.CookieLine() + "; " + bob.CookieLine(), bob.CookieLine() + "; " + alice.CookieLine(), m.Cookie + "=x; " + m.Cookie + "=y"} {
 			if a := gate.Browser(t).Fetch("/private", "Cookie: "+line); a.Status != http.StatusUnauthorized {
 				t.Errorf("two cookies: %d, want 401", a.Status)
 			}
 		}
 		app.None(t)
+		for _, line := range []string{m.Cookie + "=x; " + alice.CookieLine(), alice.CookieLine() + "; " + m.Cookie + "=x", alice.CookieLine() + "; " + alice.CookieLine()} {
+			app.Reset()
+			gate.Browser(t).Fetch("/private", "Cookie: "+line)
+			if got := app.One(t).Lines("X-Forwarded-User"); len(got) != 1 || got[0] != "alice" {
+				t.Errorf("one cookie opens a session: the application sees %q, want alice", got)
+			}
+		}
 	})
 }
 

@@ -26,7 +26,7 @@ func newVia(name string) via {
 
 // NewPseudonym returns a name for Options.Pseudonym that no other gate has. It
 // says nothing of this host.
-func NewPseudonym() string { return "gatehouse-" + strings.ToLower(rand.Text()[:16]) }
+func NewPseudonym() string { return "gate-" + strings.ToLower(rand.Text()[:16]) }
 
 // names reports whether some element of Via names this gate.
 func (v *via) names(lines []string) bool {

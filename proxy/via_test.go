@@ -49,14 +49,14 @@ func TestVia(t *testing.T) {
 		up := record(t, okAnswer)
 		removes := fixture(up.url())
 		removes.Host, removes.RequestHeaders = "removes.test", HeaderConfig{Remove: []string{"Via"}}
-		s.options = func(o *Options) { o.Pseudonym = "gatehouse-test" }
+		s.options = func(o *Options) { o.Pseudonym = "gate-test" }
 		h := open(t, s, fixture(up.url()), removes)
 		for _, tt := range []struct{ host, proto, line, want string }{
-			{host, "1.1", "", "Via: 1.1 gatehouse-test"},
-			{host, "1.0", "", "Via: 1.0 gatehouse-test"},
-			{host, "1.1", "Via: 2 front, 1.0 other (of theirs)\r\nVia: 1.1 third\r\n", "Via: 2 front, 1.0 other (of theirs), 1.1 third, 1.1 gatehouse-test"},
-			{host, "1.1", "via: 1.1 gatehouse-other\r\n", "Via: 1.1 gatehouse-other, 1.1 gatehouse-test"},
-			{host, "1.1", "V_ia: 1.1 x\r\n", "Via: 1.1 gatehouse-test"},
+			{host, "1.1", "", "Via: 1.1 gate-test"},
+			{host, "1.0", "", "Via: 1.0 gate-test"},
+			{host, "1.1", "Via: 2 front, 1.0 other (of theirs)\r\nVia: 1.1 third\r\n", "Via: 2 front, 1.0 other (of theirs), 1.1 third, 1.1 gate-test"},
+			{host, "1.1", "via: 1.1 gate-other\r\n", "Via: 1.1 gatehouse-other, 1.1 gate-test"},
+			{host, "1.1", "V_ia: 1.1 x\r\n", "Via: 1.1 gate-test"},
 			{"removes.test", "1.1", "Via: 2 front\r\n", ""},
 		} {
 			up.forget()
@@ -70,7 +70,7 @@ func TestVia(t *testing.T) {
 			}
 		}
 		up.forget()
-		for _, line := range []string{"1.1 gatehouse-test", "1.1 GATEHOUSE-test (it)", "2 front,1.1\tx, HTTP/1.1   gatehouse-test , 1.1 y"} {
+		for _, line := range []string{"1.1 gate-test", "1.1 GATE-test (it)", "2 front,1.1\tx, HTTP/1.1   gate-test , 1.1 y"} {
 			if answer := h.get(t, "/public/x", "Via: "+line+"\r\n"); status(answer) != "508" {
 				t.Errorf("Via: %s: answer %q, want 508", line, answer)
 			}
@@ -81,23 +81,23 @@ func TestVia(t *testing.T) {
 
 func TestViaOverHTTP2(t *testing.T) {
 	up := record(t, okAnswer)
-	h := open(t, setting{https: true, options: func(o *Options) { o.Pseudonym = "gatehouse-test" }}, fixture(up.url()))
+	h := open(t, setting{https: true, options: func(o *Options) { o.Pseudonym = "gate-test" }}, fixture(up.url()))
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+host+"/public/x", http.NoBody)
 	res, err := h.client(t).Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer closing(res.Body)
-	if got := linesNamed(up.one(t), "Via"); !slices.Equal(got, []string{"Via: 2 gatehouse-test"}) {
+	if got := linesNamed(up.one(t), "Via"); !slices.Equal(got, []string{"Via: 2 gate-test"}) {
 		t.Errorf("upstream saw %q", got)
 	}
 }
 
 func FuzzVia(f *testing.F) {
-	f.Add("1.1 gatehouse-test", "1.0 a (b, c)")
-	f.Add(",, 2\t", "gatehouse-test")
+	f.Add("1.1 gate-test", "1.0 a (b, c)")
+	f.Add(",, 2\t", "gate-test")
 	f.Fuzz(func(t *testing.T, one, two string) {
-		v := newVia("gatehouse-test")
+		v := newVia("gate-test")
 		if own := v.http11[0]; !v.names([]string{one, two + "," + own}) {
 			t.Errorf("behind %q and %q our own element is not seen", one, two)
 		}
