@@ -48,6 +48,7 @@ func TestLocationIsTranslated(t *testing.T) {
 			"http://127.0.0.1:3000//evil.test":     "https://app.example.test:8443/app//evil.test",
 			"http://wiki.internal/x":               "https://app.example.test:8443/app/x",
 			"http://WIKI.internal.:80/x":           "https://app.example.test:8443/app/x",
+			"http://wiki.internal:/x":              "https://app.example.test:8443/app/x",
 			"https://wiki.internal/x":              "https://app.example.test:8443/app/x",
 			"https://wiki.internal:443/x":          "https://app.example.test:8443/app/x",
 			"//wiki.internal/x":                    "//app.example.test:8443/app/x",
@@ -111,7 +112,7 @@ var doubtful = []string{
 	"http:/x", "http:x", "http:127.0.0.1:3000/x", "ftp://127.0.0.1:3000/", "ws://127.0.0.1:3000/",
 	"http://127.0.0.1:3001/", "http://127.0.0.1/", "http://127.0.0.1:3000.evil.test/", "http://127.0.0.1:3000@evil.test/",
 	"http://user@127.0.0.1:3000/", "http://user:pw@wiki.internal/", "http://wiki.internal@evil.test/", "http://wiki.internal:@evil.test/",
-	"http://wiki.internal:/", "http://wiki.internal:x/", "http://wiki.internal.evil.test/", "http://xwiki.internal/", "http://wiki.internal%2eevil.test/",
+	"http://wiki.internal:x/", "http://wiki.internal.evil.test/", "http://xwiki.internal/", "http://wiki.internal%2eevil.test/",
 	`http://wiki.internal\@evil.test/`, `/\evil.test`, `\\evil.test`, `/\/evil.test`, "/\t/evil.test", "\t/x", " /x", "/x ", "/a b", "/x\x00", "/\x7f",
 	"/x\r\nSet-Cookie: a=b", "/../x", "/a/../x", "/..", "/.", "/a/./b", "/%2e%2e/x", "/%2E./x", "http://wiki.internal/../x",
 }

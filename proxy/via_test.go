@@ -55,7 +55,7 @@ func TestVia(t *testing.T) {
 			{host, "1.1", "", "Via: 1.1 gate-test"},
 			{host, "1.0", "", "Via: 1.0 gate-test"},
 			{host, "1.1", "Via: 2 front, 1.0 other (of theirs)\r\nVia: 1.1 third\r\n", "Via: 2 front, 1.0 other (of theirs), 1.1 third, 1.1 gate-test"},
-			{host, "1.1", "via: 1.1 gate-other\r\n", "Via: 1.1 gatehouse-other, 1.1 gate-test"},
+			{host, "1.1", "via: 1.1 gate-other\r\n", "Via: 1.1 gate-other, 1.1 gate-test"},
 			{host, "1.1", "V_ia: 1.1 x\r\n", "Via: 1.1 gate-test"},
 			{"removes.test", "1.1", "Via: 2 front\r\n", ""},
 		} {
