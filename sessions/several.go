@@ -14,7 +14,7 @@ import (
 	"gatehouse/internal/web"
 )
 
-// ErrTwoSessions: the request brings cookies of ours for different sessions
+// ErrTwoSessions says that the request brings cookies of ours for different sessions
 // that live. One of them was planted, by another host of the domain say, so
 // that neither counts. It is an ErrNotFound.
 var ErrTwoSessions = fmt.Errorf("two cookies for different sessions that live: %w", ErrNotFound)

@@ -2,15 +2,17 @@ package urlpath
 
 import (
 	"strings"
+	"unicode/utf8"
 )
 
 // The bound from above. No list of transforms can be complete, and each reader
 // applies its own to a part of the path only: one keeps %2F in a name and
 // resolves the dots beside it, another the other way round. What all of them
 // have in common is that they drop names of the path and never add any. So a
-// path that holds something by which names may be dropped (a dot segment,
-// slashes in front, a control character) is folded as far as anything can be
-// folded, and all that can be left of it is a reading too.
+// path with an odd structure is folded as far as anything can be folded, and
+// every suffix of its names counts as a place that some reader may end at. Where
+// dot segments and the like drop names from the middle, all that can be left
+// of the path is a reading too, with its suffixes.
 
 // An atom is a segment of the folded path.
 type atom struct {
@@ -34,10 +36,13 @@ func (e *expansion) bound(path string) bool {
 	}
 	all := joinNames(atoms)
 	e.behindScripts(all)
-	if !droppable {
+	if !droppable && oddByCharacters(path) {
 		return true
 	}
 	e.tails = append(e.tails, all)
+	if !droppable {
+		return e.ends(atoms)
+	}
 	places, ok := reach(atoms)
 	if !ok {
 		return false
@@ -52,6 +57,40 @@ func (e *expansion) bound(path string) bool {
 		}
 	}
 	return true
+}
+
+// ends adds the paths of those readers who stop at a mark within a name. It
+// returns false when they are too many.
+func (e *expansion) ends(atoms []atom) bool {
+	n := 0
+	for i, a := range atoms {
+		if !a.cut {
+			continue
+		}
+		if n++; n > maxPlaces {
+			return false
+		}
+		e.tails = append(e.tails, joinNames(append(atoms[:i:i], atom{name: a.end})))
+	}
+	return true
+}
+
+// oddByCharacters reports whether path would be plain if its escapes, and bytes
+// beyond ASCII, were letters: it is odd only because some characters (ü, a
+// space, a brace) cannot stand in a path as they are. No reader takes those for
+// structure, so they drop nothing.
+func oddByCharacters(path string) bool {
+	text := opaque(path)
+	if !utf8.ValidString(text) || foldForms(text) != text {
+		return false
+	}
+	letters := []byte(text)
+	for i, c := range letters {
+		if c >= utf8.RuneSelf || isOpaque(c) {
+			letters[i] = 'x'
+		}
+	}
+	return Plain(string(letters))
 }
 
 // split folds each segment as far as it goes, and splits it anew. ok is false

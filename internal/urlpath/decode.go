@@ -75,8 +75,12 @@ func hexNumber(s string, i, digits int) int {
 // reader who compares the text has to write them as escapes as well: /%C3%BCber
 // is /über even to him, but /%61 is not /a.
 func opaque(s string) string {
-	return decodeSome(s, func(c byte) bool { return c >= utf8.RuneSelf || c > 0 && strings.IndexByte(" \"<>^`{|}", c) >= 0 })
+	return decodeSome(s, func(c byte) bool { return c >= utf8.RuneSelf || isOpaque(c) })
 }
+
+// isOpaque reports whether c is an ASCII character that cannot stand in a path
+// (RFC 3986, 3.3), and that no reader takes for structure.
+func isOpaque(c byte) bool { return strings.IndexByte(" \"<>^`{|}", c) >= 0 }
 
 // decodeBut is decode but for the escapes of the characters in keep.
 func decodeBut(s, keep string) string {
