@@ -81,7 +81,7 @@ var flowRules = []flowRule{
 		return "/_gate/login?next=" + strings.ReplaceAll(strings.ReplaceAll(url.QueryEscape(target), "%2F", "/"), "+", "%20"), c.setting("LOGIN_URL") && c.is("location")
 	}},
 	{"password-done", func(c *flowCheck) (string, bool) {
-		return "/_gate/?done=password", strings.HasPrefix(c.page, "POST /password/") && c.is("location", "/whoami")
+		return "/_gate/", strings.HasPrefix(c.page, "POST /password/") && c.is("location", "/whoami")
 	}},
 	{"public-untouched", func(c *flowCheck) (string, bool) {
 		if _, gate := c.f.site.(*flowGate); !gate || !strings.HasPrefix(c.page, "GET /public") {

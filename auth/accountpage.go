@@ -58,20 +58,6 @@ func (p accountPage) Device(s sessionRow) string {
 // maxRows is how many sessions the page shows.
 const maxRows = 200
 
-// notice is what the page says after a redirect, by the query's done. Words
-// of the query itself are never shown.
-func notice(done string) lang.Text {
-	switch done {
-	case "ended":
-		return lang.Text{Key: "That device is signed out."}
-	case "others":
-		return lang.Text{Key: "All your other devices are signed out."}
-	case "password":
-		return lang.Text{Key: "Your password is changed. All your other devices are signed out."}
-	}
-	return lang.Text{}
-}
-
 func (a *Auth) showAccount(w http.ResponseWriter, r *http.Request) error {
 	id, err := a.Identify(r)
 	if err != nil {
@@ -81,7 +67,7 @@ func (a *Auth) showAccount(w http.ResponseWriter, r *http.Request) error {
 		return a.Challenge(w, r)
 	}
 	a.Active(id)
-	return a.accountForm(w, r, id, http.StatusOK, notice(r.URL.Query().Get("done")), trouble{})
+	return a.accountForm(w, r, id, http.StatusOK, a.takeNotice(w, r).onAccount(), trouble{})
 }
 
 // A trouble is why a password was not changed, or other sessions were not
@@ -173,7 +159,8 @@ func (a *Auth) postEnd(w http.ResponseWriter, r *http.Request) error {
 			a.event(r, audit.SessionRevoked, slog.String("by", "user"), slog.String("user", id.Name), slog.String("session", own.Handle), slog.String("reason", "revoked"))
 		}
 	}
-	redirect(w, r, http.StatusSeeOther, Prefix+"?done=ended")
+	a.leaveNotice(w, r, noticeDevice)
+	redirect(w, r, http.StatusSeeOther, Prefix)
 	return nil
 }
 
@@ -206,7 +193,8 @@ func (a *Auth) postEndOthers(w http.ResponseWriter, r *http.Request) error {
 	if err := a.endOthers(r, id.Name, id.Session.Key, "revoked"); err != nil {
 		return err
 	}
-	redirect(w, r, http.StatusSeeOther, Prefix+"?done=others")
+	a.leaveNotice(w, r, noticeOthers)
+	redirect(w, r, http.StatusSeeOther, Prefix)
 	return nil
 }
 
@@ -244,7 +232,8 @@ func (a *Auth) postPassword(w http.ResponseWriter, r *http.Request) error {
 	if code != 0 {
 		return a.accountForm(w, r, id, code, lang.Text{}, problem)
 	}
-	redirect(w, r, http.StatusSeeOther, Prefix+"?done=password")
+	a.leaveNotice(w, r, noticePassword)
+	redirect(w, r, http.StatusSeeOther, Prefix)
 	return nil
 }
 

@@ -238,7 +238,7 @@ func (a *Auth) Refresh(r *http.Request, id *Identity, h http.Header) {
 // to an upstream, or come from one.
 func (a *Auth) CookieNames() []string {
 	names := a.o.Sessions.CookieNames()
-	for _, kind := range []string{"csrf", "device", web.LanguageCookie} {
+	for _, kind := range []string{"csrf", "device", noticeCookie, web.LanguageCookie} {
 		names = append(names, a.cookieBase+"_"+kind, "__Host-"+a.cookieBase+"_"+kind)
 	}
 	return names

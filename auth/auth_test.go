@@ -38,7 +38,7 @@ func TestEveryChangedCookieCountsForNothing(t *testing.T) {
 		}
 		b.setCookie(name, cookies[name])
 	}
-	b.post("/_gate/sessions/end-others", "csrf_token", token).want(t, http.StatusSeeOther, "/_gate/?done=others")
+	b.post("/_gate/sessions/end-others", "csrf_token", token).want(t, http.StatusSeeOther, "/_gate/")
 }
 
 // Of two cookies of ours that differ, one was planted: neither counts. One that

@@ -117,7 +117,7 @@ func TestEndingOtherSessionsNeedsThePassword(t *testing.T) {
 	if !strings.Contains(page, `formaction="/_gate/sessions/end-others"`) || !strings.Contains(page, "Signing out other devices needs your password.") {
 		t.Errorf("the page does not ask for the password:\n%s", page)
 	}
-	owner.post("/_gate/sessions/end-others", "csrf_token", owner.token("/_gate/"), "password", alicesPassword).want(t, http.StatusSeeOther, "/_gate/?done=others")
+	owner.post("/_gate/sessions/end-others", "csrf_token", owner.token("/_gate/"), "password", alicesPassword).want(t, http.StatusSeeOther, "/_gate/")
 	if thief.who() != "" {
 		t.Error("the other session lives")
 	}

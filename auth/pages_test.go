@@ -355,18 +355,18 @@ func TestAccountPage(t *testing.T) {
 	token := b.token("/_gate/")
 	first := handles[1][1] // the first is this one
 	b.post("/_gate/sessions/end", "session", first).want(t, http.StatusForbidden, "")
-	bob.post("/_gate/sessions/end", "csrf_token", bob.token("/_gate/"), "session", first).want(t, http.StatusSeeOther, "/_gate/?done=ended")
+	bob.post("/_gate/sessions/end", "csrf_token", bob.token("/_gate/"), "session", first).want(t, http.StatusSeeOther, "/_gate/")
 	if one.who() != "alice" || two.who() != "alice" {
 		t.Fatal("bob has ended a session of alice")
 	}
-	b.post("/_gate/sessions/end", "csrf_token", token, "session", first).want(t, http.StatusSeeOther, "/_gate/?done=ended")
+	b.post("/_gate/sessions/end", "csrf_token", token, "session", first).want(t, http.StatusSeeOther, "/_gate/")
 	if (one.who() == "") == (two.who() == "") {
 		t.Error("not exactly one session has ended")
 	}
-	if !strings.Contains(b.get("/_gate/?done=ended").body, "That device is signed out.") {
+	if !strings.Contains(b.get("/_gate/").body, "That device is signed out.") {
 		t.Error("the page does not say what was done")
 	}
-	b.post("/_gate/sessions/end-others", "csrf_token", token).want(t, http.StatusSeeOther, "/_gate/?done=others")
+	b.post("/_gate/sessions/end-others", "csrf_token", token).want(t, http.StatusSeeOther, "/_gate/")
 	if one.who() != "" || two.who() != "" || b.who() != "alice" || bob.who() != "bob" {
 		t.Error("not exactly the other sessions have ended")
 	}
@@ -407,7 +407,7 @@ func TestChangePassword(t *testing.T) {
 	}
 
 	before := b.cookies()
-	change(b, alicesPassword, fresh, fresh).want(t, http.StatusSeeOther, "/_gate/?done=password")
+	change(b, alicesPassword, fresh, fresh).want(t, http.StatusSeeOther, "/_gate/")
 	if b.cookies()["gatehouse"] == before["gatehouse"] || b.cookies()["gatehouse_csrf"] == before["gatehouse_csrf"] {
 		t.Error("the id or the token stays")
 	}

@@ -193,10 +193,10 @@ func (a *Auth) cookie(r *http.Request, kind string, ours func(value []byte) bool
 	return value, false
 }
 
-// setCookie sets a cookie; age 0 is until the browser ends. It is Lax
-// whatever the session's is: a Strict one would be missing, and be replaced,
-// when a link from elsewhere leads to the login page, which would spoil the
-// forms in other tabs.
+// setCookie sets a cookie; age 0 is until the browser ends, a negative one takes
+// it away. It is Lax whatever the session's is: a Strict one would be missing,
+// and be replaced, when a link from elsewhere leads to the login page, which
+// would spoil the forms in other tabs.
 func (a *Auth) setCookie(w http.ResponseWriter, r *http.Request, kind, value string, age time.Duration) {
 	c := http.Cookie{ //nolint:gosec // G124: Secure where the visitor's connection is
 		Name: a.cookieName(r, kind), Value: value, Path: "/", MaxAge: int(age / time.Second),

@@ -44,7 +44,7 @@ func (c *Config) checkSticky(a *across) {
 		}
 		key := index("routes", i) + ".sticky"
 		kind, ours := strings.CutPrefix(strings.ToLower(r.Sticky), strings.ToLower(c.Cookie.Name))
-		if ours && (kind == "" || kind == "_csrf" || kind == "_device" || kind == "_lang") {
+		if ours && (kind == "" || kind == "_csrf" || kind == "_device" || kind == "_notice" || kind == "_lang") {
 			a.bad(key, "%s is the name of a cookie of ours; choose another, such as app_upstream", quote(r.Sticky))
 			continue
 		}
