@@ -17,7 +17,9 @@ import (
 // The redirect is relative: nothing that a client said of a host is in it.
 func (a *Auth) Challenge(w http.ResponseWriter, r *http.Request) error {
 	web.AddVary(w.Header(), "Cookie")
-	a.forget(w, r)
+	if ended := a.forget(w, r); ended != "" {
+		a.leaveNotice(w, r, ended)
+	}
 	if !web.IsNavigation(r) {
 		login := Prefix + "login"
 		if next := cameFrom(r); next != "/" && len(quote(next)) <= maxShown {
@@ -36,18 +38,21 @@ func (a *Auth) Challenge(w http.ResponseWriter, r *http.Request) error {
 }
 
 // forget takes away the cookie of a session that had ended before the request
-// came, when a person is on the way to the login page. No other answer does:
+// came, when a person is on the way to the login page, and returns what that page
+// says of its end; "": nothing. No other answer takes it away:
 // one that is late, to a script in another tab or to a request that the end of
 // its session has cut, would take away the cookie that came in between. What we
 // did not sign stays, because it may be another gate's, and so do two that live:
 // the next login replaces them.
-func (a *Auth) forget(w http.ResponseWriter, r *http.Request) {
+func (a *Auth) forget(w http.ResponseWriter, r *http.Request) notice {
 	if !web.IsNavigation(r) || !a.o.Sessions.Carries(r) || web.From(r.Context()).Session != "" {
-		return
+		return ""
 	}
-	if _, err := a.o.Sessions.Find(r); errors.Is(err, sessions.ErrNotFound) && !errors.Is(err, sessions.ErrTwoSessions) {
-		a.o.Sessions.Expire(r, w.Header())
+	if _, err := a.o.Sessions.Find(r); !errors.Is(err, sessions.ErrNotFound) || errors.Is(err, sessions.ErrTwoSessions) {
+		return ""
 	}
+	a.o.Sessions.Expire(r, w.Header())
+	return a.endOf(r)
 }
 
 // redirect answers with a redirect that nobody stores. The location is a

@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -48,6 +49,7 @@ type gate struct {
 	down     *atomic.Bool // the accounts cannot tell
 	log      *safeBuffer
 	remember time.Duration
+	age      time.Duration // of a session that is not used; 0: 30 minutes
 	tls      bool
 	store    sessions.Store
 	rates    auth.ThrottleConfig
@@ -126,7 +128,7 @@ func newGate(tb testing.TB, change ...func(*gate)) *gate {
 	logger := slog.New(slog.NewJSONHandler(g.log, nil))
 	look := sessions.Cookie{SameSite: g.same, Secure: func(r *http.Request) bool { return web.From(r.Context()).Secure() }}
 	g.manager, err = sessions.NewManager(sessions.Options{
-		Store: g.store, Secrets: g.secrets, Cookie: look, Age: 30 * time.Minute, Limit: 12 * time.Hour, Remember: g.remember,
+		Store: g.store, Secrets: g.secrets, Cookie: look, Age: cmp.Or(g.age, 30*time.Minute), Limit: 12 * time.Hour, Remember: g.remember,
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -29,6 +29,7 @@ type LoginPage struct {
 	Action      string // where the form is posted to
 	Next        string // the hidden field next: where to go afterwards; a safe path
 	CSRFToken   string // the hidden field csrf_token
+	Notice      string // a sentence: why the visitor is not signed in any more; "" when there is none
 	Error       string // a sentence to show; "" when there is none
 	Wrong       bool   // it is the name or the password that is not right
 	Wait        string // a sentence: when to try again; "" when that is not the matter
@@ -46,7 +47,7 @@ func newLoginPage(html string, face web.Face) (*web.Page, error) {
 		return nil, err
 	}
 	sample.Logo, sample.Message = "data:image/png;base64,", "Welcome."
-	sample.Error, sample.Wrong, sample.Wait = "That did not work.", true, "Please try again in 5 minutes."
+	sample.Notice, sample.Error, sample.Wrong, sample.Wait = "You are signed out.", "That did not work.", true, "Please try again in 5 minutes."
 	sample.Remember, sample.RememberFor = "Keep me signed in for 30 days", "30 days"
 	p, err := web.NewPage(loginName, html, face, sample)
 	if err != nil {
@@ -77,7 +78,16 @@ func (a *Auth) showLogin(w http.ResponseWriter, r *http.Request) error {
 	if q := r.URL.Query(); id != nil && (q.Has("next") || q.Has("rd")) {
 		return seeOther(w, r, next)
 	}
-	return a.loginForm(w, r, http.StatusOK, sessionOf(id), next, a.whyNobody(r, id), 0)
+	n := a.takeNotice(w, r)
+	switch {
+	case id != nil:
+		n = ""
+	case n == "": // a script, which was told login_url, may have led here
+		n = a.endOf(r)
+	}
+	p := a.loginPage(w, r, sessionOf(id), next)
+	p.Notice, p.Error = p.Lang.Say(n.onLogin()), p.Lang.Say(a.whyNobody(r, id))
+	return a.login.Write(w, r, http.StatusOK, p)
 }
 
 // whyNobody tells a visitor who has cookies of ours why they are not signed in.
@@ -101,10 +111,17 @@ func sessionOf(id *Identity) string {
 
 // loginForm shows the form with what went wrong, and when to try again.
 func (a *Auth) loginForm(w http.ResponseWriter, r *http.Request, code int, session, next string, problem lang.Text, wait time.Duration) error {
+	p := a.loginPage(w, r, session, next)
+	p.Error, p.Wrong, p.Wait = p.Lang.Say(problem), problem.Key == msgWrong, p.Lang.Wait(wait)
+	return a.login.Write(w, r, code, p)
+}
+
+// loginPage is the form without a word of what went wrong.
+func (a *Auth) loginPage(w http.ResponseWriter, r *http.Request, session, next string) LoginPage {
 	short := a.shortNext(w, r, next)
 	p := LoginPage{
 		Frame: a.frame(r, withNext("login", short)), Title: a.o.Title, Action: Prefix + "login", Next: short,
-		Wrong: problem.Key == msgWrong, CSRFToken: a.formToken(w, r, session),
+		CSRFToken: a.formToken(w, r, session),
 	}
 	if a.o.LoginFor != nil {
 		own := a.o.LoginFor(r, next)
@@ -113,9 +130,8 @@ func (a *Auth) loginForm(w http.ResponseWriter, r *http.Request, code int, sessi
 	if p.Title == defaultTitle {
 		p.Title = p.T(defaultTitle)
 	}
-	p.Error, p.Wait = p.Lang.Say(problem), p.Lang.Wait(wait)
 	p.Remember, p.RememberFor = p.Lang.Remember(a.o.Remember), p.Lang.Duration(a.o.Remember)
-	return a.login.Write(w, r, code, p)
+	return p
 }
 
 // postLogin signs somebody in, or says no.

@@ -45,6 +45,7 @@ func (a *Auth) postLogout(w http.ResponseWriter, r *http.Request) error {
 		}
 	} else if a.o.Sessions.Carries(r) {
 		a.o.Sessions.Expire(r, w.Header())
+		a.leaveNotice(w, r, noticeLogout)
 	}
 	next, given := a.nextIn(f, r)
 	if !given {
@@ -54,7 +55,7 @@ func (a *Auth) postLogout(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// endOwn ends the session of the visitor himself.
+// endOwn ends the session of the visitor himself, and has the login page say so.
 func (a *Auth) endOwn(w http.ResponseWriter, r *http.Request, id *Identity) error {
 	s := a.o.Sessions.Open(r)
 	if err := s.Logout(r.Context()); err != nil {
@@ -63,6 +64,7 @@ func (a *Auth) endOwn(w http.ResponseWriter, r *http.Request, id *Identity) erro
 	if err := a.o.Sessions.Commit(s, w.Header(), http.StatusSeeOther); err != nil {
 		return couldNot("sign out", err)
 	}
+	a.leaveNotice(w, r, noticeLogout)
 	if web.From(r.Context()).Secure() {
 		// So that the Back button shows nothing. Browsers take this over
 		// https only.

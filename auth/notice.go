@@ -16,7 +16,32 @@ const (
 	noticeDevice   notice = "device"
 	noticeOthers   notice = "others"
 	noticePassword notice = "password"
+	noticeLogout   notice = "logout"
+	noticeIdle     notice = "idle"
+	noticeMaxAge   notice = "max_age"
+	noticeRevoked  notice = "revoked"
+	noticeEnded    notice = "ended"
 )
+
+// noticeOf returns the notice of a session's end; see Manager.WhyEnded.
+func noticeOf(reason string) notice {
+	switch reason {
+	case "idle", "max_age", "revoked", "password":
+		return notice(reason)
+	case "limit": // a login elsewhere has ended it
+		return noticeRevoked
+	}
+	return noticeEnded
+}
+
+// endOf returns what is said to somebody who comes with the cookie of a session
+// that has ended; "" to everybody else.
+func (a *Auth) endOf(r *http.Request) notice {
+	if reason, ended := a.o.Sessions.WhyEnded(r); ended {
+		return noticeOf(reason)
+	}
+	return ""
+}
 
 // noticeAge is how long the page that shows a notice may take to be asked for.
 const noticeAge = time.Minute
@@ -31,8 +56,30 @@ func (n notice) onAccount() lang.Text {
 		return lang.Text{Key: "All your other devices are signed out."}
 	case noticePassword:
 		return lang.Text{Key: "Your password is changed. All your other devices are signed out."}
+	default:
+		return lang.Text{}
 	}
-	return lang.Text{}
+}
+
+// onLogin is the notice's text on the login page, to somebody who is not signed
+// in; as onAccount.
+func (n notice) onLogin() lang.Text {
+	switch n {
+	case noticeLogout:
+		return lang.Text{Key: "You are signed out."}
+	case noticeIdle:
+		return lang.Text{Key: "You were signed out because you were inactive for a while. Please sign in again."}
+	case noticeMaxAge:
+		return lang.Text{Key: "You were signed out because you had been signed in for a long time. Please sign in again."}
+	case noticeRevoked:
+		return lang.Text{Key: "This session was ended from another device or by an administrator. Please sign in again."}
+	case noticePassword:
+		return lang.Text{Key: "Your password was changed. Please sign in with the new one."}
+	case noticeEnded:
+		return lang.Text{Key: "You are no longer signed in. Please sign in again."}
+	default:
+		return lang.Text{}
+	}
 }
 
 // leaveNotice puts the notice into the answer, for the page that comes next.

@@ -196,6 +196,7 @@ func (m *Manager) endExpired(ctx context.Context, key string) error {
 		if e.Key != key || !e.over(m.now()) {
 			return nil
 		}
+		m.gone.put(key, goneBy(&e.Record, "expired")) // before it is gone, for who asks at that moment
 	}
 	r, err := m.store.Delete(ctx, key)
 	if err != nil {

@@ -118,6 +118,7 @@ type Manager struct {
 	seals     [][]byte                     // what the keys of data are derived with; the first seals
 	proved    *bounded[[32]byte, proof]    // cookies that were verified, by the SHA-256 of the value
 	rejected  *bounded[string, time.Time]  // when a record was reported, by its key
+	gone      *bounded[string, gone]       // sessions that have ended, by their key
 	hostName  string                       // Name with the prefix __Host-
 	logins    [64]sync.Mutex               // by user: one login at a time counts sessions, where there is a Max
 	work      background
@@ -155,6 +156,7 @@ func NewManager(o Options) (*Manager, error) {
 		signedFor: forever,
 		proved:    newBounded[[32]byte, proof](provedMax, func(k [32]byte) byte { return k[0] }),
 		rejected:  newBounded[string, time.Time](rejectedMax, lastByte),
+		gone:      newBounded[string, gone](goneMax, lastByte),
 	}
 	if o.Limit > 0 {
 		m.signedFor = min(max(o.Limit, o.Remember), forever)
@@ -277,6 +279,7 @@ func later(start time.Time, passed time.Duration, wall time.Time) time.Time {
 
 // ended tells Options.Ended.
 func (m *Manager) ended(key string, r *Record, reason string) {
+	m.gone.put(key, goneBy(r, reason))
 	m.quota.add(-len(r.Data))
 	if m.o.Ended != nil {
 		m.o.Ended(newInfo(key, r), reason)
