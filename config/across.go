@@ -107,9 +107,13 @@ func (c *Config) checkRoutes(a *across) {
 		if a.touched(index("routes", i)) {
 			continue // its host and path may be what is wrong
 		}
-		at := strings.ToLower(strings.TrimSuffix(r.Host, ".")) + cleanPath(r.Path)
+		at := strings.ToLower(strings.TrimSuffix(r.ASCIIHost(), ".")) + cleanPath(r.Path)
 		if j, ok := first[at]; ok {
-			a.bad(index("routes", i), "has the same host and path as %s; change one of them, or put the rules of both into one route", a.where(index("routes", j)))
+			named := ""
+			if r.ASCIIHost() != r.Host {
+				named = " (" + at + ")"
+			}
+			a.bad(index("routes", i), "has the same host and path%s as %s; change one of them, or put the rules of both into one route", named, a.where(index("routes", j)))
 			continue
 		}
 		first[at] = i

@@ -48,7 +48,7 @@ func (c *Config) checkSticky(a *across) {
 			a.bad(key, "%s is the name of a cookie of ours; choose another, such as app_upstream", quote(r.Sticky))
 			continue
 		}
-		at := strings.ToLower(r.Host) + " " + r.Sticky
+		at := strings.ToLower(r.ASCIIHost()) + " " + r.Sticky
 		if j, ok := first[at]; ok {
 			a.bad(key, "%s is the cookie of %s as well, for the same host; choose another", quote(r.Sticky), a.where(index("routes", j)))
 			continue

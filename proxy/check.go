@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"gatehouse/access"
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/urlpath"
 	"gatehouse/internal/value"
 )
@@ -49,7 +50,10 @@ func checkWord(bad report, key, value string, words ...string) {
 }
 
 func (c *RouteConfig) checkHost(bad report) {
-	host := strings.ToLower(c.Host)
+	host, err := httpfield.ASCIIHost(strings.ToLower(c.Host))
+	if err != nil {
+		host = strings.ToLower(c.Host) // which is refused below
+	}
 	rest, wildcard := strings.CutPrefix(host, "*.")
 	switch {
 	case host == "":
@@ -87,7 +91,11 @@ func (c *RouteConfig) checkHostHeader(bad report) {
 	switch c.HostHeader {
 	case "", keepHost, upstreamHost:
 	default:
-		if _, err := parseHost(c.HostHeader, ""); err != nil {
+		host, err := httpfield.ASCIIHost(c.HostHeader)
+		if err == nil {
+			_, err = parseHost(host, "")
+		}
+		if err != nil {
 			bad("host_header", "%q is not a host; write keep, upstream, or a name such as wiki.internal", c.HostHeader)
 		}
 	}
@@ -108,7 +116,12 @@ func (c *RouteConfig) checkUpgrade(bad report) {
 func (c *RouteConfig) checkOrigins(bad report) {
 	for i, o := range c.Origins {
 		key := fmt.Sprintf("origins[%d]", i)
-		scheme, host, ok := strings.Cut(strings.ToLower(o), "://")
+		ascii, err := httpfield.ASCIIOrigin(strings.ToLower(o))
+		if err != nil {
+			bad(key, "%q is not an origin; write https://app.example.com", o)
+			continue
+		}
+		scheme, host, ok := strings.Cut(ascii, "://")
 		h, err := parseHost(host, scheme)
 		switch {
 		case o == "*":
@@ -126,7 +139,7 @@ func (c *RouteConfig) checkOrigins(bad report) {
 			bad(key, "%q is more than an origin; write %q", o, scheme+"://"+u.Host)
 		case err != nil:
 			bad(key, "%q is not an origin; write https://app.example.com", o)
-		case h.origin(scheme) != strings.ToLower(o):
+		case h.origin(scheme) != ascii:
 			bad(key, "%q is not how browsers write it; write %q", o, h.origin(scheme))
 		}
 	}

@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"slices"
 	"time"
 
 	"gatehouse/access"
 	"gatehouse/auth"
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/value"
 )
 
@@ -13,7 +15,8 @@ import (
 type RouteConfig struct {
 	// Host is exact (wiki.example.com), *.example.com (which matches one label
 	// or more before the suffix, not example.com), or "": any. A port is
-	// compared only where it is given.
+	// compared only where it is given. Names that are not ASCII are taken for
+	// their A-labels, here and in HostHeader and Origins.
 	Host        string                `yaml:"host"`
 	Path        string                `yaml:"path"`      // by whole segments; "": /
 	Upstream    string                `yaml:"upstream"`  // http://host:port, https://host:port, h2c://host:port, or unix:/path
@@ -183,6 +186,29 @@ func (c *RouteConfig) path() string {
 	return c.Path
 }
 
-// label names the route in logs and metrics: host and path of the
-// configuration.
-func (c *RouteConfig) label() string { return c.Host + c.path() }
+// ASCIIHost is Host as browsers send it, with A-labels for what is not ASCII.
+func (c *RouteConfig) ASCIIHost() string {
+	host, err := httpfield.ASCIIHost(c.Host)
+	if err != nil {
+		return c.Host // Check says so
+	}
+	return host
+}
+
+// toASCII makes every host of a route that was checked what browsers send.
+func (c *RouteConfig) toASCII() {
+	c.Host = c.ASCIIHost()
+	if host, err := httpfield.ASCIIHost(c.HostHeader); err == nil {
+		c.HostHeader = host
+	}
+	c.Origins = slices.Clone(c.Origins)
+	for i, o := range c.Origins {
+		if origin, err := httpfield.ASCIIOrigin(o); err == nil {
+			c.Origins[i] = origin
+		}
+	}
+}
+
+// label names the route in logs and metrics: host, as browsers send it, and
+// path of the configuration.
+func (c *RouteConfig) label() string { return c.ASCIIHost() + c.path() }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"gatehouse/access"
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/urlpath"
 	"gatehouse/internal/web"
 )
@@ -98,6 +99,9 @@ func (p *Proxy) imagine(ctx context.Context, q Question) (*passage, error) {
 		rest, authority, err := cutAuthority(target)
 		if err != nil {
 			return nil, errors.New("the address has no host")
+		}
+		if authority, err = httpfield.ASCIIHost(authority); err != nil {
+			return nil, errors.New("the host of the address is none")
 		}
 		info.Scheme, info.Host, target = scheme, authority, rest
 	}

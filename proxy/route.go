@@ -44,6 +44,7 @@ func newRoute(c *RouteConfig, general IdentityConfig, log *slog.Logger) (*route,
 	if len(problems) > 0 {
 		return nil, fmt.Errorf("route %q: %s", c.label(), strings.Join(problems, "; "))
 	}
+	c.toASCII()
 	rules, err := access.New(c.Access)
 	if err != nil {
 		return nil, fmt.Errorf("route %q: %w", c.label(), err)

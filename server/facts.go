@@ -47,7 +47,7 @@ func (s *Server) facts(ctx context.Context, lns []net.Listener) Facts {
 		f.URLs = append(f.URLs, urlOf(ln.Addr(), c.TLS.CertFile != ""))
 	}
 	for _, r := range c.Routes {
-		m := RouteFacts{Match: r.Host + r.Path, Upstreams: r.Upstreams}
+		m := RouteFacts{Match: r.ASCIIHost() + r.Path, Upstreams: r.Upstreams}
 		if r.Upstream != "" {
 			m.Upstreams = []string{r.Upstream}
 		}

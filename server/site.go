@@ -228,7 +228,7 @@ func faceOf(c *config.Config) web.Face {
 }
 
 func cookieOf(c *sessions.CookieConfig) sessions.Cookie {
-	cookie := sessions.Cookie{Name: c.Name, Domain: c.Domain, SameSite: c.Mode()}
+	cookie := sessions.Cookie{Name: c.Name, Domain: c.ASCIIDomain(), SameSite: c.Mode()}
 	switch c.Secure {
 	case "true":
 		cookie.Secure = func(*http.Request) bool { return true }

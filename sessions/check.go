@@ -152,7 +152,7 @@ func (c *CookieConfig) checkDomain(bad, warn func(key, format string, args ...an
 	if c.Domain == "" {
 		return
 	}
-	d := strings.TrimPrefix(c.Domain, ".")
+	d := strings.TrimPrefix(c.ASCIIDomain(), ".")
 	if _, err := netip.ParseAddr(d); err == nil {
 		bad("domain", "%q is an address; leave it out, so that the cookie is this host's", c.Domain)
 		return

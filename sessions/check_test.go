@@ -145,6 +145,8 @@ func TestCookieConfigCheck(t *testing.T) {
 		{"not secure", func(c *CookieConfig) { c.Secure = "false" }, "warn secure: anybody on the way can take it"},
 		{"unknown secure", func(c *CookieConfig) { c.Secure = "yes" }, `secure: "yes" is not known`},
 		{"domain", func(c *CookieConfig) { c.Domain = "example.com" }, "warn domain: every host of the domain"},
+		{"a domain that is not ASCII", func(c *CookieConfig) { c.Domain = ".bücher.example" }, "warn domain: every host"},
+		{"no internationalized domain", func(c *CookieConfig) { c.Domain = "bücher_1.example" }, "domain: not a domain"},
 		{"domain with a dot", func(c *CookieConfig) { c.Domain = ".example.com" }, "warn domain: every host"},
 		{"address", func(c *CookieConfig) { c.Domain = "192.0.2.1" }, "domain: is an address"},
 		{"one label", func(c *CookieConfig) { c.Domain = "localhost" }, "domain: has no dot"},

@@ -2,8 +2,10 @@ package sessions
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/secret"
 	"gatehouse/internal/value"
 )
@@ -42,6 +44,15 @@ type CookieConfig struct {
 // SetDefaults fills in what contract.md names as defaults.
 func (c *CookieConfig) SetDefaults() {
 	c.Name, c.SameSite, c.Secure = "gatehouse", "lax", "auto"
+}
+
+// ASCIIDomain is Domain as browsers take it, with A-labels for what is not ASCII.
+func (c *CookieConfig) ASCIIDomain() string {
+	domain, err := httpfield.ASCIIHost(strings.TrimPrefix(c.Domain, "."))
+	if err != nil || domain == strings.TrimPrefix(c.Domain, ".") {
+		return c.Domain // Check says what is wrong with it
+	}
+	return domain
 }
 
 // Mode gives SameSite as net/http names it.
