@@ -6,13 +6,17 @@ import (
 	"sync"
 )
 
-// A reservedListener holds a file descriptor back for its next connection,
+// reserved is how many file descriptors are held back. One is enough for one
+// who asks at a time; but when it comes back, a visitor may be faster.
+const reserved = 4
+
+// A reservedListener holds file descriptors back for its next connections,
 // so that whoever asks for health gets an answer when visitors have taken all
 // the others.
 type reservedListener struct {
 	net.Listener
-	mu    sync.Mutex
-	spare *os.File // nil: it is in use
+	mu     sync.Mutex
+	spares []*os.File // up to reserved
 }
 
 func reserve(ln net.Listener) net.Listener {
@@ -25,7 +29,7 @@ func reserve(ln net.Listener) net.Listener {
 func (l *reservedListener) Accept() (net.Conn, error) {
 	l.refill()
 	c, err := l.Listener.Accept()
-	if outOfDescriptors(err) && l.release() {
+	for outOfDescriptors(err) && l.release() {
 		c, err = l.Listener.Accept()
 	}
 	if err != nil {
@@ -36,15 +40,20 @@ func (l *reservedListener) Accept() (net.Conn, error) {
 
 // Close implements net.Listener.
 func (l *reservedListener) Close() error {
-	l.release()
+	for l.release() {
+	}
 	return l.Listener.Close()
 }
 
 func (l *reservedListener) refill() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.spare == nil {
-		l.spare, _ = os.Open(os.DevNull) // tried again later
+	for len(l.spares) < reserved {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			return // tried again later
+		}
+		l.spares = append(l.spares, f)
 	}
 }
 
@@ -52,11 +61,12 @@ func (l *reservedListener) refill() {
 func (l *reservedListener) release() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.spare == nil {
+	last := len(l.spares) - 1
+	if last < 0 {
 		return false
 	}
-	_ = l.spare.Close() // nothing was written
-	l.spare = nil
+	_ = l.spares[last].Close() // nothing was written
+	l.spares = l.spares[:last]
 	return true
 }
 
