@@ -51,7 +51,7 @@ func TestAttackForgedRecord(t *testing.T) {
 	for _, backend := range backends(t) {
 		t.Run(backend.name, func(t *testing.T) {
 			store, _ := backend.open(t)
-			var log strings.Builder
+			var log lockedLog
 			m := newManager(t, Options{Store: store, Age: time.Hour, Limit: 12 * time.Hour, Log: slog.New(slog.NewTextHandler(&log, nil))})
 			for name, forge := range forgeries {
 				alice, mallory := withData(t, m, "alice"), withData(t, m, "mallory")

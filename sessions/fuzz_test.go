@@ -94,7 +94,7 @@ func FuzzRecord(f *testing.F) {
 // has its cookie can sign in again. It can be ended, and it expires.
 func TestDamagedRecord(t *testing.T) {
 	store := boltStore(t)
-	var log strings.Builder
+	var log lockedLog
 	m := newManager(t, Options{Store: store, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	c, d := login(t, m, "alice"), login(t, m, "bob")
 	i, err := m.Find(request(c))

@@ -631,7 +631,7 @@ func TestRotateSecrets(t *testing.T) {
 //
 // Django 29.
 func TestCorruptedData(t *testing.T) {
-	var log strings.Builder
+	var log lockedLog
 	store := NewMemory()
 	m := newManager(t, Options{Store: store, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	s := m.Open(request())
