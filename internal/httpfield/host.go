@@ -13,13 +13,16 @@ import (
 // 5891, and UTS 46 for upper case and the like), the rest as it is. An error:
 // it is no name of a host. What is ASCII comes back unchanged, and unchecked.
 func ASCIIHost(host string) (string, error) {
-	if strings.IndexFunc(host, func(c rune) bool { return c >= 0x80 }) < 0 {
+	if isASCII(host) {
 		return host, nil
 	}
 	rest, wildcard := strings.CutPrefix(host, "*.")
 	name, port, hasPort := strings.Cut(rest, ":")
-	if !utf8.ValidString(name) { // which idna would take for a letter
+	if !utf8.ValidString(host) { // which idna would take for a letter
 		return "", errors.New("invalid UTF-8")
+	}
+	if !isASCII(port) {
+		return "", errors.New("a port is a number")
 	}
 	name, err := idna.Lookup.ToASCII(name)
 	if err != nil {
@@ -32,6 +35,10 @@ func ASCIIHost(host string) (string, error) {
 		name += ":" + port
 	}
 	return name, nil
+}
+
+func isASCII(s string) bool {
+	return strings.IndexFunc(s, func(c rune) bool { return c >= utf8.RuneSelf }) < 0
 }
 
 // ASCIIOrigin does so for the host of an origin, such as https://bücher.example.
