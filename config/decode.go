@@ -202,6 +202,9 @@ func (d *decoder) text(n *yaml.Node, key string) (string, bool) {
 		d.bad(n.Line, key, "%v", err)
 		return "", false
 	}
+	if s != n.Value {
+		d.expanded = append(d.expanded, expandedValue{key, n.Value, s})
+	}
 	if what := badText(s); what != "" {
 		d.bad(n.Line, key, "%s", what)
 		return "", false

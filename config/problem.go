@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,10 +63,17 @@ type report struct {
 	problems Problems
 	warnings Problems
 	env      []variableValue // what came from the environment: it may be secret, and is not told
+	expanded []expandedValue // where it was put in
 }
 
 // A variableValue is what stood in an environment variable.
 type variableValue struct{ name, value string }
+
+// An expandedValue is a value of the file with environment variables in it.
+type expandedValue struct {
+	key            string
+	written, value string // as it stands in the file, and with the variables put in
+}
 
 func newReport(file string) *report {
 	return &report{file: file, lines: map[string]int{}, broken: map[string]bool{}}
@@ -91,12 +99,16 @@ func (r *report) warn(key, format string, args ...any) {
 }
 
 func (r *report) problem(line int, key, format string, args ...any) Problem {
-	return Problem{File: r.file, Line: line, Key: printable(key), Message: r.mask(fmt.Sprintf(format, args...))}
+	return Problem{File: r.file, Line: line, Key: printable(key), Message: r.mask(key, fmt.Sprintf(format, args...))}
 }
 
 // mask puts ${NAME} in place of what came from the environment, and of every
-// long part of it.
-func (r *report) mask(message string) string {
+// long part of it. In a message about the key where it was put in, that goes for
+// every part that is quoted.
+func (r *report) mask(key, message string) string {
+	for _, e := range r.expanded {
+		message = e.mask(key, message)
+	}
 	for _, v := range r.env {
 		message = v.mask(message)
 	}
@@ -109,6 +121,30 @@ const (
 	maskedValue = 3
 	maskedPart  = 12
 )
+
+// quoted is a text as strconv.Quote writes it.
+var quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+
+func (e expandedValue) mask(key, message string) string {
+	written := strconv.Quote(e.written)
+	message = strings.ReplaceAll(message, strconv.Quote(e.value), written)
+	if !within(e.key, key) {
+		return message
+	}
+	return quoted.ReplaceAllStringFunc(message, func(q string) string {
+		part, err := strconv.Unquote(q)
+		if err != nil || part == "" || !strings.Contains(e.value, part) || strings.Contains(e.written, part) {
+			return q
+		}
+		return written
+	})
+}
+
+// within reports whether the key is the section or below it.
+func within(key, section string) bool {
+	rest, ok := strings.CutPrefix(key, section)
+	return ok && (section == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
+}
 
 func (v variableValue) mask(message string) string {
 	name := "${" + v.name + "}"
