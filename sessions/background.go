@@ -191,7 +191,7 @@ func (r *Record) use(at time.Time) time.Time {
 func (m *Manager) endExpired(ctx context.Context, key string) error {
 	for e, err := range m.store.List(ctx, Query{Prefix: key}) {
 		if err != nil {
-			return err
+			return m.damagedIs(key, err)
 		}
 		if e.Key != key || !e.over(m.now()) {
 			return nil

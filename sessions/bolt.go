@@ -140,13 +140,13 @@ func (b *Bolt) Delete(ctx context.Context, key string) (Record, error) {
 		_, err := load(tx, key)
 		return err
 	})
-	if err != nil && !errors.Is(err, errRecord) {
+	if err != nil && !errors.Is(err, ErrDamaged) {
 		return Record{}, err // what has gone costs no write
 	}
 	var old Record
 	err = b.writes.do(ctx, func(tx *bbolt.Tx) (verdict, err error) {
 		old, err = load(tx, key)
-		if err != nil && !errors.Is(err, errRecord) {
+		if err != nil && !errors.Is(err, ErrDamaged) {
 			return err, nil
 		}
 		return nil, remove(tx, key, &old)
@@ -187,7 +187,7 @@ func expiredEntries(tx *bbolt.Tx, now time.Time, limit int) (gone []Entry, err e
 		key := string(k[8:])
 		r, err := load(tx, key)
 		switch {
-		case errors.Is(err, errRecord), errors.Is(err, ErrNotFound):
+		case errors.Is(err, ErrDamaged), errors.Is(err, ErrNotFound):
 			r = Record{Expires: bitsTime(binary.BigEndian.Uint64(k))}
 		case err != nil:
 			return nil, err
@@ -205,13 +205,13 @@ func (b *Bolt) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
 				yield(Entry{}, err)
 				return
 			}
-			var page []Entry
+			var page []listed
 			err := boltfile.View(b.db, func(tx *bbolt.Tx) (err error) {
 				page, after, more, err = readPage(tx, q, after)
 				return err
 			})
 			for _, e := range page {
-				if !yield(e, nil) {
+				if !yield(e.Entry, e.err) {
 					return
 				}
 			}
@@ -225,7 +225,7 @@ func (b *Bolt) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
 
 // readPage gives what q selects among the next keys after the given one, the
 // last key that was looked at, and whether there may be more.
-func readPage(tx *bbolt.Tx, q Query, after string) (page []Entry, last string, more bool, err error) {
+func readPage(tx *bbolt.Tx, q Query, after string) (page []listed, last string, more bool, err error) {
 	bucket, lead := tx.Bucket(bucketRecords), ""
 	if q.User != "" {
 		bucket, lead = tx.Bucket(bucketUsers), q.User+"\x00"
@@ -241,11 +241,12 @@ func readPage(tx *bbolt.Tx, q Query, after string) (page []Entry, last string, m
 		if q.User != "" && errors.Is(err, ErrNotFound) {
 			continue // the key of another user, whose name goes on with NUL
 		}
-		if err != nil {
+		bad := errors.Is(err, ErrDamaged)
+		if err != nil && !bad {
 			return page, key, false, err
 		}
-		if last = key; q.matches(key, &r) {
-			page = append(page, Entry{key, r})
+		if last = key; bad || q.matches(key, &r) {
+			page = append(page, listed{Entry{key, r}, err})
 		}
 		if len(page) == pageLen {
 			return page, last, true, nil

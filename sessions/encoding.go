@@ -2,7 +2,6 @@ package sessions
 
 import (
 	"encoding/binary"
-	"errors"
 	"hash/crc32"
 	"math"
 	"time"
@@ -20,8 +19,6 @@ const (
 
 // methodsMax is how many methods a record may name.
 const methodsMax = 16
-
-var errRecord = errors.New("the record is damaged")
 
 // encodeRecord gives the bytes that decodeRecord reads.
 func encodeRecord(key string, r *Record) []byte {
@@ -69,7 +66,7 @@ func appendText[T string | []byte](b []byte, s T) []byte {
 func decodeRecord(key string, b []byte) (Record, error) {
 	if len(b) < recordHead || b[0] != recordFormat && b[0] != recordFormatOld ||
 		binary.BigEndian.Uint32(b[1:]) != checksum(key, b[recordHead:]) {
-		return Record{}, errRecord
+		return Record{}, ErrDamaged
 	}
 	old := b[0] == recordFormatOld
 	d := decoder{rest: b[recordHead:]}
@@ -87,7 +84,7 @@ func decodeRecord(key string, b []byte) (Record, error) {
 		d.proofs(&r)
 	}
 	if d.bad || len(d.rest) > 0 {
-		return Record{}, errRecord
+		return Record{}, ErrDamaged
 	}
 	return r, nil
 }

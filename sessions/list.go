@@ -16,18 +16,33 @@ import (
 // so long that requests notice.
 const purgeBatch = 250
 
-// List yields sessions, expired ones left out.
+// List yields sessions, expired ones left out. A damaged record is the session
+// of nobody: it is left out as well, and reported in the log.
 func (m *Manager) List(ctx context.Context, q Query) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
-		for e, err := range m.store.List(ctx, q) {
-			if err != nil {
-				yield(Info{}, fmt.Errorf("list sessions: %w", err))
+		for i, err := range m.present(ctx, q) {
+			if !errors.Is(err, ErrDamaged) && !yield(i, err) {
 				return
 			}
-			if e.over(m.now()) {
+		}
+	}
+}
+
+// present is List with the damaged records: it yields their keys, with
+// ErrDamaged. Whoever ends sessions ends them too.
+func (m *Manager) present(ctx context.Context, q Query) iter.Seq2[Info, error] {
+	return func(yield func(Info, error) bool) {
+		for e, err := range m.store.List(ctx, q) {
+			switch {
+			case errors.Is(err, ErrDamaged):
+				_ = m.damagedIs(e.Key, err)
+			case err != nil:
+				yield(Info{}, fmt.Errorf("list sessions: %w", err))
+				return
+			case e.over(m.now()):
 				continue
 			}
-			if !yield(newInfo(e.Key, &e.Record), nil) {
+			if !yield(newInfo(e.Key, &e.Record), err) {
 				return
 			}
 		}
@@ -41,8 +56,8 @@ func (m *Manager) Revoke(ctx context.Context, handle, reason string) (Info, erro
 		return Info{}, ErrNotFound
 	}
 	var found []Info
-	for i, err := range m.List(ctx, Query{Prefix: handle}) {
-		if err != nil {
+	for i, err := range m.present(ctx, Query{Prefix: handle}) {
+		if err != nil && !errors.Is(err, ErrDamaged) {
 			return Info{}, err
 		}
 		if found = append(found, i); len(found) == 2 {
@@ -109,8 +124,8 @@ func (m *Manager) revokeAll(ctx context.Context, q Query, reason string, keep fu
 		})
 	}
 list:
-	for i, err := range m.List(ctx, q) {
-		if err != nil {
+	for i, err := range m.present(ctx, q) {
+		if err != nil && !errors.Is(err, ErrDamaged) {
 			fail(err)
 			break
 		}

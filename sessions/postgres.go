@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"time"
 
@@ -110,7 +111,11 @@ func (s *Postgres) Touch(ctx context.Context, key string, seen, expires time.Tim
 func (s *Postgres) Delete(ctx context.Context, key string) (Record, error) {
 	const sql = `WITH gone AS (DELETE FROM gatehouse.sessions WHERE key = $1 RETURNING ` + postgresColumns + `)
 		SELECT ` + postgresColumns + ` FROM gone, ` + postgresTell
-	return s.one(ctx, sql, key)
+	r, err := s.one(ctx, sql, key)
+	if errors.Is(err, ErrDamaged) {
+		return Record{}, nil // it is gone, and that was the question
+	}
+	return r, err
 }
 
 // List serves Store.
@@ -119,7 +124,7 @@ func (s *Postgres) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
 		for {
 			page, err := s.page(ctx, q)
 			for _, e := range page {
-				if !yield(e, nil) {
+				if !yield(e.Entry, e.err) {
 					return
 				}
 			}
@@ -137,7 +142,7 @@ func (s *Postgres) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
 
 // page gives the next records that q selects. What begins with the prefix lies
 // between it and it with a byte behind that is greater than every digit.
-func (s *Postgres) page(ctx context.Context, q Query) ([]Entry, error) {
+func (s *Postgres) page(ctx context.Context, q Query) ([]listed, error) {
 	sql := `SELECT ` + postgresColumns + ` FROM gatehouse.sessions WHERE key > $1 AND key >= $2 AND key < $3`
 	args := []any{q.After, q.Prefix, q.Prefix + "~", pageLen}
 	if q.User != "" {
@@ -157,7 +162,12 @@ func (s *Postgres) DeleteExpired(ctx context.Context, now time.Time, limit int) 
 			DELETE FROM gatehouse.sessions s USING old WHERE s.key = old.key RETURNING s.*
 		)
 		SELECT ` + postgresColumns + ` FROM gone, ` + postgresTell + ` ORDER BY expires, key`
-	return s.many(ctx, 0, sql, stored(now), limit)
+	found, err := s.many(ctx, 0, sql, stored(now), limit)
+	var gone []Entry
+	for _, e := range found {
+		gone = append(gone, e.Entry)
+	}
+	return gone, err
 }
 
 // Count serves Store. It counts: a second or so for ten million.
@@ -197,11 +207,11 @@ func (s *Postgres) one(ctx context.Context, sql string, args ...any) (Record, er
 	case len(found) == 0:
 		return Record{}, ErrNotFound
 	}
-	return found[0].Record, nil
+	return found[0].Record, found[0].err
 }
 
-// many gives the records of the answer.
-func (s *Postgres) many(ctx context.Context, patience time.Duration, sql string, args ...any) (found []Entry, err error) {
+// many gives the records of the answer, damaged ones too.
+func (s *Postgres) many(ctx context.Context, patience time.Duration, sql string, args ...any) (found []listed, err error) {
 	if patience > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, patience)
@@ -209,10 +219,11 @@ func (s *Postgres) many(ctx context.Context, patience time.Duration, sql string,
 	}
 	err = s.db.Query(ctx, func(row postgres.Row) error {
 		e, err := scanPostgres(row)
-		if err == nil {
-			found = append(found, e)
+		if err != nil && !errors.Is(err, ErrDamaged) {
+			return err
 		}
-		return err
+		found = append(found, listed{e, err})
+		return nil
 	}, sql, args...)
 	if err != nil {
 		return nil, err

@@ -1,11 +1,14 @@
 package sessions
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"gatehouse/internal/postgres"
 )
@@ -21,38 +24,49 @@ func postgresValues(r *Record, version uint64) []any {
 	}
 }
 
-// scanPostgres reads a row that begins with postgresColumns.
+// scanPostgres reads a row that begins with postgresColumns. Of one that holds
+// what postgresValues does not make, it returns the key, and ErrDamaged: whatever
+// the columns can hold is read first, because the database sends no more rows
+// once one could not be.
 func scanPostgres(row postgres.Row) (e Entry, err error) {
-	var created, login, seen, ends, proved *time.Time
+	var created, login, seen, expires, ends, proved pgtype.Timestamptz
+	var methods pgtype.FlatArray[pgtype.Text]
 	var version int64
 	texts := []*string{&e.User, &e.Source, &e.Stamp, &e.Addr, &e.Agent, &e.Actor}
 	dest := []any{
-		&e.Key, &version, texts[0], texts[1], texts[2], &created, &login, &seen, &e.Expires, &ends,
+		&e.Key, &version, texts[0], texts[1], texts[2], &created, &login, &seen, &expires, &ends,
 		&e.Idle, &e.Browser, texts[3], texts[4], &e.Data,
-		&proved, &e.Level, &e.Methods, texts[5], &e.Proof, &e.Mark,
+		&proved, &e.Level, &methods, texts[5], &e.Proof, &e.Mark,
 	}
 	if err := row.Scan(dest...); err != nil {
 		return Entry{}, err
 	}
 	e.Version = uint64(version) //nolint:gosec // see postgresVersion
-	e.Created, e.Login, e.Seen, e.Limit = momentOf(created), momentOf(login), momentOf(seen), momentOf(ends)
-	e.AuthTime = momentOf(proved)
-	e.Expires = stored(e.Expires)
+	times := []*time.Time{&e.Created, &e.Login, &e.Seen, &e.Expires, &e.Limit, &e.AuthTime}
+	var bad error
+	for i, from := range []pgtype.Timestamptz{created, login, seen, expires, ends, proved} {
+		*times[i], err = momentOf(from)
+		bad = errors.Join(bad, err)
+	}
+	for _, m := range methods {
+		if e.Methods = append(e.Methods, m.String); !m.Valid {
+			bad = ErrDamaged
+		}
+	}
 	for i := range e.Methods {
 		texts = append(texts, &e.Methods[i])
 	}
 	for _, text := range texts {
-		if *text, err = unescapeText(*text); err != nil {
-			return Entry{}, fmt.Errorf("sessions: read %s: %w", handle(e.Key), err)
-		}
+		*text, err = unescapeText(*text)
+		bad = errors.Join(bad, err)
+	}
+	if bad != nil {
+		return Entry{Key: e.Key}, damaged(e.Key)
 	}
 	for _, b := range []*[]byte{&e.Data, &e.Proof, &e.Mark} {
 		if len(*b) == 0 {
 			*b = nil
 		}
-	}
-	if len(e.Methods) == 0 {
-		e.Methods = nil
 	}
 	return e, nil
 }
@@ -71,11 +85,14 @@ func postgresTime(t time.Time) *time.Time {
 }
 
 // momentOf gives what postgresTime was given.
-func momentOf(t *time.Time) time.Time {
-	if t == nil {
-		return time.Time{}
+func momentOf(t pgtype.Timestamptz) (time.Time, error) {
+	switch {
+	case !t.Valid:
+		return time.Time{}, nil
+	case t.InfinityModifier != pgtype.Finite:
+		return time.Time{}, ErrDamaged
 	}
-	return stored(*t)
+	return stored(t.Time), nil
 }
 
 // escapeText gives s as text of the database, which has neither NUL nor
@@ -128,12 +145,12 @@ func unescapeText(s string) (string, error) {
 		case len(rest) >= 3 && rest[0] == 'x':
 			v, err := strconv.ParseUint(rest[1:3], 16, 8)
 			if err != nil {
-				return "", errRecord
+				return "", ErrDamaged
 			}
 			b.WriteByte(byte(v))
 			s = rest[3:]
 		default:
-			return "", errRecord
+			return "", ErrDamaged
 		}
 	}
 }

@@ -169,7 +169,7 @@ func (m *Manager) reject(key, why string) {
 // damagedIs turns a damaged record into none: whoever has its cookie may sign
 // in again.
 func (m *Manager) damagedIs(key string, err error) error {
-	if errors.Is(err, errRecord) {
+	if errors.Is(err, ErrDamaged) {
 		m.reject(key, "it is damaged")
 		return ErrNotFound
 	}

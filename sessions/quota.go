@@ -61,7 +61,7 @@ func (q *quota) add(n int) {
 // dataSize adds up the data of all sessions.
 func (m *Manager) dataSize(ctx context.Context) (n int64, err error) {
 	for e, err := range m.store.List(ctx, Query{}) {
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrDamaged) {
 			return 0, fmt.Errorf("count session data: %w", err)
 		}
 		n += int64(len(e.Data))

@@ -260,16 +260,15 @@ func (s *Redis) Load(ctx context.Context, key string) (Record, error) {
 	}
 	defer cancel()
 	cmd := s.get(ctx, key)
-	switch err := s.client.Process(ctx, cmd); {
+	_ = s.client.Process(ctx, cmd) // cmd has the error
+	r, err := readRedis(key, cmd)
+	switch {
 	case errors.Is(err, redis.Nil):
 		return Record{}, ErrNotFound
+	case errors.Is(err, ErrDamaged):
+		return Record{}, err
 	case err != nil:
 		return Record{}, s.failed(err)
-	}
-	r, err := decodeRedis(key, cmd.Val())
-	switch {
-	case err != nil:
-		return Record{}, err
 	case r.expired(s.now()):
 		return Record{}, ErrNotFound
 	}

@@ -70,7 +70,7 @@ func (s *Redis) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
 			pages, err := s.pages(ctx, &q, some)
 			for i := 0; err == nil && i < len(pages); {
 				for _, e := range pages[i].entries {
-					if !yield(e, nil) {
+					if !yield(e.Entry, e.err) {
 						return
 					}
 				}
@@ -108,7 +108,7 @@ func shardsOf(q *Query) []string {
 
 // A listPage is some of a shard, up to the last key that was looked at.
 type listPage struct {
-	entries []Entry
+	entries []listed
 	last    string
 	more    bool
 }
@@ -156,21 +156,22 @@ func (s *Redis) fill(ctx context.Context, q *Query, shards []string, pages []lis
 		values = append(values, cmd)
 		_ = p.Process(ctx, cmd) // which only puts it into the pipeline
 	})
-	if err != nil {
+	if err != nil && !noString(err) {
 		return err
 	}
 	for i, v := range values {
 		key := keys[i]
-		if errors.Is(v.Err(), redis.Nil) {
+		r, err := readRedis(key, v)
+		bad := errors.Is(err, ErrDamaged)
+		switch {
+		case errors.Is(err, redis.Nil):
 			continue // removed meanwhile
+		case err != nil && !bad:
+			return s.failed(err)
 		}
-		r, err := decodeRedis(key, v.Val())
-		if err != nil {
-			return err
-		}
-		if q.matches(key, &r) {
+		if bad || q.matches(key, &r) {
 			page := &pages[slices.Index(shards, shardOf(key))]
-			page.entries = append(page.entries, Entry{key, r})
+			page.entries = append(page.entries, listed{Entry{key, r}, err})
 		}
 	}
 	return nil

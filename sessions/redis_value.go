@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // encodeRedis gives a record as the scripts read it (redis/head.lua): what
@@ -33,7 +35,7 @@ func encodeRedis(key string, r *Record) string {
 	return b.String()
 }
 
-// decodeRedis gives the record of encodeRedis, or errRecord.
+// decodeRedis gives the record of encodeRedis, or ErrDamaged.
 func decodeRedis(key, value string) (Record, error) {
 	line, rest, _ := strings.Cut(value, "\n")
 	f := strings.Split(line, " ")
@@ -62,12 +64,28 @@ func decodeRedis(key, value string) (Record, error) {
 	return r, nil
 }
 
+// readRedis returns the record that the answer of get holds: redis.Nil when there
+// is none, ErrDamaged for what encodeRedis did not write, or a failure.
+func readRedis(key string, answer *redis.StringCmd) (Record, error) {
+	switch err := answer.Err(); {
+	case noString(err):
+		return Record{}, damaged(key)
+	case err != nil:
+		return Record{}, err
+	}
+	return decodeRedis(key, answer.Val())
+}
+
+// noString reports whether somebody has put a list, a set or the like where a
+// record should be.
+func noString(err error) bool { return redis.HasErrorPrefix(err, "WRONGTYPE") }
+
 func damaged(key string) error { return &recordError{handle(key)} }
 
 type recordError struct{ handle string }
 
-func (e *recordError) Error() string { return "sessions: read " + e.handle + ": " + errRecord.Error() }
-func (*recordError) Unwrap() error   { return errRecord }
+func (e *recordError) Error() string { return "sessions: read " + e.handle + ": " + ErrDamaged.Error() }
+func (*recordError) Unwrap() error   { return ErrDamaged }
 
 // redisTime gives microseconds since 1970, - for the zero time.
 func redisTime(t time.Time) string {

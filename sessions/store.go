@@ -13,7 +13,7 @@ import (
 // for concurrent use. A record whose Expires has passed counts as absent for
 // Load, Update and Touch, and as present for Create; List yields it still.
 //
-// The error is one of the three below, or a failure of the store itself,
+// The error is one of those below, or a failure of the store itself,
 // which says nothing about the session: "could not tell".
 //
 // A Store returns and keeps copies: no caller ever shares memory with it.
@@ -43,12 +43,15 @@ type Store interface {
 
 	// Delete removes the record and gives it back, so that whoever ends a
 	// session can say whose it was. ErrNotFound when there was none: of two
-	// logouts at once exactly one has ended the session.
+	// logouts at once exactly one has ended the session. A damaged record goes
+	// as well; what it said is not known, and the zero Record is returned.
 	Delete(ctx context.Context, key string) (Record, error)
 
 	// List yields the records that q selects, by key in ascending order, in
 	// constant memory. The iteration may run beside writes; what is written
-	// meanwhile may or may not be seen. After an error it ends.
+	// meanwhile may or may not be seen. Of a record that cannot be read it
+	// yields the key, with ErrDamaged, and goes on; after any other error it
+	// ends.
 	List(ctx context.Context, q Query) iter.Seq2[Entry, error]
 
 	// DeleteExpired removes up to limit records whose Expires is not after
@@ -167,6 +170,13 @@ type Entry struct {
 	Record
 }
 
+// A listed is what List yields: err is nil or ErrDamaged, and the record is the
+// zero one then.
+type listed struct {
+	Entry
+	err error
+}
+
 // A Query selects records; the zero Query selects all.
 type Query struct {
 	User   string // only this user's
@@ -184,4 +194,5 @@ var (
 	ErrNotFound = errors.New("sessions: no such session")      // Django: load gives {}, save raises UpdateError
 	ErrExists   = errors.New("sessions: key is taken")         // Django: CreateError
 	ErrConflict = errors.New("sessions: changed since loaded") // Django has none: the last writer wins
+	ErrDamaged  = errors.New("the record is damaged")          // it is there, and says nothing that can be believed
 )

@@ -1,6 +1,6 @@
 -- ARGV: key, channel. Gives the record, or false when there was none. A damaged
 -- record goes as well; its place by expiry goes when the time has come.
-local value = redis.call('get', KEYS[4])
+local value = read(KEYS[4])
 if not value then return false end
 redis.call('publish', ARGV[2], ARGV[1])
 redis.call('del', KEYS[4])

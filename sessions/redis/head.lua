@@ -23,6 +23,14 @@ local function parse(value)
   }
 end
 
+-- read gives what is stored: false for nothing, and '' for what is no string,
+-- which is as damaged as any other record.
+local function read(record)
+  local value = redis.pcall('get', record)
+  if type(value) == 'table' then return '' end
+  return value
+end
+
 local function expired(r, now)
   return (tonumber(r.expires) or -math.huge) <= now or (tonumber(r.limit) or math.huge) <= now
 end

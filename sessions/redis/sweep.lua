@@ -5,7 +5,7 @@
 local now, gone = tonumber(ARGV[1]), {}
 for i = 1, #KEYS - 3 do
   local record, key, user = KEYS[i + 3], ARGV[2 * i + 2], ARGV[2 * i + 3]
-  local value = redis.call('get', record)
+  local value = read(record)
   local r = value and parse(value)
   gone[i] = false
   if r and (tonumber(r.expires) or -math.huge) > now then

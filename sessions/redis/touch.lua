@@ -1,6 +1,6 @@
 -- ARGV: key, seen, slack, expires, now, mark. Nobody has to be told: a record that is
 -- known elsewhere says only that the session ends earlier.
-local value = redis.call('get', KEYS[4])
+local value = read(KEYS[4])
 if not value then return 'absent' end
 local r = parse(value)
 if not r then return redis.error_reply('ERR the record is damaged') end

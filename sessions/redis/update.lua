@@ -1,5 +1,5 @@
 -- ARGV: key, record, slack, the version to replace, now, channel.
-local value = redis.call('get', KEYS[4])
+local value = read(KEYS[4])
 if not value then return 'absent' end
 local old, new = parse(value), parse(ARGV[2])
 if not old then return redis.error_reply('ERR the record is damaged') end
