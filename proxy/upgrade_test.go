@@ -100,10 +100,16 @@ func TestRefusedUpgradeIsNoTunnel(t *testing.T) {
 		t.Helper()
 		up := record(t, "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n")
 		h := open(t, s, fixture(up.url()))
-		got := h.talk(t, []string{
-			"GET /public/x HTTP/1.1\r\nHost: " + host + "\r\n" + handshakeLines + "\r\n" +
-				"GET /private/second HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n",
-		})
+		c := h.dial(t)
+		if _, err := io.WriteString(c, "GET /public/x HTTP/1.1\r\nHost: "+host+"\r\n"+handshakeLines+"\r\n"+
+			"GET /private/second HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		all, err := io.ReadAll(c)
+		if err != nil {
+			t.Error(err)
+		}
+		got := string(all)
 		if !strings.HasPrefix(got, "HTTP/1.1 426 ") || !strings.Contains(got, "HTTP/1.1 302 ") {
 			t.Errorf("answers %q, want 426 and 302", got)
 		}
