@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"gatehouse/access"
 	"gatehouse/internal/urlpath"
@@ -33,11 +35,18 @@ var models = map[string]func(p string) []string{
 		decoded, _ := unescape(name, "")
 		uri, _ := unescape(name, ";/?:@&=+$,#") // decodeURI
 		plain, _ := unescape(p, "")
-		return []string{name, decoded, uri, path.Clean(decoded), path.Clean(plain), whatwg(plain)}
+		list := []string{name, decoded, uri, path.Clean(decoded), path.Clean(plain), whatwg(plain), path.Clean(p)}
+		if rest, ok := legacyURL(p); ok {
+			decoded, _ := unescape(rest, "")
+			list = append(list, rest, path.Clean(rest), path.Clean(decoded))
+		}
+		return list
 	},
 	"apache, no encoded slashes": func(p string) []string {
-		if strings.Contains(strings.ToLower(p), "%2f") {
-			return nil
+		for _, first := range apacheFirst(p) {
+			if strings.Contains(strings.ToLower(first), "%2f") {
+				return nil
+			}
 		}
 		return apache(p, "")
 	},
@@ -51,14 +60,24 @@ var models = map[string]func(p string) []string{
 		return resolved(merged(d))
 	},
 	"tomcat, slashes decoded": func(p string) []string { return tomcat(p, "") },
-	"tomcat, slashes passed":  func(p string) []string { return tomcat(p, "/") },
+	"tomcat, slashes passed":  func(p string) []string { return tomcat(p, "/%") },
 	"django": func(p string) []string {
 		d, _ := unescape(p, "")
-		return []string{d, "/" + strings.TrimLeft(d, "/"), path.Clean(d)}
+		d = repercent(d)
+		one := "/" + strings.TrimLeft(d, "/")
+		served, _ := unescape("/"+strings.TrimLeft(p, "/"), "") // by http.server
+		list := []string{d, one, repercent(served), path.Clean(d), "/" + path.Clean(d), escaped(one)}
+		for _, p := range []string{d, repercent(served)} {
+			if rest, ok := behindHost(escaped(p)); ok { // urlsplit
+				list = append(list, rest)
+			}
+		}
+		return list
 	},
 	"rails": func(p string) []string {
 		d, _ := unescape(p, "")
-		return []string{merged(p), path.Clean(d)}
+		rest, _ := unescape(merged(p), "") // of a route: *rest
+		return []string{merged(p), rest, path.Clean(d)}
 	},
 	asFormat: func(p string) []string { // (.:format)
 		raw := merged(p)
@@ -69,12 +88,10 @@ var models = map[string]func(p string) []string{
 	},
 	"php": func(p string) []string {
 		d, _ := unescape(p, "")
-		list := append(resolved(merged(d)), resolved(merged(strings.ReplaceAll(d, `\`, "/")))...)
-		if rest, ok := strings.CutPrefix(p, "//"); ok && !strings.HasPrefix(rest, "/") { // parse_url
-			if i := strings.IndexByte(rest, '/'); i >= 0 {
-				d, _ := unescape(rest[i:], "")
-				list = append(list, d)
-			}
+		list := append([]string{d}, clamped(merged(d)), clamped(merged(strings.ReplaceAll(d, `\`, "/"))))
+		if rest, ok := behindHost(p); ok { // parse_url
+			d, _ := unescape(rest, "")
+			list = append(list, rest, d)
 		}
 		for _, l := range list {
 			if _, info, ok := strings.Cut(l, "/index.php/"); ok {
@@ -149,9 +166,75 @@ func resolved(p string) []string {
 	return []string{"/" + strings.Join(stack, "/")}
 }
 
-// apache is ap_normalize_path with AP_NORMALIZE_DECODE_UNRESERVED, and then
-// ap_unescape_url.
-func apache(p, keep string) []string {
+// behindHost returns the path of a URL without a scheme.
+func behindHost(p string) (rest string, ok bool) {
+	p, ok = strings.CutPrefix(p, "//")
+	i := strings.IndexByte(p, '/')
+	if !ok || i < 0 {
+		return "", false
+	}
+	return p[i:], true
+}
+
+// clamped resolves dot segments as those do who stay at the root.
+func clamped(p string) string {
+	above := keptAbove(p)
+	for above == "/.." || strings.HasPrefix(above, "/../") {
+		above = above[3:]
+	}
+	return "/" + strings.TrimPrefix(above, "/")
+}
+
+// keptAbove resolves dot segments as those do who keep what leads above the root.
+func keptAbove(p string) string {
+	var names []string
+	last := ""
+	for name := range strings.SplitSeq(p[1:], "/") {
+		last = name
+		switch {
+		case name == ".":
+		case name == ".." && len(names) > 0 && names[len(names)-1] != "..":
+			names = names[:len(names)-1]
+		default:
+			names = append(names, name)
+		}
+	}
+	if n := len(names); n > 0 && (last == "." || last == "..") && names[n-1] != ".." {
+		names = append(names, "")
+	}
+	return "/" + strings.Join(names, "/")
+}
+
+// escaped is Django's escape_uri_path.
+func escaped(p string) string {
+	var b strings.Builder
+	for i := range len(p) {
+		if c := p[i]; isAlnum(c) || strings.IndexByte("/:@&+$,-_.!~*'()", c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+// repercent is Django's repercent_broken_unicode.
+func repercent(p string) string {
+	var b strings.Builder
+	for len(p) > 0 {
+		r, n := utf8.DecodeRuneInString(p)
+		if r == utf8.RuneError && n == 1 {
+			fmt.Fprintf(&b, "%%%02X", p[0])
+		} else {
+			b.WriteString(p[:n])
+		}
+		p = p[n:]
+	}
+	return b.String()
+}
+
+// apacheFirst is ap_normalize_path with AP_NORMALIZE_DECODE_UNRESERVED.
+func apacheFirst(p string) []string {
 	var reserved []byte
 	for c := range 256 {
 		if !isAlnum(byte(c)) && !strings.ContainsRune("-._~", rune(c)) {
@@ -159,13 +242,18 @@ func apache(p, keep string) []string {
 		}
 	}
 	first, _ := unescape(p, string(reserved))
+	return resolved(merged(first))
+}
+
+// apache is apacheFirst, and then ap_unescape_url.
+func apache(p, keep string) []string {
 	var list []string
-	for _, r := range resolved(merged(first)) {
+	for _, r := range apacheFirst(p) {
 		d, ok := unescape(r, keep)
 		if !ok {
 			return nil
 		}
-		list = append(append(list, d, merged(d)), resolved(merged(d))...)
+		list = append(list, d, merged(d), clamped(merged(d)))
 	}
 	return list
 }
@@ -181,12 +269,23 @@ func tomcat(p, keep string) []string {
 	if !ok {
 		return nil
 	}
-	return append(resolved(merged(d)), resolved(merged(strings.ReplaceAll(d, `\`, "/")))...)
+	list := append(resolved(merged(d)), resolved(merged(strings.ReplaceAll(d, `\`, "/")))...)
+	all, _ := unescape(strings.Join(names, "/"), "") // what libraries make of the raw path
+	list = append(list, merged(all))
+	for _, part := range []func(string) (string, bool){behindHost, func(p string) (string, bool) { return p, true }} {
+		if rest, ok := part(p); ok { // java.net.URI
+			clean, _ := unescape(clamped(merged(rest)), "")
+			above, _ := unescape(keptAbove(merged(rest)), "")
+			list = append(list, clean, above)
+		}
+	}
+	return list
 }
 
 // whatwg is pathname of new URL(p, "http://host"): a host is read behind any
 // number of slashes, and dots count in either spelling, but nothing is decoded.
 func whatwg(p string) string {
+	p = strings.TrimRightFunc(p, func(r rune) bool { return r <= ' ' })
 	p = strings.Map(func(r rune) rune {
 		if r == '\t' || r == '\n' || r == '\r' {
 			return -1
@@ -220,6 +319,30 @@ func whatwg(p string) string {
 		}
 	}
 	return "/" + strings.Join(stack, "/")
+}
+
+// legacyURL is pathname of Node's url.parse(p), which takes //user@host for a
+// host, and ends it at whatever cannot stand in one.
+func legacyURL(p string) (pathname string, ok bool) {
+	rest, ok := strings.CutPrefix(p, "//")
+	name, _, _ := strings.Cut(rest, "/")
+	at := strings.LastIndexByte(name, '@')
+	if user, _, _ := strings.Cut(name, "@"); !ok || user == "" || at < 0 || at == len(name)-1 {
+		return "", false
+	}
+	host, rest := rest[at+1:], ""
+	if i := strings.IndexAny(host, "/\t\n\r \"%';<>\\^`{|}"); i >= 0 {
+		host, rest = host[:i], host[i:]
+	}
+	if port := strings.LastIndexByte(host, ':'); port >= 0 && strings.Trim(host[port+1:], "0123456789") == "" {
+		host = host[:port]
+	}
+	if i := strings.IndexFunc(host, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune(".-+_", r)
+	}); i >= 0 {
+		rest = host[i:] + rest
+	}
+	return "/" + rest, true
 }
 
 // odd are what the paths of these tests are made of, besides places.
