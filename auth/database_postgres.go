@@ -23,7 +23,7 @@ const (
 // Database. A server that does not answer now may do so later, and until then
 // nobody can tell.
 func NewPostgres(db *postgres.DB) *Database {
-	d := newDatabase(postgresKeeper{db})
+	d := newDatabase(postgresKeeper{db, postgresPatience})
 	d.life = sharedFor
 	ctx, stop := context.WithCancel(context.Background())
 	var listener sync.WaitGroup
@@ -33,10 +33,13 @@ func NewPostgres(db *postgres.DB) *Database {
 }
 
 // postgresKeeper keeps accounts as JSON in PostgreSQL.
-type postgresKeeper struct{ db *postgres.DB }
+type postgresKeeper struct {
+	db       *postgres.DB
+	patience time.Duration // with one question
+}
 
 func (k postgresKeeper) read(ctx context.Context, name string) (v []byte, err error) {
-	ctx, cancel := context.WithTimeout(ctx, postgresPatience)
+	ctx, cancel := context.WithTimeout(ctx, k.patience)
 	defer cancel()
 	err = k.db.Query(ctx, func(row postgres.Row) error { return row.Scan(&v) },
 		"SELECT account::text FROM gatehouse.accounts WHERE name = $1", name)
@@ -46,7 +49,7 @@ func (k postgresKeeper) read(ctx context.Context, name string) (v []byte, err er
 // edit tries until nobody has changed the account between reading and
 // writing, which no lock could keep anybody waiting for.
 func (k postgresKeeper) edit(ctx context.Context, name string, f func([]byte) ([]byte, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, postgresPatience)
+	ctx, cancel := context.WithTimeout(ctx, k.patience)
 	defer cancel()
 	for {
 		old, err := k.read(ctx, name)
@@ -83,7 +86,7 @@ func (k postgresKeeper) replace(ctx context.Context, name string, old, next []by
 }
 
 func (k postgresKeeper) page(ctx context.Context, after string) (page []encoded, err error) {
-	ctx, cancel := context.WithTimeout(ctx, postgresPatience)
+	ctx, cancel := context.WithTimeout(ctx, k.patience)
 	defer cancel()
 	err = k.db.Query(ctx, func(row postgres.Row) error {
 		var e encoded

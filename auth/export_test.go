@@ -73,5 +73,23 @@ func (d *Database) AddAnyName(ctx context.Context, name, hash string) error {
 	})
 }
 
+// SetPatience changes how long accounts of other nodes are believed and how
+// long a question to the database may take, and returns how long they were.
+func (d *Database) SetPatience(life, question time.Duration) (wasLife, wasQuestion time.Duration) {
+	k := d.keeper.(postgresKeeper) //nolint:forcetypeassert // for those of PostgreSQL alone
+	wasLife, wasQuestion = d.life, k.patience
+	d.life = life
+	k.patience = question
+	d.keeper = k
+	return wasLife, wasQuestion
+}
+
+// SetPatience changes how long a try waits for the store, and returns how long
+// it was.
+func (t *Throttle) SetPatience(d time.Duration) (before time.Duration) {
+	before, t.shared.patience = t.shared.patience, d
+	return before
+}
+
 // SetFresh sets for how long a login speaks for the person by itself.
 func (a *Auth) SetFresh(d time.Duration) { a.fresh = d }

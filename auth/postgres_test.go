@@ -69,6 +69,10 @@ func TestAccountsWithoutTheirDatabase(t *testing.T) {
 	if err := d.Add(ctx, auth.Account{Name: "alice", PasswordHash: secret.New(someHash)}); err != nil {
 		t.Fatal(err)
 	}
+	life, question := d.SetPatience(100*time.Millisecond, e2e.Patience)
+	if life != 3*time.Second || question != 3*time.Second {
+		t.Errorf("an account is believed for %s and asked for in %s, want 3s", life, question)
+	}
 	server.Stop(t)
 	e2e.Eventually(t, func() error {
 		if _, err := d.Account(ctx, "alice"); err == nil {
@@ -90,6 +94,7 @@ func TestAccountsWithoutTheirDatabase(t *testing.T) {
 	server.Start(t)
 	e2e.Eventually(t, func() error { _, err := d.Account(ctx, "alice"); return err })
 	server.Pause(t)
+	d.SetPatience(100*time.Millisecond, 500*time.Millisecond)
 	begin := time.Now()
 	if err := d.Delete(ctx, "alice"); err == nil || errors.Is(err, auth.ErrNoAccount) {
 		t.Errorf("Delete from a server that hangs: %v", err)
@@ -97,6 +102,7 @@ func TestAccountsWithoutTheirDatabase(t *testing.T) {
 	if took := time.Since(begin); took > 10*time.Second {
 		t.Errorf("a server that hangs was waited for %s", took)
 	}
+	d.SetPatience(100*time.Millisecond, e2e.Patience)
 	server.Resume(t)
 	e2e.Eventually(t, func() error {
 		if err := d.Delete(ctx, "alice"); err != nil && !errors.Is(err, auth.ErrNoAccount) {

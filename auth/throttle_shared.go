@@ -30,12 +30,15 @@ const (
 // answer: a store that hangs delays one login in a while, and stops none. The
 // zero value has none to ask.
 type sharedCounter struct {
-	counter Counter
-	log     *slog.Logger
-	pause   atomic.Int64 // until when it is not asked, in Unix nanoseconds; 0: it answers
+	counter  Counter
+	log      *slog.Logger
+	patience time.Duration // sharedPatience, but in tests
+	pause    atomic.Int64  // until when it is not asked, in Unix nanoseconds; 0: it answers
 }
 
-func (s *sharedCounter) use(c Counter, log *slog.Logger) { s.counter, s.log = c, log }
+func (s *sharedCounter) use(c Counter, log *slog.Logger) {
+	s.counter, s.log, s.patience = c, log, sharedPatience
+}
 
 // take reports true as well when nobody could tell.
 func (s *sharedCounter) take(ctx context.Context, buckets []limit.Bucket) (ok bool, wait time.Duration) {
@@ -73,7 +76,7 @@ func (s *sharedCounter) ask(ctx context.Context, f func(context.Context) error) 
 	if paused > time.Now().UnixNano() {
 		return
 	}
-	within, cancel := context.WithTimeout(ctx, sharedPatience)
+	within, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	err := f(within)
 	switch {

@@ -14,6 +14,12 @@ func (o RedisOptions) WithStep(d time.Duration) RedisOptions {
 	return o
 }
 
+// SetStep changes how long a step may take, and returns how long it was.
+func (s *Redis) SetStep(d time.Duration) (before time.Duration) {
+	before, s.step = s.step, d
+	return before
+}
+
 // Prefix is what stands before its keys.
 func (s *Redis) Prefix() string { return s.prefix }
 

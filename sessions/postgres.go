@@ -24,8 +24,9 @@ import (
 // whoever hears one finds the change. No call takes longer than 3 seconds,
 // DeleteExpired and Count not longer than 10.
 type Postgres struct {
-	db  *postgres.DB
-	now func() time.Time
+	db       *postgres.DB
+	now      func() time.Time
+	patience time.Duration // with a call, but for DeleteExpired and Count
 }
 
 const (
@@ -36,7 +37,9 @@ const (
 // NewPostgres uses the tables of db, which stays the caller's: it is closed
 // after the store. A server that does not answer now may do so later, and until
 // then every call fails.
-func NewPostgres(db *postgres.DB) *Postgres { return &Postgres{db: db, now: time.Now} }
+func NewPostgres(db *postgres.DB) *Postgres {
+	return &Postgres{db: db, now: time.Now, patience: postgresPatience}
+}
 
 // postgresColumns are the columns as scanPostgres reads them.
 const postgresColumns = `key, version, user_name, source, stamp, created, login, seen, expires, ends, idle, browser, addr, agent, data, auth_time, level, methods, actor, proof, mark`
@@ -149,7 +152,7 @@ func (s *Postgres) page(ctx context.Context, q Query) ([]listed, error) {
 		sql += ` AND user_name = $5 AND user_name <> ''`
 		args = append(args, escapeText(q.User))
 	}
-	return s.many(ctx, postgresPatience, sql+` ORDER BY key LIMIT $4`, args...)
+	return s.many(ctx, s.patience, sql+` ORDER BY key LIMIT $4`, args...)
 }
 
 // DeleteExpired serves Store. What another node is removing, or using, at the
@@ -193,14 +196,14 @@ func (s *Postgres) Probe(ctx context.Context) error {
 }
 
 func (s *Postgres) exec(ctx context.Context, sql string, args ...any) (int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, postgresPatience)
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	return s.db.Exec(ctx, sql, args...)
 }
 
 // one gives the only record of the answer, or ErrNotFound.
 func (s *Postgres) one(ctx context.Context, sql string, args ...any) (Record, error) {
-	found, err := s.many(ctx, postgresPatience, sql, args...)
+	found, err := s.many(ctx, s.patience, sql, args...)
 	switch {
 	case err != nil:
 		return Record{}, err

@@ -106,6 +106,9 @@ func TestPostgresHangs(t *testing.T) {
 	t.Parallel()
 	server := e2e.StartPostgres(t)
 	s, key, r := aRow(t, server.Database(t).URL)
+	if usual := s.SetPatience(500 * time.Millisecond); usual != 3*time.Second {
+		t.Errorf("a call may take %s, want 3s", usual)
+	}
 	server.Pause(t)
 	begin := time.Now()
 	couldNotTell(t, "Touch", s.Touch(t.Context(), key, r.Seen, r.Expires, r.Mark))
@@ -115,6 +118,7 @@ func TestPostgresHangs(t *testing.T) {
 	if took := time.Since(begin); took > e2e.Patience {
 		t.Errorf("three calls took %s", took)
 	}
+	s.SetPatience(e2e.Patience)
 	server.Resume(t)
 	e2e.Eventually(t, func() error { return s.Probe(t.Context()) })
 	load(t, s, key)

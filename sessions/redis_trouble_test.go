@@ -147,8 +147,14 @@ func TestRedisHangs(t *testing.T) {
 
 func hang(t *testing.T, url string, servers []*e2e.RedisServer) {
 	t.Helper()
-	s, key, r := aSessionOf(t, sessions.RedisOptions{URL: url})
+	s, key, r := aSession(t, url)
 	before := scripts(t, servers...)
+	other := openRedis(t, sessions.RedisOptions{URL: url})
+	if usual := other.SetStep(0); usual != 2*time.Second {
+		t.Errorf("a step may take %s, want 2s", usual)
+	}
+	_ = other.Close()
+	s.SetStep(500 * time.Millisecond)
 	for _, server := range servers {
 		server.Pause(t)
 	}
@@ -160,6 +166,7 @@ func hang(t *testing.T, url string, servers []*e2e.RedisServer) {
 	if took := time.Since(begin); took > e2e.Patience {
 		t.Errorf("three calls took %s", took)
 	}
+	s.SetStep(e2e.Patience)
 	for _, server := range servers {
 		server.Resume(t)
 	}
