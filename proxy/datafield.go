@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/internal/urlpath"
 	"gatehouse/sessions"
 )
 
@@ -214,10 +215,10 @@ func respell(s string) (string, error) {
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '%':
-			if i+2 >= len(s) || unhex(s[i+1]) < 0 || unhex(s[i+2]) < 0 {
+			if i+2 >= len(s) || urlpath.Unhex(s[i+1]) < 0 || urlpath.Unhex(s[i+2]) < 0 {
 				return "", errors.New("has a % that is not followed by two hexadecimal digits")
 			}
-			raw = append(raw, byte(unhex(s[i+1])<<4|unhex(s[i+2]))) //nolint:gosec // two hexadecimal digits
+			raw = append(raw, byte(urlpath.Unhex(s[i+1])<<4|urlpath.Unhex(s[i+2]))) //nolint:gosec // two hexadecimal digits
 			i += 2
 		case c <= ' ' || c >= 0x7f || strings.IndexByte(`+;,"\`, c) >= 0:
 			return "", fmt.Errorf("has the byte %#02x, which must be percent-encoded", c)
@@ -241,17 +242,4 @@ func escape(raw []byte) string {
 		}
 	}
 	return string(b)
-}
-
-func unhex(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'a' <= c && c <= 'f':
-		return int(c-'a') + 10
-	case 'A' <= c && c <= 'F':
-		return int(c-'A') + 10
-	default:
-		return -1
-	}
 }

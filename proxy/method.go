@@ -2,18 +2,18 @@ package proxy
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
 	"gatehouse/access"
 	"gatehouse/internal/web"
+	"gatehouse/proxy/form"
 )
 
 // judgeAs judges a request also as each of the methods that its query names:
 // frameworks take POST /x?_method=DELETE for a DELETE (Symfony, Laravel,
 // method-override of Express). The strictest decides. It is asked only where a
-// rule looks at the method. Those of a body are not seen: see docs/apps.
+// rule looks at the method. What the body names is looked for by formBody.
 func (q *question) judgeAs(v verdict, who *access.Who) (verdict, error) {
 	if q.query == "" || v.route == nil || !v.route.rules.ByMethod() {
 		return v, nil
@@ -22,11 +22,8 @@ func (q *question) judgeAs(v verdict, who *access.Who) (verdict, error) {
 	if !ok {
 		return verdict{}, web.Refuse(http.StatusBadRequest, "")
 	}
-	own := q.facts.Method
-	defer func() { q.facts.Method = own }()
 	for _, m := range methods {
-		q.facts.Method = m
-		other, err := q.agree(who)
+		other, err := q.agreeOn(m, who)
 		if err != nil {
 			return verdict{}, err
 		}
@@ -38,36 +35,46 @@ func (q *question) judgeAs(v verdict, who *access.Who) (verdict, error) {
 	return v, nil
 }
 
+// agreeOn is agree for another method than that of the request.
+func (q *question) agreeOn(method string, who *access.Who) (verdict, error) {
+	own := q.facts.Method
+	defer func() { q.facts.Method = own }()
+	q.facts.Method = method
+	return q.agree(who)
+}
+
 // methodsIn returns the methods that parameters of a query name. ok is false
 // when one of them never passes.
 func methodsIn(query string) (list []string, ok bool) {
-	for pair := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == ';' }) {
-		name, value, _ := strings.Cut(pair, "=")
-		if !isMethodParameter(unescapeQuery(name)) {
+	for name, value := range form.Pairs(query) {
+		if !isMethodParameter(name) {
 			continue
 		}
-		m := strings.ToUpper(strings.TrimSpace(unescapeQuery(value)))
-		if m == "" {
-			continue
-		}
-		if checkMethod(m) != nil {
+		m, ok := methodNamed(value)
+		if !ok {
 			return nil, false
 		}
-		list = append(list, m)
+		if m != "" {
+			list = append(list, m)
+		}
 	}
 	return list, true
 }
 
-// isMethodParameter reports whether frameworks look for the method in a
-// parameter of this name. PHP takes dots and spaces in names for underscores.
-func isMethodParameter(name string) bool {
-	name = fold(strings.TrimLeft(name, " "))
-	return name == fold("_method") || slices.Contains(methodOverrides, name)
+// methodNamed returns the method that a parameter names; "": none. ok is false
+// when it never passes.
+func methodNamed(value string) (m string, ok bool) {
+	m = strings.ToUpper(strings.TrimSpace(value))
+	return m, m == "" || checkMethod(m) == nil
 }
 
-func unescapeQuery(s string) string {
-	if plain, err := url.QueryUnescape(s); err == nil {
-		return plain
+// isMethodParameter reports whether frameworks look for the method in a
+// parameter of this name. PHP takes dots and spaces in names for underscores,
+// makes a list of what has a bracket, and ends a name at a NUL.
+func isMethodParameter(name string) bool {
+	if i := strings.IndexAny(name, "[\x00"); i >= 0 {
+		name = name[:i]
 	}
-	return s
+	name = fold(strings.TrimSpace(name))
+	return name == fold("_method") || slices.Contains(methodOverrides, name)
 }

@@ -124,7 +124,7 @@ func unescape(p, keep string) (s string, ok bool) {
 	ok = true
 	for i := 0; i < len(p); i++ {
 		if p[i] == '%' && i+2 < len(p) {
-			if c := unhex(p[i+1])<<4 | unhex(p[i+2]); c >= 0 && strings.IndexByte(keep, byte(c)) < 0 { //nolint:gosec // G115: two digits
+			if c := urlpath.Unhex(p[i+1])<<4 | urlpath.Unhex(p[i+2]); c >= 0 && strings.IndexByte(keep, byte(c)) < 0 { //nolint:gosec // G115: two digits
 				b.WriteByte(byte(c)) //nolint:gosec // G115: two digits
 				ok = ok && c != 0
 				i += 2

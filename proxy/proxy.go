@@ -315,6 +315,9 @@ func (s *passage) act(w http.ResponseWriter, v verdict) error {
 		web.AddVary(w.Header(), "Cookie")
 		return s.deny(v)
 	}
+	if err := s.watchForm(v); err != nil {
+		return err
+	}
 	return s.forward(w)
 }
 
@@ -364,6 +367,8 @@ func (s *passage) forward(w http.ResponseWriter) error {
 	case err == nil:
 		_, s.spent = s.route.upstream.(*engine.HTTP1)
 		return nil
+	case s.form != nil && s.form.refusal != nil:
+		return s.refuseForm(w)
 	case s.breaker.Broken(): // the session ended while nothing was answered
 		web.AddVary(w.Header(), "Cookie")
 		return s.p.auth.Challenge(w, s.in)

@@ -30,6 +30,7 @@ type passage struct {
 	member string // of the route's upstreams, the one that was asked last
 
 	question question
+	form     *formBody // the body, where it is looked through; nil: it is not
 	progress
 	prev, next *passage // in Live
 	breaker    engine.Breaker

@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// decode decodes escapes, and leaves what is none. After the first time there
+// Decode decodes escapes, and leaves what is none. After the first time there
 // may be broken ones, which some readers refuse and others leave alone, and
 // those of JavaScript (%u002f), which IIS reads.
-func decode(s string) string {
+func Decode(s string) string {
 	i := strings.IndexByte(s, '%')
 	if i < 0 {
 		return s
@@ -62,7 +62,7 @@ func hexNumber(s string, i, digits int) int {
 	}
 	n := 0
 	for j := i; j < i+digits; j++ {
-		d := unhex(s[j])
+		d := Unhex(s[j])
 		if d < 0 {
 			return -1
 		}
@@ -82,7 +82,7 @@ func opaque(s string) string {
 // (RFC 3986, 3.3), and that no reader takes for structure.
 func isOpaque(c byte) bool { return strings.IndexByte(" \"<>^`{|}", c) >= 0 }
 
-// decodeBut is decode but for the escapes of the characters in keep.
+// decodeBut is Decode but for the escapes of the characters in keep.
 func decodeBut(s, keep string) string {
 	return decodeSome(s, func(c byte) bool { return strings.IndexByte(keep, c) < 0 })
 }
@@ -158,8 +158,8 @@ func closeEscape(b []byte) []byte {
 	return utf8.AppendRune(b[:n], r)
 }
 
-// unhex returns the value of a hexadecimal digit; -1: it is none.
-func unhex(c byte) int {
+// Unhex returns the value of a hexadecimal digit; -1: it is none.
+func Unhex(c byte) int {
 	switch {
 	case '0' <= c && c <= '9':
 		return int(c - '0')

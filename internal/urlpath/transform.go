@@ -20,7 +20,7 @@ type transform struct {
 
 // transforms are what upstreams are known to do, each with an example of where.
 var transforms = [...]transform{
-	{name: "decoded", apply: decode, decodes: true},                                                         // everybody; twice behind another proxy
+	{name: "decoded", apply: Decode, decodes: true},                                                         // everybody; twice behind another proxy
 	{name: "decoded but for %2F", apply: func(s string) string { return decodeBut(s, "/") }, decodes: true}, // Apache AllowEncodedSlashes NoDecode, Tomcat passthrough
 	{name: "decoded but for %5C", apply: func(s string) string { return decodeBut(s, `\`) }, decodes: true}, // Tomcat, and whoever knows Windows
 	{name: "decoded where it need not be escaped", apply: decodeUnreserved, decodes: true},                  // RFC 3986, 6.2.2.2; WHATWG URL for dots

@@ -43,7 +43,8 @@ func (x *exchange) answer(a *answer) (done bool) {
 func (x *exchange) breakOff(err error) {
 	if x.broken {
 		x.flush()
-		if x.r.Broke != nil && x.r.In.Context().Err() == nil && !x.r.Breaker.Broken() {
+		atFault := x.sender == nil || x.sender.fault.Load() == nil // else it was cut because of the visitor's body
+		if atFault && x.r.Broke != nil && x.r.In.Context().Err() == nil && !x.r.Breaker.Broken() {
 			x.r.Broke(&Error{Kind: Truncated, Err: err})
 		}
 	}

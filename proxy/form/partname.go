@@ -1,0 +1,157 @@
+package form
+
+import (
+	"mime"
+	"slices"
+	"strings"
+
+	"gatehouse/internal/urlpath"
+)
+
+// partNames reads the head of a part, and says whether somebody could take a
+// wanted name out of it: by any of its parameters name, quoted or not, with
+// escapes, in the extended notation (name*=UTF-8”x), or in several pieces
+// (name*0=, name*1=; RFC 2231).
+type partNames struct {
+	wanted func(name string) bool
+	has    bool // a wanted name was there
+
+	letter   bool // a letter stands before
+	word     int  // letters of "name" that have come, 4: the sign is to come
+	star     bool // of what has come of the parameter's name
+	index    int  // of the piece, from 1; 0: there is none
+	reading  bool // a value
+	piece    int  // the index of that value
+	extended bool // the value is one of the extended notation
+	value    text
+	pieces   [10]string
+}
+
+const nameWord = "name"
+
+// add takes the next byte of the head.
+func (n *partNames) add(c byte) {
+	if c == '\r' || c == '\n' || c == '\t' {
+		c = ' ' // a line may be folded
+	}
+	if n.reading {
+		n.addToValue(c)
+	}
+	switch {
+	case n.word == len(nameWord):
+		n.sign(c)
+	case lower(c) == nameWord[n.word] && (n.word > 0 || !n.letter):
+		n.word++
+		n.star, n.index = false, 0
+	default:
+		n.word = 0
+	}
+	n.letter = 'a' <= lower(c) && lower(c) <= 'z'
+}
+
+// sign takes what stands between name and the equals sign.
+func (n *partNames) sign(c byte) {
+	switch {
+	case c == '=':
+		n.end()
+		n.reading, n.extended, n.piece, n.word = true, n.star, n.index, 0
+	case c == ' ':
+	case c == '*':
+		n.star = true
+	case n.star && '0' <= c && c <= '9':
+		n.index = min(10*max(n.index-1, 0)+int(c-'0')+1, 1000)
+	default:
+		n.word = 0
+	}
+}
+
+func (n *partNames) addToValue(c byte) {
+	blank := c == ' ' && (len(n.value.b) == 0 || n.value.b[len(n.value.b)-1] == ' ')
+	switch {
+	case c == ';':
+		n.end()
+	case !blank && !n.value.add(c) && n.extended:
+		n.has = true // nobody writes such a name, and its language may be of any length
+	}
+}
+
+// end ends a parameter.
+func (n *partNames) end() {
+	n.judge()
+	n.reading = false
+	n.value.clear()
+}
+
+// judge reports whether a wanted name has been there so far.
+func (n *partNames) judge() bool {
+	if !n.reading || n.has {
+		return n.has
+	}
+	value := strings.TrimSpace(n.value.String())
+	n.has = slices.ContainsFunc(spellings(value), n.wanted) || n.piece > 0 && n.join(plainest(value))
+	return n.has
+}
+
+// join puts a piece where it belongs, and reports whether all together are a
+// wanted name. More than ten pieces are taken for one.
+func (n *partNames) join(piece string) bool {
+	if n.piece > len(n.pieces) {
+		return true
+	}
+	n.pieces[n.piece-1] = piece
+	return n.wanted(strings.Join(n.pieces[:], ""))
+}
+
+// plainest returns what the value of a piece is to those who know pieces.
+func plainest(value string) string {
+	switch i := strings.IndexAny(value, " ,"); {
+	case value != "" && value[0] == '"':
+		value = unslash(value[1:], '"')
+	case i >= 0:
+		value = value[:i]
+	}
+	return urlpath.Decode(value[strings.LastIndexByte(value, '\'')+1:])
+}
+
+// spellings returns what readers may take the value of a parameter for.
+func spellings(value string) []string {
+	list := []string{value}
+	if value != "" && (value[0] == '"' || value[0] == '\'') {
+		rest := value[1:]
+		list = append(list, rest, unslash(rest, value[0]))
+		if i := strings.IndexByte(rest, value[0]); i >= 0 {
+			list = append(list, rest[:i])
+		}
+	}
+	if i := strings.IndexAny(value, " ,"); i > 0 {
+		list = append(list, value[:i])
+	}
+	list = append(list, unslash(value, 0))
+	for _, s := range list {
+		list = append(list, urlpath.Decode(s))
+		if i := strings.LastIndexByte(s, '\''); i >= 0 { // charset'language'value
+			list = append(list, urlpath.Decode(s[i+1:]))
+		}
+		if strings.Contains(s, "=?") { // RFC 2047
+			if plain, err := new(mime.WordDecoder).DecodeHeader(s); err == nil {
+				list = append(list, plain)
+			}
+		}
+	}
+	return list
+}
+
+// unslash takes backslashes away up to a quotation mark without one.
+func unslash(s string, quote byte) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && i+1 < len(s):
+			i++
+		case quote != 0 && s[i] == quote:
+			return b.String()
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}

@@ -1,0 +1,78 @@
+package form
+
+import "bytes"
+
+// urlEncoded reads application/x-www-form-urlencoded.
+type urlEncoded struct {
+	wanted func(name string) bool
+	state  urlState
+	text   text // of the name or the value, as it is written
+}
+
+type urlState byte
+
+const (
+	inName  urlState = iota // or at the beginning of one
+	inValue                 // of a wanted field
+	inOther                 // of any other, or behind what was looked at
+)
+
+func (u *urlEncoded) scan(p []byte, found func(string)) {
+	for len(p) > 0 {
+		if u.state == inOther {
+			i := bytes.IndexAny(p, "&;")
+			if i < 0 {
+				return
+			}
+			p = p[i:]
+		}
+		c := p[0]
+		p = p[1:]
+		switch {
+		case c == '&' || c == ';':
+			u.end(found)
+		case u.state == inValue:
+			if !u.text.add(c) {
+				found(unescape(u.text.String()) + Cut)
+				u.next(inOther)
+			}
+		case c == '=' && u.wanted(unescape(u.text.String())):
+			u.next(inValue)
+		case c == '=':
+			u.next(inOther)
+		default:
+			u.addToName(c)
+		}
+	}
+}
+
+// addToName appends c. Of a long name the beginning counts; spaces in front do
+// not, which PHP takes away.
+func (u *urlEncoded) addToName(c byte) {
+	if len(u.text.b) == 0 && (c == '+' || c == ' ') {
+		return
+	}
+	if u.text.add(c) && len(u.text.b) == 3 && u.text.String() == "%20" {
+		u.text.clear()
+	}
+}
+
+func (u *urlEncoded) next(s urlState) {
+	u.state = s
+	u.text.clear()
+}
+
+// end ends a field.
+func (u *urlEncoded) end(found func(string)) {
+	if u.state == inValue {
+		found(unescape(u.text.String()))
+	}
+	u.next(inName)
+}
+
+func (u *urlEncoded) open() int {
+	if u.state != inValue {
+		return 0
+	}
+	return len(u.text.b)
+}

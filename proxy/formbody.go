@@ -1,0 +1,274 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"gatehouse/access"
+	"gatehouse/auth"
+	"gatehouse/internal/web"
+	"gatehouse/proxy/form"
+)
+
+// A formBody is the body of a form, which is looked through on its way for
+// fields that name another method: frameworks take a POST with _method=DELETE
+// for a DELETE (Rails, Laravel, Symfony, CakePHP, Spring). Where the rules let
+// the person not make that request, the body breaks off in front of the value,
+// so that the upstream never has all of it, and Forward fails.
+//
+// Of a value that has not ended nothing is passed on: an application that is
+// content with half a body finds no method in it either.
+//
+// The engine may read on another goroutine than that of the request.
+type formBody struct {
+	io.ReadCloser // the visitor's body
+	p             *Proxy
+	in            *http.Request
+	question      question // ours alone
+	allowed       access.Decision
+	who           *access.Who
+	id            *auth.Identity
+	asked         bool // who is known
+
+	fields *form.Scanner
+	left   int64 // bytes to come; below 0: not known
+
+	held  []byte // read, and not passed on
+	ready int    // bytes of held that may be passed on
+	err   error  // what comes behind those
+
+	refusal *formRefusal // nil: nothing was found that may not pass
+}
+
+// A formRefusal is why a body was broken off.
+type formRefusal struct {
+	verdict verdict // of the request with the other method
+	err     error   // in place of that
+}
+
+// errFormRefused is what the engine gets in place of the rest of a body.
+var errFormRefused = errors.New("a field of the body names a method that is not allowed")
+
+// watchForm looks at the body from now on, where rules of the route look at
+// the method and the body may be a form. One whose fields cannot be seen is
+// refused: it is in an encoding or a charset that some applications decode.
+func (s *passage) watchForm(v verdict) error {
+	in := s.in
+	if !s.route.rules.ByMethod() || in.Body == nil || in.Body == http.NoBody || in.ContentLength == 0 {
+		return nil
+	}
+	types := linesOf(in.Header, "Content-Type")
+	fields := form.New(types, isMethodParameter)
+	if fields == nil {
+		return nil
+	}
+	if !isReadable(types, linesOf(in.Header, "Content-Encoding")) {
+		e := web.Refuse(http.StatusUnsupportedMediaType, "This cannot be done here.")
+		e.Header = http.Header{"Accept-Encoding": {"identity"}} // RFC 9110, 12.5.3
+		return e.Because(errors.New("the form is compressed or in an unusual charset, so that no rule can see a _method in it"))
+	}
+	s.form = &formBody{
+		ReadCloser: in.Body, p: s.p, in: in, question: s.question, allowed: v.decision,
+		who: s.who(), id: s.id, asked: v.decision != access.Public, fields: fields, left: in.ContentLength,
+	}
+	in.Body = s.form
+	return nil
+}
+
+// linesOf returns the values of a field in any spelling.
+func linesOf(h http.Header, name string) (list []string) {
+	for n, lines := range h {
+		if fold(n) == name {
+			list = append(list, lines...)
+		}
+	}
+	return list
+}
+
+// isReadable reports whether the fields of a form look to us as they do to
+// the application. JSON that is compressed is none to frameworks.
+func isReadable(types, encodings []string) bool {
+	json := true
+	for _, t := range types {
+		json = json && strings.Contains(strings.ToLower(t), "json")
+		for charset := range charsetsOf(t) {
+			if !isLikeASCII(charset) {
+				return false
+			}
+		}
+	}
+	if json && len(types) > 0 {
+		return true
+	}
+	for _, e := range encodings {
+		if e = strings.ToLower(strings.TrimSpace(e)); e != "" && e != "identity" {
+			return false
+		}
+	}
+	return true
+}
+
+// charsetsOf yields each charset that a media type names, in lower case.
+func charsetsOf(contentType string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		_, rest, found := strings.Cut(strings.ToLower(contentType), "charset")
+		for found {
+			var value string
+			value, rest, found = strings.Cut(rest, "charset")
+			value = strings.TrimLeft(value, "= \t\"'")
+			if i := strings.IndexAny(value, "\"'; ,"); i >= 0 {
+				value = value[:i]
+			}
+			if !yield(value) {
+				return
+			}
+		}
+	}
+}
+
+// isLikeASCII reports whether letters and signs of ASCII are themselves in a
+// charset. In UTF-16, UTF-7 and those of IBM's large machines they are not.
+func isLikeASCII(charset string) bool {
+	for _, known := range []string{
+		"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-", "iso8859-", "iso_8859-", "latin", "windows-", "cp125", "koi8-", "euc-", "gb", "big5", "shift_jis", "shift-jis", "sjis", "tis-620",
+	} {
+		if strings.HasPrefix(charset, known) {
+			return true
+		}
+	}
+	return charset == ""
+}
+
+// Read passes on what may be passed on.
+func (b *formBody) Read(p []byte) (int, error) {
+	for {
+		switch {
+		case b.ready > 0:
+			n := copy(p, b.held[:b.ready])
+			b.held = b.held[:copy(b.held, b.held[n:])]
+			b.ready -= n
+			return n, nil
+		case b.err != nil:
+			return 0, b.err // what is held belongs to a value that has not ended
+		case len(b.held) == 0:
+			n, err := b.look(p)
+			if n > 0 || err != nil || len(p) == 0 {
+				return n, err
+			}
+		default:
+			b.readHeld()
+		}
+	}
+}
+
+// look reads into p, and holds back what has to be.
+func (b *formBody) look(p []byte) (int, error) {
+	n, err := b.read(p)
+	if open := b.fields.Open(); open > 0 && b.refusal == nil {
+		b.held = append(b.held, p[n-open:n]...)
+		n -= open
+	}
+	if len(b.held) > 0 && err == nil {
+		return n, nil
+	}
+	b.err = err
+	return n, err
+}
+
+// readHeld reads more while something is held back.
+func (b *formBody) readHeld() {
+	var room [1024]byte
+	n, err := b.read(room[:])
+	b.held = append(b.held, room[:n]...)
+	b.ready = len(b.held) - b.fields.Open()
+	if b.refusal != nil {
+		b.ready = 0
+	}
+	b.err = err
+}
+
+// read reads a piece and judges what it names; of one that may not pass
+// nothing is told.
+func (b *formBody) read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if e := b.judge(b.fields.Scan(p[:n])); e != nil {
+		return 0, e
+	}
+	b.left -= int64(n)
+	if err == io.EOF || b.left == 0 {
+		if e := b.judge(b.fields.End()); e != nil {
+			return 0, e
+		}
+	}
+	return n, err //nolint:wrapcheck // the engine knows what a body says
+}
+
+func (b *formBody) judge(values []string) error {
+	for _, value := range values {
+		if b.refusal = b.judgeAs(value); b.refusal != nil {
+			return errFormRefused
+		}
+	}
+	return nil
+}
+
+// judgeAs judges the request as the method that a field names; nil: it may pass.
+func (b *formBody) judgeAs(value string) *formRefusal {
+	m, ok := methodNamed(value)
+	if !ok {
+		return &formRefusal{err: web.Refuse(http.StatusBadRequest, "")}
+	}
+	if m == "" {
+		return nil
+	}
+	v, err := b.question.agreeOn(m, b.who)
+	if err == nil && v.decision < access.Allow && !b.asked {
+		if err = b.identify(); err == nil {
+			v, err = b.question.agreeOn(m, b.who)
+		}
+	}
+	switch {
+	case err != nil:
+		return &formRefusal{err: err}
+	case v.decision >= access.Allow:
+		return nil
+	default:
+		v.as = m
+		return &formRefusal{verdict: v}
+	}
+}
+
+// identify finds out who sent a form that anybody may send.
+func (b *formBody) identify() error {
+	b.asked = true
+	id, err := b.p.auth.Identify(b.in)
+	if err != nil {
+		return web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("identify: %w", err))
+	}
+	if b.id = id; id != nil {
+		b.who = &access.Who{Name: id.Name, Groups: id.Groups}
+	}
+	return nil
+}
+
+// refuseForm answers in place of the application, as if the query had named
+// the method.
+func (s *passage) refuseForm(w http.ResponseWriter) error {
+	b := s.form
+	s.in.Body = b.ReadCloser // there may be more to come
+	if s.in.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
+	if s.asked = b.asked; b.id != nil {
+		s.id = b.id
+		s.info.User, s.info.Session = b.id.Name, b.id.Session.Handle
+	}
+	if b.refusal.err != nil {
+		web.AddVary(w.Header(), "Cookie")
+		return b.refusal.err
+	}
+	return s.act(w, b.refusal.verdict)
+}
