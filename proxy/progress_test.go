@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatehouse/internal/e2e"
 )
 
 // slow is an application that reads a request to its end, says so, and answers
@@ -79,16 +81,26 @@ func TestWhatWasForwardedIsAnswered(t *testing.T) {
 // What the application has not got as a whole it has not done: who sent it is
 // led to the login.
 func TestHalfABodyIsCut(t *testing.T) {
-	live := new(Live)
-	app := slowApp(t, "text/plain")
-	h := open(t, setting{options: func(o *Options) { o.Live = live }}, fixture(app.URL))
-	c := h.dial(t)
-	_, _ = io.WriteString(c, "POST /pay HTTP/1.1\r\nHost: "+host+"\r\n"+aliceLine+"Content-Length: 100000\r\n\r\nhello")
-	cutAll(t, live)
-	res, err := http.ReadResponse(bufio.NewReader(c), nil) //nolint:bodyclose // the connection is closed
-	if err != nil || res.StatusCode != http.StatusSeeOther {
-		t.Errorf("answer %v, %v, want the way to the login", res, err)
-	}
+	engines(t, func(t *testing.T, s setting) {
+		t.Helper()
+		live := new(Live)
+		s.options = func(o *Options) { o.Live = live }
+		up := record(t, okAnswer)
+		h := open(t, s, fixture(up.url()))
+		c := h.dial(t)
+		_, _ = io.WriteString(c, "POST /pay HTTP/1.1\r\nHost: "+host+"\r\n"+aliceLine+"Content-Length: 100000\r\n\r\nhello")
+		e2e.Eventually(t, func() error {
+			if list := up.seen(); len(list) != 1 || !strings.HasSuffix(list[0], "hello") {
+				return fmt.Errorf("upstream saw %q", list)
+			}
+			return nil
+		})
+		cutAll(t, live)
+		res, err := http.ReadResponse(bufio.NewReader(c), nil) //nolint:bodyclose // the connection is closed
+		if err != nil || res.StatusCode != http.StatusSeeOther {
+			t.Errorf("answer %v, %v, want the way to the login", res, err)
+		}
+	})
 }
 
 // A stream is cut with its session, whatever the method that opened it.

@@ -206,6 +206,8 @@ func (x *standardExchange) run() *Error {
 	if x.body != nil {
 		x.body.giveUp = cancel
 		defer x.body.stop()
+		// Transport waits for whoever reads the body, even when its context has ended.
+		x.r.Breaker.Arm(func() { cancel(); _ = x.body.Close() })
 	}
 	transport := x.up.transport.Load()
 	if x.r.Upgrade != "" {
