@@ -144,4 +144,7 @@ routes:
 	if n := conns.Load() - before; n != 3 {
 		t.Errorf("%d connections for 3 requests", n)
 	}
+	if log := gate.Log(); strings.Count(log, "broke off")+strings.Count(log, "request failed") != 2 {
+		t.Errorf("the broken answer has more than the one line that says both:\n%s", log)
+	}
 }

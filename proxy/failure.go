@@ -3,8 +3,8 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -51,12 +51,10 @@ func (s *passage) failed(w http.ResponseWriter, err error) error {
 }
 
 // broke is told of an answer that the upstream broke off. The visitor has a
-// part of it, so all that is left is to say so here.
+// part of it, so all that is left is to say so in the log.
 func (s *passage) broke(e *engine.Error) {
-	s.info.Failure = e
+	s.info.Failure = web.Fail(http.StatusBadGateway, "", fmt.Errorf("upstream broke off its answer: %w", e.Err))
 	s.p.metrics.UpstreamError(s.route.label, e.Kind)
-	s.p.log.LogAttrs(s.in.Context(), slog.LevelWarn, "upstream broke off its answer",
-		slog.String("request_id", s.info.ID), slog.String("route", s.route.label), slog.Any("error", e.Err))
 }
 
 func (s *passage) visitorFailed(err error) error {
