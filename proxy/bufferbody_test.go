@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -183,33 +184,36 @@ func TestBufferBodyThatNeverEnds(t *testing.T) {
 // Slow is not stalled: time counts from the last byte. And once the body is
 // there, the upstream may think for longer than a visitor may stall.
 func TestBufferBodySlowly(t *testing.T) {
-	const stall = 300 * time.Millisecond
+	const stall = time.Second
 	t.Parallel()
 	engines(t, func(t *testing.T, s setting) {
 		t.Parallel()
 		for _, size := range []int{10, 40_000} { // the engine reads a small body otherwise than a large one
-			up := slowUpstream(t, 2*stall)
-			c := buffering("http://"+up, 1<<20)
-			c.Timeouts.Stall = value.Duration(stall)
-			h := open(t, s, c)
-			conn := h.dial(t)
-			_, _ = io.WriteString(conn, chunkedHead+"Connection: close\r\n\r\n")
-			tick := time.NewTicker(stall / 3)
-			for range 6 {
-				_, _ = io.WriteString(conn, "1\r\na\r\n")
-				<-tick.C
-			}
-			tick.Stop()
-			_, _ = io.WriteString(conn, chunked(strings.Repeat("b", size), size))
-			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-			if err != nil {
-				t.Fatalf("%d bytes: %v", size, err)
-			}
-			got, err := io.ReadAll(res.Body)
-			_ = res.Body.Close()
-			if want := fmt.Sprintf("%d\nend\n", size+6); string(got) != want || err != nil {
-				t.Errorf("%d bytes: answer %q, %v; want %q", size, got, err, want)
-			}
+			t.Run(strconv.Itoa(size), func(t *testing.T) {
+				t.Parallel()
+				up := slowUpstream(t, stall+100*time.Millisecond)
+				c := buffering("http://"+up, 1<<20)
+				c.Timeouts.Stall = value.Duration(stall)
+				h := open(t, s, c)
+				conn := h.dial(t)
+				_, _ = io.WriteString(conn, chunkedHead+"Connection: close\r\n\r\n")
+				tick := time.NewTicker(stall / 5)
+				for range 6 {
+					_, _ = io.WriteString(conn, "1\r\na\r\n")
+					<-tick.C
+				}
+				tick.Stop()
+				_, _ = io.WriteString(conn, chunked(strings.Repeat("b", size), size))
+				res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				if err != nil {
+					t.Fatalf("%d bytes: %v", size, err)
+				}
+				got, err := io.ReadAll(res.Body)
+				_ = res.Body.Close()
+				if want := fmt.Sprintf("%d\nend\n", size+6); string(got) != want || err != nil {
+					t.Errorf("%d bytes: answer %q, %v; want %q", size, got, err, want)
+				}
+			})
 		}
 	})
 }

@@ -415,7 +415,10 @@ func TestSilentUpstreamMayGoOn(t *testing.T) {
 	for name, s := range map[string]setting{
 		"h1/http1": {}, "h1/standard": {standard: true}, "h2/http1": {https: true}, "h2/standard": {standard: true, https: true},
 	} {
-		t.Run(name, func(t *testing.T) { silentUpstream(t, s) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			silentUpstream(t, s)
+		})
 	}
 }
 
@@ -425,9 +428,9 @@ func silentUpstream(t *testing.T, s setting) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		_, _ = io.WriteString(w, "first ")
 		_ = http.NewResponseController(w).Flush()
-		<-time.After(400 * time.Millisecond) // a silence, not a wait for something
+		<-time.After(700 * time.Millisecond) // a silence, not a wait for something
 		_, _ = io.WriteString(w, "second")
-	}, func(c *RouteConfig) { c.Timeouts.Stall = value.Duration(100 * time.Millisecond) })
+	}, func(c *RouteConfig) { c.Timeouts.Stall = value.Duration(500 * time.Millisecond) })
 	res := h.do(t, h.request(t, "POST", "/x", strings.NewReader("body"))) //nolint:bodyclose // do sees to it
 	if body, err := io.ReadAll(res.Body); err != nil || string(body) != "first second" {
 		t.Errorf("%q, %v", body, err)

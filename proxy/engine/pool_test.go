@@ -144,15 +144,20 @@ func TestRepeat(t *testing.T) {
 func TestWhatCannotBeRepeatedGetsAFreshConnection(t *testing.T) {
 	up := says(t, ok)
 	g := front(t, HTTP1Options{Address: up.addr}, nil)
+	if g.up.pool.fresh != freshTime {
+		t.Errorf("a connection is fresh for %s", g.up.pool.fresh)
+	}
+	const fresh = 500 * time.Millisecond
+	g.up.pool.fresh = fresh
 	for _, step := range []struct {
 		method string
 		after  time.Duration
 		conns  int32
 	}{
 		{"GET", 0, 1},
-		{"GET", freshTime + 50*time.Millisecond, 1},
+		{"GET", fresh + 50*time.Millisecond, 1},
 		{"POST", 0, 1},
-		{"POST", freshTime + 50*time.Millisecond, 2},
+		{"POST", fresh + 50*time.Millisecond, 2},
 		{"GET", 0, 2},
 	} {
 		<-time.After(step.after)
@@ -179,7 +184,7 @@ func TestPoolIsBoundedInNumberAndAge(t *testing.T) {
 		}
 		return c
 	}
-	p := &pool{max: 2, age: 50 * time.Millisecond}
+	p := &pool{max: 2, age: 500 * time.Millisecond}
 	defer p.close()
 	a, b, c := dial(), dial(), dial()
 	p.put(a)

@@ -141,12 +141,12 @@ func TestTunnelMayBeIdle(t *testing.T) {
 		say(c, switching)
 		_, _ = io.Copy(c, br)
 	})
-	limit := 50 * time.Millisecond
+	limit := 400 * time.Millisecond
 	g := front(t, HTTP1Options{Address: up.addr, Timeouts: Timeouts{Response: limit, Stall: limit}}, nil)
 	c, br := ask(t, g, askSwitch)
 	readHead(br)
 	for range 2 {
-		<-time.After(4 * limit)
+		<-time.After(limit + 100*time.Millisecond)
 		say(c, "ping")
 		b := make([]byte, 4)
 		if _, err := io.ReadFull(br, b); err != nil || string(b) != "ping" {

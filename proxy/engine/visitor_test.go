@@ -88,9 +88,9 @@ func TestVisitorStallsSending(t *testing.T) {
 // One who sends slowly, but sends, is not.
 func TestSlowVisitorIsNotCutOff(t *testing.T) {
 	up, got := takes(t, 40000)
-	g := front(t, HTTP1Options{Address: up.addr, Timeouts: Timeouts{Stall: 200 * time.Millisecond, Response: 200 * time.Millisecond}}, nil)
+	g := front(t, HTTP1Options{Address: up.addr, Timeouts: Timeouts{Stall: time.Second, Response: time.Second}}, nil)
 	c, br := ask(t, g, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 40000\r\nConnection: close\r\n\r\n")
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(120 * time.Millisecond)
 	defer tick.Stop()
 	for range 10 {
 		<-tick.C
@@ -142,13 +142,14 @@ func TestSilentUpstreamInAnAnswer(t *testing.T) {
 	}
 	for name, parts := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			up := upstream(t, func(c *net.TCPConn, br *bufio.Reader, _ int) {
 				readHead(br)
 				say(c, parts[0])
-				<-time.After(400 * time.Millisecond) // longer than any timeout
+				<-time.After(600 * time.Millisecond) // longer than any timeout
 				say(c, parts[1])
 			})
-			limit := 100 * time.Millisecond
+			limit := 400 * time.Millisecond
 			g := front(t, HTTP1Options{Address: up.addr, Timeouts: Timeouts{Response: limit, Stall: limit}}, nil)
 			body := fetch(t, g.URL)
 			b, err := io.ReadAll(body)
@@ -172,13 +173,13 @@ func TestDeadlinesDoNotOutliveTheirRequest(t *testing.T) {
 				_, _ = io.CopyN(io.Discard, br, 40000)
 			}
 			if strings.Contains(head, "/slow") {
-				<-time.After(150 * time.Millisecond)
+				<-time.After(300 * time.Millisecond)
 			}
 			say(c, ok)
 		}
 	})
-	limit := 100 * time.Millisecond
-	g := front(t, HTTP1Options{Address: up.addr, Timeouts: Timeouts{Stall: limit, Response: 2 * limit}}, nil)
+	limit := 200 * time.Millisecond
+	g := front(t, HTTP1Options{Address: up.addr, Timeouts: Timeouts{Stall: limit, Response: 4 * limit}}, nil)
 	g.up.pool.fresh = time.Hour // or a POST would get a new connection
 	c, br := ask(t, g, "")
 	send := []string{
@@ -187,13 +188,15 @@ func TestDeadlinesDoNotOutliveTheirRequest(t *testing.T) {
 		"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n",
 		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 40000\r\n\r\n" + strings.Repeat("x", 40000),
 	}
-	for _, s := range send {
+	for i, s := range send {
+		if i > 0 {
+			<-time.After(4*limit + 50*time.Millisecond)
+		}
 		say(c, s)
 		if h := readHead(br); !strings.HasPrefix(h, "HTTP/1.1 200") {
 			t.Fatalf("got %q to %.20q", h, s)
 		}
 		_, _ = io.ReadFull(br, make([]byte, 2))
-		<-time.After(2*limit + 50*time.Millisecond)
 	}
 	if n := up.conns.Load(); n != 1 {
 		t.Errorf("%d connections to the upstream, want 1", n)
