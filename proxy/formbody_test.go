@@ -3,9 +3,11 @@ package proxy
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +18,7 @@ import (
 	"gatehouse/access"
 	"gatehouse/internal/e2e"
 	"gatehouse/internal/value"
+	"gatehouse/proxy/form"
 )
 
 const (
@@ -240,4 +243,74 @@ func TestHalfAFormNamesNoMethod(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Browsers send all of a large form before they look at the answer.
+func TestLargeFormGetsItsAnswer(t *testing.T) {
+	engines(t, func(t *testing.T, s setting) {
+		t.Helper()
+		app := &rails{}
+		h := behind(t, s, app.ServeHTTP, onlyAdminsDelete)
+		body := "_method=delete&a=" + strings.Repeat("x", 3<<20)
+		for line, want := range map[string]string{aliceLine: "403", "Cookie: " + ourCookie + "=root\r\n": "200"} {
+			answer := h.raw(t, fmt.Sprintf("POST /x HTTP/1.1\r\nHost: %s\r\n%sContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", host, line, formType, len(body), body))
+			if got := status(answer); got != want {
+				t.Errorf("%s: %s, want %s", line, got, want)
+			}
+		}
+	})
+}
+
+// What passes is what came, byte by byte; of what does not, the last byte and
+// the value that names the method stay behind.
+func FuzzFormBody(f *testing.F) {
+	f.Add("a=b&_method=put&c=d", byte(3), byte(5))
+	f.Add("_method=DELETE", byte(1), byte(1))
+	f.Add("_method=+++&_method=DELE&x=_method", byte(7), byte(2))
+	c := fixture("http://127.0.0.1:1")
+	onlyAdminsDelete(&c)
+	h := open(f, setting{}, c)
+	hr := h.proxy.table.find(hostPort{name: host, text: host})
+	f.Fuzz(func(t *testing.T, text string, piece, room byte) {
+		q, err := newQuestion(hr, "/x", access.Facts{Method: "POST"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &formBody{
+			ReadCloser: io.NopCloser(&piecemeal{text: text, size: 1 + int(piece)}), p: h.proxy, question: *q, allowed: access.Allow, who: &access.Who{Name: "alice"},
+			asked: true, fields: form.New(nil, isMethodParameter), left: int64(len(text)) - int64(piece%2)*int64(len(text)+1),
+		}
+		var got []byte
+		for p := make([]byte, 1+int(room)); err == nil; {
+			var n int
+			n, err = b.Read(p)
+			got = append(got, p[:n]...)
+		}
+		switch {
+		case b.refusal == nil && (err != io.EOF || string(got) != text):
+			t.Errorf("%q: passed on %q, %v", text, got, err)
+		case b.refusal != nil && (!errors.Is(err, errFormRefused) || len(got) >= len(text) || !strings.HasPrefix(text, string(got))):
+			t.Errorf("%q: passed on %q, %v", text, got, err)
+		}
+		if values, err := url.ParseQuery(text); err == nil && strings.EqualFold(strings.TrimSpace(values.Get("_method")), "DELETE") {
+			if values, _ := url.ParseQuery(string(got)); b.refusal == nil || strings.TrimSpace(values.Get("_method")) != "" {
+				t.Errorf("%q: passed on %q", text, got)
+			}
+		}
+	})
+}
+
+// piecemeal gives a text in pieces of one size.
+type piecemeal struct {
+	text string
+	size int
+}
+
+func (p *piecemeal) Read(b []byte) (int, error) {
+	if p.text == "" {
+		return 0, io.EOF
+	}
+	n := copy(b, p.text[:min(p.size, len(p.text))])
+	p.text = p.text[n:]
+	return n, nil
 }

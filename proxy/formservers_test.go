@@ -16,11 +16,11 @@ import (
 
 // formServers answer a POST with the method that it is to them.
 var formServers = map[string]realServer{
-	"php": {files: map[string]string{"router.php": `<?php
+	"php": {modes: []string{""}, files: map[string]string{"router.php": `<?php
 $method = $_POST['_method'] ?? (str_contains($_SERVER['CONTENT_TYPE'] ?? '', 'json') ? json_decode(file_get_contents('php://input'), true)['_method'] ?? null : null) ?? 'POST';
 echo is_string($method) ? strtoupper($method) : 'POST';
-`}, command: "php -S $ADDR router.php"},
-	"django": {files: map[string]string{"server.py": `
+`}, command: "exec php -S $ADDR router.php"},
+	"django": {modes: []string{""}, files: map[string]string{"server.py": `
 import socketserver, sys, types
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from django.conf import settings
@@ -37,8 +37,8 @@ class Server(socketserver.ThreadingMixIn, WSGIServer):
     daemon_threads = True
 import django; django.setup()
 s = Server(('127.0.0.1', $PORT), Quiet); s.set_app(WSGIHandler()); s.serve_forever()
-`}, command: "python3 server.py"},
-	"node": {files: map[string]string{"server.js": `
+`}, command: "exec python3 server.py"},
+	"node": {modes: []string{""}, files: map[string]string{"server.js": `
 require('http').createServer(async (q, a) => {
   const pieces = []; for await (const p of q) pieces.push(p);
   try {
@@ -46,8 +46,8 @@ require('http').createServer(async (q, a) => {
     a.end(String(form.get('_method') ?? 'POST').toUpperCase());
   } catch { a.end('POST') }
 }).listen($PORT, '127.0.0.1');
-`}, command: "node server.js"},
-	"rack": {files: map[string]string{"server.rb": `
+`}, command: "exec node server.js"},
+	"rack": {modes: []string{""}, files: map[string]string{"server.rb": `
 require 'rack'; require 'socket'; require 'stringio'
 app = Rack::MethodOverride.new(->(env) { [200, {}, [env['REQUEST_METHOD']]] })
 s = TCPServer.new('127.0.0.1', $PORT)
@@ -64,7 +64,7 @@ loop { Thread.new(s.accept) { |c|
   c.write "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: #{body.bytesize}\r\n\r\n#{body}"
   c.close
 } }
-`}, command: "ruby server.rb"},
+`}, command: "exec ruby server.rb"},
 }
 
 // methodAt asks a server what a form is to it.
@@ -148,7 +148,7 @@ func TestNoRealServerTakesAFormForAnotherMethod(t *testing.T) {
 	for name, server := range formServers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			addr, deletes := server.start(t), 0
+			addr, deletes := server.start(t)[0], 0
 			for _, f := range forms {
 				if methodAt(t, addr, f.contentType, f.body) != "DELETE" {
 					continue

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"gatehouse/internal/e2e"
+	"gatehouse/internal/urlpath"
 )
 
 // start runs the server until the end of the test, and returns the address of
@@ -165,7 +166,7 @@ func canonical(place string) string {
 	var b strings.Builder
 	for i := 0; i < len(place); i++ {
 		switch c := place[i]; {
-		case c == '%' && i+2 < len(place) && unhex(place[i+1]) >= 0 && unhex(place[i+2]) >= 0:
+		case c == '%' && i+2 < len(place) && urlpath.Unhex(place[i+1]) >= 0 && urlpath.Unhex(place[i+2]) >= 0:
 			b.WriteString(strings.ToUpper(place[i : i+3]))
 			i += 2
 		case c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>^`{|}", c) >= 0:
