@@ -52,12 +52,12 @@ type formRefusal struct {
 // errFormRefused is what the engine gets in place of the rest of a body.
 var errFormRefused = errors.New("a field of the body names a method that is not allowed")
 
-// watchForm looks at the body from now on, where rules of the route look at
+// watchForm looks at the body from now on, where rules that were asked look at
 // the method and the body may be a form. One whose fields cannot be seen is
 // refused: it is in an encoding or a charset that some applications decode.
 func (s *passage) watchForm(v verdict) error {
 	in := s.in
-	if !s.route.rules.ByMethod() || in.Body == nil || in.Body == http.NoBody || in.ContentLength == 0 {
+	if !v.byMethod || in.Body == nil || in.Body == http.NoBody || in.ContentLength == 0 {
 		return nil
 	}
 	types := linesOf(in.Header, "Content-Type")

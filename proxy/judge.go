@@ -89,6 +89,7 @@ func (q *question) agree(who *access.Who) (verdict, error) {
 		if v.route != all.route || v.decision < all.decision || !r.DenyOnly && v.decision != all.decision {
 			return verdict{}, ambiguous()
 		}
+		all.byMethod = all.byMethod || v.byMethod
 	}
 	for place := range q.readings.Named() {
 		if closer(q.one(place, who), all) {

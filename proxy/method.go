@@ -15,7 +15,7 @@ import (
 // method-override of Express). The strictest decides. It is asked only where a
 // rule looks at the method. What the body names is looked for by formBody.
 func (q *question) judgeAs(v verdict, who *access.Who) (verdict, error) {
-	if q.query == "" || v.route == nil || !v.route.rules.ByMethod() {
+	if q.query == "" || v.route == nil || !v.byMethod {
 		return v, nil
 	}
 	methods, ok := methodsIn(q.query[1:])

@@ -34,6 +34,30 @@ func TestMethodOverrideInTheQueryGetsPastNoRule(t *testing.T) {
 	}
 }
 
+// An application that does not care for letter case takes the other method by
+// a path of the route that has no rule for methods.
+func TestMethodOverrideGetsPastNoRuleOfANearRoute(t *testing.T) {
+	up := record(t, okAnswer)
+	root, admin := fixture(up.url()), fixture(up.url())
+	root.Access, admin.Path, admin.Access = nil, "/Admin", []access.RuleConfig{{Methods: []string{"DELETE"}, Groups: []string{"admins"}}, {}}
+	h := open(t, setting{}, root, admin)
+	for path, want := range map[string]string{"/admin/x": "403", "/x": "200"} {
+		for _, request := range []string{
+			"POST " + path + "?_method=delete HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
+			"POST " + path + " HTTP/1.1\r\nContent-Type: " + formType + "\r\nContent-Length: 14\r\n\r\n_method=delete",
+		} {
+			if got := status(h.raw(t, strings.Replace(request, "\r\n", "\r\nHost: "+host+"\r\nConnection: close\r\n"+aliceLine, 1))); got != want {
+				t.Errorf("%q: %s, want %s", request, got, want)
+			}
+		}
+		up.forget()
+		h.get(t, path, aliceLine, "X-HTTP-Method-Override: DELETE\r\n")
+		if passes := strings.Contains(up.one(t), "DELETE"); passes != (want == "200") {
+			t.Errorf("%s: the header passes: %v", path, passes)
+		}
+	}
+}
+
 // What no rule can see is said when the configuration is checked.
 func TestCheckWarnsOfAliases(t *testing.T) {
 	for _, tt := range []struct {

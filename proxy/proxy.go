@@ -315,6 +315,7 @@ func (s *passage) act(w http.ResponseWriter, v verdict) error {
 		web.AddVary(w.Header(), "Cookie")
 		return s.deny(v)
 	}
+	s.byMethod = v.byMethod
 	if err := s.watchForm(v); err != nil {
 		return err
 	}

@@ -24,8 +24,10 @@ type passage struct {
 	id     *auth.Identity // nil: nobody is signed in, or nobody was looked up
 	asked  bool           // somebody was looked up: the answer depends on the session
 	active bool           // the request is a use of the session
-	data   sessions.Info  // in which the application keeps values; zero: none yet, or none at all
-	unkept error          // why the session's data could not be kept
+
+	byMethod bool          // rules that were asked look at the method
+	data     sessions.Info // in which the application keeps values; zero: none yet, or none at all
+	unkept   error         // why the session's data could not be kept
 
 	member string // of the route's upstreams, the one that was asked last
 
@@ -156,7 +158,7 @@ func (s *passage) mayPass(name string) bool {
 	case cousin, identity:
 		return s.route.passes.has(name)
 	case override:
-		return !s.route.rules.ByMethod()
+		return !s.byMethod
 	default:
 		return false
 	}

@@ -216,6 +216,7 @@ type verdict struct {
 	decision access.Decision
 	rule     int    // -1: none
 	named    bool   // the rule has a path
+	byMethod bool   // rules that were asked look at the method
 	as       string // the method that the query names, where that decided
 }
 
@@ -227,10 +228,11 @@ func (hr *hostRoutes) judge(f access.Facts, who *access.Who) verdict {
 	if r == nil {
 		return verdict{rule: -1}
 	}
-	v := verdict{route: r, by: r}
+	v := verdict{route: r, by: r, byMethod: r.rules.ByMethod()}
 	v.decision, v.rule = r.rules.Decide(f, who)
 	v.named = r.rules.HasPath(v.rule)
 	if near := hr.nearly(f.Path, r); near != nil {
+		v.byMethod = v.byMethod || near.rules.ByMethod()
 		if d, rule := near.rules.Decide(f, who); d < v.decision {
 			v.decision, v.rule, v.named, v.by = d, rule, true, near
 		}

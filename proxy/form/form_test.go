@@ -256,3 +256,18 @@ func FuzzPairs(f *testing.F) {
 		}
 	})
 }
+
+// A large upload is looked through at the pace of memory.
+func BenchmarkScanner(b *testing.B) {
+	file := bytes.Repeat([]byte("all work and no play makes the catalogue a dull register; \x00\x01"), 1000)
+	for name, contentType := range map[string]string{"urlencoded": urlencodedType, "multipart": multipartType, "json": jsonType} {
+		b.Run(name, func(b *testing.B) {
+			s := New([]string{contentType}, isWanted)
+			b.SetBytes(int64(len(file)))
+			b.ReportAllocs()
+			for b.Loop() {
+				s.Scan(file)
+			}
+		})
+	}
+}

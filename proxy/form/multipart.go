@@ -49,8 +49,16 @@ func (m *multiPart) scan(p []byte, found func(string)) {
 // search looks for the beginning of a head, and returns how much of p has been
 // looked at.
 func (m *multiPart) search(p []byte) int {
-	for i, c := range p {
-		switch {
+	for i := 0; i < len(p); i++ {
+		if m.header == 0 { // as good as always
+			for i < len(p) && p[i]|0x20 != contentDisposition[0] {
+				i++
+			}
+			if i == len(p) {
+				break
+			}
+		}
+		switch c := p[i]; {
 		case m.header == len(contentDisposition) && c == ':':
 			m.state, m.header, m.last, m.strict = inHead, 0, 0, false
 			m.names = partNames{wanted: m.wanted}
