@@ -29,6 +29,10 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	program = filepath.Join(dir, "gatehouse")
+	if err := os.Setenv("GORACE", e2e.RaceOptions); err != nil { // for the commands that tests run
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	args := []string{"build", "-pgo=off", "-o", program} // off: as the tests are built, in half the time
 	if raceDetector() {
 		args = append(args, "-race")

@@ -37,6 +37,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("ADDR", addr)
 			env.Setenv("FREE", e2e.FreeAddr(t))
 			env.Setenv("APP", app)
+			env.Setenv("GORACE", e2e.RaceOptions)
 			gate := &e2e.Gate{Mode: e2e.HTTP1, Addr: addr}
 			env.Values[visitorKey{}] = gate.Browser(t)
 			return nil

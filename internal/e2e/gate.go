@@ -46,6 +46,10 @@ const Password = "correct horse battery staple"
 // Patience is how long a test waits for something that should come soon.
 const Patience = 20 * time.Second
 
+// RaceOptions is GORACE for programs under test. Where they are built with the
+// race detector, each would sleep for a second before it ends.
+const RaceOptions = "halt_on_error=1 atexit_sleep_ms=20"
+
 // A Mode is how visitors speak to the gate.
 type Mode struct {
 	Name   string
@@ -171,7 +175,7 @@ func (g *Gate) Exec(tb testing.TB) {
 	if g.Stderr != nil {
 		g.cmd.Stderr = g.Stderr
 	}
-	g.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
+	g.cmd.Env = append(os.Environ(), "GORACE="+RaceOptions)
 	if err := g.cmd.Start(); err != nil {
 		tb.Fatal(err)
 	}
@@ -397,13 +401,19 @@ func hold(port int) (release func(), err error) {
 // Eventually polls until f gives nil.
 func Eventually(tb testing.TB, f func() error) {
 	tb.Helper()
-	for deadline := time.Now().Add(Patience); ; time.Sleep(5 * time.Millisecond) {
+	Within(tb, Patience, f)
+}
+
+// Within is Eventually for what may take longer.
+func Within(tb testing.TB, patience time.Duration, f func() error) {
+	tb.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		err := f()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			tb.Fatalf("still after %s: %v", Patience, err)
+			tb.Fatalf("still after %s: %v", patience, err)
 		}
 	}
 }
