@@ -305,13 +305,24 @@ func (f face) script() {
 	if got := kind(); got != "password" {
 		t.Errorf("the hidden password's field is a %s", got)
 	}
-	for on, hidden := range map[string]bool{"true": false, "false": true} {
+	places := map[string]bool{} // of the button
+	capsLock := func(on string, hidden bool) {
+		t.Helper()
 		f.do("press a key", chromedp.Evaluate[chromedp.Void](`document.getElementById("password").dispatchEvent(new KeyboardEvent("keydown", {key: "A", modifierCapsLock: `+on+`}))`))
 		if got := eval[bool](f.tab, "document.getElementById('capslock').hidden"); got != hidden {
 			t.Errorf("Caps Lock %s: the hint's hidden is %v", on, got)
 		}
+		places[eval[string](f.tab, "JSON.stringify(document.querySelector('"+string(submit)+"').getBoundingClientRect())")] = true
 	}
-	f.do("sign in", chromedp.SetValue(nameField, "dora"), chromedp.Click(box), chromedp.Click(submit))
+	capsLock("true", false)
+	capsLock("false", true)
+	// The hint goes between the press and the release of the mouse's button.
+	f.do("type a password with Caps Lock", chromedp.SetValue(nameField, "dora"), chromedp.Click(box), chromedp.Click(passwordField))
+	capsLock("true", false)
+	f.do("sign in", chromedp.Click(submit))
+	if len(places) != 1 {
+		t.Errorf("the button moves as the hint about Caps Lock comes and goes, and a click is lost: %v", places)
+	}
 	f.until("#error", "not right")
 	if got := eval[string](f.tab, "document.getElementById('username').value + ' ' + document.activeElement.id"); got != "dora password" {
 		t.Errorf("after a wrong password, the name and the focus are %q", got)
