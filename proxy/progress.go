@@ -127,7 +127,8 @@ func (s *passage) moved() int64 {
 }
 
 // end breaks the passage off, because its session has ended. One goes on: a
-// request that may have changed something, and was sent as a whole. The
+// request that may have changed something, and came as a whole before; it does
+// so also while the connection to the application is being made. The
 // application does what it asks for, and somebody who was led to the login
 // instead of the answer would ask again. The answer then has lastWord; an
 // application that gives none is bounded by timeouts.response. An answer that
