@@ -11,6 +11,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
+
 	"gatehouse/access"
 	"gatehouse/internal/urlpath"
 )
@@ -99,6 +101,20 @@ var models = map[string]func(p string) []string{
 			}
 		}
 		return list
+	},
+	"without accents": func(p string) []string { // WordPress, collations
+		d, _ := unescape(p, "")
+		bare := strings.Map(func(r rune) rune {
+			if unicode.In(r, unicode.Mn, unicode.Cf) {
+				return -1
+			}
+			return r
+		}, norm.NFKD.String(d))
+		return []string{bare, merged(bare), clamped(merged(bare))}
+	},
+	"windows, in a code page": func(p string) []string {
+		d, _ := unescape(p, "")
+		return []string{clamped(merged(strings.NewReplacer("\u00a5", "/", "\u20a9", "/", "\u2044", "/", "\u2215", "/", `\`, "/", "\uff0f", "/", "\uff0e", ".", "\u00a0", "").Replace(d)))}
 	},
 	"iis": func(p string) []string {
 		d, ok := unescape(p, "")
@@ -349,6 +365,7 @@ func legacyURL(p string) (pathname string, ok bool) {
 var odd = []string{
 	"/", "/", "/", "//", "///", "x", "y", "..", "..", ".", "/../", "/..", "%2e%2e", "%2e%2e", "%2E.", ".%2e", "%2e", "%2f", "%2F", "%2f", "%5c", "%5C", ";", "%3b", ";a=b", "..;", "%2e%2e;",
 	"%252e%252e", "%252f", "%255c", "%00", "%0d", "%20", "%09", "%23", "%3f", "%c0%af", "%c0%ae", "%ef%bc%8f", "%ef%bc%8e", "%e2%80%a5", ".json", "index.php", "::$DATA", "@", ":",
+	"//x@y", "%c2%a0", "%e1%9a%80", "%c2%ad", "%e2%80%8b", "%cc%81", "%c3%a1", "%c2%a5", "%e2%81%84", "%ff", "%a0",
 }
 
 var placesOfTests = []string{"static", "admin", "Admin", "adm%69n", "%61dmin", "closed", "other", "_gate", "%5fgate", "deep", "er"}
@@ -532,6 +549,30 @@ func TestEverySuffixOfAnOddPathIsJudged(t *testing.T) {
 	}
 }
 
+// A ruled place is found by those who see no marks on letters, who read bytes in
+// a code page, or who end a host that is none within its name.
+func TestARuledPlaceInOtherLettersIsRefused(t *testing.T) {
+	hr := ruled(t)
+	alice := &access.Who{Name: "alice"}
+	for _, p := range []string{
+		"//u@h%61dmin", "//x%2fy@h%61dmin/", "//h%61dmin", "//u@h:80admin", "/..//u@h%61dmin/x", "/%2fu@h%61dmin", // url.parse of Node
+		"/%C3%A1dmin", "/a%CC%81dmin", "/%C4%81dmin", "/x%2fy/%C3%A1dmin", "/x%2fy/%2e%2e/%C3%A1dmin", "/%C3%A1dmin/%C3%BCber", // marks
+		"/admin%E1%9A%80", "/admin%C2%A0", "/admin%E3%80%80", "/admin\xa0", "/admin%A0", "/admin%C2%85", "/admin%EF%BB%BF", // spaces
+		"/ad%C2%ADmin", "/ad%E2%80%8Bmin", "/ad%CD%8Fmin", "/ad%FFmin", // not seen
+		"/x/..%C2%A5admin", "/x/..%E2%82%A9admin", "/x%C2%A5admin", "/x/..%E2%88%96admin", "/x%E2%81%84admin", "/x/..%EF%BC%8Fadmin", // slashes of code pages
+		"/x/.%E2%80%8B./admin", "/x/y/%EF%BC%8E%E2%80%8B%EF%BC%8E/%2e%2e/admin", "/deep/x%2fy/.%E2%80%8B./er", "/deep/x/.%C2%AD./er", "/deep/x/%2e%CC%81%2e/er", // dots
+	} {
+		if d, ok := decide(hr, p, alice); ok && d >= access.Allow {
+			t.Errorf("%s: %v for alice", p, d)
+		}
+	}
+	for _, p := range []string{"/\u00fcber/admin", "/%C3%BCber", "/x/a%CC%88", "/caf%C3%A9/administrator", "/%D9%85%DB%8C%E2%80%8C%D8%AE", "/%E0%A4%B9%E0%A4%BF%E0%A4%A8%E0%A5%8D%E0%A4%A6%E0%A5%80", "/price/%C2%A5100", "//bob@example.com/x", "//phpmyadmin/x"} {
+		if d, ok := decide(hr, p, alice); !ok || d != access.Allow {
+			t.Errorf("%s: %v, %v for alice", p, d, ok)
+		}
+	}
+}
+
 // What a hostile path costs is bounded, and so is what is judged of it.
 func TestHostilePathsCostLittle(t *testing.T) {
 	hr := ruled(t)
@@ -539,6 +580,7 @@ func TestHostilePathsCostLittle(t *testing.T) {
 		strings.Repeat("/", 60<<10), "/.." + strings.Repeat("//", 30<<10), strings.Repeat("/admin", 10<<10) + "/%2e%2e", "/x" + strings.Repeat("%2f", 20<<10), strings.Repeat("/%2e%2e", 8<<10),
 		strings.Repeat("/x%2fy/..", 6<<10), "/..//" + strings.Repeat("Admin/", 500), "/" + strings.Repeat("%25", 20<<10), "/" + strings.Repeat("%C0%AE", 10<<10),
 		strings.Repeat("/a%2f", 170) + strings.Repeat("/..", 170), "/%00" + strings.Repeat("/İ", 500) + strings.Repeat("x", 50<<10), "/" + strings.Repeat("%ef%bc%85", 6<<10) + "2f",
+		"//" + strings.Repeat("%2fx@h", 400) + strings.Repeat("/x", 20<<10), "//u@" + strings.Repeat("h", 30<<10) + "%61dmin", "/" + strings.Repeat("a%CC%81", 8<<10),
 	} {
 		least := time.Hour
 		for range 3 {

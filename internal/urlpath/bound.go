@@ -18,6 +18,7 @@ import (
 type atom struct {
 	name string
 	hard bool // a slash of the path itself stands before it, which is one to every reader
+	odd  bool // it was folded, or holds what cannot stand in the name of a host
 	sure bool // it is a dot segment to every reader
 	cut  bool // some readers end the path within it, and see end as its name
 	end  string
@@ -39,7 +40,7 @@ func (e *expansion) bound(path string) bool {
 	if !droppable && oddByCharacters(path) {
 		return true
 	}
-	e.tails = append(e.tails, all)
+	e.tail(all)
 	if !droppable {
 		return e.ends(atoms)
 	}
@@ -52,11 +53,26 @@ func (e *expansion) bound(path string) bool {
 			if !e.add(Reading{Path: place, DenyOnly: true, how: "what may be left of it", from: 0}) {
 				return false
 			}
-			e.tails = append(e.tails, place)
+			e.tail(place)
 			e.behindScripts(place)
+		}
+		for place := range p.behindHosts {
+			if e.size += len(place); e.size > maxReadingBytes {
+				return false
+			}
+			e.named = append(e.named, place)
 		}
 	}
 	return true
+}
+
+// tail adds a path of which all suffixes count, for those as well who see no
+// marks on letters.
+func (e *expansion) tail(path string) {
+	e.tails = append(e.tails, path)
+	if bare := dropMarks(path); bare != path {
+		e.tails = append(e.tails, bare)
+	}
 }
 
 // ends adds the paths of those readers who stop at a mark within a name. It
@@ -70,7 +86,7 @@ func (e *expansion) ends(atoms []atom) bool {
 		if n++; n > maxPlaces {
 			return false
 		}
-		e.tails = append(e.tails, joinNames(append(atoms[:i:i], atom{name: a.end})))
+		e.tail(joinNames(append(atoms[:i:i], atom{name: a.end})))
 	}
 	return true
 }
@@ -78,7 +94,11 @@ func (e *expansion) ends(atoms []atom) bool {
 // oddByCharacters reports whether path would be plain if its escapes, and bytes
 // beyond ASCII, were letters: it is odd only because some characters (ü, a
 // space, a brace) cannot stand in a path as they are. No reader takes those for
-// structure, so they drop nothing.
+// structure, so they drop no name. What some do take for a slash or a dot has
+// been seen by then: compatibility forms and the best fit of code pages are
+// folded (foldForms), and dots that stand apart by what is invisible are dots
+// (clean), which makes the path droppable. Suffixes would only refuse pages such
+// as /über/admin, to which no server that we know or could ask comes otherwise.
 func oddByCharacters(path string) bool {
 	text := opaque(path)
 	if !utf8.ValidString(text) || foldForms(text) != text {
@@ -101,9 +121,9 @@ func split(path string) (atoms []atom, droppable, ok bool) {
 		if !ok {
 			return nil, false, false
 		}
-		first := len(atoms)
+		first, odd := len(atoms), folded != segment || strings.ContainsFunc(segment, notInHost)
 		for piece := range strings.SplitSeq(folded, "/") {
-			a := atom{name: clean(piece), hard: len(atoms) == first}
+			a := atom{name: clean(piece), hard: len(atoms) == first, odd: odd}
 			if i := strings.IndexAny(piece, "\x00#?;"); i >= 0 {
 				a.cut, a.end = true, clean(piece[:i])
 			}
@@ -122,6 +142,11 @@ func split(path string) (atoms []atom, droppable, ok bool) {
 // for a new beginning: an expression of Ruby's does after the end of a line.
 func dropsWhatIsBefore(r rune) bool { return r < ' ' || r == 0x7f }
 
+// notInHost reports whether a parser of URLs may take c for the end of a host.
+func notInHost(c rune) bool {
+	return c >= utf8.RuneSelf || !isAlnum(byte(c)) && c != '.' && c != '-' && c != '_' //nolint:gosec // G115: ASCII
+}
+
 // unfold decodes a segment and takes all its spellings for what they stand for.
 func unfold(s string) (string, bool) {
 	for range 4 {
@@ -139,7 +164,7 @@ func unfold(s string) (string, bool) {
 func clean(name string) string {
 	name = cutAt(name, ";")
 	full := dropControls(name)
-	if len(full) < len(name) && len(full) > 1 && strings.Trim(full, ".") == "" {
+	if bare := dropMarks(full); len(bare) < len(name) && len(bare) > 1 && strings.Trim(bare, ".") == "" {
 		return ".." // ".. ." and the like, on Windows
 	}
 	return trimNames(cutStreams(full))

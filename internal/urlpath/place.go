@@ -11,6 +11,7 @@ type place struct {
 	parent *place
 	name   string
 	hard   bool // as of its atom
+	odd    bool // the same
 }
 
 // A places is a set in the order in which its members came. Equal places are
@@ -27,7 +28,7 @@ func (s *places) add(p *place) {
 }
 
 func (s *places) below(parent *place, a atom, name string) *place {
-	key := place{parent, name, a.hard}
+	key := place{parent, name, a.hard, a.odd}
 	p := s.known[key]
 	if p == nil {
 		p = &key
@@ -105,31 +106,70 @@ func (p *place) parents() []*place {
 // who take the first name behind several slashes for a host. What still holds
 // dot segments is no place.
 func (p *place) paths() []string {
-	var stack []*place
+	stack := p.stack()
+	if stack == nil {
+		return nil
+	}
+	list := []string{pathOf(stack)}
+	for _, n := range hosts(stack) {
+		if n > 0 {
+			list = append(list, pathOf(stack[:n]))
+		}
+	}
+	return list
+}
+
+// behindHosts yields what those read who end a host at the first character
+// that cannot stand in one: to Node's url.parse, //user@host%61dmin is %61dmin.
+// Which character that is, each of them knows for himself.
+func (p *place) behindHosts(yield func(path string) bool) {
+	stack := p.stack()
+	for _, n := range hosts(stack) {
+		if !stack[n].odd {
+			continue
+		}
+		rest := ""
+		if n > 0 {
+			rest = pathOf(stack[:n])
+		}
+		for i := 1; i < len(stack[n].name); i++ {
+			if !yield("/" + stack[n].name[i:] + rest) {
+				return
+			}
+		}
+	}
+}
+
+// stack returns the names, the last of which comes first; nil: one of them is
+// a dot segment.
+func (p *place) stack() []*place {
+	stack := []*place{}
 	for ; p != nil; p = p.parent {
 		if p.name == "." || p.name == ".." {
 			return nil
 		}
 		stack = append(stack, p)
 	}
-	if len(stack) == 0 {
-		return []string{"/"}
-	}
-	list := []string{pathOf(stack)}
+	return stack
+}
+
+// hosts returns where in a stack there are the names that may be a host, or the
+// end of one that holds slashes that are hidden: the first behind several slashes.
+func hosts(stack []*place) (at []int) {
 	i := len(stack) - 1
-	if stack[i].name != "" {
-		return list
+	if i < 1 || stack[i].name != "" {
+		return nil
 	}
 	for i >= 0 && stack[i].name == "" {
 		i--
 	}
-	for i > 0 { // the host may hold slashes that are hidden
-		list = append(list, pathOf(stack[:i]))
-		if i--; stack[i].hard {
+	for ; i >= 0; i-- {
+		at = append(at, i)
+		if i > 0 && stack[i-1].hard {
 			break
 		}
 	}
-	return list
+	return at
 }
 
 // pathOf joins names, the last of which stands first.

@@ -3,8 +3,6 @@ package urlpath
 import (
 	"strings"
 	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 )
 
 // A transform is something that an upstream does to a path on the way to the
@@ -36,6 +34,7 @@ var transforms = [...]transform{
 	{name: "overlong UTF-8 folded", apply: foldOverlong},                                                    // old Java, old IIS
 	{name: "compatibility forms folded", apply: foldForms},                                                  // frameworks that normalize to NFKC, Windows code pages
 	{name: "streams cut", apply: cutStreams},                                                                // NTFS
+	{name: "marks and invisible characters dropped", apply: dropMarks, rare: true},                          // WordPress, collations of databases, HFS+
 	{name: "all parameters cut", apply: func(s string) string { return cutAt(s, ";") }, rare: true},
 	{name: "authority cut", apply: cutLeadingAuthority, rare: true}, // code that parses the path as a URL
 }
@@ -192,21 +191,6 @@ func overlong(s string) (n int, c byte) {
 		return 0, 0
 	}
 	return n, byte(v)
-}
-
-// lookalikes are what Windows' best fit to a code page makes slashes of, which
-// Unicode does not.
-var lookalikes = strings.NewReplacer("\u2044", "/", "\u2215", "/", "\u2216", `\`)
-
-// foldForms gives the compatibility forms: U+FF0F is a slash, U+2025 is two
-// dots, and so on.
-func foldForms(s string) string {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return lookalikes.Replace(norm.NFKC.String(s))
-		}
-	}
-	return s
 }
 
 // cutStreams takes NTFS's names of streams off: /admin::$INDEX_ALLOCATION is
