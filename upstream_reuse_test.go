@@ -34,7 +34,7 @@ func TestUpstreamReuseOff(t *testing.T) {
 					all.Done()
 					all.Wait()
 				}
-				_, _ = io.WriteString(w, r.Proto)
+				_, _ = io.WriteString(w, "app")
 			}))
 			app.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 				if s == http.StateNew {
