@@ -89,6 +89,42 @@ func TestALargeFormWithoutASession(t *testing.T) {
 	}
 }
 
+// An application that answers in the middle of an upload, and closes, was seen
+// by the visitor as a connection that broke: his next bytes met a closed socket
+// before he had looked at the answer.
+func TestAnEarlyAnswerReachesWhoIsSending(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ head, piece string }{
+		"in chunks":     {"Transfer-Encoding: chunked", "1000\r\n" + strings.Repeat("x", 0x1000) + "\r\n"},
+		"with a length": {"Content-Length: 100000000", strings.Repeat("x", 0x1000)},
+	} {
+		for _, m := range []e2e.Mode{e2e.HTTP1, e2e.HTTPS1} {
+			t.Run(name+" "+m.Name, func(t *testing.T) {
+				t.Parallel()
+				url := listen(t, func(conn net.Conn) {
+					if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+						_, _ = io.WriteString(conn, "HTTP/1.1 413 Request Entity Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nno\n")
+						_, _ = io.CopyN(io.Discard, conn, 8)
+					}
+				})
+				gate := start(t, m, "routes:\n  - {upstream: \""+url+"\", access: [{public: true}]}\n")
+				conn := gate.Dial(t)
+				_, _ = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: %s\r\n%s\r\n\r\n", e2e.Host, tt.head)
+				for range 50 { // half a second
+					if _, err := io.WriteString(conn, tt.piece); err != nil {
+						t.Fatalf("the connection broke before the answer was looked at: %v", err)
+					}
+					time.Sleep(10 * time.Millisecond)
+				}
+				a := e2e.ReadAnswer(t, bufio.NewReader(conn), http.MethodPost)
+				if a.Status != http.StatusRequestEntityTooLarge || a.Body != "no\n" {
+					t.Errorf("%d %q", a.Status, a.Body)
+				}
+			})
+		}
+	}
+}
+
 // Whoever stops sending behind the request, and reads on, has the answer of an
 // application that takes its time.
 func TestAHalfClosedVisitor(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 //   - what is held for requests that have not been judged counts in a budget,
 //   - an HTTP/2 header block has to end in time (over HTTP/1 net/http sees to it),
 //   - one who only stops sending is not taken for one who has left,
+//   - one who is still sending what nobody wants can read the answer (see lingerThenClose),
 //   - answers of net/http itself carry Strict-Transport-Security over TLS,
 //   - an application's reason phrase passes (over HTTP/2 there is none).
 //
@@ -41,6 +42,7 @@ type visitor struct {
 	hsts     func() string // the value for answers of net/http itself; nil: none
 	leave    func()        // called once, when the connection is closed; may be nil
 	closed   atomic.Bool
+	lingers  atomic.Bool // an answer went out in the middle of a body
 
 	own    *engine.VisitorConn // what upstreams keep for this connection alone
 	phrase phrase
@@ -55,6 +57,7 @@ type visitorTimes struct {
 	header    time.Duration // for a header block of HTTP/2
 	probe     time.Duration // after the end of what a visitor sends, until we look whether somebody is there
 	again     time.Duration // between two such looks
+	linger    time.Duration // without a byte, for one who is still sending
 	silence   time.Duration // in an answer that has begun, after which one who sends nothing more counts as gone
 	look      time.Duration // between two looks at the socket
 }
@@ -62,7 +65,7 @@ type visitorTimes struct {
 func usualTimes() visitorTimes {
 	return visitorTimes{
 		handshake: readHeaderTimeout, header: readHeaderTimeout,
-		probe: 2 * time.Second, again: 15 * time.Second, silence: 5 * time.Second, look: 100 * time.Millisecond,
+		probe: 2 * time.Second, again: 15 * time.Second, linger: 2 * time.Second, silence: 5 * time.Second, look: 100 * time.Millisecond,
 	}
 }
 
@@ -235,10 +238,18 @@ func (c *visitor) Close() error {
 	if c.closed.Swap(true) {
 		return net.ErrClosed
 	}
-	err := c.Conn.Close()
 	c.half.interrupt()
 	c.block.stop()
 	c.holding.clear()
+	if c.lingers.Load() && c.frames == nil {
+		go c.lingerThenClose()
+		return nil
+	}
+	return c.closeNow()
+}
+
+func (c *visitor) closeNow() error {
+	err := c.Conn.Close()
 	if c.leave != nil {
 		c.leave()
 	}

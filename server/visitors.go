@@ -133,6 +133,7 @@ func withVisitor(ctx context.Context, c net.Conn) context.Context {
 	if v, ok := c.(*visitor); ok {
 		ctx, v.own = engine.WithVisitor(ctx)
 		v.own.SayReason = v.phrase.say
+		v.own.LeaveBody = func() { v.lingers.Store(true) }
 		return context.WithValue(ctx, visitorKey{}, v)
 	}
 	return ctx

@@ -267,6 +267,7 @@ func (x *exchange) unread() bool {
 func (x *exchange) leaveBody() {
 	if x.unread() && x.r.In.ProtoMajor == 1 {
 		x.w.Header()["Connection"] = []string{"close"}
+		leaveBody(x.r.In.Context())
 		_ = x.rc.SetReadDeadline(time.Now().Add(linger))
 	}
 }

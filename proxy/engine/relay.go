@@ -21,6 +21,7 @@ func (x *exchange) answer(a *answer) (done bool) {
 		a.last = a.last || x.sender == nil
 		if x.r.In.ProtoMajor == 1 {
 			h["Connection"] = []string{"close"}
+			leaveBody(x.r.In.Context())
 		}
 	}
 	if _, ok := h["Content-Type"]; !ok {

@@ -451,6 +451,7 @@ func (x *standardExchange) answer(res *http.Response) *Error {
 	if x.unread() && x.r.In.ProtoMajor == 1 {
 		// net/http must not look for the next request in the rest of this one.
 		h["Connection"] = []string{"close"}
+		leaveBody(x.r.In.Context())
 	}
 	x.claim(h)
 	if x.r.In.ProtoMajor == 1 && res.ProtoMajor == 1 {
@@ -499,6 +500,7 @@ func (x *standardExchange) unread() bool {
 func (x *standardExchange) leaveBody() {
 	if x.unread() && x.r.In.ProtoMajor == 1 {
 		x.w.Header()["Connection"] = []string{"close"}
+		leaveBody(x.r.In.Context())
 		_ = x.rc.SetReadDeadline(time.Now().Add(linger))
 	}
 }

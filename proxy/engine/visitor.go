@@ -13,6 +13,11 @@ type VisitorConn struct {
 	// the head of the answer is written. Over HTTP/2 there are none. nil: the
 	// visitor gets the usual one.
 	SayReason func(status int, reason string)
+	// LeaveBody is called when an answer goes out while the visitor may still be
+	// sending the body. Over HTTP/1 the connection is to be closed behind it, but
+	// not before the visitor has had time to read it (RFC 9112, 9.6). nil: it is
+	// closed as net/http closes it.
+	LeaveBody func()
 
 	mu     sync.Mutex
 	closed bool
@@ -42,6 +47,13 @@ func sayReason(ctx context.Context, status int, reason string) {
 	}
 	if v := visitorOf(ctx); v != nil && v.SayReason != nil {
 		v.SayReason(status, reason)
+	}
+}
+
+// leaveBody tells the visitor's connection that the rest of a body is not wanted.
+func leaveBody(ctx context.Context) {
+	if v := visitorOf(ctx); v != nil && v.LeaveBody != nil {
+		v.LeaveBody()
 	}
 }
 
