@@ -42,7 +42,7 @@ type visitor struct {
 	hsts     func() string // the value for answers of net/http itself; nil: none
 	leave    func()        // called once, when the connection is closed; may be nil
 	closed   atomic.Bool
-	lingers  atomic.Bool // an answer went out in the middle of a body
+	lingers  atomic.Bool // an answer over HTTP/1 went out in the middle of a body
 
 	own    *engine.VisitorConn // what upstreams keep for this connection alone
 	phrase phrase
@@ -241,7 +241,7 @@ func (c *visitor) Close() error {
 	c.half.interrupt()
 	c.block.stop()
 	c.holding.clear()
-	if c.lingers.Load() && c.frames == nil {
+	if c.lingers.Load() {
 		go c.lingerThenClose()
 		return nil
 	}

@@ -13,8 +13,8 @@ type VisitorConn struct {
 	// the head of the answer is written. Over HTTP/2 there are none. nil: the
 	// visitor gets the usual one.
 	SayReason func(status int, reason string)
-	// LeaveBody is called when an answer goes out while the visitor may still be
-	// sending the body. Over HTTP/1 the connection is to be closed behind it, but
+	// LeaveBody is called when an answer over HTTP/1 goes out while the visitor
+	// may still be sending the body. The connection is to be closed behind it, but
 	// not before the visitor has had time to read it (RFC 9112, 9.6). nil: it is
 	// closed as net/http closes it.
 	LeaveBody func()
