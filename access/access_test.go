@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"gatehouse/access"
+	"gatehouse/internal/problem"
 )
 
 var (
@@ -188,14 +189,13 @@ func TestCheck(t *testing.T) {
 		{"spaces", access.RuleConfig{Users: []string{" alice"}}, "users[0]: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var got []string
-			tt.rule.Check(func(key, format string, args ...any) {
-				got = append(got, fmt.Sprintf(key+": "+format, args...))
-			}, nil)
+			var found problem.List
+			tt.rule.Check(&found)
+			got := found.Errors
 			switch {
 			case tt.want == "" && len(got) > 0:
 				t.Errorf("Check: %q, want nothing", got)
-			case tt.want != "" && !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, tt.want) }):
+			case tt.want != "" && !slices.ContainsFunc(got, func(p problem.Problem) bool { return strings.HasPrefix(p.String(), tt.want) }):
 				t.Errorf("Check: %q, want %q", got, tt.want)
 			}
 			_, err := access.New([]access.RuleConfig{tt.rule})

@@ -1,10 +1,11 @@
 package access
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"gatehouse/internal/problem"
 )
 
 // RuleConfig is one of access in a route of the configuration. Path or Exact,
@@ -25,23 +26,21 @@ type RuleConfig struct {
 // Check reports every problem of the rule. The keys are those of the rule
 // (path, methods[0]). A rule alone has no dangers to warn of: see
 // RouteConfig.Check.
-func (c *RuleConfig) Check(bad, _ func(key, format string, args ...any)) {
-	c.checkPath("path", c.Path, bad)
-	c.checkPath("exact", c.Exact, bad)
+func (c *RuleConfig) Check(report *problem.List) {
+	c.checkPath("path", c.Path, report)
+	c.checkPath("exact", c.Exact, report)
 	if c.Path != "" && c.Exact != "" {
-		bad("exact", "a rule has path or exact, not both; make two rules of it")
+		report.Errorf("exact", "a rule has path or exact, not both; make two rules of it")
 	}
-	c.checkLists(bad)
-	c.checkVerdict(bad)
+	c.checkLists(report)
+	c.checkVerdict(report)
 }
 
 // build makes a rule of a configuration without problems.
 func (c *RuleConfig) build() (rule, error) {
-	var problems []error
-	c.Check(func(key, format string, args ...any) {
-		problems = append(problems, fmt.Errorf(key+": "+format, args...))
-	}, nil)
-	if err := errors.Join(problems...); err != nil {
+	var found problem.List
+	c.Check(&found)
+	if err := found.Err(); err != nil {
 		return rule{}, err
 	}
 	r := rule{
@@ -62,19 +61,19 @@ func (c *RuleConfig) build() (rule, error) {
 	return r, nil
 }
 
-func (c *RuleConfig) checkPath(key, path string, bad func(key, format string, args ...any)) {
+func (c *RuleConfig) checkPath(key, path string, report *problem.List) {
 	switch {
 	case path == "":
 	case path[0] != '/':
-		bad(key, "%q does not begin with a slash; write %q", path, "/"+path)
+		report.Errorf(key, "%q does not begin with a slash; write %q", path, "/"+path)
 	case strings.ContainsAny(path, "?#"):
-		bad(key, "%q has a query or fragment, which rules never look at; write the path alone", path)
+		report.Errorf(key, "%q has a query or fragment, which rules never look at; write the path alone", path)
 	case strings.ContainsAny(path, `%\;*`):
-		bad(key, `%q holds one of %% \ ; *; write the path as a person reads it, without escapes and patterns: it matches by whole segments`, path)
+		report.Errorf(key, `%q holds one of %% \ ; *; write the path as a person reads it, without escapes and patterns: it matches by whole segments`, path)
 	case strings.Contains(path, "//"), hasDotSegment(path):
-		bad(key, "%q has an empty segment, or one that is . or ..; write the path without them", path)
+		report.Errorf(key, "%q has an empty segment, or one that is . or ..; write the path without them", path)
 	case strings.ContainsFunc(path, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		bad(key, "%q holds a control character; write the path without it", path)
+		report.Errorf(key, "%q holds a control character; write the path without it", path)
 	}
 }
 
@@ -92,52 +91,52 @@ func hasDotSegment(path string) bool {
 	return false
 }
 
-func (c *RuleConfig) checkLists(bad func(key, format string, args ...any)) {
+func (c *RuleConfig) checkLists(report *problem.List) {
 	for _, l := range []namedList{{"methods", c.Methods}, {"networks", c.Networks}, {"users", c.Users}, {"groups", c.Groups}} {
 		if l.list != nil && len(l.list) == 0 {
-			bad(l.key, "the list is empty; name something, or leave the key out")
+			report.Errorf(l.key, "the list is empty; name something, or leave the key out")
 		}
 	}
 	for i, m := range c.Methods {
 		key := fmt.Sprintf("methods[%d]", i)
 		switch up := strings.ToUpper(m); {
 		case up == "CONNECT", up == "TRACE", up == "TRACK":
-			bad(key, "%q never passes, whatever the rules say; leave it out", m)
+			report.Errorf(key, "%q never passes, whatever the rules say; leave it out", m)
 		case !isMethod(up):
-			bad(key, "%q is not a method; write one such as GET, POST or DELETE", m)
+			report.Errorf(key, "%q is not a method; write one such as GET, POST or DELETE", m)
 		case up != m:
-			bad(key, "%q is not in capitals; write %q", m, up)
+			report.Errorf(key, "%q is not in capitals; write %q", m, up)
 		}
 	}
 	for i, s := range c.Networks {
 		if _, err := parseNetwork(s); err != nil {
-			bad(fmt.Sprintf("networks[%d]", i), "%v", err)
+			report.Errorf(fmt.Sprintf("networks[%d]", i), "%v", err)
 		}
 	}
 	for _, l := range []namedList{{"users", c.Users}, {"groups", c.Groups}} {
 		for i, name := range l.list {
 			if name == "" || strings.TrimSpace(name) != name {
-				bad(fmt.Sprintf("%s[%d]", l.key, i), "%q is empty or has spaces around it; write the name alone", name)
+				report.Errorf(fmt.Sprintf("%s[%d]", l.key, i), "%q is empty or has spaces around it; write the name alone", name)
 			}
 		}
 	}
 }
 
-func (c *RuleConfig) checkVerdict(bad func(key, format string, args ...any)) {
+func (c *RuleConfig) checkVerdict(report *problem.List) {
 	named := c.Users != nil || c.Groups != nil
 	switch {
 	case c.Public && c.Deny:
-		bad("deny", "a rule is public or denies, not both; remove one")
+		report.Errorf("deny", "a rule is public or denies, not both; remove one")
 	case c.Public && c.Optional:
-		bad("optional", "a public rule looks nobody up, so nobody is told to the application; remove public, or optional")
+		report.Errorf("optional", "a public rule looks nobody up, so nobody is told to the application; remove public, or optional")
 	case c.Optional && c.Deny:
-		bad("deny", "a rule lets anybody through or denies, not both; remove one")
+		report.Errorf("deny", "a rule lets anybody through or denies, not both; remove one")
 	case c.Public && named:
-		bad("public", "a public rule lets anybody through, so users and groups say nothing; remove public, or them")
+		report.Errorf("public", "a public rule lets anybody through, so users and groups say nothing; remove public, or them")
 	case c.Optional && named:
-		bad("optional", "an optional rule lets anybody through, so users and groups say nothing; remove optional, or them")
+		report.Errorf("optional", "an optional rule lets anybody through, so users and groups say nothing; remove optional, or them")
 	case c.Deny && named:
-		bad("deny", "a rule that denies is for everyone, so users and groups say nothing; remove deny, or them")
+		report.Errorf("deny", "a rule that denies is for everyone, so users and groups say nothing; remove deny, or them")
 	}
 }
 

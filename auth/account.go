@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"gatehouse/internal/problem"
 	"gatehouse/internal/secret"
 )
 
@@ -63,20 +64,20 @@ type UserConfig struct {
 
 // Check tells bad of each mistake and warn of each danger, by the key within
 // this user and the remedy.
-func (u *UserConfig) Check(bad, warn func(key, format string, args ...any)) {
+func (u *UserConfig) Check(report *problem.List) {
 	if _, err := NormalizeName(u.Name); err != nil {
-		bad("name", "%q: %v", u.Name, err)
+		report.Errorf("name", "%q: %v", u.Name, err)
 	}
 	switch err := CheckHash(u.PasswordHash); {
 	case err != nil:
-		bad("password_hash", "%v", err)
+		report.Errorf("password_hash", "%v", err)
 	case weakParameters(u.PasswordHash.Reveal()):
-		warn("password_hash", "has lower parameters than what is safe today, and an account of the file is not upgraded at login; %s", remedy)
+		report.Warnf("password_hash", "has lower parameters than what is safe today, and an account of the file is not upgraded at login; %s", remedy)
 	}
 	if s, err := parseHash(u.PasswordHash.Reveal()); err == nil && s.cost() > maxDearer*current.cost() {
-		warn("password_hash", "asks for so much work that the logins of this account can be told apart by their time; %s", remedy)
+		report.Warnf("password_hash", "asks for so much work that the logins of this account can be told apart by their time; %s", remedy)
 	}
-	checkFacts(Account{Email: u.Email, DisplayName: u.DisplayName, Groups: u.Groups}, bad)
+	checkFacts(Account{Email: u.Email, DisplayName: u.DisplayName, Groups: u.Groups}, report)
 }
 
 // weakParameters says whether a hash that can be used costs a guesser much
@@ -88,24 +89,24 @@ func weakParameters(hash string) bool {
 
 // checkFacts checks what is told to upstreams in headers: nothing may break
 // a line, or a list of groups.
-func checkFacts(a Account, bad func(key, format string, args ...any)) {
+func checkFacts(a Account, report *problem.List) {
 	for _, f := range []struct {
 		key, text string
 		max       int
 	}{{"email", a.Email, 320}, {"display_name", a.DisplayName, 256}} {
 		if why := badFact(f.text, f.max); why != "" {
-			bad(f.key, "%q %s; write it without", f.text, why)
+			report.Errorf(f.key, "%q %s; write it without", f.text, why)
 		}
 	}
 	if a.Email != "" && strings.Count(a.Email, "@") != 1 {
-		bad("email", "%q is no address; write one like name@example.com, or leave it out", a.Email)
+		report.Errorf("email", "%q is no address; write one like name@example.com, or leave it out", a.Email)
 	}
 	for i, g := range a.Groups {
 		switch why := badFact(g, 256); {
 		case g == "" || why != "":
-			bad(fmt.Sprintf("groups[%d]", i), "%q is empty, too long, or has control characters; write a plain name", g)
+			report.Errorf(fmt.Sprintf("groups[%d]", i), "%q is empty, too long, or has control characters; write a plain name", g)
 		case strings.Contains(g, ",") || strings.TrimSpace(g) != g:
-			bad(fmt.Sprintf("groups[%d]", i), "%q has a comma or a space at an end, and upstreams are told groups with commas between; write a plain name", g)
+			report.Errorf(fmt.Sprintf("groups[%d]", i), "%q has a comma or a space at an end, and upstreams are told groups with commas between; write a plain name", g)
 		}
 	}
 }
@@ -130,11 +131,9 @@ type fileAccounts map[string]Account
 func FileAccounts(users []UserConfig) (Accounts, error) {
 	list := make(fileAccounts, len(users))
 	for i, u := range users {
-		var err error
-		u.Check(func(key, format string, args ...any) {
-			err = errors.Join(err, fmt.Errorf("users[%d].%s: "+format, append([]any{i, key}, args...)...))
-		}, func(string, string, ...any) {})
-		if err != nil {
+		var found problem.List
+		u.Check(found.In(fmt.Sprintf("users[%d]", i)))
+		if err := found.Err(); err != nil {
 			return nil, err
 		}
 		name, err := NormalizeName(u.Name)

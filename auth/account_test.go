@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"gatehouse/auth"
 	"gatehouse/internal/e2e"
 	"gatehouse/internal/postgres"
+	"gatehouse/internal/problem"
 	"gatehouse/internal/secret"
 )
 
@@ -476,42 +478,45 @@ func TestUserConfigCheck(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			u := good
 			c.change(&u)
-			var bad, warn []string
-			note := func(list *[]string) func(string, string, ...any) {
-				return func(key, format string, args ...any) {
-					*list = append(*list, key)
-					if text := fmt.Sprintf(format, args...); !strings.Contains(text, ";") && key != "name" || strings.Contains(text, "hunter2") || strings.Contains(text, "%!") {
-						t.Errorf("%s: %s", key, text)
-					}
+			var found problem.List
+			u.Check(&found)
+			for _, p := range slices.Concat(found.Errors, found.Warnings) {
+				if !strings.Contains(p.Message, ";") && p.Key != "name" || strings.Contains(p.Message, "hunter2") || strings.Contains(p.Message, "%!") {
+					t.Error(p)
 				}
 			}
-			u.Check(note(&bad), note(&warn))
-			if strings.Join(bad, " ") != c.bad || strings.Join(warn, " ") != c.warn {
-				t.Errorf("bad %v, warn %v; want %q, %q", bad, warn, c.bad, c.warn)
+			if bad, warn := keysOf(found.Errors), keysOf(found.Warnings); bad != c.bad || warn != c.warn {
+				t.Errorf("errors %q, warnings %q; want %q, %q", bad, warn, c.bad, c.warn)
 			}
 		})
 	}
 }
 
+// keysOf returns the keys of a list of problems, with spaces between.
+func keysOf(list []problem.Problem) string {
+	var keys []string
+	for _, p := range list {
+		keys = append(keys, p.Key)
+	}
+	return strings.Join(keys, " ")
+}
+
 func TestLoginConfigCheck(t *testing.T) {
 	var c auth.LoginConfig
 	c.SetDefaults()
-	var bad, warn []string
-	check := func() {
-		bad, warn = nil, nil
-		c.Check(func(key, _ string, _ ...any) { bad = append(bad, key) }, func(key, _ string, _ ...any) { warn = append(warn, key) })
-	}
-	if check(); len(bad)+len(warn) > 0 {
-		t.Errorf("the defaults: %v, %v", bad, warn)
+	var found problem.List
+	if c.Check(&found); len(found.Errors)+len(found.Warnings) > 0 {
+		t.Errorf("the defaults: %v, %v", found.Errors, found.Warnings)
 	}
 	c.Title, c.Throttle.PerAccount.Count = "a\nb", 0
-	if check(); strings.Join(bad, " ") != "title" || strings.Join(warn, " ") != "throttle.per_account" {
-		t.Errorf("%v, %v", bad, warn)
+	if c.Check(&found); keysOf(found.Errors) != "title" || keysOf(found.Warnings) != "throttle.per_account" {
+		t.Errorf("%v, %v", found.Errors, found.Warnings)
 	}
 	c.SetDefaults()
 	c.Throttle.PerAccount.Count, c.Throttle.PerNetwork.Per = 1000, 1000*3600*1e9
-	if check(); strings.Join(bad, " ") != "throttle.per_network" || strings.Join(warn, " ") != "throttle.per_account" {
-		t.Errorf("%v, %v", bad, warn)
+	found = problem.List{}
+	if c.Check(&found); keysOf(found.Errors) != "throttle.per_network" || keysOf(found.Warnings) != "throttle.per_account" {
+		t.Errorf("%v, %v", found.Errors, found.Warnings)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"gatehouse/internal/problem"
 	"gatehouse/internal/web"
 )
 
@@ -25,9 +26,9 @@ type RouteLoginConfig struct {
 }
 
 // Check tells bad of each mistake, by the key within the section.
-func (c *RouteLoginConfig) Check(bad, _ func(key, format string, args ...any)) {
+func (c *RouteLoginConfig) Check(report *problem.List) {
 	if c.Title != "" {
-		checkLine(bad, "title", c.Title, 100)
+		checkLine(report, "title", c.Title, 100)
 	}
 }
 
@@ -49,23 +50,23 @@ func CheckTemplate(html string) error {
 }
 
 // checkFace checks what Face reads.
-func (c *LoginConfig) checkFace(bad func(key, format string, args ...any)) {
+func (c *LoginConfig) checkFace(report *problem.List) {
 	if c.Message != "" {
-		checkLine(bad, "message", c.Message, 500)
+		checkLine(report, "message", c.Message, 500)
 	}
 	if _, err := web.ParseColor(c.Accent); err != nil && c.Accent != "" {
-		bad("accent", `%v; write six digits, such as "#0a7f5a", in quotes (# begins a comment)`, err)
+		report.Errorf("accent", `%v; write six digits, such as "#0a7f5a", in quotes (# begins a comment)`, err)
 	}
 	if len(c.Links) > 10 {
-		bad("links", "has %d links; write 10 at most", len(c.Links))
+		report.Errorf("links", "has %d links; write 10 at most", len(c.Links))
 	}
 }
 
 // Check tells bad of each mistake, by the key within the link.
-func (c *LinkConfig) Check(bad, _ func(key, format string, args ...any)) {
-	checkLine(bad, "text", c.Text, 60)
+func (c *LinkConfig) Check(report *problem.List) {
+	checkLine(report, "text", c.Text, 60)
 	if c.URL == "" {
-		bad("url", "is missing; write https://, mailto: or a path of the site")
+		report.Errorf("url", "is missing; write https://, mailto: or a path of the site")
 		return
 	}
 	u, err := url.Parse(c.URL)
@@ -74,7 +75,7 @@ func (c *LinkConfig) Check(bad, _ func(key, format string, args ...any)) {
 	case !ok:
 	case u.Scheme == "https" || u.Scheme == "http":
 		if u.User != nil {
-			bad("url", "holds a user name, which everybody would read; remove what stands before the @")
+			report.Errorf("url", "holds a user name, which everybody would read; remove what stands before the @")
 			return
 		}
 		ok = u.Host != ""
@@ -86,16 +87,16 @@ func (c *LinkConfig) Check(bad, _ func(key, format string, args ...any)) {
 		ok = false
 	}
 	if !ok {
-		bad("url", "%q is no place to go to; write https://, mailto: or a path of the site, such as /help", c.URL)
+		report.Errorf("url", "%q is no place to go to; write https://, mailto: or a path of the site, such as /help", c.URL)
 	}
 }
 
 // checkLine refuses what cannot stand on one line of a page.
-func checkLine(bad func(key, format string, args ...any), key, text string, most int) {
+func checkLine(report *problem.List, key, text string, most int) {
 	switch n := utf8.RuneCountInString(text); {
 	case n == 0 || n > most:
-		bad(key, "has %d characters; write 1 to %d", n, most)
+		report.Errorf(key, "has %d characters; write 1 to %d", n, most)
 	case !utf8.ValidString(text) || firstControl(text) != 0:
-		bad(key, "%q has control characters; write plain text", text)
+		report.Errorf(key, "%q has control characters; write plain text", text)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"html/template"
 	"time"
 
+	"gatehouse/internal/problem"
 	"gatehouse/internal/value"
 )
 
@@ -56,14 +57,14 @@ func (c *LoginConfig) SetDefaults() {
 
 // Check tells bad of each mistake and warn of each danger, by the key within
 // the section and the remedy. The template's text is checked by New.
-func (c *LoginConfig) Check(bad, warn func(key, format string, args ...any)) {
-	checkLine(bad, "title", c.Title, 100)
-	c.checkFace(bad)
+func (c *LoginConfig) Check(report *problem.List) {
+	checkLine(report, "title", c.Title, 100)
+	c.checkFace(report)
 	switch n := c.PasswordMin; {
 	case n < leastPasswordMin || n > mostPasswordMin:
-		bad("password_min", "%d is not a number of characters from %d to %d; write %d", n, leastPasswordMin, mostPasswordMin, DefaultPasswordMin)
+		report.Errorf("password_min", "%d is not a number of characters from %d to %d; write %d", n, leastPasswordMin, mostPasswordMin, DefaultPasswordMin)
 	case n < DefaultPasswordMin:
-		warn("password_min", "%d characters are few where a password is all that is asked for; write %d", n, DefaultPasswordMin)
+		report.Warnf("password_min", "%d characters are few where a password is all that is asked for; write %d", n, DefaultPasswordMin)
 	}
 	for _, r := range []struct {
 		key string
@@ -76,11 +77,11 @@ func (c *LoginConfig) Check(bad, warn func(key, format string, args ...any)) {
 	} {
 		switch {
 		case r.Count == 0:
-			warn(r.key, "0 does not limit wrong passwords at all; write 10/15m")
+			report.Warnf(r.key, "0 does not limit wrong passwords at all; write 10/15m")
 		case r.Per > 24*time.Hour:
-			bad(r.key, "%s lets wrong tries lock people out for more than a day; write a time up to 24h", r.Rate)
+			report.Errorf(r.key, "%s lets wrong tries lock people out for more than a day; write a time up to 24h", r.Rate)
 		case r.Count > r.most:
-			warn(r.key, "%s lets a guesser try very often; write at most %d", r.Rate, r.most)
+			report.Warnf(r.key, "%s lets a guesser try very often; write at most %d", r.Rate, r.most)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/internal/problem"
 	"gatehouse/internal/secret"
 )
 
@@ -371,12 +372,10 @@ func decode(name string, v []byte) (Account, error) {
 
 // checkAccount says what must not be stored.
 func checkAccount(a Account) error {
-	var err error
-	if herr := CheckHash(a.PasswordHash); herr != nil {
-		err = fmt.Errorf("password hash: %w", herr)
+	var found problem.List
+	if err := CheckHash(a.PasswordHash); err != nil {
+		found.Errorf("password hash", "%v", err)
 	}
-	checkFacts(a, func(key, format string, args ...any) {
-		err = errors.Join(err, fmt.Errorf("%s: "+format, append([]any{key}, args...)...))
-	})
-	return err
+	checkFacts(a, &found)
+	return found.Err()
 }

@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/auth"
 	"gatehouse/internal/e2e"
+	"gatehouse/internal/problem"
 	"gatehouse/internal/secret"
 )
 
@@ -178,9 +179,9 @@ func TestPasswordMin(t *testing.T) {
 		var c auth.LoginConfig
 		c.SetDefaults()
 		c.PasswordMin = n
-		got := ""
-		c.Check(func(string, string, ...any) { got += "bad" }, func(string, string, ...any) { got += "warn" })
-		if got != wants {
+		var found problem.List
+		c.Check(&found)
+		if got := strings.Repeat("bad", len(found.Errors)) + strings.Repeat("warn", len(found.Warnings)); got != wants {
 			t.Errorf("password_min %d: %q, want %q", n, got, wants)
 		}
 	}

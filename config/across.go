@@ -12,19 +12,20 @@ import (
 
 	"gatehouse/auth"
 	"gatehouse/internal/postgres"
+	"gatehouse/internal/problem"
 )
 
 // across checks what no section can see alone.
 type across struct {
-	*report
+	*reporter
 	dir  string
 	info fs.FileInfo // of the configuration file; nil: not known
 }
 
-// bad reports, unless something was said of the key already.
-func (a *across) bad(key, format string, args ...any) {
+// Errorf adds an error, unless there is one of the key already.
+func (a *across) Errorf(key, format string, args ...any) {
 	if !a.isBroken(key) {
-		a.report.bad(a.line(key), key, format, args...)
+		a.reporter.bad(a.line(key), key, format, args...)
 	}
 }
 
@@ -38,10 +39,20 @@ func (a *across) touched(section string) bool {
 	return a.isBroken(section)
 }
 
-// warn does the same with a danger.
-func (a *across) warn(key, format string, args ...any) {
+// Warnf adds a warning, unless there is an error of the key.
+func (a *across) Warnf(key, format string, args ...any) {
 	if !a.isBroken(key) {
-		a.report.warn(key, format, args...)
+		a.reporter.warn(key, format, args...)
+	}
+}
+
+// add adds what a section has found.
+func (a *across) add(section string, found *problem.List) {
+	for _, p := range found.Errors {
+		a.Errorf(problem.Join(section, p.Key), "%s", p.Message)
+	}
+	for _, p := range found.Warnings {
+		a.Warnf(problem.Join(section, p.Key), "%s", p.Message)
 	}
 }
 
@@ -57,7 +68,7 @@ func (c *Config) checkAcross(a *across) {
 	c.checkDataDir(a)
 	c.checkFiles(a)
 	if a.info != nil && len(a.inline) > 0 && openToOthers(a.info) {
-		a.warn(a.inline[0], "others may read this file, which holds secrets (mode %#o); chmod 600 it, or write %s_file", a.info.Mode().Perm(), a.inline[0][strings.LastIndex(a.inline[0], ".")+1:])
+		a.Warnf(a.inline[0], "others may read this file, which holds secrets (mode %#o); chmod 600 it, or write %s_file", a.info.Mode().Perm(), a.inline[0][strings.LastIndex(a.inline[0], ".")+1:])
 	}
 }
 
@@ -65,16 +76,16 @@ func (c *Config) checkAcross(a *across) {
 // database that several nodes share.
 func (c *Config) checkAccounts(a *across) {
 	if c.Session.Store == "redis" && len(c.Users) == 0 && c.Session.Postgres.URL.IsZero() {
-		a.warn("session.store", "with redis, accounts are those of users in this file alone, and there are none, so that nobody can sign in; write users, or session.postgres.url, where `gatehouse user add` puts accounts that all nodes share")
+		a.Warnf("session.store", "with redis, accounts are those of users in this file alone, and there are none, so that nobody can sign in; write users, or session.postgres.url, where `gatehouse user add` puts accounts that all nodes share")
 	}
 	if c.Session.Postgres.URL.IsZero() || a.isBroken("session.postgres.url") {
 		return
 	}
 	switch doubt, err := postgres.Check(c.Session.Postgres.URL.Reveal()); {
 	case err != nil:
-		a.bad("session.postgres.url", "%v", err)
+		a.Errorf("session.postgres.url", "%v", err)
 	case doubt != "":
-		a.warn("session.postgres.url", "%s", doubt)
+		a.Warnf("session.postgres.url", "%s", doubt)
 	}
 }
 
@@ -87,13 +98,13 @@ func (c *Config) checkUsers(a *across) {
 			continue // its own check says so
 		}
 		if j, ok := first[name]; ok {
-			a.bad(index("users", i)+".name", "%s is the same user as %s; remove one", quote(u.Name), a.where(index("users", j)))
+			a.Errorf(index("users", i)+".name", "%s is the same user as %s; remove one", quote(u.Name), a.where(index("users", j)))
 			continue
 		}
 		first[name] = i
 		look := auth.Look(name)
 		if j, ok := looks[look]; ok {
-			a.warn(index("users", i)+".name", "%s looks like %s, %s, and people will take one for the other; rename one", quote(u.Name), quote(c.Users[j].Name), a.where(index("users", j)))
+			a.Warnf(index("users", i)+".name", "%s looks like %s, %s, and people will take one for the other; rename one", quote(u.Name), quote(c.Users[j].Name), a.where(index("users", j)))
 			continue
 		}
 		looks[look] = i
@@ -113,7 +124,7 @@ func (c *Config) checkRoutes(a *across) {
 			if r.ASCIIHost() != r.Host {
 				named = " (" + at + ")"
 			}
-			a.bad(index("routes", i), "has the same host and path%s as %s; change one of them, or put the rules of both into one route", named, a.where(index("routes", j)))
+			a.Errorf(index("routes", i), "has the same host and path%s as %s; change one of them, or put the rules of both into one route", named, a.where(index("routes", j)))
 			continue
 		}
 		first[at] = i
@@ -143,7 +154,7 @@ func (c *Config) checkHeaders(a *across) {
 			if !ok {
 				spelled[foldHeader(name)] = name
 			} else if other != name {
-				a.warn(section+".headers."+name, "is spelled %s elsewhere in this file; write both alike, so that no application looks for the other one", quote(other))
+				a.Warnf(section+".headers."+name, "is spelled %s elsewhere in this file; write both alike, so that no application looks for the other one", quote(other))
 			}
 		}
 	}
@@ -155,9 +166,9 @@ func (c *Config) checkHeaders(a *across) {
 	}
 	names := slices.Sorted(maps.Values(spelled))
 	for i := range c.Routes {
-		c.Routes[i].CheckIdentity(names, func(key, format string, args ...any) {
-			a.bad(join(index("routes", i), key), format, args...)
-		})
+		var found problem.List
+		c.Routes[i].CheckIdentity(names, &found)
+		a.add(index("routes", i), &found)
 	}
 }
 
@@ -188,7 +199,7 @@ func (c *Config) checkPublic(a *across) {
 				if rule.Optional {
 					word = "optional"
 				}
-				a.warn(index(index("routes", i)+".access", j), "everything of this route is %s: nobody has to sign in; write a path, unless that is what you want", word)
+				a.Warnf(index(index("routes", i)+".access", j), "everything of this route is %s: nobody has to sign in; write a path, unless that is what you want", word)
 				break
 			}
 		}
@@ -205,24 +216,24 @@ func covers(rule, route string) bool {
 // their addresses need.
 func (c *Config) checkConnection(a *across) {
 	if c.Admin.Listen != "" && c.Admin.Listen == c.Listen {
-		a.bad("admin.listen", "%s is listen already; write another port", quote(c.Admin.Listen))
+		a.Errorf("admin.listen", "%s is listen already; write another port", quote(c.Admin.Listen))
 	}
 	proxied := len(c.TrustedProxies) > 0
 	socket := strings.HasPrefix(c.Listen, "unix:")
 	if c.TLS.HSTS != "" && !c.TLS.Enabled() && !proxied {
-		a.warn("tls.hsts", "says nothing, since no visitor comes over https; write cert_file and key_file, or name the proxy with https in trusted_proxies")
+		a.Warnf("tls.hsts", "says nothing, since no visitor comes over https; write cert_file and key_file, or name the proxy with https in trusted_proxies")
 	}
 	switch {
 	case c.TLS.CertFile != "" || c.TLS.KeyFile != "":
 		return
 	case proxied:
 	case socket:
-		a.warn("listen", "behind a unix socket without trusted_proxies, every visitor counts as one unknown address on plain http; write trusted_proxies: [127.0.0.1], and let the proxy in front set X-Forwarded-For and -Proto")
+		a.Warnf("listen", "behind a unix socket without trusted_proxies, every visitor counts as one unknown address on plain http; write trusted_proxies: [127.0.0.1], and let the proxy in front set X-Forwarded-For and -Proto")
 	case c.Listen != "systemd" && !onlyLocal(c.Listen):
-		a.warn("listen", "%s takes passwords over plain http; write tls, or put a proxy with https in front and name it in trusted_proxies", quote(c.Listen))
+		a.Warnf("listen", "%s takes passwords over plain http; write tls, or put a proxy with https in front and name it in trusted_proxies", quote(c.Listen))
 	}
 	if c.Cookie.Secure == "true" && !proxied {
-		a.warn("cookie.secure", "browsers do not keep a Secure cookie from plain http, so that signing in leads back to the login page; write tls, or name the proxy with https in trusted_proxies, or write auto")
+		a.Warnf("cookie.secure", "browsers do not keep a Secure cookie from plain http, so that signing in leads back to the login page; write tls, or name the proxy with https in trusted_proxies, or write auto")
 	}
 }
 
@@ -240,27 +251,27 @@ func (c *Config) checkFiles(a *across) {
 func (c *Config) checkCertificate(a *across) {
 	cert, _, certErr := readSmall(under(a.dir, c.TLS.CertFile), MaxFile)
 	if certErr != nil {
-		a.bad("tls.cert_file", "%v", certErr)
+		a.Errorf("tls.cert_file", "%v", certErr)
 	}
 	key, info, keyErr := readSmall(under(a.dir, c.TLS.KeyFile), MaxFile)
 	if keyErr != nil {
-		a.bad("tls.key_file", "%v", keyErr)
+		a.Errorf("tls.key_file", "%v", keyErr)
 	}
 	if certErr != nil || keyErr != nil {
 		return
 	}
 	if openToOthers(info) {
-		a.warn("tls.key_file", "others may read the file %s (mode %#o); chmod 600 it", quote(c.TLS.KeyFile), info.Mode().Perm())
+		a.Warnf("tls.key_file", "others may read the file %s (mode %#o); chmod 600 it", quote(c.TLS.KeyFile), info.Mode().Perm())
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		a.bad("tls.cert_file", "%s; write a certificate and its private key, both in PEM", strings.TrimPrefix(err.Error(), "tls: "))
+		a.Errorf("tls.cert_file", "%s; write a certificate and its private key, both in PEM", strings.TrimPrefix(err.Error(), "tls: "))
 		return
 	}
 	switch now := time.Now(); {
 	case now.After(pair.Leaf.NotAfter):
-		a.warn("tls.cert_file", "the certificate has expired on %s; renew it", pair.Leaf.NotAfter.Format(time.DateOnly))
+		a.Warnf("tls.cert_file", "the certificate has expired on %s; renew it", pair.Leaf.NotAfter.Format(time.DateOnly))
 	case now.Before(pair.Leaf.NotBefore):
-		a.warn("tls.cert_file", "the certificate is not valid before %s; check the clock", pair.Leaf.NotBefore.Format(time.DateOnly))
+		a.Warnf("tls.cert_file", "the certificate is not valid before %s; check the clock", pair.Leaf.NotBefore.Format(time.DateOnly))
 	}
 }

@@ -9,23 +9,25 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"gatehouse/internal/problem"
 )
 
 // A checker is a section that can say what is wrong with it.
 type checker interface {
-	Check(bad, warn func(key, format string, args ...any))
+	Check(report *problem.List)
 }
 
 // check asks every section, then looks at what concerns several of them.
 // dir is where relative paths start; info, which may be nil, is of the file
 // that the configuration was read from.
-func (c *Config) check(r *report, dir string, info fs.FileInfo) {
+func (c *Config) check(r *reporter, dir string, info fs.FileInfo) {
 	checkSections(reflect.ValueOf(c).Elem(), "", r)
-	c.checkAcross(&across{report: r, dir: dir, info: info})
+	c.checkAcross(&across{reporter: r, dir: dir, info: info})
 }
 
 // checkSections calls Check of v and of all sections below it.
-func checkSections(v reflect.Value, key string, r *report) {
+func checkSections(v reflect.Value, key string, r *reporter) {
 	switch v.Kind() {
 	case reflect.Pointer:
 		if !v.IsNil() {
@@ -49,7 +51,7 @@ func checkSections(v reflect.Value, key string, r *report) {
 		for i := range v.NumField() {
 			f := v.Type().Field(i)
 			if name := f.Tag.Get("yaml"); f.IsExported() && name != "" && name != "-" {
-				checkSections(v.Field(i), join(key, name), r)
+				checkSections(v.Field(i), problem.Join(key, name), r)
 			}
 		}
 	default: // a value, which its section checks
@@ -58,61 +60,57 @@ func checkSections(v reflect.Value, key string, r *report) {
 
 // checkSection calls Check of one section, if it has it. What it says of keys
 // that a problem is known of already is left out.
-func checkSection(v reflect.Value, section string, r *report) {
+func checkSection(v reflect.Value, section string, r *reporter) {
 	s, ok := reflect.TypeAssert[checker](v.Addr())
 	if !ok {
 		return
 	}
-	var found Problems
-	bad := func(key, format string, args ...any) {
-		full := join(section, key)
-		if !r.isBroken(full) {
-			found = append(found, r.problem(r.line(full), full, format, args...))
-		}
+	var found problem.List
+	s.Check(&found)
+	broken := func(p problem.Problem) bool { return r.isBroken(problem.Join(section, p.Key)) }
+	found.Errors = slices.DeleteFunc(found.Errors, broken)
+	found.Warnings = slices.DeleteFunc(found.Warnings, broken)
+	for _, p := range found.Warnings {
+		r.warn(problem.Join(section, p.Key), "%s", p.Message)
 	}
-	warn := func(key, format string, args ...any) {
-		if full := join(section, key); !r.isBroken(full) {
-			r.warn(full, format, args...)
-		}
-	}
-	s.Check(bad, warn)
-	for _, p := range found {
-		r.bad(p.Line, p.Key, "%s", p.Message)
+	for _, p := range found.Errors {
+		key := problem.Join(section, p.Key)
+		r.bad(r.line(key), key, "%s", p.Message)
 	}
 }
 
 // Check looks at the keys that stand in no section.
-func (c *Config) Check(bad, warn func(key, format string, args ...any)) {
+func (c *Config) Check(report *problem.List) {
 	if c.Version != 1 {
-		bad("version", "%d is no version that this program knows; write 1", c.Version)
+		report.Errorf("version", "%d is no version that this program knows; write 1", c.Version)
 	}
 	if c.Listen == "" {
-		bad("listen", `is empty; write host:port, such as 127.0.0.1:8080, unix:/path, or systemd`)
+		report.Errorf("listen", `is empty; write host:port, such as 127.0.0.1:8080, unix:/path, or systemd`)
 	} else if what := badListen(c.Listen); what != "" && c.Listen != "systemd" {
-		bad("listen", "%s", what)
+		report.Errorf("listen", "%s", what)
 	}
 	if mode, ok := fileMode(c.ListenMode); !ok {
-		bad("listen_mode", "%s is no mode of a file; write it as chmod takes it, such as \"0660\"", quote(c.ListenMode))
+		report.Errorf("listen_mode", "%s is no mode of a file; write it as chmod takes it, such as \"0660\"", quote(c.ListenMode))
 	} else if mode&0o002 != 0 && strings.HasPrefix(c.Listen, "unix:") {
-		warn("listen_mode", "with %s, everybody on this machine can connect, and is believed as a proxy is; write \"0660\" and put the proxy into the group", quote(c.ListenMode))
+		report.Warnf("listen_mode", "with %s, everybody on this machine can connect, and is believed as a proxy is; write \"0660\" and put the proxy into the group", quote(c.ListenMode))
 	}
 	if c.DataDir == "" {
-		bad("data_dir", "is empty; write the path of a folder, such as ./data")
+		report.Errorf("data_dir", "is empty; write the path of a folder, such as ./data")
 	}
 	c.Trusted = nil
 	for i, text := range c.TrustedProxies {
 		p, what := network(text)
 		if what != "" {
-			bad(index("trusted_proxies", i), "%s", what)
+			report.Errorf(index("trusted_proxies", i), "%s", what)
 			continue
 		}
 		if p.Bits() < 8 && p.Addr().Is4() || p.Bits() < 7 {
-			warn(index("trusted_proxies", i), "with %s, almost anybody can claim any address and https by sending X-Forwarded-For and -Proto; name the networks of your own proxies only", text)
+			report.Warnf(index("trusted_proxies", i), "with %s, almost anybody can claim any address and https by sending X-Forwarded-For and -Proto; name the networks of your own proxies only", text)
 		}
 		c.Trusted = append(c.Trusted, p)
 	}
 	if len(c.Routes) == 0 {
-		warn("routes", "there are none, so that nothing is forwarded; write at least one with its upstream")
+		report.Warnf("routes", "there are none, so that nothing is forwarded; write at least one with its upstream")
 	}
 }
 
@@ -122,64 +120,64 @@ var hstsRE = regexp.MustCompile(`(?i)^max-age=[0-9]{1,10}( *; *(includeSubDomain
 
 // Check reports whether both files are there, or neither, and whether hsts can
 // be understood by browsers.
-func (c *TLSConfig) Check(bad, _ func(key, format string, args ...any)) {
+func (c *TLSConfig) Check(report *problem.List) {
 	if c.HSTS != "" && !hstsRE.MatchString(c.HSTS) {
-		bad("hsts", "%s is not understood by browsers; write max-age=31536000, with or without ; includeSubDomains behind it", quote(c.HSTS))
+		report.Errorf("hsts", "%s is not understood by browsers; write max-age=31536000, with or without ; includeSubDomains behind it", quote(c.HSTS))
 	}
 	switch {
 	case c.CertFile != "" && c.KeyFile == "":
-		bad("key_file", "is missing; cert_file needs it, write the file of its private key")
+		report.Errorf("key_file", "is missing; cert_file needs it, write the file of its private key")
 	case c.CertFile == "" && c.KeyFile != "":
-		bad("cert_file", "is missing; key_file needs it, write the file of its certificate")
+		report.Errorf("cert_file", "is missing; key_file needs it, write the file of its certificate")
 	}
 }
 
 // Check reports whether the limits are numbers that leave room for somebody.
-func (c *LimitsConfig) Check(bad, warn func(key, format string, args ...any)) {
+func (c *LimitsConfig) Check(report *problem.List) {
 	for _, l := range []struct {
 		key string
 		n   int
 	}{{"connections", c.Connections}, {"per_address", c.PerAddress}} {
 		if l.n < 0 {
-			bad(l.key, "%d is negative; write 0 for no limit", l.n)
+			report.Errorf(l.key, "%d is negative; write 0 for no limit", l.n)
 		}
 	}
 	if c.PerAddress > 0 && c.Connections > 0 && c.PerAddress >= c.Connections {
-		warn("per_address", "one address may take all of limits.connections; write less than %d", c.Connections)
+		report.Warnf("per_address", "one address may take all of limits.connections; write less than %d", c.Connections)
 	}
 }
 
 // Check says whether admin.listen can be listened on.
-func (c *AdminConfig) Check(bad, warn func(key, format string, args ...any)) {
+func (c *AdminConfig) Check(report *problem.List) {
 	if c.Listen == "" {
 		return
 	}
 	if what := badListen(c.Listen); what != "" {
-		bad("listen", "%s", what)
+		report.Errorf("listen", "%s", what)
 	} else if strings.HasPrefix(c.Listen, "unix:") {
-		bad("listen", "%s is a unix socket; write host:port, such as 127.0.0.1:9090 (gatehouse health asks the control socket)", quote(c.Listen))
+		report.Errorf("listen", "%s is a unix socket; write host:port, such as 127.0.0.1:9090 (gatehouse health asks the control socket)", quote(c.Listen))
 	} else if !onlyLocal(c.Listen) {
-		warn("listen", "%s shows metrics and health to whoever reaches it, without a login; write 127.0.0.1:9090, or close the port to others", quote(c.Listen))
+		report.Warnf("listen", "%s shows metrics and health to whoever reaches it, without a login; write 127.0.0.1:9090, or close the port to others", quote(c.Listen))
 	}
 }
 
 // Check reports times that cannot be.
-func (c *StopConfig) Check(bad, _ func(key, format string, args ...any)) {
+func (c *StopConfig) Check(report *problem.List) {
 	if c.Delay < 0 {
-		bad("delay", "%v is less than nothing; write how long new connections are still served, such as 5s", c.Delay)
+		report.Errorf("delay", "%v is less than nothing; write how long new connections are still served, such as 5s", c.Delay)
 	}
 	if c.Limit < 0 {
-		bad("limit", "%v is less than nothing; write how long requests under way may take, such as 30s", c.Limit)
+		report.Errorf("limit", "%v is less than nothing; write how long requests under way may take, such as 30s", c.Limit)
 	}
 }
 
 // Check says whether level and format are known words.
-func (c *LogConfig) Check(bad, _ func(key, format string, args ...any)) {
+func (c *LogConfig) Check(report *problem.List) {
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Level) {
-		bad("level", "%s is no level; write debug, info, warn or error", quote(c.Level))
+		report.Errorf("level", "%s is no level; write debug, info, warn or error", quote(c.Level))
 	}
 	if !slices.Contains([]string{"auto", "text", "json"}, c.Format) {
-		bad("format", "%s is no format; write auto, text or json", quote(c.Format))
+		report.Errorf("format", "%s is no format; write auto, text or json", quote(c.Format))
 	}
 }
 

@@ -5,11 +5,10 @@
 // Every section has its struct, its defaults and its check in the room that
 // uses it. This package composes them. A struct may have, on its pointer:
 //
-//	SetDefaults()                                               // called before anything is read into it
-//	Check(bad, warn func(key, format string, args ...any))      // called when all is read; keys as seen from the section
+//	SetDefaults()                  // called before anything is read into it
+//	Check(report *problem.List)    // called when all is read; keys as seen from the section
 //
-// bad reports a mistake, which refuses the file. warn reports a danger that
-// somebody asked for: it goes into Config.Warnings.
+// An error refuses the file. A warning goes into Config.Warnings.
 //
 // The file is YAML, less what makes YAML surprising: scalars are the text that
 // stands there (no is a name, not false), there are no anchors, aliases, merge
@@ -187,7 +186,7 @@ func (c *Config) RuleLine(route, rule int) int {
 	if err != nil || len(data) > int(MaxFile) {
 		return 0
 	}
-	r := newReport(c.File)
+	r := newReporter(c.File)
 	now, err := parseWith(r, data, nil, os.LookupEnv)
 	if err != nil || route >= len(now.Routes) || !reflect.DeepEqual(now.Routes[route], c.Routes[route]) {
 		return 0
@@ -203,7 +202,7 @@ func (c *Config) RuleLine(route, rule int) int {
 // derived from it (Trusted, LoginHTML, Warnings), and gives all that is wrong
 // with it as Problems without lines; nil when nothing is.
 func (c *Config) CheckAll() error {
-	r := newReport("")
+	r := newReporter("")
 	c.check(r, ".", nil)
 	return c.finish(r)
 }
@@ -211,11 +210,11 @@ func (c *Config) CheckAll() error {
 // parse does all that Load does but opening the file. A panic, ours or the
 // YAML parser's, becomes a problem: no file can take the process down.
 func parse(file string, data []byte, info os.FileInfo, env func(string) (string, bool)) (c *Config, err error) {
-	return parseWith(newReport(file), data, info, env)
+	return parseWith(newReporter(file), data, info, env)
 }
 
 // parseWith leaves in r what was found out about the file.
-func parseWith(r *report, data []byte, info os.FileInfo, env func(string) (string, bool)) (c *Config, err error) {
+func parseWith(r *reporter, data []byte, info os.FileInfo, env func(string) (string, bool)) (c *Config, err error) {
 	file := r.file
 	defer func() {
 		if e := recover(); e != nil {
@@ -231,7 +230,7 @@ func parseWith(r *report, data []byte, info os.FileInfo, env func(string) (strin
 	dir := filepath.Dir(file)
 	c = Defaults()
 	c.File = file
-	d := &decoder{report: r, dir: dir, env: env}
+	d := &decoder{reporter: r, dir: dir, env: env}
 	d.decode(root, reflect.ValueOf(c).Elem(), "")
 	c.check(r, dir, info)
 	if err := c.finish(r); err != nil {
@@ -241,7 +240,7 @@ func parseWith(r *report, data []byte, info os.FileInfo, env func(string) (strin
 	return c, nil
 }
 
-func (c *Config) finish(r *report) error {
+func (c *Config) finish(r *reporter) error {
 	c.Warnings = r.warnings.sorted()
 	if len(r.problems) > 0 {
 		return r.problems.sorted()

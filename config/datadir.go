@@ -33,10 +33,10 @@ func (c *Config) checkDataDir(a *across) {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 		return // it will be made, or belongs to another user
 	case err != nil:
-		a.bad("data_dir", "%s cannot be used: %v; write the path of a folder", quote(c.DataDir), err)
+		a.Errorf("data_dir", "%s cannot be used: %v; write the path of a folder", quote(c.DataDir), err)
 		return
 	case !st.IsDir():
-		a.bad("data_dir", "%s is not a folder; write the path of one", quote(c.DataDir))
+		a.Errorf("data_dir", "%s is not a folder; write the path of one", quote(c.DataDir))
 		return
 	}
 	folder, inside := DataFolder(dir)
@@ -44,8 +44,8 @@ func (c *Config) checkDataDir(a *across) {
 		return
 	}
 	if _, err := os.Lstat(filepath.Join(dir, "gatehouse.db")); err == nil {
-		a.bad("data_dir", "others can write to %s (mode %s), where a database lies already; chmod 700 it, or move the files into %s, which only their owner may enter", quote(c.DataDir), st.Mode(), quote(folder))
+		a.Errorf("data_dir", "others can write to %s (mode %s), where a database lies already; chmod 700 it, or move the files into %s, which only their owner may enter", quote(c.DataDir), st.Mode(), quote(folder))
 		return
 	}
-	a.warn("data_dir", "others can write to %s (mode %s), so everything is kept in the folder %s inside; give a folder that nobody else can write to, or mount the volume there", quote(c.DataDir), st.Mode(), quote(folder))
+	a.Warnf("data_dir", "others can write to %s (mode %s), so everything is kept in the folder %s inside; give a folder that nobody else can write to, or mount the volume there", quote(c.DataDir), st.Mode(), quote(folder))
 }

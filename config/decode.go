@@ -11,6 +11,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"gatehouse/internal/problem"
 	"gatehouse/internal/secret"
 )
 
@@ -24,7 +25,7 @@ var (
 // structs, pointers to them, text, true and false, whole numbers, lists, maps
 // of text, and whatever reads itself (encoding.TextUnmarshaler).
 type decoder struct {
-	*report
+	*reporter
 	dir string                      // where relative paths start
 	env func(string) (string, bool) // the environment
 }
@@ -112,7 +113,7 @@ func (d *decoder) decodeStruct(n *yaml.Node, v reflect.Value, key string) {
 	seen := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, child := n.Content[i], n.Content[i+1]
-		full := join(key, name.Value)
+		full := problem.Join(key, name.Value)
 		if badName(name) != "" || d.full() {
 			continue
 		}
@@ -133,7 +134,7 @@ func (d *decoder) decodeStruct(n *yaml.Node, v reflect.Value, key string) {
 	for name := range seen {
 		file := name + "_file"
 		if line, ok := seen[file]; ok && fields[name].secret {
-			d.bad(max(line, seen[name]), join(key, file), "%s is given as well; write only one of them", name)
+			d.bad(max(line, seen[name]), problem.Join(key, file), "%s is given as well; write only one of them", name)
 		}
 	}
 }
@@ -174,7 +175,7 @@ func (d *decoder) decodeMap(n *yaml.Node, v reflect.Value, key string) {
 		if badName(name) != "" || d.full() {
 			continue
 		}
-		full := join(key, name.Value)
+		full := problem.Join(key, name.Value)
 		if m.MapIndex(reflect.ValueOf(name.Value)).IsValid() {
 			d.bad(name.Line, full, "the name is given twice; line %d has it already, remove one", d.lines[full])
 			continue
@@ -195,7 +196,7 @@ func (d *decoder) text(n *yaml.Node, key string) (string, bool) {
 	}
 	s, err := expand(n.Value, func(name string) (string, bool) {
 		value, ok := d.env(name)
-		d.report.env = append(d.report.env, variableValue{name, value})
+		d.reporter.env = append(d.reporter.env, variableValue{name, value})
 		return value, ok
 	})
 	if err != nil {

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"gopkg.in/yaml.v3"
+
+	"gatehouse/internal/problem"
 )
 
 const (
@@ -78,7 +80,7 @@ func keysIn(n *yaml.Node, key string, there map[string]bool) {
 		case n.Kind == yaml.SequenceNode:
 			keysIn(child, key+"[]", there)
 		case i%2 == 1:
-			keysIn(child, join(key, n.Content[i-1].Value), there)
+			keysIn(child, problem.Join(key, n.Content[i-1].Value), there)
 		}
 	}
 }

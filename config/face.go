@@ -30,12 +30,12 @@ func readLogo(a *across, key, file string) template.URL {
 	}
 	data, _, err := readSmall(under(a.dir, file), MaxFile)
 	if err != nil {
-		a.bad(key, "%v", err)
+		a.Errorf(key, "%v", err)
 		return ""
 	}
 	logo, err := web.ReadLogo(data)
 	if err != nil {
-		a.bad(key, "the file %s %v", quote(file), err)
+		a.Errorf(key, "the file %s %v", quote(file), err)
 	}
 	return logo
 }
@@ -46,15 +46,15 @@ func readTemplate(a *across, file string) string {
 	text, _, err := readSmall(under(a.dir, file), MaxFile)
 	switch {
 	case err != nil:
-		a.bad(key, "%v", err)
+		a.Errorf(key, "%v", err)
 		return ""
 	case len(bytes.TrimSpace(text)) == 0:
-		a.bad(key, "the file %s is empty; copy login.html and change it", quote(file))
+		a.Errorf(key, "the file %s is empty; copy login.html and change it", quote(file))
 		return ""
 	}
 	if err := auth.CheckTemplate(string(text)); err != nil {
 		line, what := whereInTemplate(err)
-		a.bad(key, "the file %s%s: %s; docs/login-page.md says what there is", quote(file), line, what)
+		a.Errorf(key, "the file %s%s: %s; docs/login-page.md says what there is", quote(file), line, what)
 		return ""
 	}
 	return string(text)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"gatehouse/internal/problem"
 )
 
 // resolveTime bounds how long the names of one upstream may be looked up. It
@@ -43,7 +45,7 @@ func (c *Config) checkLoops(a *across) {
 	for i := range c.Routes {
 		c.Routes[i].EachUpstream(func(key, network, address string) {
 			if j := slices.IndexFunc(own, func(l listener) bool { return l.takes(network, address) }); j >= 0 {
-				a.bad(join(index("routes", i), key), "leads back to this gate, by %s; write where the application listens", own[j].key)
+				a.Errorf(problem.Join(index("routes", i), key), "leads back to this gate, by %s; write where the application listens", own[j].key)
 			}
 		})
 	}

@@ -54,8 +54,8 @@ func (ps Problems) sorted() Problems {
 // mistakes has the wrong file.
 const maxProblems = 100
 
-// A report collects problems, and knows where each key stands.
-type report struct {
+// A reporter collects problems, and knows where each key stands.
+type reporter struct {
 	file     string
 	lines    map[string]int  // the line of each key that the file has
 	broken   map[string]bool // keys that a problem was told of: nothing else is said of them, or of what is below
@@ -75,12 +75,12 @@ type expandedValue struct {
 	written, value string // as it stands in the file, and with the variables put in
 }
 
-func newReport(file string) *report {
-	return &report{file: file, lines: map[string]int{}, broken: map[string]bool{}}
+func newReporter(file string) *reporter {
+	return &reporter{file: file, lines: map[string]int{}, broken: map[string]bool{}}
 }
 
 // bad records a mistake.
-func (r *report) bad(line int, key, format string, args ...any) {
+func (r *reporter) bad(line int, key, format string, args ...any) {
 	r.broken[key] = true
 	if r.full() {
 		return
@@ -92,20 +92,20 @@ func (r *report) bad(line int, key, format string, args ...any) {
 }
 
 // warn records a danger that somebody asked for.
-func (r *report) warn(key, format string, args ...any) {
+func (r *reporter) warn(key, format string, args ...any) {
 	if len(r.warnings) < maxProblems {
 		r.warnings = append(r.warnings, r.problem(r.line(key), key, format, args...))
 	}
 }
 
-func (r *report) problem(line int, key, format string, args ...any) Problem {
+func (r *reporter) problem(line int, key, format string, args ...any) Problem {
 	return Problem{File: r.file, Line: line, Key: printable(key), Message: r.mask(key, fmt.Sprintf(format, args...))}
 }
 
 // mask puts ${NAME} in place of what came from the environment, and of every
 // long part of it. In a message about the key where it was put in, that goes for
 // every part that is quoted.
-func (r *report) mask(key, message string) string {
+func (r *reporter) mask(key, message string) string {
 	for _, e := range r.expanded {
 		message = e.mask(key, message)
 	}
@@ -175,11 +175,11 @@ func (v variableValue) mask(message string) string {
 }
 
 // full says that nothing more will be told, so that looking on is idle.
-func (r *report) full() bool { return len(r.problems) >= maxProblems }
+func (r *reporter) full() bool { return len(r.problems) >= maxProblems }
 
 // line gives the line of the key, or of the nearest section around it that
 // the file has; 0 when there is no file.
-func (r *report) line(key string) int {
+func (r *reporter) line(key string) int {
 	for {
 		if line, ok := r.lines[key]; ok || key == "" {
 			return line
@@ -189,7 +189,7 @@ func (r *report) line(key string) int {
 }
 
 // isBroken says whether a problem was told of the key, or of one around it.
-func (r *report) isBroken(key string) bool {
+func (r *reporter) isBroken(key string) bool {
 	for {
 		if r.broken[key] {
 			return true
@@ -205,14 +205,6 @@ func (r *report) isBroken(key string) bool {
 // routes, "".
 func parent(key string) string {
 	return key[:max(strings.LastIndexAny(key, ".["), 0)]
-}
-
-// join puts a key below a section.
-func join(section, key string) string {
-	if section == "" || key == "" || key[0] == '[' {
-		return section + key
-	}
-	return section + "." + key
 }
 
 func index(list string, i int) string { return list + "[" + strconv.Itoa(i) + "]" }

@@ -20,7 +20,7 @@ func TestShortValuesFromTheEnvironmentAreNotTold(t *testing.T) {
 		{"${V}", `a"b`, "name", `"\"b" is odd`, `"${V}" is odd`},
 		{"${V}", "", "name", `"" is empty`, `"${V}" is empty`},
 	} {
-		r := newReport("f")
+		r := newReporter("f")
 		key := c.key // where it was put in
 		switch c.key {
 		case "other":

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"gatehouse/internal/problem"
 	"gatehouse/internal/value"
 )
 
@@ -87,7 +88,7 @@ func ref(name string) object { return object{"$ref": "#/definitions/" + name} }
 func (m schemaMaker) section(t *testing.T, of reflect.Type, key string) object {
 	properties, all := object{}, []any{}
 	for name, f := range fieldsOf(of) {
-		full := join(key, name)
+		full := problem.Join(key, name)
 		row := m.rows[full]
 		p := m.property(t, of.Field(f.index).Type, full)
 		if row.meaning != "" {

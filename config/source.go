@@ -13,7 +13,7 @@ var utf8BOM = []byte("\xef\xbb\xbf")
 // that the parser needs a moment only: the parser's memory grows with the
 // number of lines, entries and comments, not with the size, and %TAG lines cost it
 // quadratic time. It gives the text without a byte order mark.
-func checkSource(data []byte, r *report) ([]byte, bool) {
+func checkSource(data []byte, r *reporter) ([]byte, bool) {
 	if len(data) > int(MaxFile) {
 		r.bad(1, "", "the file is larger than %v; keep accounts in the database (gatehouse user add)", MaxFile)
 		return nil, false

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"gatehouse/internal/problem"
 )
 
 var indexes = regexp.MustCompile(`\[\d+\]`)
@@ -16,7 +18,7 @@ var indexes = regexp.MustCompile(`\[\d+\]`)
 // Where a key is found, nothing else is said of that one: it is not missing.
 func (d *decoder) unknown(name *yaml.Node, section string, fields map[string]field) {
 	word := name.Value
-	full := join(section, word)
+	full := problem.Join(section, word)
 	if word == "" {
 		d.bad(name.Line, section, "an empty key; write a name before the colon")
 		return
@@ -24,14 +26,14 @@ func (d *decoder) unknown(name *yaml.Node, section string, fields map[string]fie
 	known := slices.Sorted(maps.Keys(fields))
 	if near := nearest(word, known); near != "" {
 		d.bad(name.Line, full, "unknown key; did you mean %s?", near)
-		d.broken[join(section, near)] = true
+		d.broken[problem.Join(section, near)] = true
 		return
 	}
 	if hint := hintFor(word, section); hint != "" {
 		d.bad(name.Line, full, "unknown key; %s", hint)
 		if target, ok := strings.CutPrefix(hint, "write "); ok {
 			target, _, _ = strings.Cut(target, " ")
-			d.broken[join(section, strings.Trim(target, ",;:"))] = true
+			d.broken[problem.Join(section, strings.Trim(target, ",;:"))] = true
 		}
 		return
 	}
@@ -73,8 +75,8 @@ func keysOf(t reflect.Type, section string) []string {
 		if !f.IsExported() || name == "" || name == "-" {
 			continue
 		}
-		keys = append(keys, join(section, name))
-		keys = append(keys, keysOf(f.Type, join(section, name))...)
+		keys = append(keys, problem.Join(section, name))
+		keys = append(keys, keysOf(f.Type, problem.Join(section, name))...)
 	}
 	return keys
 }

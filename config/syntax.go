@@ -24,7 +24,7 @@ var (
 // syntaxProblem reports what the YAML parser could not read, in words that
 // say what to do. The parser's own text is only repeated where it is known to
 // hold nothing of the file.
-func syntaxProblem(data []byte, err error, r *report) {
+func syntaxProblem(data []byte, err error, r *reporter) {
 	text := err.Error()
 	if m := yamlAnchor.FindStringSubmatch(text); m != nil {
 		anchorProblem(data, m[1], r)
@@ -84,7 +84,7 @@ var remedies = map[string]string{
 
 // anchorProblem is about a value that begins with * and has no quotes, which
 // YAML takes for an alias. It may be a secret, so it is not repeated.
-func anchorProblem(data []byte, name string, r *report) {
+func anchorProblem(data []byte, name string, r *reporter) {
 	line := 1
 	if i := bytes.Index(data, []byte("*"+name)); i >= 0 {
 		line = 1 + bytes.Count(data[:i], []byte("\n"))

@@ -7,12 +7,14 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"gatehouse/internal/problem"
 )
 
 // parseTree turns the file into a tree of nodes that holds nothing but maps,
 // lists and text. It gives nil when there is no tree to go on with; problems
 // of single values leave the tree usable, so that all can be told at once.
-func parseTree(data []byte, r *report) *yaml.Node {
+func parseTree(data []byte, r *reporter) *yaml.Node {
 	data, ok := checkSource(data, r)
 	if !ok {
 		return nil
@@ -46,14 +48,14 @@ func parseTree(data []byte, r *report) *yaml.Node {
 	return root
 }
 
-func empty(r *report, line int) *yaml.Node {
+func empty(r *reporter, line int) *yaml.Node {
 	r.bad(line, "", "the file is empty; write at least one route, or start from config.example.yaml")
 	return nil
 }
 
 // checkShape refuses what we leave out of YAML. A node with a problem is
 // marked as broken, so the decoder passes it by.
-func checkShape(n *yaml.Node, key string, depth int, r *report) {
+func checkShape(n *yaml.Node, key string, depth int, r *reporter) {
 	if r.full() {
 		return
 	}
@@ -69,7 +71,7 @@ func checkShape(n *yaml.Node, key string, depth int, r *report) {
 				r.bad(name.Line, key, "%s", what)
 				continue
 			}
-			checkShape(child, join(key, name.Value), depth+1, r)
+			checkShape(child, problem.Join(key, name.Value), depth+1, r)
 		}
 	case yaml.SequenceNode:
 		for i, child := range n.Content {

@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"strings"
+
+	"gatehouse/internal/problem"
+)
 
 // checkUpstreamTLS reads the files of routes with upstream_tls, as a start
 // does later.
@@ -11,13 +15,13 @@ func (c *Config) checkUpstreamTLS(a *across) {
 		read := func(file string) ([]byte, error) {
 			text, info, err := readSmall(under(a.dir, file), MaxFile)
 			if err == nil && file == section.KeyFile && openToOthers(info) {
-				a.warn(join(route, "upstream_tls.key_file"), "others may read the file %s (mode %#o); chmod 600 it", quote(file), info.Mode().Perm())
+				a.Warnf(problem.Join(route, "upstream_tls.key_file"), "others may read the file %s (mode %#o); chmod 600 it", quote(file), info.Mode().Perm())
 			}
 			return text, err
 		}
-		section.CheckFiles(read, func(key, format string, args ...any) {
-			a.bad(join(route, key), format, args...)
-		})
+		var found problem.List
+		section.CheckFiles(read, &found)
+		a.add(route, &found)
 	}
 }
 
@@ -27,11 +31,13 @@ func (c *Config) checkRedisTLS(a *across) {
 	read := func(file string) ([]byte, error) {
 		text, info, err := readSmall(under(a.dir, file), MaxFile)
 		if err == nil && file == section.KeyFile && openToOthers(info) {
-			a.warn("session.redis.key_file", "others may read the file %s (mode %#o); chmod 600 it", quote(file), info.Mode().Perm())
+			a.Warnf("session.redis.key_file", "others may read the file %s (mode %#o); chmod 600 it", quote(file), info.Mode().Perm())
 		}
 		return text, err
 	}
-	section.CheckFiles(read, func(key, format string, args ...any) { a.bad("session.redis."+key, format, args...) })
+	var found problem.List
+	section.CheckFiles(read, &found)
+	a.add("session.redis", &found)
 }
 
 // checkSticky finds cookies that two would write: a route and we ourselves, or
@@ -45,12 +51,12 @@ func (c *Config) checkSticky(a *across) {
 		key := index("routes", i) + ".sticky"
 		kind, ours := strings.CutPrefix(strings.ToLower(r.Sticky), strings.ToLower(c.Cookie.Name))
 		if ours && (kind == "" || kind == "_csrf" || kind == "_device" || kind == "_notice" || kind == "_lang") {
-			a.bad(key, "%s is the name of a cookie of ours; choose another, such as app_upstream", quote(r.Sticky))
+			a.Errorf(key, "%s is the name of a cookie of ours; choose another, such as app_upstream", quote(r.Sticky))
 			continue
 		}
 		at := strings.ToLower(r.ASCIIHost()) + " " + r.Sticky
 		if j, ok := first[at]; ok {
-			a.bad(key, "%s is the cookie of %s as well, for the same host; choose another", quote(r.Sticky), a.where(index("routes", j)))
+			a.Errorf(key, "%s is the cookie of %s as well, for the same host; choose another", quote(r.Sticky), a.where(index("routes", j)))
 			continue
 		}
 		first[at] = i

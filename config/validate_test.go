@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"gopkg.in/yaml.v3"
+
+	"gatehouse/internal/problem"
 )
 
 // loadSchema gives a function that tells what the published schema says of a
@@ -108,11 +110,11 @@ func (v validator) fits(s object, word string, arg, x any, at string, wrong *[]s
 		known, _ := s["properties"].(object)
 		for _, name := range slices.Sorted(maps.Keys(m)) {
 			if p, ok := known[name].(object); ok {
-				*wrong = append(*wrong, v.check(p, m[name], join(at, name))...)
+				*wrong = append(*wrong, v.check(p, m[name], problem.Join(at, name))...)
 			} else if p, ok := arg.(object); ok {
-				*wrong = append(*wrong, v.check(p, m[name], join(at, name))...)
+				*wrong = append(*wrong, v.check(p, m[name], problem.Join(at, name))...)
 			} else {
-				*wrong = append(*wrong, join(at, name)+": unknown")
+				*wrong = append(*wrong, problem.Join(at, name)+": unknown")
 			}
 		}
 		return true

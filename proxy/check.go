@@ -10,46 +10,45 @@ import (
 
 	"gatehouse/access"
 	"gatehouse/internal/httpfield"
+	"gatehouse/internal/problem"
 	"gatehouse/internal/urlpath"
 	"gatehouse/internal/value"
 )
 
-type report = func(key, format string, args ...any)
-
 // Check reports every problem of the route, and warns of dangers that somebody
 // asked for. The keys are those of the route (upstream, origins[0]). The
 // sections inside it, rules and identity, are checked by themselves.
-func (c *RouteConfig) Check(bad, warn func(key, format string, args ...any)) {
-	c.checkHost(bad)
-	c.checkPath(bad)
-	c.checkUpstreams(bad, warn)
-	c.checkHostHeader(bad)
-	c.checkUpgrade(bad)
-	c.checkOrigins(bad)
-	checkWord(bad, "header_names", c.HeaderNames, strictNames, anyNames)
-	checkWord(bad, "clear_site_data", c.ClearSite, dropClear, passClear)
-	checkWord(bad, "authenticated_cache", c.AuthenticatedCache, privateCache, noStoreCache, keepCache)
+func (c *RouteConfig) Check(report *problem.List) {
+	c.checkHost(report)
+	c.checkPath(report)
+	c.checkUpstreams(report)
+	c.checkHostHeader(report)
+	c.checkUpgrade(report)
+	c.checkOrigins(report)
+	checkWord(report, "header_names", c.HeaderNames, strictNames, anyNames)
+	checkWord(report, "clear_site_data", c.ClearSite, dropClear, passClear)
+	checkWord(report, "authenticated_cache", c.AuthenticatedCache, privateCache, noStoreCache, keepCache)
 	if c.AuthenticatedCache == keepCache {
-		warn("authenticated_cache", "lets caches in front show one visitor's pages to others, where the application calls them public; private is the safer choice")
+		report.Warnf("authenticated_cache", "lets caches in front show one visitor's pages to others, where the application calls them public; private is the safer choice")
 	}
-	c.checkWorkers(bad, warn)
-	c.checkRules(bad, warn)
-	c.checkPassHeaders(bad, warn)
-	c.checkHeaders(bad, warn)
-	c.checkCookies(bad, warn)
-	c.checkBounds(bad, warn)
+	c.checkWorkers(report)
+	c.checkRules(report)
+	c.checkPassHeaders(report)
+	c.checkHeaders(report)
+	c.checkCookies(report)
+	c.checkBounds(report)
 	if c.HeaderNames == anyNames {
-		warn("header_names", "lets names such as x_user pass, which applications may take for x-user; strict is the safer choice")
+		report.Warnf("header_names", "lets names such as x_user pass, which applications may take for x-user; strict is the safer choice")
 	}
 }
 
-func checkWord(bad report, key, value string, words ...string) {
+func checkWord(report *problem.List, key, value string, words ...string) {
 	if value != "" && !slices.Contains(words, value) {
-		bad(key, "%q is not known; write %s", value, strings.Join(words, " or "))
+		report.Errorf(key, "%q is not known; write %s", value, strings.Join(words, " or "))
 	}
 }
 
-func (c *RouteConfig) checkHost(bad report) {
+func (c *RouteConfig) checkHost(report *problem.List) {
 	host, err := httpfield.ASCIIHost(strings.ToLower(c.Host))
 	if err != nil {
 		host = strings.ToLower(c.Host) // which is refused below
@@ -59,35 +58,35 @@ func (c *RouteConfig) checkHost(bad report) {
 	case host == "":
 		return
 	case host == "*":
-		bad("host", `"*" is not a host; leave host out for a route that takes every host`)
+		report.Errorf("host", `"*" is not a host; leave host out for a route that takes every host`)
 		return
 	case strings.Contains(host, "://"):
-		bad("host", "%q is an address; write the host alone, such as wiki.example.com", c.Host)
+		report.Errorf("host", "%q is an address; write the host alone, such as wiki.example.com", c.Host)
 		return
 	case strings.Contains(rest, "*"):
-		bad("host", "%q has a * that is not its first label; write *.example.com, or leave host out", c.Host)
+		report.Errorf("host", "%q has a * that is not its first label; write *.example.com, or leave host out", c.Host)
 		return
 	}
 	switch h, err := parseHost(rest, ""); {
 	case err != nil:
-		bad("host", "%q is not a host name or address; write wiki.example.com or *.example.com", c.Host)
+		report.Errorf("host", "%q is not a host name or address; write wiki.example.com or *.example.com", c.Host)
 	case wildcard && (h.name[0] == '[' || !strings.Contains(h.name, ".") && h.name != "localhost"):
-		bad("host", "%q takes in too much; write *.example.com, or leave host out", c.Host)
+		report.Errorf("host", "%q takes in too much; write *.example.com, or leave host out", c.Host)
 	}
 }
 
-func (c *RouteConfig) checkPath(bad report) {
+func (c *RouteConfig) checkPath(report *problem.List) {
 	switch path := c.path(); {
 	case path[0] != '/':
-		bad("path", "%q does not begin with a slash; write %q", path, "/"+path)
+		report.Errorf("path", "%q does not begin with a slash; write %q", path, "/"+path)
 	case !urlpath.Plain(path):
-		bad("path", "%q can be read in more than one way; use letters, digits and - _ ~ . without empty or dot segments", path)
+		report.Errorf("path", "%q can be read in more than one way; use letters, digits and - _ ~ . without empty or dot segments", path)
 	case ownLike(path):
-		bad("path", "%q belongs to our own pages; choose another", path)
+		report.Errorf("path", "%q belongs to our own pages; choose another", path)
 	}
 }
 
-func (c *RouteConfig) checkHostHeader(bad report) {
+func (c *RouteConfig) checkHostHeader(report *problem.List) {
 	switch c.HostHeader {
 	case "", keepHost, upstreamHost:
 	default:
@@ -96,87 +95,87 @@ func (c *RouteConfig) checkHostHeader(bad report) {
 			_, err = parseHost(host, "")
 		}
 		if err != nil {
-			bad("host_header", "%q is not a host; write keep, upstream, or a name such as wiki.internal", c.HostHeader)
+			report.Errorf("host_header", "%q is not a host; write keep, upstream, or a name such as wiki.internal", c.HostHeader)
 		}
 	}
 }
 
-func (c *RouteConfig) checkUpgrade(bad report) {
+func (c *RouteConfig) checkUpgrade(report *problem.List) {
 	for i, p := range c.Upgrade {
 		key := fmt.Sprintf("upgrade[%d]", i)
 		switch low := strings.ToLower(p); {
 		case !isToken(p):
-			bad(key, "%q is not the name of a protocol; write websocket", p)
+			report.Errorf(key, "%q is not the name of a protocol; write websocket", p)
 		case low == "h2c", strings.HasPrefix(low, "h2c/"), low == "h2", strings.HasPrefix(low, "http/"), strings.HasPrefix(low, "tls"):
-			bad(key, "%q would let requests pass unseen behind the first one; leave it out", p)
+			report.Errorf(key, "%q would let requests pass unseen behind the first one; leave it out", p)
 		}
 	}
 }
 
-func (c *RouteConfig) checkOrigins(bad report) {
+func (c *RouteConfig) checkOrigins(report *problem.List) {
 	for i, o := range c.Origins {
 		key := fmt.Sprintf("origins[%d]", i)
 		ascii, err := httpfield.ASCIIOrigin(strings.ToLower(o))
 		if err != nil {
-			bad(key, "%q is not an origin; write https://app.example.com", o)
+			report.Errorf(key, "%q is not an origin; write https://app.example.com", o)
 			continue
 		}
 		scheme, host, ok := strings.Cut(ascii, "://")
 		h, err := parseHost(host, scheme)
 		switch {
 		case o == "*":
-			bad(key, `"*" would let every site open connections in your visitors' names; write the origins, such as https://app.example.com`)
+			report.Errorf(key, `"*" would let every site open connections in your visitors' names; write the origins, such as https://app.example.com`)
 		case !ok:
-			bad(key, "%q has no scheme; write %q", o, "https://"+o)
+			report.Errorf(key, "%q has no scheme; write %q", o, "https://"+o)
 		case scheme != "http" && scheme != "https":
-			bad(key, "%q is not an origin of web pages; write https://app.example.com", o)
+			report.Errorf(key, "%q is not an origin of web pages; write https://app.example.com", o)
 		case strings.ContainsAny(host, "/?#@"):
 			u, uerr := url.Parse(o)
 			if uerr != nil || u.Host == "" {
-				bad(key, "%q is not an origin; write https://app.example.com", o)
+				report.Errorf(key, "%q is not an origin; write https://app.example.com", o)
 				return
 			}
-			bad(key, "%q is more than an origin; write %q", o, scheme+"://"+u.Host)
+			report.Errorf(key, "%q is more than an origin; write %q", o, scheme+"://"+u.Host)
 		case err != nil:
-			bad(key, "%q is not an origin; write https://app.example.com", o)
+			report.Errorf(key, "%q is not an origin; write https://app.example.com", o)
 		case h.origin(scheme) != ascii:
-			bad(key, "%q is not how browsers write it; write %q", o, h.origin(scheme))
+			report.Errorf(key, "%q is not how browsers write it; write %q", o, h.origin(scheme))
 		}
 	}
 }
 
 // checkRules looks at the rules together, and at their paths as requests for
 // them would be read.
-func (c *RouteConfig) checkRules(bad, warn report) {
+func (c *RouteConfig) checkRules(report *problem.List) {
 	if c.Access != nil && len(c.Access) == 0 {
-		warn("access", "the list is empty, so that every request is denied; remove the key to let through whoever is signed in")
+		report.Warnf("access", "the list is empty, so that every request is denied; remove the key to let through whoever is signed in")
 	}
 	for i := range c.Access {
 		rule := &c.Access[i]
 		for _, p := range []struct{ key, path string }{{"path", rule.Path}, {"exact", rule.Exact}} {
 			if other := otherReading(p.path); other != "" {
-				bad(fmt.Sprintf("access[%d].%s", i, p.key), "%q can also be read as %q, so that every request for it would be refused; name a part of the path that has no such characters", p.path, other)
+				report.Errorf(fmt.Sprintf("access[%d].%s", i, p.key), "%q can also be read as %q, so that every request for it would be refused; name a part of the path that has no such characters", p.path, other)
 			}
 		}
-		c.checkAliases(i, warn)
+		c.checkAliases(i, report)
 		if j := coveredBy(c.Access[:i], rule); j >= 0 {
-			warn(fmt.Sprintf("access[%d]", i), "is never reached, because access[%d] selects everything that it does; move it up, or remove it", j)
+			report.Warnf(fmt.Sprintf("access[%d]", i), "is never reached, because access[%d] selects everything that it does; move it up, or remove it", j)
 		}
 	}
 }
 
 // checkAliases warns of what an application may do with a request that no rule
 // can see.
-func (c *RouteConfig) checkAliases(i int, warn report) {
+func (c *RouteConfig) checkAliases(i int, report *problem.List) {
 	rule := &c.Access[i]
 	key := fmt.Sprintf("access[%d]", i)
 	open := rule.Public || rule.Optional
 	path := rule.Path + rule.Exact
 	if name := path[strings.LastIndexByte(path, '/')+1:]; !open && urlpath.IsScript(pathpkg.Ext(name)) {
-		warn(key, "web servers may answer %q for %q as well (MultiViews, try_files); make a rule for that too", strings.TrimSuffix(path, pathpkg.Ext(name)), path)
+		report.Warnf(key, "web servers may answer %q for %q as well (MultiViews, try_files); make a rule for that too", strings.TrimSuffix(path, pathpkg.Ext(name)), path)
 	}
 	if open && path == "" && rule.Methods == nil && rule.Networks == nil && slices.ContainsFunc(c.Access[:i], closes) {
-		warn(key, "opens whatever has no rule in front, so that another spelling that only the application knows gets past those; list what is open, and close the rest")
+		report.Warnf(key, "opens whatever has no rule in front, so that another spelling that only the application knows gets past those; list what is open, and close the rest")
 	}
 }
 
@@ -231,25 +230,25 @@ func (c *IdentityConfig) names() []string {
 }
 
 // Check reports every problem of the section. The keys are headers.NAME.
-func (c *IdentityConfig) Check(bad, _ func(key, format string, args ...any)) {
+func (c *IdentityConfig) Check(report *problem.List) {
 	first := map[string]string{}
 	for _, name := range c.names() {
 		key := "headers." + name
 		switch {
 		case !isFieldName(name):
-			bad(key, "%q is not a header's name; use letters, digits and -, as in X-Forwarded-User", name)
+			report.Errorf(key, "%q is not a header's name; use letters, digits and -, as in X-Forwarded-User", name)
 			continue
 		case !mayCarry(name):
-			bad(key, "%q has a meaning of its own in HTTP or here; choose another, such as X-Forwarded-User", name)
+			report.Errorf(key, "%q has a meaning of its own in HTTP or here; choose another, such as X-Forwarded-User", name)
 			continue
 		}
 		folded := fold(name)
 		if other, ok := first[folded]; ok {
-			bad(key, "applications cannot tell %q from %q; remove one", name, other)
+			report.Errorf(key, "applications cannot tell %q from %q; remove one", name, other)
 		}
 		first[folded] = name
 		if f := c.Headers[name]; !slices.Contains(facts, fact(f)) {
-			bad(key, "%q is not known%s; write one of username, email, display_name, groups, session_id, auth_time", f, didYouMean(f))
+			report.Errorf(key, "%q is not known%s; write one of username, email, display_name, groups, session_id, auth_time", f, didYouMean(f))
 		}
 	}
 }
@@ -326,15 +325,15 @@ func near(a, b string) bool {
 }
 
 // checkBounds looks at what bounds the use of the upstream and of memory.
-func (c *RouteConfig) checkBounds(bad, warn report) {
+func (c *RouteConfig) checkBounds(report *problem.List) {
 	const most, much = value.Size(1 << 30), value.Size(16 << 20)
 	if c.MaxRequests < 0 {
-		bad("max_requests", "%d is negative; write how many requests may be under way at a time, or 0 for no limit", c.MaxRequests)
+		report.Errorf("max_requests", "%d is negative; write how many requests may be under way at a time, or 0 for no limit", c.MaxRequests)
 	}
 	switch {
 	case c.BufferBody > most:
-		bad("buffer_body", "%v is more than should lie in memory; write %v at most", c.BufferBody, most)
+		report.Errorf("buffer_body", "%v is more than should lie in memory; write %v at most", c.BufferBody, most)
 	case c.BufferBody > much && c.MaxRequests == 0:
-		warn("buffer_body", "as many bodies of %v lie in memory at a time as visitors send; write max_requests as well", c.BufferBody)
+		report.Warnf("buffer_body", "as many bodies of %v lie in memory at a time as visitors send; write max_requests as well", c.BufferBody)
 	}
 }

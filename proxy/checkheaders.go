@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"gatehouse/internal/problem"
 )
 
 // A headerSide is what a header may not be, on the way in or out.
@@ -100,45 +102,45 @@ func (s *headerSide) refuses(name string, set bool, own *names) string {
 
 // checkHeaders looks at both sections. The identity headers of other sections
 // are left to CheckIdentity.
-func (c *RouteConfig) checkHeaders(bad, warn report) {
+func (c *RouteConfig) checkHeaders(report *problem.List) {
 	own := newNames(c.Identity.names())
 	for _, s := range []struct {
 		side *headerSide
 		conf *HeaderConfig
 	}{{&requestSide, &c.RequestHeaders}, {&responseSide, &c.ResponseHeaders}} {
-		s.conf.check(s.side, own, bad, warn)
+		s.conf.check(s.side, own, report)
 	}
 }
 
-func (c *HeaderConfig) check(side *headerSide, own *names, bad, warn report) {
+func (c *HeaderConfig) check(side *headerSide, own *names, report *problem.List) {
 	first := map[string]string{}
 	c.each(func(key, name, value string, set bool) {
 		key = side.section + "." + key
 		switch why := side.refuses(name, set, own); {
 		case !isFieldName(name):
-			bad(key, "%q is not a header's name; use letters, digits and -, as in X-Script-Name", name)
+			report.Errorf(key, "%q is not a header's name; use letters, digits and -, as in X-Script-Name", name)
 			return
 		case why != "":
-			bad(key, "%q %s", name, why)
+			report.Errorf(key, "%q %s", name, why)
 			return
 		case first[fold(name)] != "":
-			bad(key, "%q is there as %q already; remove one, set alone replaces what was there", name, first[fold(name)])
+			report.Errorf(key, "%q is there as %q already; remove one, set alone replaces what was there", name, first[fold(name)])
 			return
 		}
 		first[fold(name)] = name
 		switch {
 		case set && value == "":
-			bad(key, "is empty; write a value, or the name in %s.remove", side.section)
+			report.Errorf(key, "is empty; write a value, or the name in %s.remove", side.section)
 		case set && !survives(value): // the value stays out of the message: it may be a secret
-			bad(key, "the value cannot be sent in a header; write UTF-8 on one line, without spaces at its ends")
+			report.Errorf(key, "the value cannot be sent in a header; write UTF-8 on one line, without spaces at its ends")
 		}
-		warnHeader(side, key, name, value, warn)
+		warnHeader(side, key, name, value, report)
 	})
 }
 
 // CheckIdentity reports the headers that the route sets or removes although
 // one of names, which are those of all identity sections, says who asks.
-func (c *RouteConfig) CheckIdentity(names []string, bad func(key, format string, args ...any)) {
+func (c *RouteConfig) CheckIdentity(names []string, report *problem.List) {
 	all := newNames(names)
 	for _, s := range []struct {
 		section string
@@ -146,7 +148,7 @@ func (c *RouteConfig) CheckIdentity(names []string, bad func(key, format string,
 	}{{requestSide.section, &c.RequestHeaders}, {responseSide.section, &c.ResponseHeaders}} {
 		s.conf.each(func(key, name, _ string, _ bool) {
 			if all.of(name) == identity {
-				bad(s.section+"."+key, "%q %s", name, ofIdentity)
+				report.Errorf(s.section+"."+key, "%q %s", name, ofIdentity)
 			}
 		})
 	}
@@ -163,14 +165,14 @@ func (c *HeaderConfig) each(f func(key, name, value string, set bool)) {
 }
 
 // warnHeader tells of what is allowed and dangerous.
-func warnHeader(side *headerSide, key, name, value string, warn report) {
+func warnHeader(side *headerSide, key, name, value string, report *problem.List) {
 	name, value = fold(name), strings.ToLower(value)
 	switch {
 	case side == &requestSide && name == "Via":
-		warn(key, "a request that comes back to the gate is not known without it, and goes round until nothing is left; leave it out, unless the application needs that")
+		report.Warnf(key, "a request that comes back to the gate is not known without it, and goes round until nothing is left; leave it out, unless the application needs that")
 	case side == &requestSide && (name == "Origin" || name == "Referer" || strings.HasPrefix(name, "Sec-Fetch-")):
-		warn(key, "applications tell by %s whether a request comes from their own pages; without the true one, other sites may act in your visitors' names", name)
+		report.Warnf(key, "applications tell by %s whether a request comes from their own pages; without the true one, other sites may act in your visitors' names", name)
 	case side == &responseSide && name == "Cache-Control" && (strings.Contains(value, "public") || strings.Contains(value, "s-maxage")):
-		warn(key, "counts where nobody is signed in: else it becomes private; write private, or see authenticated_cache")
+		report.Warnf(key, "counts where nobody is signed in: else it becomes private; write private, or see authenticated_cache")
 	}
 }

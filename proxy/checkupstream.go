@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/internal/problem"
 	"gatehouse/internal/value"
 )
 
@@ -43,41 +44,41 @@ func (c *RouteConfig) EachUpstream(f func(key, network, address string)) {
 }
 
 // checkUpstreams looks at where requests go, and at what else depends on that.
-func (c *RouteConfig) checkUpstreams(bad, warn report) {
+func (c *RouteConfig) checkUpstreams(report *problem.List) {
 	var list []address
 	var ok bool
 	switch {
 	case c.Upstream != "" && c.Upstreams != nil:
-		bad("upstreams", "upstream is given as well; write all of them here, and remove the other")
+		report.Errorf("upstreams", "upstream is given as well; write all of them here, and remove the other")
 	case c.Upstreams != nil:
-		list, ok = c.checkSeveral(bad)
+		list, ok = c.checkSeveral(report)
 	default:
 		a, err := parseUpstream(c.Upstream)
 		if err != nil {
-			bad("upstream", "%v", err)
+			report.Errorf("upstream", "%v", err)
 		}
 		list, ok = []address{a}, err == nil
 	}
-	c.checkSticky(bad, warn, ok && len(list) == 1)
-	c.checkHealth(bad, warn, ok && len(list) == 1)
-	c.UpstreamTLS.check(bad, warn)
+	c.checkSticky(report, ok && len(list) == 1)
+	c.checkHealth(report, ok && len(list) == 1)
+	c.UpstreamTLS.check(report)
 	if ok && !list[0].tls && !c.UpstreamTLS.isDefault() {
-		bad("upstream_tls", "is for https upstreams only; write https://, or remove the section")
+		report.Errorf("upstream_tls", "is for https upstreams only; write https://, or remove the section")
 	}
-	checkWord(bad, "upstream_http", c.UpstreamHTTP, strictHTTP, lenientHTTP)
+	checkWord(report, "upstream_http", c.UpstreamHTTP, strictHTTP, lenientHTTP)
 	if ok && list[0].h2c && c.UpstreamHTTP == lenientHTTP {
-		warn("upstream_http", "changes nothing with h2c, which is HTTP/2; remove it")
+		report.Warnf("upstream_http", "changes nothing with h2c, which is HTTP/2; remove it")
 	}
 }
 
-func (c *RouteConfig) checkSeveral(bad report) (list []address, ok bool) {
+func (c *RouteConfig) checkSeveral(report *problem.List) (list []address, ok bool) {
 	if len(c.Upstreams) == 0 {
-		bad("upstreams", "is empty; write where the application listens, such as [http://10.0.0.1:3000, http://10.0.0.2:3000]")
+		report.Errorf("upstreams", "is empty; write where the application listens, such as [http://10.0.0.1:3000, http://10.0.0.2:3000]")
 		return nil, false
 	}
 	const most = 64
 	if len(c.Upstreams) > most {
-		bad("upstreams", "%d are too many; write %d at most", len(c.Upstreams), most)
+		report.Errorf("upstreams", "%d are too many; write %d at most", len(c.Upstreams), most)
 		return nil, false
 	}
 	ok = true
@@ -88,11 +89,11 @@ func (c *RouteConfig) checkSeveral(bad report) (list []address, ok bool) {
 		j, twice := first[a.id()]
 		switch {
 		case err != nil:
-			bad(key, "%v", err)
+			report.Errorf(key, "%v", err)
 		case twice:
-			bad(key, "%q is upstreams[%d] already; remove one", s, j)
+			report.Errorf(key, "%q is upstreams[%d] already; remove one", s, j)
 		case len(list) > 0 && (a.tls != list[0].tls || a.h2c != list[0].h2c):
-			bad(key, "%q speaks another protocol than the first one; write them alike, since what one of them is sent any other may get", s)
+			report.Errorf(key, "%q speaks another protocol than the first one; write them alike, since what one of them is sent any other may get", s)
 		default:
 			first[a.id()] = i
 			list = append(list, a)
@@ -101,41 +102,41 @@ func (c *RouteConfig) checkSeveral(bad report) (list []address, ok bool) {
 		ok = false
 	}
 	if ok && len(list) > 1 && c.HostHeader == upstreamHost {
-		bad("host_header", "upstream is not one name with several upstreams; write keep, or the name that all of them expect")
+		report.Errorf("host_header", "upstream is not one name with several upstreams; write keep, or the name that all of them expect")
 	}
 	return list, ok
 }
 
-func (c *RouteConfig) checkSticky(bad, warn report, alone bool) {
+func (c *RouteConfig) checkSticky(report *problem.List, alone bool) {
 	switch {
 	case c.Sticky == "":
 	case !isFieldName(c.Sticky):
-		bad("sticky", "%q is not the name of a cookie; write one such as app_upstream", c.Sticky)
+		report.Errorf("sticky", "%q is not the name of a cookie; write one such as app_upstream", c.Sticky)
 	case strings.HasPrefix(c.Sticky, "__"):
-		bad("sticky", "%q has a meaning of its own in browsers; write a name without __ in front", c.Sticky)
+		report.Errorf("sticky", "%q has a meaning of its own in browsers; write a name without __ in front", c.Sticky)
 	case alone:
-		warn("sticky", "changes nothing with one upstream; write upstreams, or remove it")
+		report.Warnf("sticky", "changes nothing with one upstream; write upstreams, or remove it")
 	}
 }
 
-func (c *RouteConfig) checkHealth(bad, warn report, alone bool) {
+func (c *RouteConfig) checkHealth(report *problem.List, alone bool) {
 	const least, most = value.Duration(time.Second), value.Duration(time.Hour)
 	h := &c.Health
 	switch {
 	case h.Path == "":
 		return
 	case h.Path[0] != '/':
-		bad("health.path", "%q does not begin with a slash; write %q", h.Path, "/"+h.Path)
+		report.Errorf("health.path", "%q does not begin with a slash; write %q", h.Path, "/"+h.Path)
 	case strings.ContainsFunc(h.Path, func(r rune) bool { return r <= ' ' || r == '#' || r >= 0x7f }):
-		bad("health.path", "%q cannot be asked for as it stands; write spaces and the like as escapes, such as %%20", h.Path)
+		report.Errorf("health.path", "%q cannot be asked for as it stands; write spaces and the like as escapes, such as %%20", h.Path)
 	}
 	if h.Interval < least || h.Interval > most {
-		bad("health.interval", "%v is not from %v to %v; write 10s, or leave it out", h.Interval, least, most)
+		report.Errorf("health.interval", "%v is not from %v to %v; write 10s, or leave it out", h.Interval, least, most)
 	}
 	if h.Timeout <= 0 || h.Timeout > most {
-		bad("health.timeout", "%v is not a time in which an answer can come; write 2s, or leave it out", h.Timeout)
+		report.Errorf("health.timeout", "%v is not a time in which an answer can come; write 2s, or leave it out", h.Timeout)
 	}
 	if alone {
-		warn("health", "changes nothing but the log with one upstream, which is asked even when it is not well; write upstreams, or remove it")
+		report.Warnf("health", "changes nothing but the log with one upstream, which is asked even when it is not well; write upstreams, or remove it")
 	}
 }

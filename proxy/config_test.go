@@ -1,21 +1,24 @@
 package proxy
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"gatehouse/access"
+	"gatehouse/internal/problem"
 )
 
 // said collects what Check reports, as "key: message".
-func said(check func(bad, warn func(key, format string, args ...any))) (problems, warnings []string) {
-	check(func(key, format string, args ...any) {
-		problems = append(problems, fmt.Sprintf(key+": "+format, args...))
-	}, func(key, format string, args ...any) {
-		warnings = append(warnings, fmt.Sprintf(key+": "+format, args...))
-	})
+func said(check func(*problem.List)) (problems, warnings []string) {
+	var found problem.List
+	check(&found)
+	for _, p := range found.Errors {
+		problems = append(problems, p.String())
+	}
+	for _, p := range found.Warnings {
+		warnings = append(warnings, p.String())
+	}
 	return problems, warnings
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"gatehouse/internal/problem"
 )
 
 // families are the headers by which proxies and identity providers tell
@@ -114,24 +116,24 @@ func (p *passList) has(name string) bool {
 }
 
 // checkPassHeaders looks at pass_headers.
-func (c *RouteConfig) checkPassHeaders(bad, warn report) {
+func (c *RouteConfig) checkPassHeaders(report *problem.List) {
 	all := newNames(c.Identity.names())
 	for i, pattern := range c.PassHeaders {
 		key := fmt.Sprintf("pass_headers[%d]", i)
 		name, family := strings.CutSuffix(pattern, "*")
 		switch f := all.of(name); {
 		case !isFieldName(name) || family && strings.Trim(name, "-") == "":
-			bad(key, "%q is neither a name nor a family; write X-Remote-Group or X-Remote-*", pattern)
+			report.Errorf(key, "%q is neither a name nor a family; write X-Remote-Group or X-Remote-*", pattern)
 		case !family && all.configured[fold(name)]:
-			bad(key, "%q says who asks, by identity.headers of this route; a visitor's own must not pass beside it, remove one", pattern)
+			report.Errorf(key, "%q says who asks, by identity.headers of this route; a visitor's own must not pass beside it, remove one", pattern)
 		case !family && f == identity && slices.Contains(sessionData, fold(name)):
-			bad(key, "%q %s", pattern, ofData)
+			report.Errorf(key, "%q %s", pattern, ofData)
 		case !family && (f == drop || f == override):
-			bad(key, "%q never passes as the visitor sent it; leave it out", pattern)
+			report.Errorf(key, "%q never passes as the visitor sent it; leave it out", pattern)
 		case !family && f == pass:
-			warn(key, "%q passes anyway; remove it", pattern)
+			report.Warnf(key, "%q passes anyway; remove it", pattern)
 		default:
-			warn(key, "lets visitors say %q: an application that believes it takes them for whoever they say", pattern)
+			report.Warnf(key, "lets visitors say %q: an application that believes it takes them for whoever they say", pattern)
 		}
 	}
 }

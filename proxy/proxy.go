@@ -23,6 +23,7 @@ import (
 	"gatehouse/auth"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/metrics"
+	"gatehouse/internal/problem"
 	"gatehouse/internal/urlpath"
 	"gatehouse/internal/web"
 	"gatehouse/proxy/engine"
@@ -131,13 +132,11 @@ func New(o Options) (*Proxy, error) {
 	}
 	p.names = newNames(configured)
 	for i, r := range p.routes {
-		var problems []error
-		r.conf.CheckIdentity(configured, func(key, format string, args ...any) {
-			problems = append(problems, fmt.Errorf("routes[%d]: %s: "+format, slices.Concat([]any{i, key}, args)...))
-		})
-		if len(problems) > 0 {
+		var found problem.List
+		r.conf.CheckIdentity(configured, found.In(fmt.Sprintf("routes[%d]", i)))
+		if err := found.Err(); err != nil {
 			p.Close()
-			return nil, errors.Join(problems...)
+			return nil, err
 		}
 	}
 	return p, nil

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"gatehouse/access"
+	"gatehouse/internal/problem"
 	"gatehouse/proxy/engine"
 )
 
@@ -31,18 +32,14 @@ type route struct {
 }
 
 func newRoute(c *RouteConfig, general IdentityConfig, log *slog.Logger) (*route, error) {
-	var problems []string
-	c.Check(func(key, format string, args ...any) {
-		problems = append(problems, fmt.Sprintf(key+": "+format, args...))
-	}, func(string, string, ...any) {})
+	var found problem.List
+	c.Check(&found)
 	if c.Identity != nil {
 		general = *c.Identity
 	}
-	general.Check(func(key, format string, args ...any) {
-		problems = append(problems, fmt.Sprintf("identity."+key+": "+format, args...))
-	}, nil)
-	if len(problems) > 0 {
-		return nil, fmt.Errorf("route %q: %s", c.label(), strings.Join(problems, "; "))
+	general.Check(found.In("identity"))
+	if err := found.Err(); err != nil {
+		return nil, fmt.Errorf("route %q: %w", c.label(), err)
 	}
 	c.toASCII()
 	rules, err := access.New(c.Access)

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"gatehouse/internal/problem"
 )
 
 // changeCookies does to the upstream's cookies what the route asks for. Our
@@ -164,18 +166,18 @@ func hostPrefixed(name string) bool {
 }
 
 // checkCookies looks at the section cookies.
-func (c *RouteConfig) checkCookies(bad, warn report) {
+func (c *RouteConfig) checkCookies(report *problem.List) {
 	conf := &c.Cookies
-	checkWord(bad, "cookies.same_site", conf.SameSite, "lax", "strict", "none")
+	checkWord(report, "cookies.same_site", conf.SameSite, "lax", "strict", "none")
 	if conf.SameSite == "none" && !conf.Secure {
-		bad("cookies.same_site", "browsers refuse cookies with none that are not Secure; write secure: true as well")
+		report.Errorf("cookies.same_site", "browsers refuse cookies with none that are not Secure; write secure: true as well")
 	}
 	for i, name := range conf.Except {
 		if !isFieldName(name) {
-			bad(fmt.Sprintf("cookies.except[%d]", i), "%q is not the name of a cookie; write one such as csrftoken", name)
+			report.Errorf(fmt.Sprintf("cookies.except[%d]", i), "%q is not the name of a cookie; write one such as csrftoken", name)
 		}
 	}
 	if len(conf.Except) > 0 && !conf.HTTPOnly {
-		warn("cookies.except", "changes nothing without http_only; write http_only: true, or remove it")
+		report.Warnf("cookies.except", "changes nothing without http_only; write http_only: true, or remove it")
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"gatehouse/internal/problem"
 )
 
 // A trust is what upstream_tls says, read.
@@ -99,37 +101,37 @@ func (c UpstreamTLSConfig) isDefault() bool {
 }
 
 // check looks at what can be seen without reading files.
-func (c *UpstreamTLSConfig) check(bad, warn report) {
+func (c *UpstreamTLSConfig) check(report *problem.List) {
 	switch {
 	case c.CertFile != "" && c.KeyFile == "":
-		bad("upstream_tls.key_file", "is missing; cert_file needs it, write the file of its private key")
+		report.Errorf("upstream_tls.key_file", "is missing; cert_file needs it, write the file of its private key")
 	case c.CertFile == "" && c.KeyFile != "":
-		bad("upstream_tls.cert_file", "is missing; key_file needs it, write the file of its certificate")
+		report.Errorf("upstream_tls.cert_file", "is missing; key_file needs it, write the file of its certificate")
 	}
 	if least, ok := tlsVersions[c.MinVersion]; !ok {
-		bad("upstream_tls.min_version", "%q is no version of TLS; write 1.2, or 1.0, 1.1 or 1.3", c.MinVersion)
+		report.Errorf("upstream_tls.min_version", "%q is no version of TLS; write 1.2, or 1.0, 1.1 or 1.3", c.MinVersion)
 	} else if least < tls.VersionTLS12 {
-		warn("upstream_tls.min_version", "%s can be broken by whoever sits between us and the application; use it where nobody does", c.MinVersion)
+		report.Warnf("upstream_tls.min_version", "%s can be broken by whoever sits between us and the application; use it where nobody does", c.MinVersion)
 	}
 	switch {
 	case c.Pin == "":
 	case parsePin(c.Pin) == nil:
-		bad("upstream_tls.pin", "%q is not sha256/ and the 44 characters of a SHA-256 in base64; "+
+		report.Errorf("upstream_tls.pin", "%q is not sha256/ and the 44 characters of a SHA-256 in base64; "+
 			"openssl x509 -in CERTIFICATE -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64 prints them", c.Pin)
 	case c.CAFile != "":
-		warn("upstream_tls.ca_file", "changes nothing beside pin, which says whose key it must be; remove one of them")
+		report.Warnf("upstream_tls.ca_file", "changes nothing beside pin, which says whose key it must be; remove one of them")
 	}
 	if c.ServerName != "" {
 		if h, err := parseHost(c.ServerName, ""); err != nil || h.port != "" || strings.HasPrefix(h.name, "[") {
-			bad("upstream_tls.server_name", "%q is not a name that a certificate is for; write one such as wiki.internal", c.ServerName)
+			report.Errorf("upstream_tls.server_name", "%q is not a name that a certificate is for; write one such as wiki.internal", c.ServerName)
 		}
 	}
 }
 
 // CheckFiles reports what is wrong with the files, which read gives by the
 // names in the section. The keys are those of the route.
-func (c *UpstreamTLSConfig) CheckFiles(read func(file string) ([]byte, error), bad func(key, format string, args ...any)) {
-	c.load(read, bad)
+func (c *UpstreamTLSConfig) CheckFiles(read func(file string) ([]byte, error), report *problem.List) {
+	c.load(read, report)
 }
 
 // trustIn reads the files and puts what they say into all addresses.
@@ -137,17 +139,15 @@ func (c *UpstreamTLSConfig) trustIn(list []address) error {
 	if c.isDefault() {
 		return nil
 	}
-	var problems []error
-	t := c.load(os.ReadFile, func(key, format string, args ...any) {
-		problems = append(problems, fmt.Errorf(key+": "+format, args...))
-	})
+	var found problem.List
+	t := c.load(os.ReadFile, &found)
 	for i := range list {
 		list[i].trust = t
 	}
-	return errors.Join(problems...)
+	return found.Err()
 }
 
-func (c *UpstreamTLSConfig) load(read func(string) ([]byte, error), bad report) *trust {
+func (c *UpstreamTLSConfig) load(read func(string) ([]byte, error), report *problem.List) *trust {
 	t := &trust{name: c.ServerName, least: tlsVersions[c.MinVersion], pin: parsePin(c.Pin)}
 	if c.CAFile != "" {
 		text, err := read(c.CAFile)
@@ -155,7 +155,7 @@ func (c *UpstreamTLSConfig) load(read func(string) ([]byte, error), bad report) 
 			t.roots, err = readRoots(text)
 		}
 		if err != nil {
-			bad("upstream_tls.ca_file", "%v", err)
+			report.Errorf("upstream_tls.ca_file", "%v", err)
 		}
 	}
 	if c.CertFile == "" || c.KeyFile == "" {
@@ -163,18 +163,18 @@ func (c *UpstreamTLSConfig) load(read func(string) ([]byte, error), bad report) 
 	}
 	cert, err := read(c.CertFile)
 	if err != nil {
-		bad("upstream_tls.cert_file", "%v", err)
+		report.Errorf("upstream_tls.cert_file", "%v", err)
 	}
 	key, keyErr := read(c.KeyFile)
 	if keyErr != nil {
-		bad("upstream_tls.key_file", "%v", keyErr)
+		report.Errorf("upstream_tls.key_file", "%v", keyErr)
 	}
 	if err != nil || keyErr != nil {
 		return t
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		bad("upstream_tls.cert_file", "%s; write a certificate and its private key, both in PEM", strings.TrimPrefix(err.Error(), "tls: "))
+		report.Errorf("upstream_tls.cert_file", "%s; write a certificate and its private key, both in PEM", strings.TrimPrefix(err.Error(), "tls: "))
 		return t
 	}
 	t.own = &pair

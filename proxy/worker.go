@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"gatehouse/auth"
+	"gatehouse/internal/problem"
 	"gatehouse/internal/urlpath"
 	"gatehouse/internal/web"
 )
@@ -46,19 +47,19 @@ func (s *passage) atRoot() bool {
 }
 
 // checkWorkers looks at service_workers.
-func (c *RouteConfig) checkWorkers(bad, warn report) {
+func (c *RouteConfig) checkWorkers(report *problem.List) {
 	for i, script := range c.ServiceWorkers {
 		key := fmt.Sprintf("service_workers[%d]", i)
 		prefix := strings.TrimSuffix(c.path(), "/")
 		switch {
 		case !urlpath.Plain(script):
-			bad(key, "%q is not the path of a script; write it as browsers ask for it, such as /sw.js", script)
+			report.Errorf(key, "%q is not the path of a script; write it as browsers ask for it, such as /sw.js", script)
 		case strings.LastIndexByte(script, '/') != 0:
-			bad(key, "%q needs no permission, because it sees nothing outside of %q; remove it", script, script[:strings.LastIndexByte(script, '/')+1])
+			report.Errorf(key, "%q needs no permission, because it sees nothing outside of %q; remove it", script, script[:strings.LastIndexByte(script, '/')+1])
 		case prefix != "" && script != prefix:
-			bad(key, "%q does not lie in the route's path %q; write it in the route that takes it", script, c.path())
+			report.Errorf(key, "%q does not lie in the route's path %q; write it in the route that takes it", script, c.path())
 		default:
-			warn(key, "%q sees every request of the host, passwords on the sign-in page too: whoever can change this script can read them", script)
+			report.Warnf(key, "%q sees every request of the host, passwords on the sign-in page too: whoever can change this script can read them", script)
 		}
 	}
 }

@@ -1,7 +1,7 @@
 package proxy
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,13 +67,9 @@ func TestServiceWorkersAreChecked(t *testing.T) {
 	} {
 		c := fixture("http://127.0.0.1:1")
 		c.Path, c.ServiceWorkers = tt.path, []string{tt.script}
-		var bad, warned string
-		c.Check(func(key, format string, args ...any) { bad += key + ": " + fmt.Sprintf(format, args...) },
-			func(key, format string, args ...any) {
-				if strings.HasPrefix(key, "service_workers") {
-					warned += fmt.Sprintf(format, args...)
-				}
-			})
+		problems, warnings := said(c.Check)
+		bad := strings.Join(problems, "\n")
+		warned := strings.Join(slices.DeleteFunc(warnings, func(w string) bool { return !strings.HasPrefix(w, "service_workers") }), "\n")
 		if tt.bad == "" && bad != "" || !strings.Contains(bad, tt.bad) || tt.warn == "" && warned != "" || !strings.Contains(warned, tt.warn) {
 			t.Errorf("%s in %s: bad %q, warned %q", tt.script, tt.path, bad, warned)
 		}

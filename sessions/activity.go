@@ -3,6 +3,8 @@ package sessions
 import (
 	"fmt"
 	"strings"
+
+	"gatehouse/internal/problem"
 )
 
 // ActivityConfig is the section session.activity: which requests are a use of
@@ -24,18 +26,18 @@ type ActivityConfig struct {
 // SetDefaults fills in the defaults.
 func (c *ActivityConfig) SetDefaults() { c.Background, c.Transfers, c.Sockets = true, true, true }
 
-// Check reports what is wrong with the section (bad) or doubtful (warn). Keys
+// Check reports what is wrong with the section (report) or doubtful (report). Keys
 // are relative to the section.
-func (c *ActivityConfig) Check(bad, warn func(key, format string, args ...any)) {
+func (c *ActivityConfig) Check(report *problem.List) {
 	for i, path := range c.Ignore {
 		key := fmt.Sprintf("ignore[%d]", i)
 		switch {
 		case path == "" || path[0] != '/':
-			bad(key, "%q does not begin with a slash; write %q", path, "/"+path)
+			report.Errorf(key, "%q does not begin with a slash; write %q", path, "/"+path)
 		case !plainSegments(path):
-			bad(key, "%q can be read in more than one way; use letters, digits and - _ ~ . without empty or dot segments", path)
+			report.Errorf(key, "%q can be read in more than one way; use letters, digits and - _ ~ . without empty or dot segments", path)
 		case path == "/":
-			warn(key, "takes in every path, so that a session ends idle_timeout after the login whatever its owner does; write the paths of polls alone")
+			report.Warnf(key, "takes in every path, so that a session ends idle_timeout after the login whatever its owner does; write the paths of polls alone")
 		}
 	}
 }

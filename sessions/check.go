@@ -4,30 +4,32 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"gatehouse/internal/problem"
 )
 
-// Check reports what is wrong with the section (bad) or doubtful (warn). It
+// Check reports what is wrong with the section (report) or doubtful (report). It
 // touches nothing outside of c. Keys are relative to the section.
-func (c *Config) Check(bad, warn func(key, format string, args ...any)) {
+func (c *Config) Check(report *problem.List) {
 	switch c.Store {
 	case "bolt", "memory", "redis", "postgres":
 	default:
-		bad("store", "%q is not a store; write bolt, memory, redis or postgres", c.Store)
+		report.Errorf("store", "%q is not a store; write bolt, memory, redis or postgres", c.Store)
 	}
-	c.checkShared(bad, warn)
-	c.checkTimes(bad, warn)
+	c.checkShared(report)
+	c.checkTimes(report)
 	if c.MaxPerUser < 0 {
-		bad("max_per_user", "%d is negative; write 0 for no limit", c.MaxPerUser)
+		report.Errorf("max_per_user", "%d is negative; write 0 for no limit", c.MaxPerUser)
 	}
 	seen := map[string]int{}
 	for i, s := range c.Secrets {
 		key := fmt.Sprintf("secrets[%d]", i)
 		text := s.Reveal()
 		if what := weakSecret(text); what != "" {
-			bad(key, "%s; write 32 random bytes or more, as `openssl rand -base64 32` prints them", what)
+			report.Errorf(key, "%s; write 32 random bytes or more, as `openssl rand -base64 32` prints them", what)
 		}
 		if first, ok := seen[text]; ok {
-			bad(key, "is the same as secrets[%d]; remove one of them", first)
+			report.Errorf(key, "is the same as secrets[%d]; remove one of them", first)
 			continue
 		}
 		seen[text] = i
@@ -36,51 +38,51 @@ func (c *Config) Check(bad, warn func(key, format string, args ...any)) {
 
 // checkShared says whether the section of a store that several nodes share is
 // there exactly when it is needed, and what the nodes need besides.
-func (c *Config) checkShared(bad, warn func(key, format string, args ...any)) {
+func (c *Config) checkShared(report *problem.List) {
 	switch {
 	case c.Cache != "" && c.Cache != "redis":
-		bad("cache", "%q is not a cache; write redis, or leave it out", c.Cache)
+		report.Errorf("cache", "%q is not a cache; write redis, or leave it out", c.Cache)
 	case c.Cache != "" && c.Store != "postgres":
-		bad("cache", "is for store: postgres, and the store is %s; remove it, or write store: postgres", c.Store)
+		report.Errorf("cache", "is for store: postgres, and the store is %s; remove it, or write store: postgres", c.Store)
 	case c.Cache != "" && c.Redis.URL.IsZero():
-		bad("redis.url", "is missing; cache: redis needs it, write one like redis://127.0.0.1:6379/0")
+		report.Errorf("redis.url", "is missing; cache: redis needs it, write one like redis://127.0.0.1:6379/0")
 	case c.Cache != "" && c.Redis.cluster():
-		bad("redis.url", "names a Cluster; cache: redis takes one server, redis:// or rediss://, or redis+sentinel://")
+		report.Errorf("redis.url", "names a Cluster; cache: redis takes one server, redis:// or rediss://, or redis+sentinel://")
 	case c.Store == "redis" && c.Redis.URL.IsZero():
-		bad("redis.url", "is missing; store: redis needs it, write one like redis://127.0.0.1:6379/0")
+		report.Errorf("redis.url", "is missing; store: redis needs it, write one like redis://127.0.0.1:6379/0")
 	case c.Store != "redis" && c.Cache == "" && c.Redis.Used():
-		bad("redis", "is not used with store: %s; remove the section, or write store: redis", c.Store)
+		report.Errorf("redis", "is not used with store: %s; remove the section, or write store: redis", c.Store)
 	}
 	switch {
 	case c.Store == "postgres" && c.Postgres.URL.IsZero():
-		bad("postgres.url", "is missing; store: postgres needs it, write one like postgres://gatehouse@db.example.com/gatehouse?sslmode=verify-full")
+		report.Errorf("postgres.url", "is missing; store: postgres needs it, write one like postgres://gatehouse@db.example.com/gatehouse?sslmode=verify-full")
 	case c.Store != "postgres" && c.Store != "redis" && !c.Postgres.URL.IsZero():
-		bad("postgres.url", "is not used with store: %s; remove the section, or write store: postgres", c.Store)
+		report.Errorf("postgres.url", "is not used with store: %s; remove the section, or write store: postgres", c.Store)
 	}
 	if (c.Store == "redis" || c.Store == "postgres") && len(c.Secrets) == 0 {
-		warn("secrets", "none is written, so each node makes one of its own, with which it does not know the sessions of the others; write the same ones on all nodes, unless this is the only one")
+		report.Warnf("secrets", "none is written, so each node makes one of its own, with which it does not know the sessions of the others; write the same ones on all nodes, unless this is the only one")
 	}
 }
 
-func (c *Config) checkTimes(bad, warn func(key, format string, args ...any)) {
+func (c *Config) checkTimes(report *problem.List) {
 	idle, age := c.IdleTimeout, c.MaxAge
 	switch {
 	case idle < 0:
-		bad("idle_timeout", "%s is negative; write 0 for none", idle)
+		report.Errorf("idle_timeout", "%s is negative; write 0 for none", idle)
 	case age < 0:
-		bad("max_age", "%s is negative; write 0 for none", age)
+		report.Errorf("max_age", "%s is negative; write 0 for none", age)
 	case age == 0 && idle == 0:
-		bad("max_age", "0 with idle_timeout 0: sessions would never end; write 12h, or an idle_timeout")
+		report.Errorf("max_age", "0 with idle_timeout 0: sessions would never end; write 12h, or an idle_timeout")
 	case age > 0 && idle > age:
-		warn("idle_timeout", "%s is longer than max_age %s, which ends the session first; write a shorter one, or 0", idle, age)
+		report.Warnf("idle_timeout", "%s is longer than max_age %s, which ends the session first; write a shorter one, or 0", idle, age)
 	case age == 0:
-		warn("max_age", "0: a session that is used does not end, a stolen one neither; write 12h or 30d")
+		report.Warnf("max_age", "0: a session that is used does not end, a stolen one neither; write 12h or 30d")
 	}
 	switch {
 	case c.RememberMe < 0:
-		bad("remember_me", "%s is negative; write 0 to not offer it", c.RememberMe)
+		report.Errorf("remember_me", "%s is negative; write 0 to not offer it", c.RememberMe)
 	case c.RememberMe > 0 && age > 0 && c.RememberMe < age:
-		warn("remember_me", "%s is shorter than max_age %s: who ticks the box is signed out earlier", c.RememberMe, age)
+		report.Warnf("remember_me", "%s is shorter than max_age %s: who ticks the box is signed out earlier", c.RememberMe, age)
 	}
 }
 
@@ -118,54 +120,54 @@ func period(s string) int {
 	return len(s)
 }
 
-// Check reports what is wrong with the section (bad) or doubtful (warn).
-func (c *CookieConfig) Check(bad, warn func(key, format string, args ...any)) {
+// Check reports what is wrong with the section (report) or doubtful (report).
+func (c *CookieConfig) Check(report *problem.List) {
 	for _, prefix := range []string{hostPrefix, "__Secure-"} {
 		if len(c.Name) >= len(prefix) && strings.EqualFold(c.Name[:len(prefix)], prefix) {
-			bad("name", "%q begins with %s, which is added where it is allowed; write %q", c.Name, prefix, c.Name[len(prefix):])
+			report.Errorf("name", "%q begins with %s, which is added where it is allowed; write %q", c.Name, prefix, c.Name[len(prefix):])
 			return
 		}
 	}
 	if !validCookieName(c.Name) {
-		bad("name", "%q is not the name of a cookie; write 1 to 64 letters, digits, - or _", c.Name)
+		report.Errorf("name", "%q is not the name of a cookie; write 1 to 64 letters, digits, - or _", c.Name)
 	}
 	switch c.SameSite {
 	case "lax", "strict", "none":
 	default:
-		bad("same_site", "%q is not known; write lax, strict or none", c.SameSite)
+		report.Errorf("same_site", "%q is not known; write lax, strict or none", c.SameSite)
 	}
 	switch c.Secure {
 	case "auto", "true":
 	case "false":
 		if c.SameSite == "none" {
-			bad("secure", "false with same_site none: browsers refuse such a cookie; write auto")
+			report.Errorf("secure", "false with same_site none: browsers refuse such a cookie; write auto")
 		} else {
-			warn("secure", "false: the cookie travels over plain http as well, where anybody on the way can take it; write auto")
+			report.Warnf("secure", "false: the cookie travels over plain http as well, where anybody on the way can take it; write auto")
 		}
 	default:
-		bad("secure", "%q is not known; write auto, true or false", c.Secure)
+		report.Errorf("secure", "%q is not known; write auto, true or false", c.Secure)
 	}
-	c.checkDomain(bad, warn)
+	c.checkDomain(report)
 }
 
-func (c *CookieConfig) checkDomain(bad, warn func(key, format string, args ...any)) {
+func (c *CookieConfig) checkDomain(report *problem.List) {
 	if c.Domain == "" {
 		return
 	}
 	d := strings.TrimPrefix(c.ASCIIDomain(), ".")
 	if _, err := netip.ParseAddr(d); err == nil {
-		bad("domain", "%q is an address; leave it out, so that the cookie is this host's", c.Domain)
+		report.Errorf("domain", "%q is an address; leave it out, so that the cookie is this host's", c.Domain)
 		return
 	}
 	switch {
 	case strings.ContainsAny(d, ":/"):
-		bad("domain", "%q is more than a name; write it without scheme, port and path", c.Domain)
+		report.Errorf("domain", "%q is more than a name; write it without scheme, port and path", c.Domain)
 	case !validDomain(d):
-		bad("domain", "%q is not a domain; write one like example.com", c.Domain)
+		report.Errorf("domain", "%q is not a domain; write one like example.com", c.Domain)
 	case !strings.Contains(d, "."):
-		bad("domain", "%q has no dot, and browsers refuse such a domain; leave it out, or write one like example.com", c.Domain)
+		report.Errorf("domain", "%q has no dot, and browsers refuse such a domain; leave it out, or write one like example.com", c.Domain)
 	default:
-		warn("domain", "%q: the cookie goes to every host of the domain, and each of them can plant one; leave it out where one host suffices", c.Domain)
+		report.Warnf("domain", "%q: the cookie goes to every host of the domain, and each of them can plant one; leave it out where one host suffices", c.Domain)
 	}
 }
 

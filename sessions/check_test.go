@@ -1,25 +1,27 @@
 package sessions
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"gatehouse/internal/problem"
 	"gatehouse/internal/secret"
 	"gatehouse/internal/value"
 )
 
 // problems notes what a Check reports: "key: text", with "warn " in front of
 // a warning.
-func problems(check func(bad, warn func(key, format string, args ...any))) (all []string) {
-	note := func(kind string) func(string, string, ...any) {
-		return func(key, format string, args ...any) {
-			all = append(all, kind+key+": "+fmt.Sprintf(format, args...))
-		}
+func problems(check func(*problem.List)) (all []string) {
+	var found problem.List
+	check(&found)
+	for _, p := range found.Errors {
+		all = append(all, p.String())
 	}
-	check(note(""), note("warn "))
+	for _, p := range found.Warnings {
+		all = append(all, "warn "+p.String())
+	}
 	return all
 }
 

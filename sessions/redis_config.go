@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gatehouse/internal/problem"
 	"gatehouse/internal/secret"
 )
 
@@ -68,28 +69,26 @@ func (c *RedisConfig) Options(log *slog.Logger) (RedisOptions, error) {
 		URL: c.URL.Reveal(), Password: c.Password.Reveal(), SentinelPassword: c.SentinelPassword.Reveal(),
 		KeyPrefix: c.KeyPrefix, Log: log,
 	}
-	var errs []error
-	o.TLS = c.load(os.ReadFile, func(key, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("session.redis.%s: %w", key, fmt.Errorf(format, args...)))
-	})
-	return o, errors.Join(errs...)
+	var found problem.List
+	o.TLS = c.load(os.ReadFile, found.In("session.redis"))
+	return o, found.Err()
 }
 
 // CheckFiles says what is wrong with the files, which read gives.
-func (c *RedisConfig) CheckFiles(read func(file string) ([]byte, error), bad func(key, format string, args ...any)) {
-	c.load(read, bad)
+func (c *RedisConfig) CheckFiles(read func(file string) ([]byte, error), report *problem.List) {
+	c.load(read, report)
 }
 
-func (c *RedisConfig) load(read func(string) ([]byte, error), bad func(key, format string, args ...any)) *tls.Config {
+func (c *RedisConfig) load(read func(string) ([]byte, error), report *problem.List) *tls.Config {
 	t := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.CAFile != "" {
 		switch text, err := read(c.CAFile); {
 		case err != nil:
-			bad("ca_file", "%v", err)
+			report.Errorf("ca_file", "%v", err)
 		default:
 			t.RootCAs = x509.NewCertPool()
 			if block, _ := pem.Decode(text); block == nil || !t.RootCAs.AppendCertsFromPEM(text) {
-				bad("ca_file", "there is no certificate in it; write certificates in PEM")
+				report.Errorf("ca_file", "there is no certificate in it; write certificates in PEM")
 			}
 		}
 	}
@@ -98,59 +97,59 @@ func (c *RedisConfig) load(read func(string) ([]byte, error), bad func(key, form
 	}
 	cert, err := read(c.CertFile)
 	if err != nil {
-		bad("cert_file", "%v", err)
+		report.Errorf("cert_file", "%v", err)
 	}
 	key, keyErr := read(c.KeyFile)
 	if keyErr != nil {
-		bad("key_file", "%v", keyErr)
+		report.Errorf("key_file", "%v", keyErr)
 	}
 	if err != nil || keyErr != nil {
 		return t
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		bad("cert_file", "%s; write a certificate and its private key, both in PEM", strings.TrimPrefix(err.Error(), "tls: "))
+		report.Errorf("cert_file", "%s; write a certificate and its private key, both in PEM", strings.TrimPrefix(err.Error(), "tls: "))
 		return t
 	}
 	t.Certificates = []tls.Certificate{pair}
 	return t
 }
 
-// Check reports what is wrong with the section (bad) or doubtful (warn). That
+// Check reports what is wrong with the section (report) or doubtful (report). That
 // it is needed, or not, is said by Config.
-func (c *RedisConfig) Check(bad, warn func(key, format string, args ...any)) {
+func (c *RedisConfig) Check(report *problem.List) {
 	switch {
 	case c.CertFile != "" && c.KeyFile == "":
-		bad("key_file", "is missing; cert_file needs it, write the file of its private key")
+		report.Errorf("key_file", "is missing; cert_file needs it, write the file of its private key")
 	case c.CertFile == "" && c.KeyFile != "":
-		bad("cert_file", "is missing; key_file needs it, write the file of its certificate")
+		report.Errorf("cert_file", "is missing; key_file needs it, write the file of its certificate")
 	}
 	if c.KeyPrefix == "" || strings.ContainsAny(c.KeyPrefix, "{} \t\r\n") || len(c.KeyPrefix) > 64 {
-		bad("key_prefix", "%q is empty, too long, or has spaces or braces; write one like gatehouse:", c.KeyPrefix)
+		report.Errorf("key_prefix", "%q is empty, too long, or has spaces or braces; write one like gatehouse:", c.KeyPrefix)
 	}
 	if c.URL.IsZero() {
 		return
 	}
 	a, err := parseRedisURL(c.URL.Reveal())
 	if err != nil {
-		bad("url", "%v", err)
+		report.Errorf("url", "%v", err)
 		return
 	}
 	if a.password != "" && !c.Password.IsZero() {
-		bad("password", "there is one in url as well; leave one of them out")
+		report.Errorf("password", "there is one in url as well; leave one of them out")
 	}
 	if !c.SentinelPassword.IsZero() && a.master == "" {
-		bad("sentinel_password", "url names no Sentinels; leave it out")
+		report.Errorf("sentinel_password", "url names no Sentinels; leave it out")
 	}
 	if c.CAFile+c.CertFile+c.KeyFile != "" && !a.tls {
-		bad("url", "has no TLS, which ca_file and cert_file are for; write rediss in place of redis")
+		report.Errorf("url", "has no TLS, which ca_file and cert_file are for; write rediss in place of redis")
 	}
 	if a.tls || a.unix {
 		return
 	}
 	for _, host := range a.hosts {
 		if !loopback(host) {
-			warn("url", "%s is reached without TLS: whoever listens on the way sees the password, and who is signed in, and can change it; write rediss in place of redis, or let nothing but this pass between the two", host)
+			report.Warnf("url", "%s is reached without TLS: whoever listens on the way sees the password, and who is signed in, and can change it; write rediss in place of redis, or let nothing but this pass between the two", host)
 			return
 		}
 	}
