@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -35,13 +35,13 @@ of accounts and IDs of sessions while the gate runs. The shell is ` + shells + `
 			root := cmd.Root()
 			switch args[0] {
 			case "bash":
-				return root.GenBashCompletionV2(p.out, true)
+				return root.GenBashCompletionV2(p.Out, true)
 			case "zsh":
-				return root.GenZshCompletion(p.out)
+				return root.GenZshCompletion(p.Out)
 			case "fish":
-				return root.GenFishCompletion(p.out, true)
+				return root.GenFishCompletion(p.Out, true)
 			case "powershell":
-				return root.GenPowerShellCompletionWithDesc(p.out)
+				return root.GenPowerShellCompletionWithDesc(p.Out)
 			default:
 				return usage("there is no completion for %q; write %s", args[0], shells)
 			}

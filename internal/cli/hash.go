@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -32,7 +32,7 @@ is asked for twice on a terminal, or read from one line of standard input.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(p.out, hash.Reveal())
+			_, err = fmt.Fprintln(p.Out, hash.Reveal())
 			return err
 		}),
 	}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -77,7 +77,7 @@ func (p *cli) listSessions(ctx context.Context, a server.Admin, q server.Session
 	if limit > 0 {
 		q.Limit++ // one more tells whether there are more
 	}
-	t := newListing(p.out, asJSON, column{"ID", 0}, column{"USER", 8}, column{"SIGNED IN", 0},
+	t := newListing(p.Out, asJSON, column{"ID", 0}, column{"USER", 8}, column{"SIGNED IN", 0},
 		column{"LAST USED", 0}, column{"ENDS", 0}, column{"ADDRESS", 15}, column{"AGENT", 5})
 	n, last := 0, ""
 	for s, err := range a.Sessions(ctx, q) {
@@ -124,9 +124,9 @@ func (p *cli) sessionShow() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(p.out).Encode(s)
+				return json.NewEncoder(p.Out).Encode(s)
 			}
-			return writeFields(p.out, "id", s.ID, "user", s.User, "source", s.Source,
+			return writeFields(p.Out, "id", s.ID, "user", s.User, "source", s.Source,
 				"signed in", moment(s.Login), "last used", moment(s.Seen), "ends", moment(s.Expires),
 				"ends at the latest", moment(s.Limit), "address", s.Addr, "agent", s.Agent)
 		}),
@@ -187,7 +187,7 @@ func (p *cli) revoke(ctx context.Context, a server.Admin, which server.Revocatio
 		if sure, err := p.confirm(ctx, fmt.Sprintf("This signs everybody out: up to %s. Go on?", sessionsInWords(n))); err != nil {
 			return err
 		} else if !sure {
-			_, err = fmt.Fprintln(p.out, "nothing was ended")
+			_, err = fmt.Fprintln(p.Out, "nothing was ended")
 			return err
 		}
 	}
@@ -197,7 +197,7 @@ func (p *cli) revoke(ctx context.Context, a server.Admin, which server.Revocatio
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(p.out, "ended %s\n", sessionsInWords(n))
+	_, err = fmt.Fprintf(p.Out, "ended %s\n", sessionsInWords(n))
 	return err
 }
 
@@ -215,7 +215,7 @@ gatehouse compact.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(p.out, "removed %s\n", sessionsInWords(n))
+			_, err = fmt.Fprintf(p.Out, "removed %s\n", sessionsInWords(n))
 			return err
 		}),
 	}
@@ -223,7 +223,7 @@ gatehouse compact.`,
 
 // fewer says for a progress how many sessions there are fewer than at first.
 func (p *cli) fewer(ctx context.Context, a server.Admin) func(context.Context) string {
-	if !screenOf(p.err).redraw {
+	if !screenOf(p.Err).redraw {
 		return nil
 	}
 	first, err := a.Count(ctx)

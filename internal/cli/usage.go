@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -154,7 +154,7 @@ func nearestFlag(cmd *cobra.Command, name string) string {
 
 // explain writes an error for people: what went wrong, and what to do about it.
 func (p *cli) explain(cmd *cobra.Command, err error) int {
-	s := screenOf(p.err)
+	s := screenOf(p.Err)
 	say := func(format string, args ...any) {
 		p.tell("%s %s\n", s.paint(red, "gatehouse:"), printableLines(fmt.Sprintf(format, args...)))
 	}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -91,8 +91,8 @@ routes:
 
 // tellDemo says all that a person needs. Without a reader it is still a gate.
 func (p *cli) tellDemo(url, password, behind string) {
-	s := screenOf(p.out)
-	_, _ = fmt.Fprintf(p.out, `
+	s := screenOf(p.Out)
+	_, _ = fmt.Fprintf(p.Out, `
   Open       %s
   Name       %s
   Password   %s

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -63,7 +63,7 @@ dangerous; elsewhere the log does, as JSON.`,
 				return err
 			}
 			o := server.Options{Config: c, Load: load}
-			if screenOf(p.err).isTerminal() && c.Log.Format != "json" {
+			if screenOf(p.Err).isTerminal() && c.Log.Format != "json" {
 				o.Ready, o.Told = p.tellServe, true
 			}
 			return p.serve(cmd.Context(), o)
@@ -75,12 +75,12 @@ dangerous; elsewhere the log does, as JSON.`,
 func (p *cli) serve(ctx context.Context, o server.Options) error {
 	// The reader of the log may end: a write then fails, and the gate goes on.
 	signal.Ignore(syscall.SIGPIPE)
-	log, err := server.NewLog(o.Config.Log, p.err)
+	log, err := server.NewLog(o.Config.Log, p.Err)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	o.Log, o.Level, o.Dropped, o.LoginHTML, o.Version = log.Logger, log.Level(), log.Dropped, loginHTML, version()
+	o.Log, o.Level, o.Dropped, o.LoginHTML, o.Version = log.Logger, log.Level(), log.Dropped, p.LoginHTML, p.version()
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
@@ -93,7 +93,7 @@ const shownRoutes = 12
 
 // tellServe says to a person what the gate does from now on.
 func (p *cli) tellServe(f server.Facts) {
-	s := screenOf(p.err)
+	s := screenOf(p.Err)
 	line := func(what, text string) { p.tell("  %-10s %s\n", what, text) }
 	p.tell("\n")
 	for i, url := range f.URLs {
@@ -143,13 +143,13 @@ when it can be served (warnings are shown), 78 when it cannot.`,
 			if err != nil {
 				return err
 			}
-			if err := server.Check(c, loginHTML); err != nil {
+			if err := server.Check(c, p.LoginHTML); err != nil {
 				return err
 			}
 			for _, w := range c.Warnings {
 				p.tell("warning: %v\n", w)
 			}
-			_, err = fmt.Fprintf(p.out, "%s: ok, %s, %s in it\n", c.File, many(len(c.Routes), "route", "routes"), many(len(c.Users), "account", "accounts"))
+			_, err = fmt.Fprintf(p.Out, "%s: ok, %s, %s in it\n", c.File, many(len(c.Routes), "route", "routes"), many(len(c.Users), "account", "accounts"))
 			return err
 		}),
 	}
@@ -202,7 +202,7 @@ func (p *cli) healthCommand() *cobra.Command {
 			if err := gate.Ready(ctx); err != nil {
 				return fmt.Errorf("not ready: %w", err)
 			}
-			_, err = fmt.Fprintln(p.out, "ready")
+			_, err = fmt.Fprintln(p.Out, "ready")
 			return err
 		}),
 	}

@@ -1,10 +1,10 @@
-package main
+package cli
 
 import "fmt"
 
 // begin is what gatehouse alone says: what to do next.
 func (p *cli) begin() error {
-	s := screenOf(p.out)
+	s := screenOf(p.Out)
 	line := func(what, how string) string { return fmt.Sprintf("  %-22s %s\n", what, s.paint(bold, how)) }
 	text := "Gatehouse puts a login in front of any web application.\n\n"
 	if file, err := p.findConfig(); err == nil {
@@ -32,6 +32,6 @@ and then:
 	text += "\n" + line("All commands", "gatehouse --help") +
 		line("All settings", "docs/configuration.md, config.example.yaml") +
 		line("Your application", "docs/protect-your-app.md")
-	_, err := fmt.Fprint(p.out, text)
+	_, err := fmt.Fprint(p.Out, text)
 	return err
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"fmt"
@@ -116,7 +116,7 @@ func manDate() string {
 func (m manPage) roff() string {
 	var b strings.Builder
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(&b, format+"\n", args...) }
-	line(`.TH %s 1 %s "gatehouse %s" "Gatehouse"`, strings.ToUpper(m.name()), manDate(), version())
+	line(`.TH %s 1 %s "gatehouse %s" "Gatehouse"`, strings.ToUpper(m.name()), manDate(), m.cmd.Root().Version)
 	line(".SH NAME\n%s \\- %s", roffText(m.name()), roffText(m.cmd.Short))
 	line(".SH SYNOPSIS\n.B %s", roffText(m.usage()))
 	line(".SH DESCRIPTION")

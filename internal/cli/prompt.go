@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bufio"
@@ -17,7 +17,7 @@ import (
 
 // person gives the terminal that a person types at; nil: nobody does.
 func (p *cli) person() *os.File {
-	if f, ok := p.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if f, ok := p.In.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return f
 	}
 	return nil
@@ -30,7 +30,7 @@ const passwordTries = 3
 func (p *cli) readNewPassword(ctx context.Context, name string, fromStdin bool) (string, error) {
 	tty := p.person()
 	if fromStdin || tty == nil {
-		password, err := readLine(p.in)
+		password, err := readLine(p.In)
 		if err == nil {
 			err = auth.CheckPassword(password, name, p.least())
 		}
@@ -63,7 +63,7 @@ func (p *cli) askNewPassword(ctx context.Context, tty *os.File, name string) (st
 	if first == "" {
 		return "", &refusedError{"Nothing was typed."}
 	}
-	s := screenOf(p.err)
+	s := screenOf(p.Err)
 	strength := auth.StrengthOf(first, name, p.least())
 	p.tell("Strength: %s\n", s.paint(strengthLook(strength), strength.String()))
 	if err := auth.CheckPassword(first, name, p.least()); err != nil {
@@ -117,7 +117,7 @@ func (p *cli) askHidden(ctx context.Context, tty *os.File, prompt string) (strin
 // is no.
 func (p *cli) confirm(ctx context.Context, question string) (bool, error) {
 	p.tell("%s [y/N] ", question)
-	answer, err := typed(ctx, func() (string, error) { return bufio.NewReader(io.LimitReader(p.in, maxLine)).ReadString('\n') })
+	answer, err := typed(ctx, func() (string, error) { return bufio.NewReader(io.LimitReader(p.In, maxLine)).ReadString('\n') })
 	if errors.Is(err, io.EOF) {
 		p.tell("\n")
 		err = nil

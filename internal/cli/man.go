@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"fmt"
@@ -27,7 +27,7 @@ func (p *cli) manCommand() *cobra.Command {
 		RunE: work(func(cmd *cobra.Command, args []string) error {
 			pages := manual(cmd.Root())
 			if markdown {
-				_, err := fmt.Fprint(p.out, markdownOf(pages))
+				_, err := fmt.Fprint(p.Out, markdownOf(pages))
 				return err
 			}
 			if err := os.MkdirAll(args[0], 0o755); err != nil { //nolint:gosec // man pages are for everybody

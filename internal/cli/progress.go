@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -16,7 +16,7 @@ const (
 // a second: what is done, and what now says of it, which may be "". It is
 // gone when stop has been called. In a pipe it does nothing.
 func (p *cli) progress(ctx context.Context, what string, now func(ctx context.Context) string) (stop func()) {
-	if !screenOf(p.err).redraw {
+	if !screenOf(p.Err).redraw {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -36,7 +36,7 @@ func (p *cli) progress(ctx context.Context, what string, now func(ctx context.Co
 			if s := now(ctx); s != "" {
 				line += ", " + s
 			}
-			line = shorten(line, screenOf(p.err).columns-1)
+			line = shorten(line, screenOf(p.Err).columns-1)
 			p.redraw(line, shown)
 			shown = columnsOf(line)
 			wait.Reset(progressEvery)

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -30,8 +30,8 @@ func (p *cli) admin(ctx context.Context) (server.Admin, error) {
 	if !errors.Is(err, server.ErrNoServer) {
 		return nil, err
 	}
-	log := slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	return server.OpenFiles(c, loginHTML, log)
+	log := slog.New(slog.NewTextHandler(p.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return server.OpenFiles(c, p.LoginHTML, log)
 }
 
 // withAdmin opens an Admin for f.
@@ -98,7 +98,7 @@ that looks like that of another account is warned of.`,
 			if err := a.AddUser(ctx, u); err != nil {
 				return err
 			}
-			if _, err = fmt.Fprintf(p.out, "added %s\n", printable(u.Name)); err != nil {
+			if _, err = fmt.Fprintf(p.Out, "added %s\n", printable(u.Name)); err != nil {
 				return err
 			}
 			return p.warnOfTwins(ctx, a, u.Name)
@@ -178,7 +178,7 @@ func (p *cli) setUser(ctx context.Context, a server.Admin, c server.UserChange) 
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(p.out, "changed %s\n", printable(u.Name)); err != nil {
+	if _, err := fmt.Fprintf(p.Out, "changed %s\n", printable(u.Name)); err != nil {
 		return err
 	}
 	return writeUser(p, u)
@@ -204,7 +204,7 @@ one is out. It is asked for and judged as by gatehouse user add.`,
 			if err := a.SetPassword(ctx, server.NewPassword{Name: u.Name, Hash: server.Hash(hash)}); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(p.out, "changed the password of %s\n", printable(u.Name))
+			_, err = fmt.Fprintf(p.Out, "changed the password of %s\n", printable(u.Name))
 			return err
 		}),
 		ValidArgsFunction: onlyFirst(p.userNames),
@@ -222,7 +222,7 @@ func (p *cli) userSimple(verb, short, done string, also []string, f func(context
 			if err := f(ctx, a, args[0]); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(p.out, "%s %s\n", done, printable(args[0]))
+			_, err := fmt.Fprintf(p.Out, "%s %s\n", done, printable(args[0]))
 			return err
 		}),
 		ValidArgsFunction: onlyFirst(p.userNames),
@@ -243,7 +243,7 @@ With several flags, an account is listed that fits them all.`,
 			if err := checkPage(q.Limit, q.Source); err != nil {
 				return err
 			}
-			t := newListing(p.out, asJSON, column{"NAME", 8}, column{"SOURCE", 0}, column{"STATE", 0}, column{"GROUPS", 8}, column{"EMAIL", 8})
+			t := newListing(p.Out, asJSON, column{"NAME", 8}, column{"SOURCE", 0}, column{"STATE", 0}, column{"GROUPS", 8}, column{"EMAIL", 8})
 			for u, err := range a.Users(ctx, q) {
 				if err != nil {
 					return err
@@ -277,7 +277,7 @@ func (p *cli) userShow() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(p.out).Encode(u)
+				return json.NewEncoder(p.Out).Encode(u)
 			}
 			return writeUser(p, u)
 		}),
@@ -292,7 +292,7 @@ func writeUser(p *cli, u server.User) error {
 	if u.Sessions != nil {
 		sessions = strconv.Itoa(*u.Sessions)
 	}
-	return writeFields(p.out,
+	return writeFields(p.Out,
 		"name", u.Name, "display name", u.DisplayName, "email", u.Email, "groups", strings.Join(u.Groups, ", "),
 		"state", state(u), "source", u.Source, "sessions", sessions, "created", moment(u.Created), "changed", moment(u.Changed))
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -53,10 +53,10 @@ To restore it: stop the gate, copy FILE to data_dir/gatehouse.db, start it.`,
 }
 
 func (p *cli) backupToStdout(ctx context.Context, a server.Admin) error {
-	if screenOf(p.out).isTerminal() {
+	if screenOf(p.Out).isTerminal() {
 		return usage("a backup is not for a terminal; send it to a program or a file: gatehouse backup - | gzip > FILE")
 	}
-	w := &counted{w: p.out}
+	w := &counted{w: p.Out}
 	defer p.progress(ctx, "backing up", w.inWords)()
 	return a.Backup(ctx, w, w.begin)
 }
@@ -91,8 +91,8 @@ func (p *cli) backup(ctx context.Context, a server.Admin, path string, force boo
 	if err := place(f.Name(), path, force); err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	_, err = fmt.Fprintf(p.out, "wrote %s: %s, checked\n", path, bytesInWords(w.done.Load()))
-	if screenOf(p.out).isTerminal() {
+	_, err = fmt.Fprintf(p.Out, "wrote %s: %s, checked\n", path, bytesInWords(w.done.Load()))
+	if screenOf(p.Out).isTerminal() {
 		p.tell("The keys in data_dir/secrets are not in it: keep a copy of that file as well.\n")
 	}
 	return err
@@ -182,7 +182,7 @@ was. For as long as it works there must be space for both.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(p.out, "gatehouse.db had %s and has %s\n", bytesInWords(before), bytesInWords(after))
+			_, err = fmt.Fprintf(p.Out, "gatehouse.db had %s and has %s\n", bytesInWords(before), bytesInWords(after))
 			return err
 		}),
 	}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -30,19 +30,19 @@ about whose readings its rules differ.`,
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(p.out).Encode(e)
+				return json.NewEncoder(p.Out).Encode(e)
 			}
-			if err := writeFields(p.out, "decision", e.Decision, "why", e.Why, "route", e.Route, "rule", ruleName(e.Rule),
+			if err := writeFields(p.Out, "decision", e.Decision, "why", e.Why, "route", e.Route, "rule", ruleName(e.Rule),
 				"line", e.Line, "asks for", e.Asks, "has", e.Has); err != nil {
 				return err
 			}
 			if len(e.Readings) < 2 {
 				return nil
 			}
-			if _, err := fmt.Fprintln(p.out, "\nThe path can be read in several ways:"); err != nil {
+			if _, err := fmt.Fprintln(p.Out, "\nThe path can be read in several ways:"); err != nil {
 				return err
 			}
-			t := newListing(p.out, false, column{"AS", 10}, column{"PATH", 10}, column{"ROUTE", 10}, column{"RULE", 0}, column{"DECISION", 0})
+			t := newListing(p.Out, false, column{"AS", 10}, column{"PATH", 10}, column{"ROUTE", 10}, column{"RULE", 0}, column{"DECISION", 0})
 			for _, r := range e.Readings {
 				if err := t.row(r, r.How, r.Path, r.Route, ruleName(r.Rule), r.Decision); err != nil {
 					return err

@@ -1,0 +1,185 @@
+// Package cli is the command line: it reads arguments and the configuration
+// file, calls what does the work, and tells people how it went.
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes (contract: Command line).
+const (
+	exitFailed  = 1
+	exitUsage   = 2
+	exitInvalid = 78 // EX_CONFIG of sysexits.h: do not start it again before the configuration is mended
+)
+
+// Streams are what a command reads and writes: data on Out, everything else on
+// Err.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// tell writes to people. That it fails is no failure of the command: there is
+// nobody left to tell.
+func (s Streams) tell(format string, args ...any) { _, _ = fmt.Fprintf(s.Err, format, args...) }
+
+// Build is what was put into the program when it was built.
+type Build struct {
+	LoginHTML string // the template of the sign-in page; required
+	Release   string // the number of the release; "" in a build from the source tree
+}
+
+// Run is the whole program. It runs the command that args name, without the
+// program's own name, until it has ended or ctx is done, and returns the exit
+// code: 0, or one of those above.
+func Run(ctx context.Context, args []string, io Streams, b Build) int {
+	p := &cli{Streams: io, Build: b}
+	root := p.rootCommand()
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	return p.explain(cmd, err)
+}
+
+// A cli is what the commands share.
+type cli struct {
+	Streams
+	Build
+
+	configFile string // the flag --config; "": see findConfig
+	// passwordMin is login.password_min of the configuration that was read;
+	// 0: none was, and the default holds.
+	passwordMin int
+}
+
+// The groups of commands in the help.
+const (
+	groupGate   = "gate"
+	groupPeople = "people"
+	groupData   = "data"
+	groupHelp   = "help"
+)
+
+func (p *cli) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "gatehouse",
+		Short: "A login in front of any web application",
+		Long: `Gatehouse stands in front of a web application, asks people to sign in, and
+forwards only what an authenticated person may send, with a header that says
+who it is. The application is not changed.`,
+		Example:           "  gatehouse demo",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Version:           p.version(),
+		Args:              oneOfMine,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              work(func(*cobra.Command, []string) error { return p.begin() }),
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	root.SetIn(p.In)
+	root.SetOut(p.Out)
+	root.SetErr(p.Err)
+	root.SetVersionTemplate("gatehouse {{.Version}}\n")
+	root.SetFlagErrorFunc(flagError)
+	root.AddGroup(
+		&cobra.Group{ID: groupGate, Title: "The gate:"},
+		&cobra.Group{ID: groupPeople, Title: "Accounts and sessions:"},
+		&cobra.Group{ID: groupData, Title: "What is kept:"},
+		&cobra.Group{ID: groupHelp, Title: "Help:"},
+	)
+	root.SetHelpCommandGroupID(groupHelp)
+	root.SetUsageTemplate(usageTemplate(root.UsageTemplate()))
+	root.PersistentFlags().StringVar(&p.configFile, "config", "",
+		"the configuration `FILE` (default: $GATEHOUSE_CONFIG, ./gatehouse.yaml, /etc/gatehouse/config.yaml)")
+	root.PersistentFlags().BoolP("help", "h", false, "show this help")
+	root.Flags().Bool("version", false, "print the version")
+	root.AddCommand(inGroup(groupGate, p.demoCommand(), p.serveCommand(), p.checkCommand(), p.reloadCommand(), p.healthCommand(), p.explainCommand())...)
+	root.AddCommand(inGroup(groupPeople, p.userCommand(), p.sessionCommand(), p.hashCommand())...)
+	root.AddCommand(inGroup(groupData, p.backupCommand(), p.compactCommand())...)
+	root.AddCommand(inGroup(groupHelp, p.versionCommand(), p.completionCommand(), p.manCommand())...)
+	root.SetHelpCommand(p.helpCommand(root))
+	return root
+}
+
+// usageTemplate is cobra's in fewer words.
+func usageTemplate(s string) string {
+	return strings.NewReplacer(
+		"\n  {{.CommandPath}} [command]{{end}}", "\n  {{.CommandPath}} COMMAND [flags]{{end}}",
+		"Available Commands:", "Commands:",
+		"Global Flags:", "Flags of all commands:",
+		`Use "{{.CommandPath}} [command] --help" for more information about a command.`, "More on one:  {{.CommandPath}} COMMAND --help",
+	).Replace(s)
+}
+
+func inGroup(group string, list ...*cobra.Command) []*cobra.Command {
+	for _, c := range list {
+		c.GroupID = group
+	}
+	return list
+}
+
+func (p *cli) helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Explain a command",
+		Long:    "Explain a command, as its flag --help does.",
+		Example: "  gatehouse help user add",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err == nil && len(rest) > 0 {
+				err = oneOfMine(cmd, rest)
+			}
+			if err != nil {
+				return err
+			}
+			return cmd.Help()
+		},
+	}
+}
+
+func (p *cli) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: nothingMore,
+		Long:    "Print the version: of a release its number, of a build from a source tree its revision.",
+		Example: "  gatehouse version",
+		RunE: work(func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(p.Out, "gatehouse", p.version())
+			return err
+		}),
+	}
+}
+
+// version returns the number of the release or, of a build from the source
+// tree, its revision.
+func (b Build) version() string {
+	if b.Release != "" {
+		return b.Release
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	revision, dirty := "", ""
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			revision = s.Value
+		case "vcs.modified":
+			if s.Value == "true" {
+				dirty = "+changes"
+			}
+		}
+	}
+	if revision == "" {
+		return "devel"
+	}
+	return "devel-" + revision[:min(12, len(revision))] + dirty
+}
