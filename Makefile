@@ -66,7 +66,7 @@ pgo: ## default.pgo, which builds use, from half a minute of load
 .PHONY: screenshots
 screenshots: setup ## docs/img: our pages as Chromium shows them (fonts-noto-core makes them look as on most desktops)
 	@mkdir -p docs/img
-	GATEHOUSE_SCREENSHOTS=$(CURDIR)/docs/img go test -count=1 -run '^TestPagesInABrowser$$/^screenshots$$' .
+	GATEHOUSE_SCREENSHOTS=$(CURDIR)/docs/img go test -count=1 -run '^TestPagesInABrowser$$/^screenshots$$' ./e2e/browser
 
 clean:
 	rm -rf gatehouse bin

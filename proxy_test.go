@@ -3,6 +3,7 @@ package main_test
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -10,14 +11,16 @@ import (
 	"gatehouse/internal/e2e"
 )
 
+func TestMain(m *testing.M) { os.Exit(e2e.Main(m)) }
+
 // TestIdentityIsOurs: a header that only we may set is dropped, however it is
 // spelled, whoever sends it, on public pages too.
 //
 // Django 143.
 func TestIdentityIsOurs(t *testing.T) {
-	modes(t, func(t *testing.T, m e2e.Mode) {
+	e2e.EachMode(t, func(t *testing.T, m e2e.Mode) {
 		app := e2e.Record(t)
-		gate := start(t, m, standard(app.URL))
+		gate := e2e.Start(t, m, e2e.Standard(app.URL))
 		nobody, alice := gate.Browser(t), gate.Browser(t)
 		alice.Login("alice", e2e.Password)
 		spoofs := []string{
@@ -63,7 +66,7 @@ func TestIdentityIsOurs(t *testing.T) {
 // Django 140.
 func TestEmptyIdentityIsAbsent(t *testing.T) {
 	app := e2e.Record(t)
-	bob := start(t, e2e.HTTP1, standard(app.URL)).Browser(t)
+	bob := e2e.Start(t, e2e.HTTP1, e2e.Standard(app.URL)).Browser(t)
 	bob.Login("bob", e2e.Password)
 	bob.Fetch("/", "X-Forwarded-Groups: admins")
 	if got := app.One(t).Lines("X-Forwarded-Groups"); len(got) != 0 {
@@ -77,7 +80,7 @@ func TestEmptyIdentityIsAbsent(t *testing.T) {
 // Django 142.
 func TestRenamedIdentity(t *testing.T) {
 	app := e2e.Record(t)
-	gate := start(t, e2e.HTTP1, `
+	gate := e2e.Start(t, e2e.HTTP1, `
 routes:
   - {upstream: `+app.URL+`}
   - path: /legacy
@@ -107,9 +110,9 @@ routes:
 //
 // Django 18.
 func TestCookieStaysAtTheGate(t *testing.T) {
-	modes(t, func(t *testing.T, m e2e.Mode) {
+	e2e.EachMode(t, func(t *testing.T, m e2e.Mode) {
 		app := e2e.Record(t)
-		gate := start(t, m, standard(app.URL))
+		gate := e2e.Start(t, m, e2e.Standard(app.URL))
 		alice := gate.Browser(t)
 		alice.Login("alice", e2e.Password)
 		for _, path := range []string{"/private", "/public/x"} {
@@ -140,9 +143,9 @@ func TestCookieStaysAtTheGate(t *testing.T) {
 //
 // Django 15.
 func TestTwoSessionCookies(t *testing.T) {
-	modes(t, func(t *testing.T, m e2e.Mode) {
+	e2e.EachMode(t, func(t *testing.T, m e2e.Mode) {
 		app := e2e.Record(t)
-		gate := start(t, m, standard(app.URL))
+		gate := e2e.Start(t, m, e2e.Standard(app.URL))
 		alice, bob := gate.Browser(t), gate.Browser(t)
 		alice.Login("alice", e2e.Password)
 		bob.Login("bob", e2e.Password)
@@ -164,9 +167,9 @@ func TestTwoSessionCookies(t *testing.T) {
 
 // TestPublic: what is public is open to all, and nothing beside it is.
 func TestPublic(t *testing.T) {
-	modes(t, func(t *testing.T, m e2e.Mode) {
+	e2e.EachMode(t, func(t *testing.T, m e2e.Mode) {
 		app := e2e.Record(t)
-		nobody := start(t, m, standard(app.URL)).Browser(t)
+		nobody := e2e.Start(t, m, e2e.Standard(app.URL)).Browser(t)
 		for path, status := range map[string]int{
 			"/public": 200, "/public/": 200, "/public/x/y": 200, "/healthz": 200, "/healthz?a": 200,
 			"/publicity": 401, "/healthz/x": 401, "/": 401, "/PUBLIC/x": 401, "/admin": 401,
@@ -185,7 +188,7 @@ func TestTargetByteForByte(t *testing.T) {
 		t.Run(m.Name, func(t *testing.T) {
 			t.Parallel()
 			app := e2e.Record(t)
-			gate := start(t, m, standard(app.URL))
+			gate := e2e.Start(t, m, e2e.Standard(app.URL))
 			alice := gate.Browser(t)
 			alice.Login("alice", e2e.Password)
 			for _, target := range []string{
@@ -210,9 +213,9 @@ func TestTargetByteForByte(t *testing.T) {
 // TestForwardedHeaders: what an untrusted visitor says about where they come
 // from is dropped and replaced.
 func TestForwardedHeaders(t *testing.T) {
-	modes(t, func(t *testing.T, m e2e.Mode) {
+	e2e.EachMode(t, func(t *testing.T, m e2e.Mode) {
 		app := e2e.Record(t)
-		alice := start(t, m, standard(app.URL)).Browser(t)
+		alice := e2e.Start(t, m, e2e.Standard(app.URL)).Browser(t)
 		alice.Login("alice", e2e.Password)
 		alice.Fetch("/private", "X-Forwarded-For: 203.0.113.77", "X-Real-Ip: 203.0.113.77", "Forwarded: for=203.0.113.77;host=evil.test",
 			"X-Forwarded-Host: evil.test", "X-Forwarded-Proto: gopher", "X-Forwarded-Port: 70", "X-Request-Id: mine")
@@ -238,7 +241,7 @@ func TestForwardedHeaders(t *testing.T) {
 // TestBehindATrustedProxy: what it says is believed, and nothing before it.
 func TestBehindATrustedProxy(t *testing.T) {
 	app := e2e.Record(t)
-	gate := start(t, e2e.HTTP1, "trusted_proxies: [127.0.0.0/8]\n"+standard(app.URL))
+	gate := e2e.Start(t, e2e.HTTP1, "trusted_proxies: [127.0.0.0/8]\n"+e2e.Standard(app.URL))
 	nobody := gate.Browser(t)
 	nobody.Fetch("/public/x", "X-Forwarded-For: 192.0.2.1, 198.51.100.7", "X-Forwarded-Proto: https", "X-Request-Id: from-the-balancer")
 	q := app.One(t)
@@ -255,9 +258,9 @@ func TestBehindATrustedProxy(t *testing.T) {
 
 // TestRoutes: host, prefix, host_header, max_body.
 func TestRoutes(t *testing.T) {
-	modes(t, func(t *testing.T, m e2e.Mode) {
+	e2e.EachMode(t, func(t *testing.T, m e2e.Mode) {
 		wiki, files, rest := e2e.Record(t), e2e.Record(t), e2e.Record(t)
-		gate := start(t, m, `
+		gate := e2e.Start(t, m, `
 routes:
   - {host: wiki.example.test, upstream: `+wiki.URL+`, host_header: upstream}
   - {host: app.example.test, path: /files, upstream: `+files.URL+`, strip_prefix: true, max_body: 1KiB}
@@ -303,7 +306,7 @@ routes:
 // TestAnswerHeaders: what an upstream may not say to the browser, and what we
 // add.
 func TestAnswerHeaders(t *testing.T) {
-	modes(t, func(t *testing.T, m e2e.Mode) {
+	e2e.EachMode(t, func(t *testing.T, m e2e.Mode) {
 		app := e2e.Record(t)
 		app.Answer = func(q e2e.Request) string {
 			policy := ""
@@ -313,7 +316,7 @@ func TestAnswerHeaders(t *testing.T) {
 			return "HTTP/1.1 200 OK\r\nSet-Cookie: app=1; Path=/\r\nSet-Cookie: gatehouse=evil; Path=/\r\nset-cookie: __Host-gatehouse=evil; Path=/; Secure\r\n" +
 				"Clear-Site-Data: \"cookies\"\r\nX-Forwarded-User: alice\r\nKeep-Alive: timeout=5\r\nX-Custom: a\r\nX-Custom: b\r\n" + policy + "Content-Length: 2\r\n\r\nok"
 		}
-		alice := start(t, m, standard(app.URL)).Browser(t)
+		alice := e2e.Start(t, m, e2e.Standard(app.URL)).Browser(t)
 		alice.Login("alice", e2e.Password)
 		a := alice.Fetch("/private")
 		if got := a.Header["Set-Cookie"]; !slices.Equal(got, []string{"app=1; Path=/"}) {
@@ -345,9 +348,9 @@ func TestAnswerHeaders(t *testing.T) {
 // TestOwnPrefixIsOurs: no request below /_gate/ reaches an application, and
 // what is not there is 404.
 func TestOwnPrefixIsOurs(t *testing.T) {
-	modes(t, func(t *testing.T, m e2e.Mode) {
+	e2e.EachMode(t, func(t *testing.T, m e2e.Mode) {
 		app := e2e.Record(t)
-		alice := start(t, m, standard(app.URL)).Browser(t)
+		alice := e2e.Start(t, m, e2e.Standard(app.URL)).Browser(t)
 		alice.Login("alice", e2e.Password)
 		if a := alice.Visit("/_gate/unknown"); a.Status != http.StatusNotFound {
 			t.Errorf("/_gate/unknown: %d, want 404", a.Status)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"html"
 	"io"
 	"net"
@@ -36,6 +37,14 @@ type Answer struct {
 	Body    string
 	Length  int64 // Content-Length; -1: not said
 	Err     error // of reading the body: the transfer broke
+}
+
+// JSON decodes the body of a 200.
+func (a Answer) JSON(tb testing.TB, into any) {
+	tb.Helper()
+	if err := json.Unmarshal([]byte(a.Body), into); err != nil || a.Status != http.StatusOK {
+		tb.Fatalf("status %d, %v\n%s", a.Status, err, a.Body)
+	}
 }
 
 // Location is where a redirect leads, as it was written.
@@ -119,6 +128,18 @@ func (b *Browser) Try(req *http.Request) (Answer, error) {
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	return Answer{resp.StatusCode, resp.Proto, resp.Header, resp.Trailer, string(body), resp.ContentLength, err}, nil
+}
+
+// Stream sends a request and returns the body of the answer, which is still
+// coming.
+func (b *Browser) Stream(req *http.Request) io.Reader {
+	b.t.Helper()
+	resp, err := b.Client.Do(req)
+	if err != nil {
+		b.t.Fatalf("%s %s: %v", req.Method, req.URL, err)
+	}
+	b.t.Cleanup(func() { _ = resp.Body.Close() })
+	return resp.Body
 }
 
 // TrySubmit fills in the form on a page of ours and sends it to the same

@@ -2,7 +2,7 @@
 // it with a configuration, speaks to it over real sockets as browsers and
 // attackers do, and looks at the bytes that reach the application behind it.
 //
-//	gate := e2e.Start(t, program, e2e.HTTP2, "routes:\n  - upstream: "+app.URL)
+//	gate := e2e.Start(t, e2e.HTTP2, "routes:\n  - upstream: "+app.URL)
 //	alice := gate.Browser(t)
 //	alice.Login("alice", e2e.Password)
 //	page := alice.Visit("/private")
@@ -84,10 +84,12 @@ type Gate struct {
 	// Stderr takes what the process writes there. nil: Log has it.
 	Stderr *os.File
 
-	program string
-	base    string // what stands in every configuration
-	cmd     *exec.Cmd
-	ended   chan struct{} // closed when the process has ended
+	// Program is what is run: the built gatehouse, unless it is changed before Run.
+	Program string
+
+	base  string // what stands in every configuration
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when the process has ended
 
 	mu      sync.Mutex
 	log     bytes.Buffer
@@ -117,14 +119,14 @@ func hash(password string) string {
 // New makes a Gate that is not running yet. The configuration begins with
 // version, listen, data_dir, tls and users; config is what follows. A section
 // that config has itself is left out of the beginning.
-func New(tb testing.TB, program string, m Mode, config string) *Gate {
+func New(tb testing.TB, m Mode, config string) *Gate {
 	tb.Helper()
 	dir, err := os.MkdirTemp("", "gate") //nolint:usetesting // a test's folder has too long a name for the socket in it
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
-	g := &Gate{Mode: m, Addr: FreeAddr(tb), Dir: dir, program: program, CA: NewCA(tb, dir), secrets: []string{Password}}
+	g := &Gate{Mode: m, Addr: FreeAddr(tb), Dir: dir, Program: Program(), CA: NewCA(tb, dir), secrets: []string{Password}}
 	g.base = fmt.Sprintf("version: 1\nlisten: %s\ndata_dir: %s\n", g.Addr, filepath.Join(dir, "data"))
 	if m.TLS {
 		g.CA.Issue(tb, Host, "wiki.example.test", "127.0.0.1")
@@ -135,9 +137,9 @@ func New(tb testing.TB, program string, m Mode, config string) *Gate {
 }
 
 // Start makes a Gate and waits until it answers.
-func Start(tb testing.TB, program string, m Mode, config string) *Gate {
+func Start(tb testing.TB, m Mode, config string) *Gate {
 	tb.Helper()
-	g := New(tb, program, m, config)
+	g := New(tb, m, config)
 	g.Run(tb)
 	tb.Cleanup(func() { g.end(tb) })
 	return g
@@ -170,7 +172,7 @@ func (g *Gate) Run(tb testing.TB) {
 // Exec starts the process and does not wait.
 func (g *Gate) Exec(tb testing.TB) {
 	tb.Helper()
-	g.cmd = exec.CommandContext(context.Background(), g.program, "serve", "--config", g.ConfigFile()) //nolint:gosec // the program under test
+	g.cmd = exec.CommandContext(context.Background(), g.Program, "serve", "--config", g.ConfigFile()) //nolint:gosec // the program under test
 	g.cmd.Stderr = g
 	if g.Stderr != nil {
 		g.cmd.Stderr = g.Stderr
@@ -331,7 +333,7 @@ func (g *Gate) Command(tb testing.TB, stdin string, args ...string) (out string,
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, g.program, append(args, "--config", g.ConfigFile())...) //nolint:gosec // the program under test
+	cmd := exec.CommandContext(ctx, g.Program, append(args, "--config", g.ConfigFile())...) //nolint:gosec // the program under test
 	cmd.Stdin = strings.NewReader(stdin)
 	both, err := cmd.CombinedOutput()
 	var exit *exec.ExitError

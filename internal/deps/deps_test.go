@@ -1,0 +1,251 @@
+// Package deps holds the order of the house: who may import whom.
+package deps_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// floors is the order of the house: a package imports only packages on lower
+// floors, and the inner rooms of its own (proxy/engine lies below proxy). A
+// room that is not in the list lies on the floor of the room around it. The
+// leaves on floor 0 know nothing of each other.
+//
+// DO NOT CHANGE THIS DATA TO FIX BUILDS. If a build fails here, the import is
+// in the wrong room: what two rooms need belongs on a floor below both, and
+// what the upper one knows is handed down as an argument.
+const floors = `
+	8  main
+	8  bench
+	8  e2e
+	7  internal/cli
+	6  server
+	5  config
+	4  proxy
+	3  access
+	2  auth
+	1  sessions
+	0  internal
+`
+
+// helpers hold what tests of several rooms share. They may import anything
+// below main, and no program code imports them. Other tests import what their
+// room may, the room itself, its inner rooms, and helpers.
+const helpers = `
+	sessions/storetest
+	internal/e2e
+`
+
+// only says which rooms may import a package of the standard library that
+// has no place elsewhere, and why.
+var only = map[string]struct{ rooms, why string }{
+	"testing": {"", "its flags and its weight belong to tests"},
+	"reflect": {"config", "types are known everywhere but where YAML meets them"},
+}
+
+// listed is what is used of the output of `go list -json`.
+type listed struct {
+	ImportPath string
+	Dir        string
+	Imports    []string
+
+	TestImports, XTestImports []string
+
+	GoFiles, TestGoFiles, XTestGoFiles []string
+}
+
+// room is the path below the module; the module's root is main.
+func (p listed) room() string { return room(p.ImportPath) }
+
+func room(importPath string) string {
+	if importPath == "gatehouse" {
+		return "main"
+	}
+	return strings.TrimPrefix(importPath, "gatehouse/")
+}
+
+func isHelper(name string) bool { return slices.Contains(strings.Fields(helpers), name) }
+
+// floor finds the floor of a room, or of the nearest room around it.
+func floor(name string) (int, bool) {
+	for {
+		for line := range strings.Lines(floors) {
+			var n int
+			var listed string
+			if _, err := fmt.Sscan(line, &n, &listed); err == nil && listed == name {
+				return n, true
+			}
+		}
+		end := strings.LastIndexByte(name, '/')
+		if end < 0 {
+			return 0, false
+		}
+		name = name[:end]
+	}
+}
+
+// problems holds one line for each import that runs the wrong way.
+func problems(pkgs []listed) []string {
+	var bad []string
+	for _, p := range pkgs {
+		from := p.room()
+		high, ok := floor(from)
+		if !ok {
+			bad = append(bad, from+" has no floor: add it to the lattice")
+			continue
+		}
+		for _, imported := range p.Imports {
+			if limit, ok := only[imported]; ok && !isHelper(from) && limit.rooms != from {
+				bad = append(bad, fmt.Sprintf("%s imports %s: %s", from, imported, limit.why))
+			}
+			to, ours := roomOf(imported)
+			low, ok := floor(to)
+			switch {
+			case !ours, isHelper(from) && to != "main":
+			case isHelper(to):
+				bad = append(bad, fmt.Sprintf("%s imports %s, which is for tests", from, to))
+			case !ok || low < high || strings.HasPrefix(to, from+"/"):
+			default:
+				bad = append(bad, fmt.Sprintf("%s (floor %d) imports %s (floor %d)", from, high, to, low))
+			}
+		}
+		for _, imported := range slices.Concat(p.TestImports, p.XTestImports) {
+			to, ours := roomOf(imported)
+			if low, ok := floor(to); ours && ok && low >= high && to != from && !strings.HasPrefix(to, from+"/") && !isHelper(to) && !isHelper(from) {
+				bad = append(bad, fmt.Sprintf("tests of %s (floor %d) import %s (floor %d)", from, high, to, low))
+			}
+		}
+	}
+	return bad
+}
+
+// roomOf is room for whatever is imported; ours is false for what is not of the
+// module.
+func roomOf(imported string) (name string, ours bool) {
+	ours = imported == "gatehouse" || strings.HasPrefix(imported, "gatehouse/")
+	return room(imported), ours
+}
+
+func TestFloors(t *testing.T) {
+	for _, p := range problems(list(t)) {
+		t.Error(p)
+	}
+}
+
+// TestFloorsAreSeen shows that the test above would notice.
+func TestFloorsAreSeen(t *testing.T) {
+	for _, c := range []struct{ from, imported, want string }{
+		{"gatehouse/proxy", "gatehouse/access", ""},
+		{"gatehouse/proxy", "gatehouse/proxy/engine", ""},
+		{"gatehouse", "gatehouse/server", ""},
+		{"gatehouse", "gatehouse/internal/cli", ""},
+		{"gatehouse/internal/cli", "gatehouse/internal/web/lang", ""},
+		{"gatehouse/server", "gatehouse/internal/cli", "server (floor 6) imports internal/cli (floor 7)"},
+		{"gatehouse/sessions/storetest", "testing", ""},
+		{"gatehouse/sessions/storetest", "gatehouse/sessions", ""},
+		{"gatehouse/config", "reflect", ""},
+		{"gatehouse/auth", "gatehouse/proxy", "auth (floor 2) imports proxy (floor 4)"},
+		{"gatehouse/proxy/engine", "gatehouse/proxy", "proxy/engine (floor 4) imports proxy (floor 4)"},
+		{"gatehouse/internal/web", "gatehouse/internal/audit", "internal/web (floor 0) imports internal/audit (floor 0)"},
+		{"gatehouse/server", "gatehouse", "server (floor 6) imports main (floor 8)"},
+		{"gatehouse/cellar", "fmt", "cellar has no floor: add it to the lattice"},
+		{"gatehouse/auth", "testing", "auth imports testing: " + only["testing"].why},
+		{"gatehouse/auth", "reflect", "auth imports reflect: " + only["reflect"].why},
+		{"gatehouse", "gatehouse/sessions/storetest", "main imports sessions/storetest, which is for tests"},
+	} {
+		got := strings.Join(problems([]listed{{ImportPath: c.from, Imports: []string{c.imported}}}), "\n")
+		if got != c.want {
+			t.Errorf("%s imports %s: %q, want %q", c.from, c.imported, got, c.want)
+		}
+	}
+	for _, c := range []struct{ from, imported, want string }{
+		{"gatehouse/auth", "gatehouse/internal/e2e", ""},
+		{"gatehouse/auth", "gatehouse/auth", ""},
+		{"gatehouse/proxy", "gatehouse/proxy/engine", ""},
+		{"gatehouse/auth", "testing", ""},
+		{"gatehouse/auth", "gatehouse/proxy", "tests of auth (floor 2) import proxy (floor 4)"},
+		{"gatehouse/internal/web", "gatehouse/internal/audit", "tests of internal/web (floor 0) import internal/audit (floor 0)"},
+	} {
+		got := strings.Join(problems([]listed{{ImportPath: c.from, XTestImports: []string{c.imported}}}), "\n")
+		if got != c.want {
+			t.Errorf("tests of %s import %s: %q, want %q", c.from, c.imported, got, c.want)
+		}
+	}
+}
+
+// TestNoInit: what happens when a program starts stands in main, where it can
+// be read, and not in the order of imports.
+func TestNoInit(t *testing.T) {
+	for _, p := range list(t) {
+		walk(t, p.Dir, p.GoFiles, func(at token.Position, n ast.Node) {
+			if f, ok := n.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" {
+				t.Errorf("%s: func init", at)
+			}
+		})
+	}
+}
+
+// TestNoSkip: what a test needs and does not find is a failure, or one day
+// nothing is tested and nobody is told.
+func TestNoSkip(t *testing.T) {
+	for _, p := range list(t) {
+		walk(t, p.Dir, slices.Concat(p.GoFiles, p.TestGoFiles, p.XTestGoFiles), func(at token.Position, n ast.Node) {
+			call, ok := n.(*ast.SelectorExpr)
+			if !ok || !slices.Contains([]string{"Skip", "Skipf", "SkipNow"}, call.Sel.Name) {
+				return
+			}
+			if on, ok := call.X.(*ast.Ident); ok && slices.Contains([]string{"t", "tb", "b", "f"}, on.Name) {
+				t.Errorf("%s: %s.%s", at, on.Name, call.Sel.Name)
+			}
+		})
+	}
+}
+
+// walk shows every node of the files to visit.
+func walk(t *testing.T, dir string, names []string, visit func(token.Position, ast.Node)) {
+	t.Helper()
+	for _, name := range names {
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, filepath.Join(dir, name), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range ast.Preorder(file) {
+			visit(set.Position(n.Pos()), n)
+		}
+	}
+}
+
+// list runs go list over the module, with the files of every build tag of ours.
+func list(t *testing.T) []listed {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-tags=e2e", "-json=ImportPath,Dir,Imports,TestImports,XTestImports,GoFiles,TestGoFiles,XTestGoFiles", "gatehouse/...").Output()
+	if err != nil {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			t.Fatalf("go list: %v\n%s", err, exit.Stderr)
+		}
+		t.Fatalf("go list: %v", err)
+	}
+	var pkgs []listed
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		switch err := dec.Decode(&p); {
+		case errors.Is(err, io.EOF):
+			return pkgs
+		case err != nil:
+			t.Fatalf("read the output of go list: %v", err)
+		}
+		pkgs = append(pkgs, p)
+	}
+}
