@@ -17,7 +17,7 @@ import (
 
 // accountPage is the data of account.html.
 type accountPage struct {
-	web.Frame
+	web.PageData
 	Name, DisplayName, Email string
 	Groups                   string
 	CSRFToken                string
@@ -66,7 +66,7 @@ func (a *Auth) showAccount(w http.ResponseWriter, r *http.Request) error {
 	if id == nil {
 		return a.Challenge(w, r)
 	}
-	a.Active(id)
+	a.RecordActivity(id)
 	return a.accountForm(w, r, id, http.StatusOK, a.takeNotice(w, r).onAccount(), trouble{})
 }
 
@@ -87,8 +87,8 @@ func (a *Auth) isFresh(id *Identity) bool { return time.Since(id.Session.Login) 
 
 func (a *Auth) accountForm(w http.ResponseWriter, r *http.Request, id *Identity, code int, done lang.Text, problem trouble) error {
 	p := accountPage{
-		Frame: a.frame(r, Prefix),
-		Name:  id.Name, DisplayName: id.DisplayName, Email: id.Email, Groups: strings.Join(sorted(id.Groups), ", "),
+		PageData: a.frame(r, Prefix),
+		Name:     id.Name, DisplayName: id.DisplayName, Email: id.Email, Groups: strings.Join(sorted(id.Groups), ", "),
 		CSRFToken: a.formToken(w, r, id.Session.Key),
 		CanChange: a.canChange(id), MinPassword: a.o.PasswordMin,
 	}

@@ -51,8 +51,8 @@ type Options struct {
 	Username UsernameConfig  // what else than its name signs in to an account
 	// PasswordMin is how many characters a new password has at least; 0: DefaultPasswordMin.
 	PasswordMin int
-	Title       string   // of the login page; "" is Sign in, in the visitor's language
-	Face        web.Face // what the operator puts on our pages; its Cookie is that of Cookie
+	Title       string       // of the login page; "" is Sign in, in the visitor's language
+	Face        web.Branding // what the operator puts on our pages; its Cookie is that of Cookie
 	// LoginFor gives what the login page shows to who goes to next, a path of
 	// the host that r is for, in place of Title and the logo of Face; nil: nothing.
 	LoginFor  func(r *http.Request, next string) RouteLoginConfig
@@ -168,7 +168,7 @@ func (a *Auth) Counts(ctx context.Context, session sessions.Info) (bool, error) 
 // what goes on for longer than a request takes.
 func (a *Auth) Used(ctx context.Context, session sessions.Info) {
 	if info, err := a.o.Sessions.Lookup(ctx, session); err == nil {
-		a.o.Sessions.Seen(info)
+		a.o.Sessions.Touch(info)
 	}
 }
 
@@ -216,9 +216,9 @@ func (a *Auth) end(ctx context.Context, info *sessions.Info, reason string) {
 
 // Active records that the person did something: the idle time begins again.
 // It may be called with nil.
-func (a *Auth) Active(id *Identity) {
+func (a *Auth) RecordActivity(id *Identity) {
 	if id != nil {
-		a.o.Sessions.Seen(id.Session)
+		a.o.Sessions.Touch(id.Session)
 	}
 }
 
@@ -226,7 +226,7 @@ func (a *Auth) Active(id *Identity) {
 // cookie of the first one, in the answer with the header; most need none. That
 // it fails is no failure of the answer: the next one tries again.
 func (a *Auth) Refresh(r *http.Request, id *Identity, h http.Header) {
-	if !id.Session.Old {
+	if !id.Session.StaleSignature {
 		return
 	}
 	if err := a.o.Sessions.Refresh(r, h); err != nil {

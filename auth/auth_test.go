@@ -116,7 +116,7 @@ func ExampleAuth() {
 		return
 	}
 	keys := [][]byte{[]byte("thirty-two bytes that nobody knows")}
-	manager, err := sessions.NewManager(sessions.Options{Store: sessions.NewMemory(), Secrets: keys, Limit: 12 * time.Hour})
+	manager, err := sessions.NewManager(sessions.Options{Store: sessions.NewMemory(), Secrets: keys, Lifetime: 12 * time.Hour})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -33,8 +33,8 @@ func (c *RouteLoginConfig) Check(report *problem.List) {
 }
 
 // Face is what the section says of our pages.
-func (c *LoginConfig) Face() web.Face {
-	f := web.Face{Logo: c.LogoURL, Message: c.Message}
+func (c *LoginConfig) Face() web.Branding {
+	f := web.Branding{Logo: c.LogoURL, Message: c.Message}
 	f.Accent, _ = web.ParseColor(c.Accent) // Check has read it; none is the zero value
 	for _, l := range c.Links {
 		f.Links = append(f.Links, web.Link{Text: l.Text, URL: l.URL})
@@ -45,7 +45,7 @@ func (c *LoginConfig) Face() web.Face {
 // CheckTemplate says what is wrong with the text of a login page: the error
 // names its line where there is one.
 func CheckTemplate(html string) error {
-	_, err := newLoginPage(html, web.Face{})
+	_, err := newLoginPage(html, web.Branding{})
 	return err
 }
 

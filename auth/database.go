@@ -29,7 +29,7 @@ const (
 // were asked for stay in memory. Where other processes change them as well,
 // they stay for three seconds at the most, and until the change is announced.
 type Database struct {
-	keeper keeper
+	keeper accountStore
 	life   time.Duration // of what is known; 0: for ever
 	stop   func()        // ends listening to announcements
 
@@ -47,9 +47,9 @@ type known struct {
 	since time.Time
 }
 
-// A keeper keeps encoded accounts by name. Its errors are failures of its own,
+// A accountStore keeps encoded accounts by name. Its errors are failures of its own,
 // but for those of the function that edit is given.
-type keeper interface {
+type accountStore interface {
 	// read gives what is kept under the name; nil: nothing.
 	read(ctx context.Context, name string) ([]byte, error)
 	// edit replaces what is kept under the name by what f makes of it, in one
@@ -66,7 +66,7 @@ type encoded struct {
 	value []byte
 }
 
-func newDatabase(k keeper) *Database {
+func newDatabase(k accountStore) *Database {
 	return &Database{keeper: k, stop: func() {}, known: make(map[string]known)}
 }
 

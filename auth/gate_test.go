@@ -60,7 +60,7 @@ type gate struct {
 	username auth.UsernameConfig
 
 	passwordMin int
-	face        web.Face
+	face        web.Branding
 }
 
 type safeBuffer struct {
@@ -128,7 +128,7 @@ func newGate(tb testing.TB, change ...func(*gate)) *gate {
 	logger := slog.New(slog.NewJSONHandler(g.log, nil))
 	look := sessions.Cookie{SameSite: g.same, Secure: func(r *http.Request) bool { return web.From(r.Context()).Secure() }}
 	g.manager, err = sessions.NewManager(sessions.Options{
-		Store: g.store, Secrets: g.secrets, Cookie: look, Age: cmp.Or(g.age, 30*time.Minute), Limit: 12 * time.Hour, Remember: g.remember,
+		Store: g.store, Secrets: g.secrets, Cookie: look, IdleTimeout: cmp.Or(g.age, 30*time.Minute), Lifetime: 12 * time.Hour, RememberLifetime: g.remember,
 	})
 	if err != nil {
 		tb.Fatal(err)
@@ -157,7 +157,7 @@ func newGate(tb testing.TB, change ...func(*gate)) *gate {
 // that says hello.
 func (g *gate) serve(tb testing.TB, logger *slog.Logger) {
 	tb.Helper()
-	pages, err := web.NewPages(web.Face{})
+	pages, err := web.NewPages(web.Branding{})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func (g *gate) serve(tb testing.TB, logger *slog.Logger) {
 	if g.trusted == "" {
 		g.trusted = "127.0.0.0/8" // so that tests say with X-Forwarded-For who they are
 	}
-	chain := web.Chain(h, web.Begin(web.Networks{netip.MustParsePrefix(g.trusted)}), web.Record(web.AccessLog(logger)), web.Guard(logger, pages.Answer))
+	chain := web.Chain(h, web.RequestInfo(web.Networks{netip.MustParsePrefix(g.trusted)}), web.RecordAnswer(web.AccessLog(logger)), web.Recover(logger, pages.Answer))
 	if g.tls {
 		g.Server = httptest.NewTLSServer(chain)
 	} else {
@@ -189,7 +189,7 @@ func (g *gate) answer(w http.ResponseWriter, r *http.Request) error {
 	case id == nil:
 		return g.auth.Challenge(w, r)
 	}
-	g.auth.Active(id)
+	g.auth.RecordActivity(id)
 	w.Header().Set("Content-Type", "text/plain")
 	_, err = io.WriteString(w, "hello "+id.Name) //nolint:gosec // G705: plain text
 	return err

@@ -24,7 +24,7 @@ import (
 // web.NewPage says what else there is in a template; docs/login-page.md says
 // all of it to operators.
 type LoginPage struct {
-	web.Frame
+	web.PageData
 	Title       string // of the configuration
 	Action      string // where the form is posted to
 	Next        string // the hidden field next: where to go afterwards; a safe path
@@ -38,10 +38,10 @@ type LoginPage struct {
 }
 
 // newLoginPage tries the template in each state that the page can be in.
-func newLoginPage(html string, face web.Face) (*web.Page, error) {
+func newLoginPage(html string, face web.Branding) (*web.Page, error) {
 	sample := LoginPage{
-		Frame: web.Frame{Lang: lang.All()[0], Here: Prefix + "login", Links: []web.Link{{Text: "Help", URL: "/help"}}},
-		Title: "Sign in", Action: Prefix + "login", Next: "/", CSRFToken: "token",
+		PageData: web.PageData{Lang: lang.All()[0], Here: Prefix + "login", Links: []web.Link{{Text: "Help", URL: "/help"}}},
+		Title:    "Sign in", Action: Prefix + "login", Next: "/", CSRFToken: "token",
 	}
 	if _, err := web.NewPage(loginName, html, face, sample); err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func newLoginPage(html string, face web.Face) (*web.Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.LeadsOn(), nil
+	return p.AllowExternalForms(), nil
 }
 
 // loginName is how the template is called in what goes wrong with it.
@@ -120,7 +120,7 @@ func (a *Auth) loginForm(w http.ResponseWriter, r *http.Request, code int, sessi
 func (a *Auth) loginPage(w http.ResponseWriter, r *http.Request, session, next string) LoginPage {
 	short := a.shortNext(w, r, next)
 	p := LoginPage{
-		Frame: a.frame(r, withNext("login", short)), Title: a.o.Title, Action: Prefix + "login", Next: short,
+		PageData: a.frame(r, withNext("login", short)), Title: a.o.Title, Action: Prefix + "login", Next: short,
 		CSRFToken: a.formToken(w, r, session),
 	}
 	if a.o.LoginFor != nil {

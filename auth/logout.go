@@ -9,7 +9,7 @@ import (
 )
 
 type logoutPage struct {
-	web.Frame
+	web.PageData
 	Name, CSRFToken string
 	Next            string // "" when there is none
 }
@@ -29,7 +29,7 @@ func (a *Auth) showLogout(w http.ResponseWriter, r *http.Request) error {
 		return seeOther(w, r, afterLogout(next))
 	}
 	frame := a.frame(r, withNext("logout", next))
-	return a.logout.Write(w, r, http.StatusOK, logoutPage{Frame: frame, Name: id.Name, Next: next, CSRFToken: a.formToken(w, r, id.Session.Key)})
+	return a.logout.Write(w, r, http.StatusOK, logoutPage{PageData: frame, Name: id.Name, Next: next, CSRFToken: a.formToken(w, r, id.Session.Key)})
 }
 
 // postLogout ends the session. Who is not signed in any more (two logouts at

@@ -48,15 +48,15 @@ func (a *Auth) routes() map[string]page {
 }
 
 func (a *Auth) parsePages() (err error) {
-	frame := web.Frame{Lang: lang.All()[0]}
+	frame := web.PageData{Lang: lang.All()[0]}
 	if a.login, err = newLoginPage(a.o.LoginHTML, a.o.Face); err != nil {
 		return fmt.Errorf("login page: %w", err)
 	}
-	if a.logout, err = web.NewPage("logout.html", logoutHTML, a.o.Face, logoutPage{Frame: frame}); err != nil {
+	if a.logout, err = web.NewPage("logout.html", logoutHTML, a.o.Face, logoutPage{PageData: frame}); err != nil {
 		return fmt.Errorf("logout page: %w", err)
 	}
-	a.logout.LeadsOn()
-	if a.account, err = web.NewPage("account.html", accountHTML, a.o.Face, accountPage{Frame: frame, Sessions: []sessionRow{{}}}); err != nil {
+	a.logout.AllowExternalForms()
+	if a.account, err = web.NewPage("account.html", accountHTML, a.o.Face, accountPage{PageData: frame, Sessions: []sessionRow{{}}}); err != nil {
 		return fmt.Errorf("account page: %w", err)
 	}
 	return nil
@@ -143,9 +143,9 @@ func send(w http.ResponseWriter, r *http.Request, kind string, body []byte) {
 	}
 }
 
-// A state is what a script may know of its session. Seconds that are null
+// A sessionStatus is what a script may know of its session. Seconds that are null
 // have no end.
-type state struct {
+type sessionStatus struct {
 	Authenticated bool     `json:"authenticated"`
 	User          string   `json:"user"`
 	Groups        []string `json:"groups"`
@@ -160,7 +160,7 @@ func (a *Auth) showSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s := state{Groups: []string{}}
+	s := sessionStatus{Groups: []string{}}
 	if id == nil {
 		s.IdleRemaining, s.Remaining = new(int64), new(int64)
 	} else {

@@ -57,7 +57,7 @@ func TestOurOwnFace(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := newGate(t, func(g *gate) {
-		g.face = web.Face{
+		g.face = web.Branding{
 			Logo: "data:image/png;base64,AAAA", Message: `With your <b>"company"</b> account.`, Accent: accent,
 			Links: []web.Link{{Text: "<Help>", URL: "https://help.example.com/?a=b&c=d"}, {Text: "Bad", URL: "javascript:alert(1)"}},
 		}

@@ -145,7 +145,7 @@ func fill(ctx context.Context, store sessions.Store, n int) error {
 // manager opens sessions of the store with empty caches in front of it.
 func manager(store sessions.Store, secret []byte) (*sessions.Manager, error) {
 	return sessions.NewManager(sessions.Options{
-		Store: sessions.NewCached(store, 2*asked<<10), Secrets: [][]byte{secret}, Age: time.Hour, Limit: 12 * time.Hour,
+		Store: sessions.NewCached(store, 2*asked<<10), Secrets: [][]byte{secret}, IdleTimeout: time.Hour, Lifetime: 12 * time.Hour,
 		Cookie: sessions.Cookie{Secure: func(*http.Request) bool { return false }},
 	})
 }

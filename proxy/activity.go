@@ -31,7 +31,7 @@ func newActivity(c sessions.ActivityConfig) activity {
 
 // counts says whether the request is a use of the session. A path is ignored
 // if any of its readings is: another spelling keeps no session alive.
-func (a *activity) counts(q *question, r *http.Request) bool {
+func (a *activity) counts(q *decisionInput, r *http.Request) bool {
 	if !a.background && !byPerson(r) {
 		return false
 	}

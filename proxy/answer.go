@@ -11,7 +11,7 @@ import (
 // answer is shown the head of every answer of the upstream, and takes out what
 // must not pass: what speaks for us (our cookie, who the visitor is), and what
 // would harm our own pages. An error refuses the answer.
-func (s *passage) answer(status int, h http.Header) error {
+func (s *exchange) answer(status int, h http.Header) error {
 	var data dataChange
 	if s.keepsData(status) {
 		data = takeData(h)
@@ -51,7 +51,7 @@ func (s *passage) answer(status int, h http.Header) error {
 
 // trailer does the same with what comes behind the body, where cookies and
 // the like have no business at all.
-func (s *passage) trailer(h http.Header) {
+func (s *exchange) trailer(h http.Header) {
 	for name, values := range h {
 		switch f := s.p.names.of(name); {
 		case f == identity, f == drop, f == answers, s.route.responseHeaders.takes(name), name == "Set-Cookie", name == "Clear-Site-Data", name == "Service-Worker-Allowed",
@@ -66,7 +66,7 @@ func oneLine(s string) bool {
 	return strings.IndexByte(s, '\n') < 0 && strings.IndexByte(s, '\r') < 0 && strings.IndexByte(s, 0) < 0
 }
 
-func (s *passage) dropSetCookie(h http.Header) {
+func (s *exchange) dropSetCookie(h http.Header) {
 	for _, name := range []string{"Set-Cookie", "Set-Cookie2"} {
 		lines := h[name]
 		kept := lines[:0]
@@ -111,16 +111,16 @@ func dropClearSiteData(h http.Header) {
 // setCookies sets cookies of ours where the visitor needs one, and keeps the
 // answer out of caches that others use: one that is for somebody unless the
 // route says otherwise, and one with a cookie of ours always.
-func (s *passage) setCookies(status int, h http.Header) {
+func (s *exchange) setCookies(status int, h http.Header) {
 	ours := s.stick(status, h)
 	if status < http.StatusOK {
 		return
 	}
 	if s.id != nil {
 		s.p.auth.Refresh(s.in, s.id, h)
-		ours = ours || s.id.Session.Old
+		ours = ours || s.id.Session.StaleSignature
 	}
-	if s.id == nil && s.data.Old {
+	if s.id == nil && s.data.StaleSignature {
 		s.refreshData(h)
 		ours = true
 	}

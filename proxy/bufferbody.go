@@ -23,7 +23,7 @@ import (
 //
 // The writer that it gives is the one for the engine. An error is one as the
 // engine's are.
-func (s *passage) bufferBody(w http.ResponseWriter, r *engine.Request) (http.ResponseWriter, error) {
+func (s *exchange) bufferBody(w http.ResponseWriter, r *engine.Request) (http.ResponseWriter, error) {
 	limit := s.bufferLimit()
 	if limit == 0 || s.in.ContentLength >= 0 || s.in.Body == nil || s.in.Body == http.NoBody {
 		return w, nil
@@ -42,11 +42,11 @@ func (s *passage) bufferBody(w http.ResponseWriter, r *engine.Request) (http.Res
 	}
 	s.in, r.In = in, in
 	r.Header.Delete("Expect")
-	return &whole{w}, nil
+	return &bufferedWriter{w}, nil
 }
 
 // bufferLimit is the most that is read; 0: nothing is.
-func (s *passage) bufferLimit() int64 {
+func (s *exchange) bufferLimit() int64 {
 	limit, most := int64(s.route.conf.BufferBody), int64(s.route.conf.MaxBody)
 	if most > 0 {
 		return min(limit, most)
@@ -55,7 +55,7 @@ func (s *passage) bufferLimit() int64 {
 }
 
 // tooLarge says what could have been sent, where that is not plain.
-func (s *passage) tooLarge(err error) error {
+func (s *exchange) tooLarge(err error) error {
 	if errors.Is(err, errUnbuffered) {
 		msg := fmt.Sprintf("Without a Content-Length, no more than %v can be sent here.", value.Size(s.bufferLimit()))
 		return web.Fail(http.StatusRequestEntityTooLarge, msg, err)
@@ -69,14 +69,14 @@ var errUnbuffered = errors.New("body without Content-Length is over buffer_body"
 // readWhole reads a body of limit bytes at most, for each part of which the
 // visitor has as long as timeouts.stall says. It also ends when the session
 // does.
-func (s *passage) readWhole(w http.ResponseWriter, limit int64) (*blocks, error) {
+func (s *exchange) readWhole(w http.ResponseWriter, limit int64) (*chunkBuffer, error) {
 	rc := http.NewResponseController(w)
 	ctx := s.in.Context()
 	cut := func() { _ = rc.SetReadDeadline(time.Unix(1, 0)) }
 	defer context.AfterFunc(ctx, cut)()
 	s.breaker.Arm(cut)
 	defer s.breaker.Arm(nil)
-	body := &blocks{}
+	body := &chunkBuffer{}
 	for {
 		space := body.space(limit)
 		if stall := s.route.conf.Timeouts.Stall.D(); stall > 0 {
@@ -100,9 +100,9 @@ func (s *passage) readWhole(w http.ResponseWriter, limit int64) (*blocks, error)
 	}
 }
 
-// blocks are a body in memory. They grow without being copied, never hold more
+// chunkBuffer are a body in memory. They grow without being copied, never hold more
 // than the limit, and let go of what has been read.
-type blocks struct {
+type chunkBuffer struct {
 	list [][]byte
 	left int64 // bytes to read; while it is written: bytes that are there
 }
@@ -114,7 +114,7 @@ const (
 
 // space gives room for more; for one byte outside of the blocks when limit
 // bytes are there, to see whether that was all.
-func (b *blocks) space(limit int64) []byte {
+func (b *chunkBuffer) space(limit int64) []byte {
 	if b.left == limit {
 		return make([]byte, 1)
 	}
@@ -132,7 +132,7 @@ func (b *blocks) space(limit int64) []byte {
 }
 
 // wrote says how much of space has been filled.
-func (b *blocks) wrote(n int) {
+func (b *chunkBuffer) wrote(n int) {
 	if n > 0 {
 		last := len(b.list) - 1
 		b.list[last] = b.list[last][:len(b.list[last])+n]
@@ -141,7 +141,7 @@ func (b *blocks) wrote(n int) {
 }
 
 // Read gives what is left.
-func (b *blocks) Read(p []byte) (int, error) {
+func (b *chunkBuffer) Read(p []byte) (int, error) {
 	if b.left == 0 {
 		return 0, io.EOF
 	}
@@ -155,22 +155,22 @@ func (b *blocks) Read(p []byte) (int, error) {
 }
 
 // Close is there to make it a body.
-func (b *blocks) Close() error { return nil }
+func (b *chunkBuffer) Close() error { return nil }
 
-// A whole is the writer of a request that has been read to its end. The
+// A bufferedWriter is the writer of a request that has been read to its end. The
 // engine bounds each read of a body by a deadline on the visitor's connection;
 // net/http reads on there to see him leave, and must not take the deadline for
 // that.
-type whole struct{ http.ResponseWriter }
+type bufferedWriter struct{ http.ResponseWriter }
 
 // Unwrap is for http.ResponseController.
-func (w *whole) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *bufferedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // SetReadDeadline does nothing: nothing is read.
-func (w *whole) SetReadDeadline(time.Time) error { return nil }
+func (w *bufferedWriter) SetReadDeadline(time.Time) error { return nil }
 
 // ReadFrom lets the kernel move an answer, where it can.
-func (w *whole) ReadFrom(r io.Reader) (int64, error) {
+func (w *bufferedWriter) ReadFrom(r io.Reader) (int64, error) {
 	if to, ok := w.ResponseWriter.(io.ReaderFrom); ok {
 		return to.ReadFrom(r) //nolint:wrapcheck // it is the writer's own
 	}

@@ -242,7 +242,7 @@ func slowUpstream(t *testing.T, pause time.Duration) (addr string) {
 // Who is signed out while he sends is cut off.
 func TestBufferBodyEndsWithTheSession(t *testing.T) {
 	up := record(t, okAnswer)
-	live := new(Live)
+	live := new(ActiveRequests)
 	h := open(t, setting{options: func(o *Options) { o.Live = live }}, buffering(up.url(), 1<<20))
 	conn := h.dial(t)
 	_, _ = io.WriteString(conn, "POST /x HTTP/1.1\r\nHost: "+host+"\r\n"+aliceLine+"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
@@ -257,7 +257,7 @@ func TestBufferBodyEndsWithTheSession(t *testing.T) {
 func TestBlocksStayInTheirBounds(t *testing.T) {
 	for _, limit := range []int64{1, 100, 4096, 5000, 1 << 20} {
 		for _, step := range []int{1 << 20, 4099} {
-			b := &blocks{}
+			b := &chunkBuffer{}
 			var want bytes.Buffer
 			for b.left < limit {
 				space := b.space(limit)

@@ -109,7 +109,7 @@ func TestCookiesOfOursStayOutOfSharedCaches(t *testing.T) {
 	sticky := fixture("")
 	sticky.Upstreams, sticky.Sticky, sticky.AuthenticatedCache = []string{one.url(), two.url()}, "app_upstream", keepCache
 	old := &gate{identify: func(*http.Request) (*auth.Identity, error) {
-		return &auth.Identity{Name: "alice", Session: sessions.Info{Key: "k", Old: true}}, nil
+		return &auth.Identity{Name: "alice", Session: sessions.Info{Key: "k", StaleSignature: true}}, nil
 	}}
 	keeps := fixture(one.url())
 	keeps.AuthenticatedCache = keepCache

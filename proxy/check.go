@@ -247,7 +247,7 @@ func (c *IdentityConfig) Check(report *problem.List) {
 			report.Errorf(key, "applications cannot tell %q from %q; remove one", name, other)
 		}
 		first[folded] = name
-		if f := c.Headers[name]; !slices.Contains(facts, fact(f)) {
+		if f := c.Headers[name]; !slices.Contains(facts, claim(f)) {
 			report.Errorf(key, "%q is not known%s; write one of username, email, display_name, groups, session_id, auth_time", f, didYouMean(f))
 		}
 	}
@@ -287,7 +287,7 @@ func mayCarry(name string) bool {
 // didYouMean names the fact that a misspelled one is close to.
 func didYouMean(s string) string {
 	s = strings.ToLower(strings.NewReplacer("-", "_", " ", "_").Replace(s))
-	for name, f := range map[string]fact{
+	for name, f := range map[string]claim{
 		"user": username, "name": username, "login": username, "user_name": username, "uid": username, "mail": email, "e_mail": email,
 		"fullname": displayName, "full_name": displayName, "displayname": displayName, "preferred_username": displayName,
 		"group": groups, "roles": groups, "session": sessionID, "sid": sessionID, "time": authTime, "login_time": authTime,

@@ -78,7 +78,7 @@ var responseSide = headerSide{
 }
 
 // refuses says why a route may not speak of a header; "": it may.
-func (s *headerSide) refuses(name string, set bool, own *names) string {
+func (s *headerSide) refuses(name string, set bool, own *policyTable) string {
 	folded := fold(name)
 	if why := s.never[folded]; why != "" {
 		return why
@@ -112,7 +112,7 @@ func (c *RouteConfig) checkHeaders(report *problem.List) {
 	}
 }
 
-func (c *HeaderConfig) check(side *headerSide, own *names, report *problem.List) {
+func (c *HeaderConfig) check(side *headerSide, own *policyTable, report *problem.List) {
 	first := map[string]string{}
 	c.each(func(key, name, value string, set bool) {
 		key = side.section + "." + key

@@ -10,15 +10,15 @@ import (
 )
 
 // addresses gives those of upstream or upstreams. c has been checked.
-func (c *RouteConfig) addresses() ([]address, error) {
+func (c *RouteConfig) addresses() ([]upstreamAddr, error) {
 	if c.Upstream != "" {
 		a, err := parseUpstream(c.Upstream)
 		if err != nil {
 			return nil, fmt.Errorf("upstream: %w", err)
 		}
-		return []address{a}, nil
+		return []upstreamAddr{a}, nil
 	}
-	list := make([]address, len(c.Upstreams))
+	list := make([]upstreamAddr, len(c.Upstreams))
 	for i, s := range c.Upstreams {
 		var err error
 		if list[i], err = parseUpstream(s); err != nil {
@@ -45,7 +45,7 @@ func (c *RouteConfig) EachUpstream(f func(key, network, address string)) {
 
 // checkUpstreams looks at where requests go, and at what else depends on that.
 func (c *RouteConfig) checkUpstreams(report *problem.List) {
-	var list []address
+	var list []upstreamAddr
 	var ok bool
 	switch {
 	case c.Upstream != "" && c.Upstreams != nil:
@@ -57,7 +57,7 @@ func (c *RouteConfig) checkUpstreams(report *problem.List) {
 		if err != nil {
 			report.Errorf("upstream", "%v", err)
 		}
-		list, ok = []address{a}, err == nil
+		list, ok = []upstreamAddr{a}, err == nil
 	}
 	c.checkSticky(report, ok && len(list) == 1)
 	c.checkHealth(report, ok && len(list) == 1)
@@ -71,7 +71,7 @@ func (c *RouteConfig) checkUpstreams(report *problem.List) {
 	}
 }
 
-func (c *RouteConfig) checkSeveral(report *problem.List) (list []address, ok bool) {
+func (c *RouteConfig) checkSeveral(report *problem.List) (list []upstreamAddr, ok bool) {
 	if len(c.Upstreams) == 0 {
 		report.Errorf("upstreams", "is empty; write where the application listens, such as [http://10.0.0.1:3000, http://10.0.0.2:3000]")
 		return nil, false

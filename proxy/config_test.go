@@ -176,7 +176,7 @@ func TestExplain(t *testing.T) {
 		{"gopher://" + host + "/x", "", alice, "bad-request", -1},
 		{"x", "", alice, "bad-request", -1},
 	} {
-		e := h.proxy.Explain(t.Context(), Question{Method: tt.method, URL: tt.url, Who: tt.who})
+		e := h.proxy.Explain(t.Context(), ExplainRequest{Method: tt.method, URL: tt.url, Who: tt.who})
 		if e.Decision != tt.decision || e.Rule != tt.rule || e.Why == "" {
 			t.Errorf("%s %s: %+v, want %s by rule %d", tt.method, tt.url, e, tt.decision, tt.rule)
 		}

@@ -12,10 +12,10 @@ import (
 	"gatehouse/sessions"
 )
 
-// A Keeper keeps values in sessions: *sessions.Manager is one.
-type Keeper interface {
+// A SessionData keeps values in sessions: *sessions.Manager is one.
+type SessionData interface {
 	Find(r *http.Request) (sessions.Info, error)
-	Seen(i sessions.Info)
+	Touch(i sessions.Info)
 	Refresh(r *http.Request, h http.Header) error
 	NewValues(r *http.Request, h http.Header, space string, e sessions.Expiry, values map[string]string) error
 	SetExpiry(r *http.Request, h http.Header, i sessions.Info, e sessions.Expiry) error
@@ -37,7 +37,7 @@ func (c *RouteConfig) space(prefix string) string {
 // application keeps: it may where the route says so, if the answer is final or
 // switches protocols. One of 500 and more keeps nothing (Django's
 // SessionMiddleware).
-func (s *passage) keepsData(status int) bool {
+func (s *exchange) keepsData(status int) bool {
 	return s.route.conf.SessionData &&
 		(status >= http.StatusOK && status < http.StatusInternalServerError || status == http.StatusSwitchingProtocols)
 }
@@ -45,7 +45,7 @@ func (s *passage) keepsData(status int) bool {
 // findData finds the session in which the application keeps values: that of
 // who is signed in, or one that is nobody's. Without a cookie of ours there is
 // none, and nothing is looked up.
-func (s *passage) findData() error {
+func (s *exchange) findData() error {
 	s.asked = true
 	if s.id != nil {
 		s.data = s.id.Session
@@ -67,21 +67,21 @@ func (s *passage) findData() error {
 	}
 	s.data = i
 	if s.active = s.p.activity.counts(&s.question, s.in); s.active {
-		s.p.keeper.Seen(i)
+		s.p.keeper.Touch(i)
 	}
 	return nil
 }
 
 // tellData puts into h what the application has kept. That it cannot be told
 // is no reason to say that there is nothing.
-func (s *passage) tellData(h *engine.Header) error {
+func (s *exchange) tellData(h *engine.Header) error {
 	if !s.route.conf.SessionData {
 		return nil
 	}
 	err := s.findData()
 	var values map[string]string
 	if err == nil && s.data.Key != "" {
-		values, err = s.p.keeper.Values(s.in, s.data, s.route.space)
+		values, err = s.p.keeper.Values(s.in, s.data, s.route.namespace)
 	}
 	if err != nil {
 		return web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("read session data: %w", err))
@@ -95,7 +95,7 @@ func (s *passage) tellData(h *engine.Header) error {
 // keepData keeps what an answer asks for. When it returns, the next request
 // sees it. An error refuses the answer: the application believes that it was
 // kept, or deleted.
-func (s *passage) keepData(h http.Header, c *dataChange) error {
+func (s *exchange) keepData(h http.Header, c *dataChange) error {
 	refused := c.refused
 	over, err := s.storeData(h, c)
 	if errors.Is(err, sessions.ErrFull) {
@@ -124,12 +124,12 @@ func (s *passage) keepData(h http.Header, c *dataChange) error {
 
 // storeData changes the values, in a new session if there is none, and says
 // what was over the bounds.
-func (s *passage) storeData(h http.Header, c *dataChange) (over []error, err error) {
+func (s *exchange) storeData(h http.Header, c *dataChange) (over []error, err error) {
 	switch {
 	case len(c.set)+len(c.delete) == 0:
 		return nil, nil
 	case s.data.Key != "":
-		err = s.p.keeper.ChangeValues(s.in, s.data, s.route.space, s.active, func(values map[string]string) (changed bool) {
+		err = s.p.keeper.ChangeValues(s.in, s.data, s.route.namespace, s.active, func(values map[string]string) (changed bool) {
 			changed, over = c.apply(values)
 			return changed
 		})
@@ -142,7 +142,7 @@ func (s *passage) storeData(h http.Header, c *dataChange) (over []error, err err
 	if !s.p.strangers.take(s.info.Client) {
 		return append(over, errStrangers), nil
 	}
-	if err = s.p.keeper.NewValues(s.in, h, s.route.space, c.expiryOrNone(), values); err != nil {
+	if err = s.p.keeper.NewValues(s.in, h, s.route.namespace, c.expiryOrNone(), values); err != nil {
 		return over, err
 	}
 	c.expiry = nil // it has it
@@ -151,13 +151,13 @@ func (s *passage) storeData(h http.Header, c *dataChange) (over []error, err err
 
 // refreshData gives a session of nobody's whose cookie was signed with an older
 // secret one of the first.
-func (s *passage) refreshData(h http.Header) {
+func (s *exchange) refreshData(h http.Header) {
 	if err := s.p.keeper.Refresh(s.in, h); err != nil {
 		s.p.log.LogAttrs(s.in.Context(), slog.LevelWarn, "session not signed anew", append(s.about(), slog.Any("error", err))...)
 	}
 }
 
-func (s *passage) about() []slog.Attr {
+func (s *exchange) about() []slog.Attr {
 	return []slog.Attr{
 		slog.String("request_id", s.info.ID), slog.String("route", s.route.label), slog.String("session", s.data.Handle),
 	}

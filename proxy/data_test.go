@@ -35,7 +35,7 @@ func keeper(t *testing.T, s setting, store sessions.Store, paths ...string) *kee
 	t.Helper()
 	up := httptest.NewServer(http.HandlerFunc(application))
 	t.Cleanup(up.Close)
-	m, err := sessions.NewManager(sessions.Options{Store: store, Secrets: [][]byte{[]byte(strings.Repeat("secret!", 5))}, Age: time.Hour, Slide: true, DataLimit: s.dataLimit})
+	m, err := sessions.NewManager(sessions.Options{Store: store, Secrets: [][]byte{[]byte(strings.Repeat("secret!", 5))}, IdleTimeout: time.Hour, SlideAnonymous: true, DataLimit: s.dataLimit})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ func TestSessionData(t *testing.T) {
 // kept is not changed by it.
 func TestSpoofedSessionDataIsDropped(t *testing.T) {
 	up := record(t, okAnswer)
-	m, err := sessions.NewManager(sessions.Options{Store: sessions.NewMemory(), Secrets: [][]byte{[]byte(strings.Repeat("secret!", 5))}, Age: time.Hour})
+	m, err := sessions.NewManager(sessions.Options{Store: sessions.NewMemory(), Secrets: [][]byte{[]byte(strings.Repeat("secret!", 5))}, IdleTimeout: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -435,8 +435,8 @@ func TestSpaceOfARoute(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r.space != want {
-				t.Errorf("%s%s: %q, want %q", c.Host, c.Path, r.space, want)
+			if r.namespace != want {
+				t.Errorf("%s%s: %q, want %q", c.Host, c.Path, r.namespace, want)
 			}
 		}
 	}

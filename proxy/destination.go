@@ -12,7 +12,7 @@ import (
 // judgeDestination looks at where a WebDAV COPY or MOVE (RFC 4918, 9.8) wants
 // to write: who may not touch a place by its own path must not do so by naming
 // it here. The header is sent on as it came.
-func (s *passage) judgeDestination(hr *hostRoutes, source verdict) error {
+func (s *exchange) judgeDestination(hr *hostRoutes, source decision) error {
 	if s.in.Method != "COPY" && s.in.Method != "MOVE" {
 		return nil
 	}
@@ -24,7 +24,7 @@ func (s *passage) judgeDestination(hr *hostRoutes, source verdict) error {
 	if len(lines) != 1 || err != nil || u.Opaque != "" || !urlpath.WellFormed(u.EscapedPath()) {
 		return web.Refuse(http.StatusBadRequest, "The destination cannot be read.")
 	}
-	var q question
+	var q decisionInput
 	if err := q.ask(hr, u.EscapedPath(), access.Facts{Method: s.in.Method, Client: s.info.Client}); err != nil {
 		return err
 	}

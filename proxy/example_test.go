@@ -23,7 +23,7 @@ func (knock) Identify(r *http.Request) (*auth.Identity, error) {
 	return nil, nil
 }
 
-func (knock) Active(*auth.Identity) {}
+func (knock) RecordActivity(*auth.Identity) {}
 
 func (knock) Refresh(*http.Request, *auth.Identity, http.Header) {}
 
@@ -59,12 +59,12 @@ func Example() {
 		return
 	}
 	defer p.Close()
-	pages, err := web.NewPages(web.Face{})
+	pages, err := web.NewPages(web.Branding{})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	front := httptest.NewServer(web.Begin(nil)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	front := httptest.NewServer(web.RequestInfo(nil)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := p.ServeHTTP(w, r); err != nil {
 			pages.Answer(w, r, err)
 		}
@@ -116,7 +116,7 @@ func ExampleProxy_Explain() {
 	}
 	defer p.Close()
 	for _, path := range []string{"/static/a.css", "/wiki", "/static/%2e%2e/wiki"} {
-		fmt.Println(path, p.Explain(context.Background(), proxy.Question{URL: path}).Decision)
+		fmt.Println(path, p.Explain(context.Background(), proxy.ExplainRequest{URL: path}).Decision)
 	}
 	// Output:
 	// /static/a.css public

@@ -14,8 +14,8 @@ import (
 	"gatehouse/internal/web"
 )
 
-// A Question is a request that nobody makes: for gatehouse explain.
-type Question struct {
+// A ExplainRequest is a request that nobody makes: for gatehouse explain.
+type ExplainRequest struct {
 	Method string // "": GET
 	URL    string // absolute, or a path, which asks for a route without host
 	Client netip.Addr
@@ -49,7 +49,7 @@ type Reading struct {
 
 // Explain decides a question without forwarding anything. It goes the way of
 // ServeHTTP, so that both say the same.
-func (p *Proxy) Explain(ctx context.Context, q Question) Explanation {
+func (p *Proxy) Explain(ctx context.Context, q ExplainRequest) Explanation {
 	s, err := p.imagine(ctx, q)
 	if err != nil {
 		return Explanation{Decision: "bad-request", Rule: -1, routeAt: -1, Why: err.Error()}
@@ -85,7 +85,7 @@ func (p *Proxy) Explain(ctx context.Context, q Question) Explanation {
 }
 
 // imagine makes the request that the question is about.
-func (p *Proxy) imagine(ctx context.Context, q Question) (*passage, error) {
+func (p *Proxy) imagine(ctx context.Context, q ExplainRequest) (*exchange, error) {
 	if q.Method == "" {
 		q.Method = http.MethodGet
 	}
@@ -109,12 +109,12 @@ func (p *Proxy) imagine(ctx context.Context, q Question) (*passage, error) {
 		target = target[:i] // browsers keep it for themselves
 	}
 	r := &http.Request{Method: q.Method, RequestURI: target, Host: info.Host, URL: &url.URL{}, ProtoMajor: 1, ProtoMinor: 1}
-	return &passage{p: p, in: r.WithContext(ctx), info: info}, nil
+	return &exchange{p: p, in: r.WithContext(ctx), info: info}, nil
 }
 
 // explain judges each reading by itself, and those places that a rule or a
 // route names among what somebody might end at.
-func (q *question) explain(who *access.Who) []Reading {
+func (q *decisionInput) explain(who *access.Who) []Reading {
 	r := q.readings
 	if r == nil {
 		r, _ = urlpath.Read(q.path)
@@ -138,7 +138,7 @@ func (q *question) explain(who *access.Who) []Reading {
 // maxNamed is how many of them are shown.
 const maxNamed = 20
 
-func (q *question) describe(path, how string, who *access.Who) Reading {
+func (q *decisionInput) describe(path, how string, who *access.Who) Reading {
 	v := q.one(path, who)
 	r := Reading{Path: path, How: how, Rule: v.rule, Decision: v.decision.String()}
 	if v.route == nil {
@@ -183,7 +183,7 @@ func explainError(err error) Explanation {
 	return e
 }
 
-func why(v verdict, who *access.Who) string {
+func why(v decision, who *access.Who) string {
 	switch {
 	case v.rule < 0 && v.decision == access.Deny:
 		return "no rule selects the request"

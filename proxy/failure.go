@@ -20,7 +20,7 @@ const statusGone = 499
 // failed turns what the engine says into an answer, and counts it when it is
 // the upstream's fault. What the error holds (the upstream's address, say)
 // goes to the log only.
-func (s *passage) failed(w http.ResponseWriter, err error) error {
+func (s *exchange) failed(w http.ResponseWriter, err error) error {
 	if s.asked {
 		web.AddVary(w.Header(), "Cookie")
 	}
@@ -52,12 +52,12 @@ func (s *passage) failed(w http.ResponseWriter, err error) error {
 
 // broke is told of an answer that the upstream broke off. The visitor has a
 // part of it, so all that is left is to say so in the log.
-func (s *passage) broke(e *engine.Error) {
+func (s *exchange) broke(e *engine.Error) {
 	s.info.Failure = web.Fail(http.StatusBadGateway, "", fmt.Errorf("upstream broke off its answer: %w", e.Err))
 	s.p.metrics.UpstreamError(s.route.label, e.Kind)
 }
 
-func (s *passage) visitorFailed(err error) error {
+func (s *exchange) visitorFailed(err error) error {
 	switch {
 	case timedOut(err): // first, because net/http ends the context then as well
 		return web.Fail(http.StatusRequestTimeout, "The request did not arrive in time.", err)

@@ -58,7 +58,7 @@ func relativesOf(name string) []string {
 
 // familyOf returns the fate of a folded name by the smallest family that it
 // belongs to: pass where it belongs to none.
-func (n *names) familyOf(name string) fate {
+func (n *policyTable) familyOf(name string) headerPolicy {
 	found := pass
 	for i := range len(name) {
 		if name[i] == '-' {
@@ -128,7 +128,7 @@ func (c *RouteConfig) checkPassHeaders(report *problem.List) {
 			report.Errorf(key, "%q says who asks, by identity.headers of this route; a visitor's own must not pass beside it, remove one", pattern)
 		case !family && f == identity && slices.Contains(sessionData, fold(name)):
 			report.Errorf(key, "%q %s", pattern, ofData)
-		case !family && (f == drop || f == override):
+		case !family && (f == drop || f == methodOverride):
 			report.Errorf(key, "%q never passes as the visitor sent it; leave it out", pattern)
 		case !family && f == pass:
 			report.Warnf(key, "%q passes anyway; remove it", pattern)

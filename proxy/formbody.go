@@ -27,7 +27,7 @@ type formBody struct {
 	io.ReadCloser // the visitor's body
 	p             *Proxy
 	in            *http.Request
-	question      question // ours alone
+	question      decisionInput // ours alone
 	allowed       access.Decision
 	who           *access.Who
 	id            *auth.Identity
@@ -45,8 +45,8 @@ type formBody struct {
 
 // A formRefusal is why a body was broken off.
 type formRefusal struct {
-	verdict verdict // of the request with the other method
-	err     error   // in place of that
+	verdict decision // of the request with the other method
+	err     error    // in place of that
 }
 
 // errFormRefused is what the engine gets in place of the rest of a body.
@@ -55,7 +55,7 @@ var errFormRefused = errors.New("a field of the body names a method that is not 
 // watchForm looks at the body from now on, where rules that were asked look at
 // the method and the body may be a form. One whose fields cannot be seen is
 // refused: it is in an encoding or a charset that some applications decode.
-func (s *passage) watchForm(v verdict) error {
+func (s *exchange) watchForm(v decision) error {
 	in := s.in
 	if !v.byMethod || in.Body == nil || in.Body == http.NoBody || in.ContentLength == 0 {
 		return nil
@@ -256,7 +256,7 @@ func (b *formBody) identify() error {
 
 // refuseForm answers in place of the application, as if the query had named
 // the method.
-func (s *passage) refuseForm(w http.ResponseWriter) error {
+func (s *exchange) refuseForm(w http.ResponseWriter) error {
 	b := s.form
 	s.in.Body = b.ReadCloser // there may be more to come
 	if s.in.ProtoMajor == 1 {

@@ -65,14 +65,14 @@ func (g *gate) Identify(r *http.Request) (*auth.Identity, error) {
 	return nil, nil
 }
 
-func (g *gate) Active(id *auth.Identity) {
+func (g *gate) RecordActivity(id *auth.Identity) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.active = append(g.active, id.Name)
 }
 
 func (g *gate) Refresh(_ *http.Request, id *auth.Identity, h http.Header) {
-	if id.Session.Old {
+	if id.Session.StaleSignature {
 		h.Add("Set-Cookie", ourCookie+"=anew")
 	}
 }
@@ -300,7 +300,7 @@ func open(tb testing.TB, s setting, routes ...RouteConfig) *house {
 	if s.standard {
 		useStandard(tb, p)
 	}
-	pages, err := web.NewPages(web.Face{})
+	pages, err := web.NewPages(web.Branding{})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -310,7 +310,7 @@ func open(tb testing.TB, s setting, routes ...RouteConfig) *house {
 				pages.Answer(w, r, err)
 			}
 		}),
-		web.Begin(s.trusted), web.Record(web.AccessLog(log)), web.Guard(log, pages.Answer),
+		web.RequestInfo(s.trusted), web.RecordAnswer(web.AccessLog(log)), web.Recover(log, pages.Answer),
 	))
 	h.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
 	h.Config.MaxHeaderBytes = 64 << 10
@@ -338,7 +338,7 @@ func useStandard(tb testing.TB, p *Proxy) {
 			tb.Fatal(err)
 		}
 		r.upstream.Close()
-		r.upstream = engine.NewStandard(a.standard(r.conf))
+		r.upstream = engine.NewTransport(a.standard(r.conf))
 	}
 }
 

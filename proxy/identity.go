@@ -12,22 +12,22 @@ import (
 	"gatehouse/proxy/engine"
 )
 
-// A fact is what an identity header can carry.
-type fact string
+// A claim is what an identity header can carry.
+type claim string
 
 const (
-	username    fact = "username"
-	email       fact = "email"
-	displayName fact = "display_name"
-	groups      fact = "groups"
-	sessionID   fact = "session_id"
-	authTime    fact = "auth_time"
+	username    claim = "username"
+	email       claim = "email"
+	displayName claim = "display_name"
+	groups      claim = "groups"
+	sessionID   claim = "session_id"
+	authTime    claim = "auth_time"
 )
 
-var facts = []fact{username, email, displayName, groups, sessionID, authTime}
+var facts = []claim{username, email, displayName, groups, sessionID, authTime}
 
 // of gives the fact of an identity; "" when there is none.
-func (f fact) of(id *auth.Identity) (string, error) {
+func (f claim) of(id *auth.Identity) (string, error) {
 	switch f {
 	case username:
 		return id.Name, nil
@@ -57,14 +57,14 @@ func (f fact) of(id *auth.Identity) (string, error) {
 // An identityHeader is one line that says who asks.
 type identityHeader struct {
 	name string // as it is sent
-	fact fact
+	fact claim
 }
 
 // identityHeaders gives the lines of a configuration, by name.
 func identityHeaders(c IdentityConfig) []identityHeader {
 	list := make([]identityHeader, 0, len(c.Headers))
 	for name, f := range c.Headers {
-		list = append(list, identityHeader{textproto.CanonicalMIMEHeaderKey(name), fact(f)})
+		list = append(list, identityHeader{textproto.CanonicalMIMEHeaderKey(name), claim(f)})
 	}
 	slices.SortFunc(list, func(a, b identityHeader) int { return strings.Compare(a.name, b.name) })
 	return list
@@ -74,7 +74,7 @@ func identityHeaders(c IdentityConfig) []identityHeader {
 // client sent was never copied. A value that would not arrive as it is, such
 // as one with a line break, is an error: another name must not be sent than
 // the one that was checked.
-func (s *passage) setIdentity(h *engine.Header, list []identityHeader) error {
+func (s *exchange) setIdentity(h *engine.Header, list []identityHeader) error {
 	for _, l := range list {
 		v, err := l.fact.of(s.id)
 		if err != nil {

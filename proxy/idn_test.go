@@ -32,7 +32,7 @@ func TestHostThatIsNotASCII(t *testing.T) {
 		t.Errorf("the origins are %q, and those of the configuration %q", got, c.Origins)
 	}
 	for _, url := range []string{"https://bücher.example/public/x", "https://" + alabel + "/public/x"} {
-		if e := h.proxy.Explain(t.Context(), Question{URL: url}); e.Decision != "public" || !strings.HasPrefix(e.Route, alabel) {
+		if e := h.proxy.Explain(t.Context(), ExplainRequest{URL: url}); e.Decision != "public" || !strings.HasPrefix(e.Route, alabel) {
 			t.Errorf("%s: %s by the route %q", url, e.Decision, e.Route)
 		}
 	}

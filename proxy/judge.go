@@ -8,9 +8,9 @@ import (
 	"gatehouse/internal/web"
 )
 
-// A question is a request as the rules see it: one path for a plain one, else
+// A decisionInput is a request as the rules see it: one path for a plain one, else
 // all of its readings.
-type question struct {
+type decisionInput struct {
 	host     *hostRoutes
 	facts    access.Facts
 	path     string
@@ -20,14 +20,14 @@ type question struct {
 
 // newQuestion refuses a path which some upstream, or some browser, could read
 // as one of ours, and one with too many readings.
-func newQuestion(hr *hostRoutes, path string, f access.Facts) (*question, error) {
-	q := new(question)
+func newQuestion(hr *hostRoutes, path string, f access.Facts) (*decisionInput, error) {
+	q := new(decisionInput)
 	return q, q.ask(hr, path, f)
 }
 
 // ask makes it the question about a path.
-func (q *question) ask(hr *hostRoutes, path string, f access.Facts) error {
-	*q = question{host: hr, facts: f, path: path}
+func (q *decisionInput) ask(hr *hostRoutes, path string, f access.Facts) error {
+	*q = decisionInput{host: hr, facts: f, path: path}
 	if urlpath.Plain(path) {
 		if ownLike(path) {
 			return refusePath(http.StatusNotFound, errOwnPath)
@@ -62,22 +62,22 @@ func isOwn(r *urlpath.Readings) bool {
 // judge says what all readings agree on for who. Where they lead to different
 // routes or decisions, the request is refused: it might do to the upstream
 // what nobody allowed. No route: 404.
-func (q *question) judge(who *access.Who) (verdict, error) {
+func (q *decisionInput) judge(who *access.Who) (decision, error) {
 	v, err := q.agree(who)
 	if err == nil {
 		v, err = q.judgeAs(v, who)
 	}
 	switch {
 	case err != nil:
-		return verdict{}, err
+		return decision{}, err
 	case v.route == nil:
-		return verdict{}, web.Refuse(http.StatusNotFound, "")
+		return decision{}, web.Refuse(http.StatusNotFound, "")
 	default:
 		return v, nil
 	}
 }
 
-func (q *question) agree(who *access.Who) (verdict, error) {
+func (q *decisionInput) agree(who *access.Who) (decision, error) {
 	if q.readings == nil {
 		return q.one(q.path, who), nil
 	}
@@ -87,17 +87,17 @@ func (q *question) agree(who *access.Who) (verdict, error) {
 		r := &list[i+1]
 		v := q.one(r.Path, who)
 		if v.route != all.route || v.decision < all.decision || !r.DenyOnly && v.decision != all.decision {
-			return verdict{}, ambiguous()
+			return decision{}, ambiguous()
 		}
 		all.byMethod = all.byMethod || v.byMethod
 	}
 	for place := range q.readings.Named() {
 		if closer(q.one(place, who), all) {
-			return verdict{}, ambiguous()
+			return decision{}, ambiguous()
 		}
 	}
 	if err := q.stripped(all, who); err != nil {
-		return verdict{}, err
+		return decision{}, err
 	}
 	return all, nil
 }
@@ -105,7 +105,7 @@ func (q *question) agree(who *access.Who) (verdict, error) {
 // closer reports whether a place that somebody might end at is one that a rule
 // or a route names, and that asks for more, or goes elsewhere, than what all
 // other readings agree on.
-func closer(v, all verdict) bool {
+func closer(v, all decision) bool {
 	switch {
 	case v.route == nil:
 		return false
@@ -119,7 +119,7 @@ func closer(v, all verdict) bool {
 // stripped looks at what the upstream of a route with strip_prefix reads: it
 // sees the rest alone, where a slash or dots that stood in the middle stand in
 // front.
-func (q *question) stripped(all verdict, who *access.Who) error {
+func (q *decisionInput) stripped(all decision, who *access.Who) error {
 	if all.route == nil || !all.route.conf.StripPrefix || all.route.prefix == "" {
 		return nil
 	}
@@ -144,7 +144,7 @@ func (q *question) stripped(all verdict, who *access.Who) error {
 	return nil
 }
 
-func (q *question) one(path string, who *access.Who) verdict {
+func (q *decisionInput) one(path string, who *access.Who) decision {
 	f := q.facts
 	f.Path = path
 	return q.host.judge(f, who)

@@ -7,19 +7,19 @@ import (
 	"gatehouse/sessions"
 )
 
-// Live knows what is being forwarded for which session, so that a session's
+// ActiveRequests knows what is being forwarded for which session, so that a session's
 // end reaches what began before it: a WebSocket, an event stream, a long
 // download. It outlives a configuration. The zero value is ready; safe for
 // concurrent use.
-type Live struct {
+type ActiveRequests struct {
 	mu sync.Mutex
-	of map[string]*passage // by the session's key: the head of a list
+	of map[string]*exchange // by the session's key: the head of a list
 }
 
 // Cut breaks off what is forwarded for the session with the key, which has
 // ended. What may have changed something is answered first: Cut is called again
 // for as long as Sessions has the session.
-func (l *Live) Cut(key string) {
+func (l *ActiveRequests) Cut(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
@@ -30,7 +30,7 @@ func (l *Live) Cut(key string) {
 
 // Moved reports whether bytes that are a use of the session with the key have
 // moved since it was asked last.
-func (l *Live) Moved(key string) bool {
+func (l *ActiveRequests) Moved(key string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	moved := false
@@ -44,7 +44,7 @@ func (l *Live) Moved(key string) bool {
 
 // Sessions returns the sessions for which something is being forwarded, in no
 // order.
-func (l *Live) Sessions() []sessions.Info {
+func (l *ActiveRequests) Sessions() []sessions.Info {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := make([]sessions.Info, 0, len(l.of))
@@ -55,14 +55,14 @@ func (l *Live) Sessions() []sessions.Info {
 }
 
 // add puts a passage with an identity into the lists; a nil Live has none.
-func (l *Live) add(s *passage) {
+func (l *ActiveRequests) add(s *exchange) {
 	if l == nil || s.id == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.of == nil {
-		l.of = map[string]*passage{}
+		l.of = map[string]*exchange{}
 	}
 	key := s.id.Session.Key
 	s.prev, s.next = nil, l.of[key]
@@ -74,7 +74,7 @@ func (l *Live) add(s *passage) {
 
 // remove takes it out again. When it returns, nobody breaks the passage off
 // any more.
-func (l *Live) remove(s *passage) {
+func (l *ActiveRequests) remove(s *exchange) {
 	if l == nil || s.id == nil {
 		return
 	}

@@ -14,18 +14,18 @@ import (
 // frameworks take POST /x?_method=DELETE for a DELETE (Symfony, Laravel,
 // method-override of Express). The strictest decides. It is asked only where a
 // rule looks at the method. What the body names is looked for by formBody.
-func (q *question) judgeAs(v verdict, who *access.Who) (verdict, error) {
+func (q *decisionInput) judgeAs(v decision, who *access.Who) (decision, error) {
 	if q.query == "" || v.route == nil || !v.byMethod {
 		return v, nil
 	}
 	methods, ok := methodsIn(q.query[1:])
 	if !ok {
-		return verdict{}, web.Refuse(http.StatusBadRequest, "")
+		return decision{}, web.Refuse(http.StatusBadRequest, "")
 	}
 	for _, m := range methods {
 		other, err := q.agreeOn(m, who)
 		if err != nil {
-			return verdict{}, err
+			return decision{}, err
 		}
 		if other.decision < v.decision {
 			v = other
@@ -36,7 +36,7 @@ func (q *question) judgeAs(v verdict, who *access.Who) (verdict, error) {
 }
 
 // agreeOn is agree for another method than that of the request.
-func (q *question) agreeOn(method string, who *access.Who) (verdict, error) {
+func (q *decisionInput) agreeOn(method string, who *access.Who) (decision, error) {
 	own := q.facts.Method
 	defer func() { q.facts.Method = own }()
 	q.facts.Method = method

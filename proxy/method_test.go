@@ -29,7 +29,7 @@ func TestMethodOverrideInTheQueryGetsPastNoRule(t *testing.T) {
 			up.empty(t)
 		}
 	}
-	if e := h.proxy.Explain(t.Context(), Question{Method: "POST", URL: "https://" + host + "/x?_method=delete", Who: &access.Who{Name: "alice"}}); e.Decision != "deny" || !strings.Contains(e.Why, "DELETE") {
+	if e := h.proxy.Explain(t.Context(), ExplainRequest{Method: "POST", URL: "https://" + host + "/x?_method=delete", Who: &access.Who{Name: "alice"}}); e.Decision != "deny" || !strings.Contains(e.Why, "DELETE") {
 		t.Errorf("explain: %+v", e)
 	}
 }

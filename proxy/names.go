@@ -78,48 +78,48 @@ var common = []string{
 	"X-Content-Type-Options", "X-Frame-Options", "X-Requested-With",
 }
 
-// names knows what to do with a request header by its name. It never changes.
-type names struct {
-	fate       map[string]fate // by folded name
-	families   map[string]fate // by the beginning of a folded name, up to a dash
-	configured map[string]bool // folded names by which a configuration says who asks
+// policyTable knows what to do with a request header by its name. It never changes.
+type policyTable struct {
+	policy     map[string]headerPolicy // by folded name
+	families   map[string]headerPolicy // by the beginning of a folded name, up to a dash
+	configured map[string]bool         // folded names by which a configuration says who asks
 }
 
-type fate byte
+type headerPolicy byte
 
 const (
-	pass     fate = iota
-	drop          // always
-	identity      // drop, and from answers and trailers as well: nobody but we may say it
-	cousin        // drop, unless the route passes it: somebody may take it for who asks
-	claim         // drop, unless a trusted proxy sent it
-	override      // drop where a rule looks at the method
-	answers       // drop from answers and trailers
+	pass           headerPolicy = iota
+	drop                        // always
+	identity                    // drop, and from answers and trailers as well: nobody but we may say it
+	cousin                      // drop, unless the route passes it: somebody may take it for who asks
+	forwardedClaim              // drop, unless a trusted proxy sent it
+	methodOverride              // drop where a rule looks at the method
+	answers                     // drop from answers and trailers
 )
 
 // newNames takes the identity headers of every route.
-func newNames(configured []string) *names {
-	n := &names{fate: map[string]fate{}, families: map[string]fate{}, configured: map[string]bool{}}
+func newNames(configured []string) *policyTable {
+	n := &policyTable{policy: map[string]headerPolicy{}, families: map[string]headerPolicy{}, configured: map[string]bool{}}
 	for _, name := range configured {
 		n.configured[fold(name)] = true
 	}
 	for _, name := range append([]string{"X-Forwarded-User"}, configured...) {
 		for _, relative := range relativesOf(name) {
-			n.fate[relative] = cousin
+			n.policy[relative] = cousin
 		}
 	}
 	for _, family := range families {
 		n.families[family] = cousin
 	}
-	n.families[reservedFamily], n.families[claimFamily], n.families[hostWideFamily] = identity, claim, answers
+	n.families[reservedFamily], n.families[claimFamily], n.families[hostWideFamily] = identity, forwardedClaim, answers
 	for _, l := range []struct { // the last word on a name counts
-		fate  fate
+		fate  headerPolicy
 		names []string
 	}{
 		{cousin, cousins},
 		{pass, common},
-		{claim, claims},
-		{override, methodOverrides},
+		{forwardedClaim, claims},
+		{methodOverride, methodOverrides},
 		{answers, hostWide},
 		{drop, hopFields},
 		{drop, rebuilt},
@@ -130,19 +130,19 @@ func newNames(configured []string) *names {
 		{identity, sessionData},
 	} {
 		for _, name := range l.names {
-			n.fate[fold(name)] = l.fate
+			n.policy[fold(name)] = l.fate
 		}
 	}
 	return n
 }
 
 // of gives the fate of a name in any spelling.
-func (n *names) of(name string) fate {
-	if f, ok := n.fate[name]; ok { // folding changes nothing about it
+func (n *policyTable) of(name string) headerPolicy {
+	if f, ok := n.policy[name]; ok { // folding changes nothing about it
 		return f
 	}
 	name = fold(name)
-	if f, ok := n.fate[name]; ok {
+	if f, ok := n.policy[name]; ok {
 		return f
 	}
 	return n.familyOf(name)

@@ -44,7 +44,7 @@ type progress struct {
 // A meteredBody is the visitor's body, and tells progress of what is read.
 type meteredBody struct {
 	io.ReadCloser
-	s *passage
+	s *exchange
 }
 
 func (b *meteredBody) Read(p []byte) (int, error) {
@@ -60,7 +60,7 @@ func (b *meteredBody) Read(p []byte) (int, error) {
 }
 
 // meter begins to look at what the visitor sends and gets.
-func (s *passage) meter(w http.ResponseWriter) {
+func (s *exchange) meter(w http.ResponseWriter) {
 	if s.id == nil {
 		return
 	}
@@ -73,13 +73,13 @@ func (s *passage) meter(w http.ResponseWriter) {
 }
 
 // bodyRead reports whether nothing of the visitor's body is left to read.
-func (s *passage) bodyRead() bool {
+func (s *exchange) bodyRead() bool {
 	return s.length == 0 || s.ended.Load() || s.length > 0 && s.read.Load() >= s.length
 }
 
 // answers notes that the answer has begun. Streams of events go on with nobody
 // in front of them.
-func (s *passage) answers(status int, h http.Header) {
+func (s *exchange) answers(status int, h http.Header) {
 	switch {
 	case status == http.StatusSwitchingProtocols:
 		s.stage.Store(isStream)
@@ -104,7 +104,7 @@ func isEventStream(types []string) bool {
 
 // spoke is told what the visitor sends over a connection that has switched
 // protocols.
-func (s *passage) spoke(p []byte) {
+func (s *exchange) spoke(p []byte) {
 	switch {
 	case !s.p.activity.sockets:
 	case strings.EqualFold(s.out.Upgrade, webSocket):
@@ -115,7 +115,7 @@ func (s *passage) spoke(p []byte) {
 }
 
 // moved returns how many bytes have moved that are a use of the session.
-func (s *passage) moved() int64 {
+func (s *exchange) moved() int64 {
 	if !s.active {
 		return 0
 	}
@@ -133,7 +133,7 @@ func (s *passage) moved() int64 {
 // instead of the answer would ask again. The answer then has lastWord; an
 // application that gives none is bounded by timeouts.response. An answer that
 // began before, or that is a stream, is cut like any other.
-func (s *passage) end(now time.Time) {
+func (s *exchange) end(now time.Time) {
 	stage := s.stage.Load()
 	switch {
 	case !s.changes, stage == isStream, !s.bodyRead():

@@ -58,7 +58,7 @@ func TestWhatWasForwardedIsAnswered(t *testing.T) {
 			"DELETE /pay HTTP/1.1\r\n\r\n",
 			"PUT /pay HTTP/1.1\r\nContent-Length: 1\r\n\r\nx",
 		} {
-			live := new(Live)
+			live := new(ActiveRequests)
 			s.options = func(o *Options) { o.Live = live }
 			app := slowApp(t, "text/plain")
 			h := open(t, s, fixture(app.URL))
@@ -83,7 +83,7 @@ func TestWhatWasForwardedIsAnswered(t *testing.T) {
 func TestHalfABodyIsCut(t *testing.T) {
 	engines(t, func(t *testing.T, s setting) {
 		t.Helper()
-		live := new(Live)
+		live := new(ActiveRequests)
 		s.options = func(o *Options) { o.Live = live }
 		up := record(t, okAnswer)
 		h := open(t, s, fixture(up.url()))
@@ -106,7 +106,7 @@ func TestHalfABodyIsCut(t *testing.T) {
 // A stream is cut with its session, whatever the method that opened it.
 func TestStreamOfAPostIsCut(t *testing.T) {
 	engines(t, func(t *testing.T, s setting) {
-		live := new(Live)
+		live := new(ActiveRequests)
 		s.options = func(o *Options) { o.Live = live }
 		app := slowApp(t, "text/event-stream")
 		h := open(t, s, fixture(app.URL))
@@ -130,8 +130,8 @@ func TestStreamOfAPostIsCut(t *testing.T) {
 // The answer to a session that has ended is bounded.
 func TestLateAnswer(t *testing.T) {
 	now := time.Now()
-	of := func(method string, stage int32) *passage {
-		s := &passage{}
+	of := func(method string, stage int32) *exchange {
+		s := &exchange{}
 		s.changes = !isSafe(method)
 		s.stage.Store(stage)
 		return s
@@ -151,7 +151,7 @@ func TestLateAnswer(t *testing.T) {
 	if late.end(now.Add(time.Hour + lastWord)); !late.breaker.Broken() {
 		t.Errorf("not cut %v after the answer began", lastWord)
 	}
-	for _, s := range []*passage{of(http.MethodGet, isAsked), of(http.MethodHead, isAsked), of(http.MethodOptions, isAsked), of(http.MethodPost, isStream)} {
+	for _, s := range []*exchange{of(http.MethodGet, isAsked), of(http.MethodHead, isAsked), of(http.MethodOptions, isAsked), of(http.MethodPost, isStream)} {
 		if s.end(now); !s.breaker.Broken() {
 			t.Errorf("%v goes on", s.changes)
 		}
@@ -171,7 +171,7 @@ func TestBytesThatMoveAreUse(t *testing.T) {
 			{"transfers are none", "application/zip", func(o *Options) { o.Activity.Transfers = false }, false},
 			{"ignored", "application/zip", func(o *Options) { o.Activity.Ignore = []string{"/x"} }, false},
 		} {
-			live := new(Live)
+			live := new(ActiveRequests)
 			s.options = func(o *Options) {
 				o.Live = live
 				if tt.change != nil {
@@ -209,7 +209,7 @@ func TestBytesThatMoveAreUse(t *testing.T) {
 
 func TestUploadIsUse(t *testing.T) {
 	engines(t, func(t *testing.T, s setting) {
-		live := new(Live)
+		live := new(ActiveRequests)
 		s.options = func(o *Options) { o.Live = live }
 		app := slowApp(t, "text/plain")
 		h := open(t, s, fixture(app.URL))
@@ -245,7 +245,7 @@ func frame(opcode byte, payload string) string {
 func TestSocketIsUse(t *testing.T) {
 	const ping, pong, text = 9, 10, 1
 	engines(t, func(t *testing.T, s setting) {
-		live := new(Live)
+		live := new(ActiveRequests)
 		s.options = func(o *Options) { o.Live = live }
 		up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			c, rw, err := http.NewResponseController(w).Hijack()

@@ -30,13 +30,13 @@ import (
 	"gatehouse/sessions"
 )
 
-// A Gate says who asks and serves our own pages: *auth.Auth is one.
-type Gate interface {
+// A Authenticator says who asks and serves our own pages: *auth.Auth is one.
+type Authenticator interface {
 	// Identify gives an identity, nobody (nil, nil), or an error when it
 	// could not tell, which becomes a 503 and never a pass.
 	Identify(r *http.Request) (*auth.Identity, error)
 	// Active records that the person did something.
-	Active(id *auth.Identity)
+	RecordActivity(id *auth.Identity)
 	// Refresh puts a new cookie into an answer where the session needs one.
 	Refresh(r *http.Request, id *auth.Identity, h http.Header)
 	// Challenge answers a request that needs a login.
@@ -51,17 +51,17 @@ type Gate interface {
 type Options struct {
 	Routes   []RouteConfig
 	Identity IdentityConfig   // for routes without their own
-	Auth     Gate             // required
+	Auth     Authenticator    // required
 	Audit    *audit.Log       // nil: no audit
 	Metrics  *metrics.Metrics // nil: nothing is counted
 	Log      *slog.Logger     // nil: nothing is logged
 
 	// Live knows what is forwarded for which session; nil: requests outlive
 	// their session.
-	Live *Live
+	Live *ActiveRequests
 
 	Activity sessions.ActivityConfig // which requests are told to Auth.Active
-	Keeper   Keeper                  // for routes with session_data, which need it
+	Keeper   SessionData             // for routes with session_data, which need it
 
 	// Pseudonym is the gate's name in Via, by which it knows a request that
 	// comes back to it: one for as long as the process lives, see
@@ -72,23 +72,23 @@ type Options struct {
 // A Proxy routes, judges and forwards requests. It belongs to one
 // configuration. Safe for concurrent use.
 type Proxy struct {
-	auth    Gate
+	auth    Authenticator
 	audit   *audit.Log
 	metrics *metrics.Metrics
 	log     *slog.Logger
-	live    *Live
+	live    *ActiveRequests
 
 	activity  activity
-	keeper    Keeper
+	keeper    SessionData
 	strangers strangers
 
 	table   table
 	routes  []*route
-	names   *names
+	names   *policyTable
 	cookies cookies
 	via     via
 
-	passages sync.Pool // of *passage, see release
+	exchanges sync.Pool // of *passage, see release
 
 	patience time.Duration // with bodies that nobody wants
 }
@@ -154,7 +154,7 @@ func (p *Proxy) Close() {
 // returns an error while nothing has been written; once an answer has begun, a
 // failure panics with http.ErrAbortHandler.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
-	s := p.passage(r)
+	s := p.newExchange(r)
 	err := s.serve(w)
 	if err == nil {
 		s.release()
@@ -164,7 +164,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-func (s *passage) serve(w http.ResponseWriter) error {
+func (s *exchange) serve(w http.ResponseWriter) error {
 	p, r := s.p, s.in
 	limitBody(w, r, p.patience)
 	if err := s.checkLoop(); err != nil {
@@ -208,7 +208,7 @@ func (s *passage) serve(w http.ResponseWriter) error {
 
 // open refuses what no rule needs to be asked about, and finds the routes of
 // the host.
-func (s *passage) open() (*hostRoutes, error) {
+func (s *exchange) open() (*hostRoutes, error) {
 	if err := checkMethod(s.in.Method); err != nil {
 		return nil, err
 	}
@@ -271,11 +271,11 @@ func notAllowed() error {
 
 // identify finds out who asks, and judges again with that; what is decided of
 // nobody is known already.
-func (s *passage) identify(q *question, nobody verdict) (verdict, error) {
+func (s *exchange) identify(q *decisionInput, nobody decision) (decision, error) {
 	s.asked = true
 	id, err := s.p.auth.Identify(s.in)
 	if err != nil {
-		return verdict{}, web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("identify: %w", err))
+		return decision{}, web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("identify: %w", err))
 	}
 	if id == nil {
 		return nobody, nil
@@ -286,7 +286,7 @@ func (s *passage) identify(q *question, nobody verdict) (verdict, error) {
 }
 
 // who is the identity, as far as rules care; nil: nobody was looked up.
-func (s *passage) who() *access.Who {
+func (s *exchange) who() *access.Who {
 	if s.id == nil {
 		return nil
 	}
@@ -294,7 +294,7 @@ func (s *passage) who() *access.Who {
 }
 
 // act does what was decided.
-func (s *passage) act(w http.ResponseWriter, v verdict) error {
+func (s *exchange) act(w http.ResponseWriter, v decision) error {
 	switch v.decision {
 	case access.Public:
 		s.id = nil
@@ -323,13 +323,13 @@ func (s *passage) act(w http.ResponseWriter, v verdict) error {
 
 // use records that the person did something, if somebody is signed in and the
 // request counts as that.
-func (s *passage) use() {
+func (s *exchange) use() {
 	if s.active = s.id != nil && s.p.activity.counts(&s.question, s.in); s.active {
-		s.p.auth.Active(s.id)
+		s.p.auth.RecordActivity(s.id)
 	}
 }
 
-func (s *passage) deny(v verdict) error {
+func (s *exchange) deny(v decision) error {
 	s.p.audit.Event(s.in.Context(), audit.AccessDenied,
 		slog.String("request_id", s.info.ID),
 		slog.String("user", s.info.User),
@@ -345,7 +345,7 @@ func (s *passage) deny(v verdict) error {
 }
 
 // forward sends the request upstream and the answer back.
-func (s *passage) forward(w http.ResponseWriter) error {
+func (s *exchange) forward(w http.ResponseWriter) error {
 	if !s.route.slots.enter() {
 		return s.busy(w)
 	}
@@ -378,7 +378,7 @@ func (s *passage) forward(w http.ResponseWriter) error {
 }
 
 // switched counts the connections that were handed over to another protocol.
-func (s *passage) switched() (ended func()) {
+func (s *exchange) switched() (ended func()) {
 	s.p.metrics.LiveStreams(1)
 	return func() { s.p.metrics.LiveStreams(-1) }
 }

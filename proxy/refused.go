@@ -32,7 +32,7 @@ func ambiguous() error {
 func refusePath(code int, why *pathError) error { return web.Refuse(code, "").Because(why) }
 
 // noteRefused makes an audit event of a path that was refused.
-func (s *passage) noteRefused(err error) {
+func (s *exchange) noteRefused(err error) {
 	why, ok := errors.AsType[*pathError](err)
 	if !ok {
 		return

@@ -11,9 +11,9 @@ import (
 	"gatehouse/sessions"
 )
 
-// A passage is one request on its way through the proxy, with what has been
+// A exchange is one request on its way through the proxy, with what has been
 // found out about it.
-type passage struct {
+type exchange struct {
 	p    *Proxy
 	in   *http.Request
 	info *web.Info
@@ -31,11 +31,11 @@ type passage struct {
 
 	member string // of the route's upstreams, the one that was asked last
 
-	question question
+	question decisionInput
 	form     *formBody // the body, where it is looked through; nil: it is not
 	progress
-	prev, next *passage // in Live
-	breaker    engine.Breaker
+	prev, next *exchange // in Live
+	breaker    engine.Canceler
 
 	out    engine.Request
 	header [24]engine.Field // of out, as far as it suffices
@@ -45,12 +45,12 @@ type passage struct {
 	spent  bool             // nobody has a hold on any of this any more
 }
 
-// passage gives one for a request. Several things go with each request, and
+// newExchange gives one for a request. Several things go with each request, and
 // all of them live and die together, so they are one piece that is used again.
-func (p *Proxy) passage(r *http.Request) *passage {
-	s, ok := p.passages.Get().(*passage)
+func (p *Proxy) newExchange(r *http.Request) *exchange {
+	s, ok := p.exchanges.Get().(*exchange)
 	if !ok {
-		s = &passage{p: p}
+		s = &exchange{p: p}
 		s.hooks = &engine.Request{Answer: s.answer, Trailer: s.trailer, Switched: s.switched, FromVisitor: s.spoke, Broke: s.broke, Chosen: s.chosen, Breaker: &s.breaker}
 	}
 	s.in, s.info = r, web.From(r.Context())
@@ -59,21 +59,21 @@ func (p *Proxy) passage(r *http.Request) *passage {
 
 // release gives a passage back whose request was forwarded, and answered to
 // the end, by an upstream that keeps nothing of it.
-func (s *passage) release() {
+func (s *exchange) release() {
 	if !s.spent {
 		return
 	}
 	p, hooks := s.p, s.hooks
-	*s = passage{} // in place: a literal with fields is made on the stack first, and an idle tunnel keeps room for that
+	*s = exchange{} // in place: a literal with fields is made on the stack first, and an idle tunnel keeps room for that
 	s.p, s.hooks = p, hooks
-	p.passages.Put(s)
+	p.exchanges.Put(s)
 }
 
 // say puts a field with one value into h.
-func (s *passage) say(h *engine.Header, name, value string) { h.Set(name, s.line(value)...) }
+func (s *exchange) say(h *engine.Header, name, value string) { h.Set(name, s.line(value)...) }
 
 // line is a header's one value.
-func (s *passage) line(v string) []string {
+func (s *exchange) line(v string) []string {
 	if s.used == len(s.lines) {
 		return []string{v}
 	}
@@ -84,7 +84,7 @@ func (s *passage) line(v string) []string {
 
 // request makes what goes upstream. The header is made from nothing, so that
 // whatever is not known to be harmless has to be put in by somebody.
-func (s *passage) request() (*engine.Request, error) {
+func (s *exchange) request() (*engine.Request, error) {
 	list := engine.Header(s.header[:0])
 	h := &list
 	s.copyHeader(h)
@@ -122,7 +122,7 @@ func (s *passage) request() (*engine.Request, error) {
 // owner says for whom the request is, and whether that cannot be told although
 // others come over the same connection: a proxy in front keeps connections for
 // everybody.
-func (s *passage) owner() (owner string, shared bool) {
+func (s *exchange) owner() (owner string, shared bool) {
 	switch {
 	case s.id == nil:
 		return "", s.info.Trusted
@@ -133,7 +133,7 @@ func (s *passage) owner() (owner string, shared bool) {
 }
 
 // copyHeader copies what a client may say.
-func (s *passage) copyHeader(h *engine.Header) {
+func (s *exchange) copyHeader(h *engine.Header) {
 	nominated := s.in.Header["Connection"]
 	for name, values := range s.in.Header {
 		if s.mayPass(name) && !tokenIn(nominated, name) {
@@ -146,18 +146,18 @@ func (s *passage) copyHeader(h *engine.Header) {
 }
 
 // mayPass judges a field by its name.
-func (s *passage) mayPass(name string) bool {
+func (s *exchange) mayPass(name string) bool {
 	if s.route.conf.HeaderNames != anyNames && !strictName(name) || s.route.requestHeaders.takes(name) {
 		return false
 	}
 	switch s.p.names.of(name) {
 	case pass, answers:
 		return true
-	case claim:
+	case forwardedClaim:
 		return s.info.Trusted || s.route.passes.has(name)
 	case cousin, identity:
 		return s.route.passes.has(name)
-	case override:
+	case methodOverride:
 		return !s.byMethod
 	default:
 		return false
@@ -166,7 +166,7 @@ func (s *passage) mayPass(name string) bool {
 
 // dropTrailers takes the announced trailers away that could not pass as a
 // header either. Those that are not announced are not sent on at all.
-func (s *passage) dropTrailers() {
+func (s *exchange) dropTrailers() {
 	for name := range s.in.Trailer {
 		if !strictName(name) || s.p.names.of(name) != pass || s.route.requestHeaders.takes(name) {
 			delete(s.in.Trailer, name)
@@ -177,7 +177,7 @@ func (s *passage) dropTrailers() {
 // forwardedHeader says who the visitor is, as far as it is known. What a
 // trusted proxy said of those before it stays in front in X-Forwarded-For.
 // Forwarded is made anew even then: its value was not looked at by anybody.
-func (s *passage) forwardedHeader(h *engine.Header) {
+func (s *exchange) forwardedHeader(h *engine.Header) {
 	line, client := forwarded(s.info.Client, s.host.text, s.info.Scheme)
 	peer := ""
 	switch {

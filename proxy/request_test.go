@@ -349,7 +349,7 @@ func TestTrailersOfRequests(t *testing.T) {
 
 // A session's end breaks off what is under way for it, and nothing else.
 func TestLive(t *testing.T) {
-	live := new(Live)
+	live := new(ActiveRequests)
 	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	defer silent.Close()
 	h := open(t, setting{options: func(o *Options) { o.Live = live }}, fixture(silent.URL))
@@ -365,7 +365,7 @@ func TestLive(t *testing.T) {
 }
 
 // cutAll waits until something is under way, and breaks it off.
-func cutAll(t *testing.T, live *Live) {
+func cutAll(t *testing.T, live *ActiveRequests) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); len(live.Sessions()) == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
@@ -378,9 +378,9 @@ func cutAll(t *testing.T, live *Live) {
 }
 
 func TestLiveKeepsItsLists(t *testing.T) {
-	live := new(Live)
+	live := new(ActiveRequests)
 	a, b, c := of("k"), of("k"), of("other")
-	for _, s := range []*passage{a, b, c} {
+	for _, s := range []*exchange{a, b, c} {
 		live.add(s)
 	}
 	live.remove(b)
@@ -397,6 +397,6 @@ func TestLiveKeepsItsLists(t *testing.T) {
 	}
 }
 
-func of(key string) *passage {
-	return &passage{id: &auth.Identity{Session: sessions.Info{Key: key}}}
+func of(key string) *exchange {
+	return &exchange{id: &auth.Identity{Session: sessions.Info{Key: key}}}
 }

@@ -9,11 +9,11 @@ import (
 	"gatehouse/proxy/engine"
 )
 
-// A mirror translates addresses between what the upstream calls itself and
+// A urlRewriter translates addresses between what the upstream calls itself and
 // what the visitor sees. What it is not sure of it leaves as it is, byte for
 // byte; no other host than the visitor's, or the upstream's on the way in, is
 // ever put in.
-type mirror struct {
+type urlRewriter struct {
 	scheme   string   // the visitor's
 	host     hostPort // the visitor's
 	prefix   string   // what strip_prefix takes off
@@ -25,9 +25,9 @@ type mirror struct {
 // An origin is compared as a whole; port is "" for the scheme's own.
 type origin struct{ scheme, name, port string }
 
-func (s *passage) mirror() *mirror {
+func (s *exchange) mirror() *urlRewriter {
 	r := s.route
-	m := &mirror{scheme: s.info.Scheme, host: s.host}
+	m := &urlRewriter{scheme: s.info.Scheme, host: s.host}
 	if r.conf.StripPrefix {
 		m.prefix = r.prefix
 	}
@@ -45,14 +45,14 @@ func (s *passage) mirror() *mirror {
 	return m
 }
 
-func (m *mirror) add(scheme, authority string) {
+func (m *urlRewriter) add(scheme, authority string) {
 	if h, err := parseHost(authority, scheme); err == nil {
 		m.own = append(m.own, origin{scheme, h.name, h.port})
 	}
 }
 
 // sentHost is the Host header that the upstream gets.
-func (s *passage) sentHost() string {
+func (s *exchange) sentHost() string {
 	if s.route.host != "" {
 		return s.route.host
 	}
@@ -60,7 +60,7 @@ func (s *passage) sentHost() string {
 }
 
 // rewriteAnswer translates where an answer says that something is.
-func (s *passage) rewriteAnswer(h http.Header) {
+func (s *exchange) rewriteAnswer(h http.Header) {
 	if !s.route.conf.Rewrite.URLs {
 		return
 	}
@@ -76,7 +76,7 @@ func (s *passage) rewriteAnswer(h http.Header) {
 
 // toVisitor translates a reference in an answer. Absolute ones of the
 // upstream, and absolute paths, become the visitor's.
-func (m *mirror) toVisitor(ref string) string {
+func (m *urlRewriter) toVisitor(ref string) string {
 	if !plainReference(ref) {
 		return ref
 	}
@@ -103,7 +103,7 @@ func (m *mirror) toVisitor(ref string) string {
 }
 
 // refresh translates the address in 5; url=http://app/.
-func (m *mirror) refresh(v string) string {
+func (m *urlRewriter) refresh(v string) string {
 	at := refreshURL(v)
 	if at < 0 {
 		return v
@@ -149,7 +149,7 @@ func skip(s string, i int, chars string) int {
 // rewriteDestination translates where WebDAV's COPY and MOVE (RFC 4918, 10.3)
 // are to put something. What is not in the route stays as it is, and the
 // upstream refuses it as another server's.
-func (s *passage) rewriteDestination(r *engine.Request) {
+func (s *exchange) rewriteDestination(r *engine.Request) {
 	if !s.route.conf.Rewrite.URLs || r.Method != "COPY" && r.Method != "MOVE" {
 		return
 	}
@@ -160,7 +160,7 @@ func (s *passage) rewriteDestination(r *engine.Request) {
 
 // toUpstream translates an absolute reference, or an absolute path, of a
 // request.
-func (m *mirror) toUpstream(ref string) string {
+func (m *urlRewriter) toUpstream(ref string) string {
 	if !plainReference(ref) {
 		return ref
 	}
@@ -183,7 +183,7 @@ func (m *mirror) toUpstream(ref string) string {
 }
 
 // stripped takes the prefix off a path that lies below it for every reader.
-func (m *mirror) stripped(ref string) (rest string, ok bool) {
+func (m *urlRewriter) stripped(ref string) (rest string, ok bool) {
 	path, query := cutAny(ref, "?#")
 	if !urlpath.WellFormed(path) || !m.mayPrefix(path) {
 		return "", false
@@ -192,13 +192,13 @@ func (m *mirror) stripped(ref string) (rest string, ok bool) {
 	return rest + query, ok
 }
 
-func (m *mirror) isOwn(scheme, authority string) bool {
+func (m *urlRewriter) isOwn(scheme, authority string) bool {
 	h, err := parseHost(authority, scheme)
 	return err == nil && slices.Contains(m.own, origin{scheme, h.name, h.port})
 }
 
 // mayPrefix says whether the prefix in front of a path keeps it in the route.
-func (m *mirror) mayPrefix(path string) bool {
+func (m *urlRewriter) mayPrefix(path string) bool {
 	path, _ = cutAny(path, "?#")
 	return m.prefix == "" || !urlpath.HasDotSegments(strings.NewReplacer("%2e", ".", "%2E", ".").Replace(path))
 }

@@ -19,7 +19,7 @@ func legacy(upstream string) RouteConfig {
 }
 
 // passageOf is one request to a route, without a proxy around it.
-func passageOf(tb testing.TB, c RouteConfig, scheme, visitor string) *passage {
+func passageOf(tb testing.TB, c RouteConfig, scheme, visitor string) *exchange {
 	tb.Helper()
 	r, err := newRoute(&c, IdentityConfig{}, nil)
 	if err != nil {
@@ -30,7 +30,7 @@ func passageOf(tb testing.TB, c RouteConfig, scheme, visitor string) *passage {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return &passage{route: r, host: h, info: &web.Info{Scheme: scheme, Host: visitor}}
+	return &exchange{route: r, host: h, info: &web.Info{Scheme: scheme, Host: visitor}}
 }
 
 func TestLocationIsTranslated(t *testing.T) {

@@ -17,18 +17,18 @@ type route struct {
 	conf      *RouteConfig
 	label     string
 	at        int    // its place in the configuration
-	space     string // of the values that the application keeps in sessions
+	namespace string // of the values that the application keeps in sessions
 	prefix    string // of the path, without a slash at the end
 	rules     *access.Rules
 	upstream  engine.Upstream
 	host      string // the Host header; "": the visitor's
-	addresses []address
+	addresses []upstreamAddr
 	identity  []identityHeader
 	origins   []string // for WebSockets, besides the route's own
 
 	requestHeaders, responseHeaders headerRules
 	passes                          passList
-	slots                           slots
+	slots                           limiter
 }
 
 func newRoute(c *RouteConfig, general IdentityConfig, log *slog.Logger) (*route, error) {
@@ -58,7 +58,7 @@ func newRoute(c *RouteConfig, general IdentityConfig, log *slog.Logger) (*route,
 		upstream: c.connectAll(list, log), addresses: list, identity: identityHeaders(general),
 		requestHeaders: newHeaderRules(c.RequestHeaders), responseHeaders: newHeaderRules(c.ResponseHeaders),
 	}
-	r.space = c.space(r.prefix)
+	r.namespace = c.space(r.prefix)
 	r.passes = newPassList(c.PassHeaders, r.identity)
 	r.slots.most = int64(c.MaxRequests)
 	for _, o := range c.Origins {

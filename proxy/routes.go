@@ -209,8 +209,8 @@ func hasCapitalOrDot(s string) bool {
 	return false
 }
 
-// A verdict is what one reading of a path leads to. The zero value denies.
-type verdict struct {
+// A decision is what one reading of a path leads to. The zero value denies.
+type decision struct {
 	route    *route // nil: no route takes the path
 	by       *route // whose rule decided: that of a path which differs by letter case, or the same
 	decision access.Decision
@@ -223,12 +223,12 @@ type verdict struct {
 // judge routes and rules one reading. An application that does not care for
 // letter case must not be reached past a route that is spelled otherwise: the
 // stricter of both decides.
-func (hr *hostRoutes) judge(f access.Facts, who *access.Who) verdict {
+func (hr *hostRoutes) judge(f access.Facts, who *access.Who) decision {
 	r := hr.find(f.Path)
 	if r == nil {
-		return verdict{rule: -1}
+		return decision{rule: -1}
 	}
-	v := verdict{route: r, by: r, byMethod: r.rules.ByMethod()}
+	v := decision{route: r, by: r, byMethod: r.rules.ByMethod()}
 	v.decision, v.rule = r.rules.Decide(f, who)
 	v.named = r.rules.HasPath(v.rule)
 	if near := hr.nearly(f.Path, r); near != nil {

@@ -12,7 +12,7 @@ import (
 
 // changeCookies does to the upstream's cookies what the route asks for. Our
 // own are none of them: whatever is made here is looked through afterwards.
-func (s *passage) changeCookies(h http.Header) {
+func (s *exchange) changeCookies(h http.Header) {
 	conf := s.route.conf
 	lines := h["Set-Cookie"]
 	if len(lines) == 0 {
@@ -36,7 +36,7 @@ type cookiePlace struct {
 	prefix  string   // what strip_prefix takes off
 }
 
-func (s *passage) cookiePlace() *cookiePlace {
+func (s *exchange) cookiePlace() *cookiePlace {
 	p := &cookiePlace{visitor: s.host.name}
 	if s.route.conf.StripPrefix {
 		p.prefix = s.route.prefix

@@ -9,16 +9,16 @@ import (
 	"gatehouse/internal/web"
 )
 
-// slots bound the requests of a route that are under way at a time, from the
+// limiter bound the requests of a route that are under way at a time, from the
 // decision that they may pass to the end of the answer, or of the protocol
 // that the connection was handed over to. The zero value bounds nothing.
-type slots struct {
+type limiter struct {
 	most  int64 // 0: no bound
 	taken atomic.Int64
 }
 
 // enter takes a slot, which leave gives back; false: none is free.
-func (s *slots) enter() bool {
+func (s *limiter) enter() bool {
 	if s.most == 0 {
 		return true
 	}
@@ -29,7 +29,7 @@ func (s *slots) enter() bool {
 	return true
 }
 
-func (s *slots) leave() {
+func (s *limiter) leave() {
 	if s.most > 0 {
 		s.taken.Add(-1)
 	}
@@ -43,7 +43,7 @@ const kindBusy = "busy"
 // busy turns a request away before the upstream hears of it. What it can still
 // take is its own affair: nobody waits in line here, so that an upstream that
 // hangs does not make the gate hang.
-func (s *passage) busy(w http.ResponseWriter) error {
+func (s *exchange) busy(w http.ResponseWriter) error {
 	if s.asked {
 		web.AddVary(w.Header(), "Cookie")
 	}

@@ -26,11 +26,11 @@ func (c *cookies) addSticky(routes []RouteConfig) error {
 }
 
 // chosen is told which of the upstreams is asked.
-func (s *passage) chosen(id string) { s.member = id }
+func (s *exchange) chosen(id string) { s.member = id }
 
 // wantedMember gives the upstream that the visitor was at; "": none, or there
 // are several answers.
-func (s *passage) wantedMember() string {
+func (s *exchange) wantedMember() string {
 	if s.route.conf.Sticky == "" {
 		return ""
 	}
@@ -43,7 +43,7 @@ func (s *passage) wantedMember() string {
 
 // stick sets the cookie where the visitor has not got it, or was sent
 // elsewhere. It reports whether it did.
-func (s *passage) stick(status int, h http.Header) bool {
+func (s *exchange) stick(status int, h http.Header) bool {
 	name := s.route.conf.Sticky
 	final := status >= http.StatusOK || status == http.StatusSwitchingProtocols
 	if name == "" || s.member == "" || !final || s.out.Member == s.member {

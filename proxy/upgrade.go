@@ -19,7 +19,7 @@ import (
 //
 // A WebSocket that a browser opens for another site's page is refused: it
 // would carry this site's cookies.
-func (s *passage) upgrade(r *engine.Request) error {
+func (s *exchange) upgrade(r *engine.Request) error {
 	protocol := s.wanted()
 	if protocol == "" || !s.route.hasUpgrade(protocol) {
 		dropWebSocket(&r.Header)
@@ -40,7 +40,7 @@ func (s *passage) upgrade(r *engine.Request) error {
 
 // wanted gives the protocol that the visitor asks for; "": none, or not so
 // that it could be granted.
-func (s *passage) wanted() string {
+func (s *exchange) wanted() string {
 	in := s.in
 	values := in.Header["Upgrade"]
 	switch {
@@ -72,7 +72,7 @@ func dropWebSocket(h *engine.Header) {
 // sameOrigin returns an error, which it notes, unless a page of the visitor's
 // origin opens the WebSocket, or one of the route's origins. Chromium does not
 // send Sec-Fetch-Site with WebSockets: there, Host must have the port.
-func (s *passage) sameOrigin() error {
+func (s *exchange) sameOrigin() error {
 	o := httpfield.Origin{Scheme: s.info.Scheme, Host: s.host.text, Port: s.info.Port}
 	err := o.Check(s.in.Header, s.route.origins...)
 	if err == nil {

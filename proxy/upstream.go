@@ -15,59 +15,59 @@ import (
 	"gatehouse/proxy/engine"
 )
 
-// An address says where an upstream is.
-type address struct {
+// An upstreamAddr says where an upstream is.
+type upstreamAddr struct {
 	network, dial string // for net.Dial
 	name          string // whom the certificate must be for
 	tls           bool
-	h2c           bool   // HTTP/2 without TLS, without asking first
-	host          string // what to call it in a Host header
-	trust         *trust // nil: the certificate may be anybody's whom the system trusts
+	h2c           bool         // HTTP/2 without TLS, without asking first
+	host          string       // what to call it in a Host header
+	trust         *upstreamTLS // nil: the certificate may be anybody's whom the system trusts
 }
 
 // parseUpstream reads http://host[:port], https://host[:port],
 // h2c://host[:port] or unix:/path.
 // An error never holds what may be a password.
-func parseUpstream(s string) (address, error) {
+func parseUpstream(s string) (upstreamAddr, error) {
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
 		path = strings.TrimPrefix(path, "//")
 		switch {
 		case !strings.HasPrefix(path, "/") || path == "/":
-			return address{}, fmt.Errorf("%q is not the absolute path of a socket; write unix:/run/app.sock", s)
+			return upstreamAddr{}, fmt.Errorf("%q is not the absolute path of a socket; write unix:/run/app.sock", s)
 		case len(path) > 100: // sun_path holds 108 bytes, with a NUL, on Linux
-			return address{}, fmt.Errorf("%q is too long for a socket; write a path of 100 bytes at most", s)
+			return upstreamAddr{}, fmt.Errorf("%q is too long for a socket; write a path of 100 bytes at most", s)
 		}
-		return address{network: "unix", dial: path, host: "localhost"}, nil
+		return upstreamAddr{network: "unix", dial: path, host: "localhost"}, nil
 	}
 	scheme, _, ok := strings.Cut(s, "://")
 	switch scheme = strings.ToLower(scheme); {
 	case s == "":
-		return address{}, errors.New("is missing; write where the application listens, such as http://127.0.0.1:3000")
+		return upstreamAddr{}, errors.New("is missing; write where the application listens, such as http://127.0.0.1:3000")
 	case strings.Contains(s, "@"):
-		return address{}, errors.New("holds a user name or password (not shown); the application gets none, write the address alone")
+		return upstreamAddr{}, errors.New("holds a user name or password (not shown); the application gets none, write the address alone")
 	case !ok:
-		return address{}, fmt.Errorf("%q has no http:// or https://; write %q", s, "http://"+s)
+		return upstreamAddr{}, fmt.Errorf("%q has no http:// or https://; write %q", s, "http://"+s)
 	case scheme != "http" && scheme != "https" && scheme != "h2c":
-		return address{}, fmt.Errorf("%q is not a kind of upstream; write http://host:port, https://host:port or unix:/path", s)
+		return upstreamAddr{}, fmt.Errorf("%q is not a kind of upstream; write http://host:port, https://host:port or unix:/path", s)
 	}
 	u, err := url.Parse(s)
 	if err != nil {
-		return address{}, fmt.Errorf("%q is not an address; write http://127.0.0.1:3000", s)
+		return upstreamAddr{}, fmt.Errorf("%q is not an address; write http://127.0.0.1:3000", s)
 	}
 	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
-		return address{}, fmt.Errorf("%q has a path or query; write %q (the visitor's path is sent, see strip_prefix)", s, scheme+"://"+u.Host)
+		return upstreamAddr{}, fmt.Errorf("%q has a path or query; write %q (the visitor's path is sent, see strip_prefix)", s, scheme+"://"+u.Host)
 	}
 	web := strings.Replace(scheme, "h2c", "http", 1)
 	h, err := parseHost(u.Host, web)
 	if err != nil {
-		return address{}, fmt.Errorf("%q has no host[:port] that can be connected to; write http://127.0.0.1:3000", s)
+		return upstreamAddr{}, fmt.Errorf("%q has no host[:port] that can be connected to; write http://127.0.0.1:3000", s)
 	}
-	a := address{network: "tcp", name: strings.Trim(h.name, "[]"), tls: scheme == "https", h2c: scheme == "h2c", host: u.Host}
+	a := upstreamAddr{network: "tcp", name: strings.Trim(h.name, "[]"), tls: scheme == "https", h2c: scheme == "h2c", host: u.Host}
 	a.dial = net.JoinHostPort(a.name, h.visiblePort(web))
 	return a, nil
 }
 
-func (a address) scheme() string {
+func (a upstreamAddr) scheme() string {
 	if a.tls {
 		return "https"
 	}
@@ -75,14 +75,14 @@ func (a address) scheme() string {
 }
 
 // id names the address among others, without telling it to everybody.
-func (a address) id() string {
+func (a upstreamAddr) id() string {
 	sum := sha256.Sum256([]byte(a.scheme() + " " + a.network + " " + a.dial))
 	return hex.EncodeToString(sum[:4])
 }
 
 // connect makes the upstream; nothing is connected yet. HTTP/2 goes through
 // http.Transport.
-func (a address) connect(c *RouteConfig, log *slog.Logger) engine.Upstream {
+func (a upstreamAddr) connect(c *RouteConfig, log *slog.Logger) engine.Upstream {
 	o := engine.HTTP1Options{
 		Network: a.network, Address: a.dial, TLS: a.clientTLS(), Timeouts: c.Timeouts.engine(), IdleTimeout: c.Timeouts.idle(),
 		NoReuse: !c.UpstreamReuse, Lenient: c.UpstreamHTTP == lenientHTTP,
@@ -92,7 +92,7 @@ func (a address) connect(c *RouteConfig, log *slog.Logger) engine.Upstream {
 	}
 	switch {
 	case a.h2c:
-		return engine.NewStandard(a.standard(c))
+		return engine.NewTransport(a.standard(c))
 	case a.tls:
 		return engine.NewHTTPS(o)
 	}
@@ -100,8 +100,8 @@ func (a address) connect(c *RouteConfig, log *slog.Logger) engine.Upstream {
 }
 
 // standard says to http.Transport where the upstream is.
-func (a address) standard(c *RouteConfig) engine.StandardOptions {
-	return engine.StandardOptions{
+func (a upstreamAddr) standard(c *RouteConfig) engine.TransportOptions {
+	return engine.TransportOptions{
 		Network: a.network, Address: a.dial, H2C: a.h2c, TLS: a.clientTLS(), Timeouts: c.Timeouts.engine(),
 		IdleTimeout: c.Timeouts.idle(), NoReuse: !c.UpstreamReuse,
 	}
@@ -109,7 +109,7 @@ func (a address) standard(c *RouteConfig) engine.StandardOptions {
 
 // clientTLS is how we speak TLS with the upstream; nil: not at all. The
 // upstream's identity is always verified.
-func (a address) clientTLS() *tls.Config {
+func (a upstreamAddr) clientTLS() *tls.Config {
 	if !a.tls {
 		return nil
 	}
@@ -121,7 +121,7 @@ func (a address) clientTLS() *tls.Config {
 }
 
 // connectAll makes the upstream of one or several.
-func (c *RouteConfig) connectAll(list []address, log *slog.Logger) engine.Upstream {
+func (c *RouteConfig) connectAll(list []upstreamAddr, log *slog.Logger) engine.Upstream {
 	if len(list) == 1 && c.Health.Path == "" {
 		return list[0].connect(c, log)
 	}

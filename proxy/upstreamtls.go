@@ -15,8 +15,8 @@ import (
 	"gatehouse/internal/problem"
 )
 
-// A trust is what upstream_tls says, read.
-type trust struct {
+// A upstreamTLS is what upstream_tls says, read.
+type upstreamTLS struct {
 	roots *x509.CertPool   // nil: the system's
 	own   *tls.Certificate // nil: none
 	name  string           // "": the address's
@@ -24,7 +24,7 @@ type trust struct {
 	pin   []byte           // SHA-256 of the public key; nil: the certificate is verified
 }
 
-func (t *trust) apply(c *tls.Config) {
+func (t *upstreamTLS) apply(c *tls.Config) {
 	if c.MinVersion = t.least; t.least < tls.VersionTLS12 {
 		c.CipherSuites = oldSuites()
 	}
@@ -42,7 +42,7 @@ func (t *trust) apply(c *tls.Config) {
 }
 
 // verifyPin accepts the one public key, and nothing else.
-func (t *trust) verifyPin(s tls.ConnectionState) error {
+func (t *upstreamTLS) verifyPin(s tls.ConnectionState) error {
 	if len(s.PeerCertificates) == 0 {
 		return errors.New("upstream shows no certificate")
 	}
@@ -135,7 +135,7 @@ func (c *UpstreamTLSConfig) CheckFiles(read func(file string) ([]byte, error), r
 }
 
 // trustIn reads the files and puts what they say into all addresses.
-func (c *UpstreamTLSConfig) trustIn(list []address) error {
+func (c *UpstreamTLSConfig) trustIn(list []upstreamAddr) error {
 	if c.isDefault() {
 		return nil
 	}
@@ -147,8 +147,8 @@ func (c *UpstreamTLSConfig) trustIn(list []address) error {
 	return found.Err()
 }
 
-func (c *UpstreamTLSConfig) load(read func(string) ([]byte, error), report *problem.List) *trust {
-	t := &trust{name: c.ServerName, least: tlsVersions[c.MinVersion], pin: parsePin(c.Pin)}
+func (c *UpstreamTLSConfig) load(read func(string) ([]byte, error), report *problem.List) *upstreamTLS {
+	t := &upstreamTLS{name: c.ServerName, least: tlsVersions[c.MinVersion], pin: parsePin(c.Pin)}
 	if c.CAFile != "" {
 		text, err := read(c.CAFile)
 		if err == nil {

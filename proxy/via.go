@@ -45,7 +45,7 @@ func (v *via) names(lines []string) bool {
 var errLoop = errors.New("the request has come through this gate before: an upstream, or a proxy behind it, leads back here")
 
 // checkLoop refuses a request that this gate has forwarded already.
-func (s *passage) checkLoop() error {
+func (s *exchange) checkLoop() error {
 	if lines := s.in.Header["Via"]; len(lines) > 0 && s.p.via.names(lines) {
 		return web.Fail(http.StatusLoopDetected, "Something went wrong on our side.", errLoop)
 	}
@@ -54,7 +54,7 @@ func (s *passage) checkLoop() error {
 
 // viaLine returns the Via of the request that goes on: that of those before
 // us, then us.
-func (s *passage) viaLine() []string {
+func (s *exchange) viaLine() []string {
 	own := s.p.via.http11
 	switch {
 	case s.in.ProtoMajor == 2:

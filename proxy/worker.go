@@ -25,7 +25,7 @@ var errWorker = errors.New("a service worker at the root of the host would see w
 //
 // What counts is the path as the browser has it: no prefix is stripped. Where
 // it can be read in several ways, none of them may lie at the root.
-func (s *passage) refuseWorker() error {
+func (s *exchange) refuseWorker() error {
 	if len(s.in.Header["Service-Worker"]) == 0 || !s.atRoot() || slices.Contains(s.route.conf.ServiceWorkers, s.t.path) {
 		return nil
 	}
@@ -37,7 +37,7 @@ func (s *passage) refuseWorker() error {
 
 // atRoot reports whether the path lies in the folder / in any reading, but for
 // those that can only refuse.
-func (s *passage) atRoot() bool {
+func (s *exchange) atRoot() bool {
 	if strings.LastIndexByte(s.t.path, '/') == 0 {
 		return true
 	}
@@ -69,7 +69,7 @@ func (c *RouteConfig) checkWorkers(report *problem.List) {
 // managed to upload to an application could read passwords. The price: a
 // script that is to have the whole site as its scope must lie at the root of
 // the site, where browsers allow that without the header.
-func (s *passage) dropWideWorker(h http.Header) {
+func (s *exchange) dropWideWorker(h http.Header) {
 	for _, v := range h["Service-Worker-Allowed"] {
 		if scopeCoversUs(v, s.t.path) {
 			delete(h, "Service-Worker-Allowed")

@@ -56,7 +56,7 @@ type Admin interface {
 	Backup(ctx context.Context, w io.Writer, begin func(size int64)) error
 
 	// Explain says which route and rule decide about a request.
-	Explain(ctx context.Context, q Question) (proxy.Explanation, error)
+	Explain(ctx context.Context, q ExplainRequest) (proxy.Explanation, error)
 
 	Close() error
 }
@@ -118,8 +118,8 @@ type NewPassword struct {
 	Hash sentHash `json:"hash"`
 }
 
-// A Question is what explain asks.
-type Question struct {
+// A ExplainRequest is what explain asks.
+type ExplainRequest struct {
 	User   string `json:"user,omitempty"` // "": nobody is signed in
 	Method string `json:"method"`
 	From   string `json:"from,omitempty"` // an IP address; "": unknown

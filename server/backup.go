@@ -36,7 +36,7 @@ func Elsewhere(c *config.Config, work string) error {
 }
 
 // Backup serves Admin: no server runs, so nobody waits for the file.
-func (l *local) Backup(ctx context.Context, w io.Writer, begin func(size int64)) error {
+func (l *filesAdmin) Backup(ctx context.Context, w io.Writer, begin func(size int64)) error {
 	if err := Elsewhere(l.site().config, "backup"); err != nil {
 		return err
 	}
@@ -48,9 +48,9 @@ func (l *local) Backup(ctx context.Context, w io.Writer, begin func(size int64))
 
 // sendBackup answers with the copy itself. The copy is made on the server's
 // own disk first: who reads slowly must not keep logins waiting.
-func sendBackup(l *local) http.Handler {
+func sendBackup(l *filesAdmin) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, err := readQuestion[nothing](r); err != nil {
+		if _, err := decodeRequest[nothing](r); err != nil {
 			writeFailure(w, http.StatusBadRequest, err)
 			return
 		}

@@ -177,7 +177,7 @@ func (c *Client) DeleteUser(ctx context.Context, name string) error {
 }
 
 // Explain serves Admin.
-func (c *Client) Explain(ctx context.Context, q Question) (proxy.Explanation, error) {
+func (c *Client) Explain(ctx context.Context, q ExplainRequest) (proxy.Explanation, error) {
 	return call[proxy.Explanation](ctx, c, "explain", q)
 }
 

@@ -60,7 +60,7 @@ type nothing struct{}
 // control is the handler of the control socket.
 func (s *Server) control() http.Handler {
 	st := s.parts.state
-	a := &local{site: s.site.Load, accounts: st.accounts, store: st.store, db: st.db, log: s.log, audit: s.parts.audit}
+	a := &filesAdmin{site: s.site.Load, accounts: st.accounts, store: st.store, db: st.db, log: s.log, audit: s.parts.audit}
 	mux := http.NewServeMux()
 	mux.Handle("POST /config.reload", answer(func(ctx context.Context, _ nothing) (nothing, error) {
 		return nothing{}, s.Reload(ctx)
@@ -103,7 +103,7 @@ func (s *Server) control() http.Handler {
 // answer makes a handler of a function from one JSON object to another.
 func answer[Q, A any](f func(context.Context, Q) (A, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		q, err := readQuestion[Q](r)
+		q, err := decodeRequest[Q](r)
 		if err != nil {
 			writeFailure(w, http.StatusBadRequest, err)
 			return
@@ -121,7 +121,7 @@ func answer[Q, A any](f func(context.Context, Q) (A, error)) http.Handler {
 // list makes a handler of a function that yields objects: one a line.
 func list[Q, A any](f func(context.Context, Q) iter.Seq2[A, error]) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		q, err := readQuestion[Q](r)
+		q, err := decodeRequest[Q](r)
 		if err != nil {
 			writeFailure(w, http.StatusBadRequest, err)
 			return
@@ -140,7 +140,7 @@ func list[Q, A any](f func(context.Context, Q) iter.Seq2[A, error]) http.Handler
 	})
 }
 
-func readQuestion[Q any](r *http.Request) (q Q, err error) {
+func decodeRequest[Q any](r *http.Request) (q Q, err error) {
 	dec := json.NewDecoder(io.LimitReader(r.Body, maxControlBody))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&q); err != nil {

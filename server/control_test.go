@@ -45,7 +45,7 @@ func start(tb testing.TB, lines string) *run {
 		ended <- Run(ctx, Options{
 			Config: c, Load: func() (*config.Config, error) { return config.Load(r.file()) },
 			LoginHTML: testLogin, Version: "test", Log: slog.New(slog.NewJSONHandler(r.log, nil)),
-			Ready: func(f Facts) { ready <- f.Addrs[0].String() },
+			Ready: func(f StartupInfo) { ready <- f.Addrs[0].String() },
 		})
 	}()
 	select {
@@ -154,7 +154,7 @@ func testAdmin(t *testing.T, a Admin) {
 		"delete":   a.DeleteUser(ctx, "bob"),
 		"session":  second(a.Session(ctx, "0123456789abcdef")),
 		"revoke":   second(a.Revoke(ctx, Revocation{ID: "0123456789abcdef"})),
-		"explain":  second(a.Explain(ctx, Question{User: "bob", Method: "GET", URL: "/"})),
+		"explain":  second(a.Explain(ctx, ExplainRequest{User: "bob", Method: "GET", URL: "/"})),
 	} {
 		if !errors.Is(err, ErrNotFound) {
 			t.Errorf("%s of what is not there: %v", what, err)
@@ -166,7 +166,7 @@ func testAdmin(t *testing.T, a Admin) {
 	if n, err := a.Purge(ctx); n != 0 || err != nil {
 		t.Errorf("purge: %d, %v", n, err)
 	}
-	if e, err := a.Explain(ctx, Question{Method: "GET", URL: "http://x/"}); err != nil || e.Decision != "no-route" {
+	if e, err := a.Explain(ctx, ExplainRequest{Method: "GET", URL: "http://x/"}); err != nil || e.Decision != "no-route" {
 		t.Errorf("explain: %+v, %v", e, err)
 	}
 	if err := a.DeleteUser(ctx, "alice"); err != nil {

@@ -12,8 +12,8 @@ import (
 	"gatehouse/config"
 )
 
-// Facts are what whoever starts a gate wants to know once it serves.
-type Facts struct {
+// StartupInfo are what whoever starts a gate wants to know once it serves.
+type StartupInfo struct {
 	Addrs    []net.Addr
 	URLs     []string     // how it is reached, one for each of Addrs
 	Routes   []RouteFacts // in the order of the configuration
@@ -39,9 +39,9 @@ const (
 	countPatience   = time.Second
 )
 
-func (s *Server) facts(ctx context.Context, lns []net.Listener) Facts {
+func (s *Server) facts(ctx context.Context, lns []net.Listener) StartupInfo {
 	c := s.options.Config
-	f := Facts{Users: len(c.Users), Store: c.Session.Store, DataDir: c.DataDir, File: c.File}
+	f := StartupInfo{Users: len(c.Users), Store: c.Session.Store, DataDir: c.DataDir, File: c.File}
 	for _, ln := range lns {
 		f.Addrs = append(f.Addrs, ln.Addr())
 		f.URLs = append(f.URLs, urlOf(ln.Addr(), c.TLS.CertFile != ""))
@@ -107,7 +107,7 @@ func bracketed(host string) string {
 }
 
 // log writes the facts for machines.
-func (f *Facts) log(log *slog.Logger, c *config.Config, version string) {
+func (f *StartupInfo) log(log *slog.Logger, c *config.Config, version string) {
 	for _, d := range f.Dangers {
 		log.Warn("the configuration is dangerous", "problem", d)
 	}

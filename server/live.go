@@ -30,7 +30,7 @@ func (s *Server) watch(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		gate := s.site.Load().gate
+		gate := s.site.Load().auth
 		s.cutEnded(ctx, gate.Counts, gate.Used)
 	}
 }

@@ -19,9 +19,9 @@ import (
 	"gatehouse/sessions"
 )
 
-// local is the Admin that has the files: the running server's own, and the
+// filesAdmin is the Admin that has the files: the running server's own, and the
 // command line's when none runs.
-type local struct {
+type filesAdmin struct {
 	site     func() *site
 	accounts *auth.Database
 	store    sessions.Store
@@ -38,15 +38,15 @@ func OpenFiles(c *config.Config, loginHTML string, log *slog.Logger) (Admin, err
 	if err != nil {
 		return nil, err
 	}
-	p := parts{
+	p := shared{
 		state: st, hasher: auth.NewHasher(0), throttle: auth.NewThrottle(c.Login.Throttle),
-		live: new(proxy.Live), loginHTML: loginHTML, log: log, warnings: new(warnings),
+		live: new(proxy.ActiveRequests), loginHTML: loginHTML, log: log, warnings: new(warnings),
 	}
 	s, err := p.build(c)
 	if err != nil {
 		return nil, errors.Join(err, st.close())
 	}
-	return &local{
+	return &filesAdmin{
 		site: func() *site { return s }, accounts: st.accounts, store: st.store, db: st.db, log: log,
 		close: func() error { s.retire(); return st.close() },
 	}, nil
@@ -55,9 +55,9 @@ func OpenFiles(c *config.Config, loginHTML string, log *slog.Logger) (Admin, err
 // Runs says whether err means that another process has the files.
 func Runs(err error) bool { return errors.Is(err, boltfile.ErrLocked) }
 
-func (l *local) Close() error { return l.close() }
+func (l *filesAdmin) Close() error { return l.close() }
 
-func (l *local) Sessions(ctx context.Context, q SessionQuery) iter.Seq2[Session, error] {
+func (l *filesAdmin) Sessions(ctx context.Context, q SessionQuery) iter.Seq2[Session, error] {
 	return func(yield func(Session, error) bool) {
 		now, n := time.Now(), 0
 		for i, err := range l.site().sessions.List(ctx, q.inStore()) {
@@ -74,9 +74,9 @@ func (l *local) Sessions(ctx context.Context, q SessionQuery) iter.Seq2[Session,
 	}
 }
 
-func (l *local) Count(ctx context.Context) (int, error) { return l.store.Count(ctx) }
+func (l *filesAdmin) Count(ctx context.Context) (int, error) { return l.store.Count(ctx) }
 
-func (l *local) Session(ctx context.Context, handle string) (Session, error) {
+func (l *filesAdmin) Session(ctx context.Context, handle string) (Session, error) {
 	if handle == "" {
 		return Session{}, noSession(handle)
 	}
@@ -95,7 +95,7 @@ func (l *local) Session(ctx context.Context, handle string) (Session, error) {
 	return found[0], nil
 }
 
-func (l *local) Revoke(ctx context.Context, which Revocation) (int, error) {
+func (l *filesAdmin) Revoke(ctx context.Context, which Revocation) (int, error) {
 	n, err := l.revoke(ctx, which)
 	if n > 0 {
 		l.audit.Event(ctx, audit.SessionRevoked, slog.String("by", "administrator"), slog.Int("count", n),
@@ -104,7 +104,7 @@ func (l *local) Revoke(ctx context.Context, which Revocation) (int, error) {
 	return n, err
 }
 
-func (l *local) revoke(ctx context.Context, which Revocation) (int, error) {
+func (l *filesAdmin) revoke(ctx context.Context, which Revocation) (int, error) {
 	m := l.site().sessions
 	switch {
 	case which.All:
@@ -130,9 +130,9 @@ func (l *local) revoke(ctx context.Context, which Revocation) (int, error) {
 	return 1, nil
 }
 
-func (l *local) Purge(ctx context.Context) (int, error) { return l.site().sessions.Purge(ctx) }
+func (l *filesAdmin) Purge(ctx context.Context) (int, error) { return l.site().sessions.Purge(ctx) }
 
-func (l *local) Users(ctx context.Context, q UserQuery) iter.Seq2[User, error] {
+func (l *filesAdmin) Users(ctx context.Context, q UserQuery) iter.Seq2[User, error] {
 	return func(yield func(User, error) bool) {
 		n := 0
 		for a, err := range l.everybody(ctx) {
@@ -150,7 +150,7 @@ func (l *local) Users(ctx context.Context, q UserQuery) iter.Seq2[User, error] {
 }
 
 // everybody yields the accounts of the file, then those of the database.
-func (l *local) everybody(ctx context.Context) iter.Seq2[auth.Account, error] {
+func (l *filesAdmin) everybody(ctx context.Context) iter.Seq2[auth.Account, error] {
 	return func(yield func(auth.Account, error) bool) {
 		s := l.site()
 		inFile := map[string]bool{}
@@ -174,7 +174,7 @@ func (l *local) everybody(ctx context.Context) iter.Seq2[auth.Account, error] {
 	}
 }
 
-func (l *local) User(ctx context.Context, name string) (User, error) {
+func (l *filesAdmin) User(ctx context.Context, name string) (User, error) {
 	a, err := l.site().accounts.Account(ctx, normal(name))
 	if err != nil {
 		return User{}, aboutUser(name, err)
@@ -191,7 +191,7 @@ func (l *local) User(ctx context.Context, name string) (User, error) {
 	return u, nil
 }
 
-func (l *local) AddUser(ctx context.Context, u NewUser) error {
+func (l *filesAdmin) AddUser(ctx context.Context, u NewUser) error {
 	name, err := auth.NormalizeName(u.Name)
 	if err != nil {
 		return err
@@ -212,7 +212,7 @@ func (l *local) AddUser(ctx context.Context, u NewUser) error {
 	return nil
 }
 
-func (l *local) ChangeUser(ctx context.Context, c UserChange) (User, error) {
+func (l *filesAdmin) ChangeUser(ctx context.Context, c UserChange) (User, error) {
 	name := normal(c.Name)
 	if err := l.notInFile(ctx, name, "change it"); err != nil {
 		return User{}, err
@@ -225,7 +225,7 @@ func (l *local) ChangeUser(ctx context.Context, c UserChange) (User, error) {
 	return l.User(ctx, name)
 }
 
-func (l *local) SetPassword(ctx context.Context, p NewPassword) error {
+func (l *filesAdmin) SetPassword(ctx context.Context, p NewPassword) error {
 	if err := auth.CheckHash(p.Hash.Text); err != nil {
 		return fmt.Errorf("password hash: %w", err)
 	}
@@ -240,7 +240,7 @@ func (l *local) SetPassword(ctx context.Context, p NewPassword) error {
 	return l.endSessions(ctx, name, "password")
 }
 
-func (l *local) SetDisabled(ctx context.Context, name string, disabled bool) error {
+func (l *filesAdmin) SetDisabled(ctx context.Context, name string, disabled bool) error {
 	name = normal(name)
 	how := "write disabled: true"
 	if !disabled {
@@ -261,7 +261,7 @@ func (l *local) SetDisabled(ctx context.Context, name string, disabled bool) err
 	return l.endSessions(ctx, name, "account")
 }
 
-func (l *local) DeleteUser(ctx context.Context, name string) error {
+func (l *filesAdmin) DeleteUser(ctx context.Context, name string) error {
 	name = normal(name)
 	if err := l.notInFile(ctx, name, "take it out"); err != nil {
 		return err
@@ -273,7 +273,7 @@ func (l *local) DeleteUser(ctx context.Context, name string) error {
 	return l.endSessions(ctx, name, "account")
 }
 
-func (l *local) Explain(ctx context.Context, q Question) (proxy.Explanation, error) {
+func (l *filesAdmin) Explain(ctx context.Context, q ExplainRequest) (proxy.Explanation, error) {
 	s := l.site()
 	person, err := who(ctx, s.accounts, normal(q.User))
 	if err != nil {
@@ -285,7 +285,7 @@ func (l *local) Explain(ctx context.Context, q Question) (proxy.Explanation, err
 			return proxy.Explanation{}, fmt.Errorf("--from %q is no IP address", q.From)
 		}
 	}
-	e := s.proxy.Explain(ctx, proxy.Question{Method: q.Method, URL: q.URL, Client: client, Who: person})
+	e := s.proxy.Explain(ctx, proxy.ExplainRequest{Method: q.Method, URL: q.URL, Client: client, Who: person})
 	if at := e.RouteAt(); at >= 0 {
 		if line := s.config.RuleLine(at, e.Rule); line > 0 {
 			e.Line = fmt.Sprintf("%s:%d", s.config.File, line)
@@ -296,7 +296,7 @@ func (l *local) Explain(ctx context.Context, q Question) (proxy.Explanation, err
 
 // endSessions ends what the account's stamp would end at the next request
 // anyway, so that the lists show it at once.
-func (l *local) endSessions(ctx context.Context, name, reason string) error {
+func (l *filesAdmin) endSessions(ctx context.Context, name, reason string) error {
 	if _, err := l.site().sessions.RevokeUser(ctx, name, reason, nil); err != nil {
 		return fmt.Errorf("end sessions of %q: %w", name, err)
 	}
@@ -305,7 +305,7 @@ func (l *local) endSessions(ctx context.Context, name, reason string) error {
 
 // notInFile refuses to change in the database what the file decides, and says
 // what to write there instead.
-func (l *local) notInFile(ctx context.Context, name, instead string) error {
+func (l *filesAdmin) notInFile(ctx context.Context, name, instead string) error {
 	a, err := l.site().accounts.Account(ctx, name)
 	if err == nil && a.Source == "file" {
 		return fmt.Errorf("%q is an account of the configuration file: %s, then run gatehouse reload", name, l.site().inUsers(name, instead))

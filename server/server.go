@@ -72,7 +72,7 @@ type Options struct {
 	// the control socket does.
 	ReloadOn <-chan os.Signal
 	// Ready is told once visitors are served. May be nil.
-	Ready func(Facts)
+	Ready func(StartupInfo)
 	// Told says that Ready tells a person all of it, so that the log need not.
 	Told bool
 }
@@ -80,7 +80,7 @@ type Options struct {
 // A Server is a running gate.
 type Server struct {
 	options Options
-	parts   parts
+	parts   shared
 	site    atomic.Pointer[site]
 	conns   conns
 	ending  atomic.Bool // a stop has begun
@@ -102,8 +102,8 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	s.parts = parts{
-		state: st, hasher: auth.NewHasher(0), throttle: auth.NewThrottle(o.Config.Login.Throttle), live: new(proxy.Live),
+	s.parts = shared{
+		state: st, hasher: auth.NewHasher(0), throttle: auth.NewThrottle(o.Config.Login.Throttle), live: new(proxy.ActiveRequests),
 		loginHTML: o.LoginHTML, pseudonym: proxy.NewPseudonym(), audit: audit.New(o.Log), metrics: metrics.New(o.Version), log: o.Log, warnings: new(warnings),
 	}
 	if st.counter != nil {

@@ -26,19 +26,19 @@ type site struct {
 	config   *config.Config
 	sessions *sessions.Manager
 	accounts auth.Accounts
-	gate     *auth.Auth
+	auth     *auth.Auth
 	proxy    *proxy.Proxy
 	cert     *tls.Certificate // nil: no TLS
 	handler  http.Handler
 }
 
-// parts are what sites are made of besides their configuration: what they
+// shared are what sites are made of besides their configuration: what they
 // share with the ones before and after them.
-type parts struct {
+type shared struct {
 	state     *state
 	hasher    *auth.Hasher
 	throttle  *auth.Throttle
-	live      *proxy.Live
+	live      *proxy.ActiveRequests
 	loginHTML string // the built-in page
 	pseudonym string // of this process, in Via; "": a new one for each site
 	audit     *audit.Log
@@ -53,10 +53,10 @@ type parts struct {
 // Check builds what the configuration describes, without opening or changing
 // anything: what it says nothing against can be served.
 func Check(c *config.Config, loginHTML string) error {
-	p := parts{
+	p := shared{
 		state:     &state{store: sessions.NewCached(sessions.NewMemory(), 0)},
 		hasher:    auth.NewHasher(1),
-		live:      new(proxy.Live),
+		live:      new(proxy.ActiveRequests),
 		loginHTML: loginHTML,
 		log:       slog.New(slog.DiscardHandler),
 		warnings:  new(warnings),
@@ -71,7 +71,7 @@ func Check(c *config.Config, loginHTML string) error {
 
 // build makes a site. It changes nothing that is in use, so a failure leaves
 // no trace.
-func (p *parts) build(c *config.Config) (*site, error) {
+func (p *shared) build(c *config.Config) (*site, error) {
 	keys, err := p.state.keys(c)
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (p *parts) build(c *config.Config) (*site, error) {
 	return p.assemble(c, keys)
 }
 
-func (p *parts) assemble(c *config.Config, keys [][]byte) (*site, error) {
+func (p *shared) assemble(c *config.Config, keys [][]byte) (*site, error) {
 	s := &site{config: c}
 	if c.TLS.CertFile != "" {
 		cert, err := tls.LoadX509KeyPair(c.TLS.CertFile, c.TLS.KeyFile)
@@ -95,9 +95,9 @@ func (p *parts) assemble(c *config.Config, keys [][]byte) (*site, error) {
 	cookie := cookieOf(&c.Cookie)
 	s.sessions, err = sessions.NewManager(sessions.Options{
 		Store: p.state.store, Secrets: keys, Cookie: cookie,
-		Age: c.Session.IdleTimeout.D(), Limit: c.Session.MaxAge.D(), Remember: c.Session.RememberMe.D(),
-		Browser: c.Session.BrowserSession, Max: c.Session.MaxPerUser, Slide: true, DataLimit: int64(c.Session.DataLimit),
-		Ended: p.ended, Rejected: p.rejected, OldUntil: p.state.formerUntil, Log: p.log,
+		IdleTimeout: c.Session.IdleTimeout.D(), Lifetime: c.Session.MaxAge.D(), RememberLifetime: c.Session.RememberMe.D(),
+		SessionCookie: c.Session.BrowserSession, MaxPerUser: c.Session.MaxPerUser, SlideAnonymous: true, DataLimit: int64(c.Session.DataLimit),
+		Ended: p.ended, Rejected: p.rejected, Format1Until: p.state.formerUntil, Log: p.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sessions: %w", err)
@@ -109,7 +109,7 @@ func (p *parts) assemble(c *config.Config, keys [][]byte) (*site, error) {
 	return s, nil
 }
 
-func (p *parts) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages *web.Pages) error {
+func (p *shared) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages *web.Pages) error {
 	c := s.config
 	file, err := auth.FileAccounts(c.Users)
 	if err != nil {
@@ -131,7 +131,7 @@ func (p *parts) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages 
 	if err != nil {
 		return fmt.Errorf("login: %w", err)
 	}
-	s.gate = gate
+	s.auth = gate
 	s.proxy, err = proxy.New(proxy.Options{
 		Routes: c.Routes, Identity: c.Identity, Auth: gate,
 		Audit: p.audit, Metrics: p.metrics, Log: p.log, Live: p.live,
@@ -146,7 +146,7 @@ func (p *parts) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages 
 
 // chain is the way of every request, outermost first: the same for our own
 // pages, for what is forwarded, and for what is refused.
-func (p *parts) chain(s *site, pages *web.Pages) http.Handler {
+func (p *shared) chain(s *site, pages *web.Pages) http.Handler {
 	done := []web.Done{func(r *http.Request, rec *web.Recorder, took time.Duration) {
 		p.metrics.Request(web.From(r.Context()).Route, r.Method, rec.Status, took)
 	}}
@@ -160,10 +160,10 @@ func (p *parts) chain(s *site, pages *web.Pages) http.Handler {
 				pages.Answer(w, r, err)
 			}
 		}),
-		web.Begin(s.config.Trusted), // below, web.From(ctx) knows the visitor
+		web.RequestInfo(s.config.Trusted), // below, web.From(ctx) knows the visitor
 		web.HSTS(s.config.TLS.HSTS),
-		web.Record(done...), // below, w is the one *web.Recorder
-		web.Guard(p.log, pages.Answer),
+		web.RecordAnswer(done...), // below, w is the one *web.Recorder
+		web.Recover(p.log, pages.Answer),
 	)
 }
 
@@ -199,7 +199,7 @@ func (s *site) retire() {
 // is under way for it, and counts it. The audit event of a session that
 // somebody ended is written where it is known who; those that end by
 // themselves are left to here.
-func (p *parts) ended(i sessions.Info, reason string) {
+func (p *shared) ended(i sessions.Info, reason string) {
 	p.metrics.SessionEnded(reason)
 	p.live.Cut(i.Key)
 	var event string
@@ -216,12 +216,12 @@ func (p *parts) ended(i sessions.Info, reason string) {
 }
 
 // rejected is told of each session whose record in the store does not count.
-func (p *parts) rejected(handle string) {
+func (p *shared) rejected(handle string) {
 	p.audit.Event(context.Background(), audit.SessionRejected, slog.String("session", handle), slog.String("reason", "record"))
 }
 
 // faceOf is what the operator puts on our pages.
-func faceOf(c *config.Config) web.Face {
+func faceOf(c *config.Config) web.Branding {
 	face := c.Login.Face()
 	face.Cookie = c.Cookie.Name
 	return face

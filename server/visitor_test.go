@@ -51,7 +51,7 @@ func open(t *testing.T, secure bool, c *config.Config, handler http.HandlerFunc,
 		st.cert, f.tls = certificate(t)
 		c.TLS.CertFile = "given"
 	}
-	st.handler = web.Begin(nil)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	st.handler = web.RequestInfo(nil)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v, info := visitorOf(r.Context()), web.From(r.Context())
 		defer v.holding.end()
 		if !v.hold(info, r) {

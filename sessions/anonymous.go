@@ -72,8 +72,8 @@ func (s *Session) bind(ctx context.Context, e Expiry) (changed bool, err error) 
 	s.loaded = true
 	o := &s.m.o
 	if s.rec.User != "" {
-		if o.Age > 0 && !s.content.Remember {
-			e.After = min(e.After, o.Age)
+		if o.IdleTimeout > 0 && !s.content.Remember {
+			e.After = min(e.After, o.IdleTimeout)
 		}
 		if !e.At.IsZero() {
 			if !s.rec.Limit.IsZero() && !e.At.Before(s.rec.Limit) {

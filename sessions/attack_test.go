@@ -47,7 +47,7 @@ func TestAttackLogoutUndoneByASlowRequest(t *testing.T) {
 		},
 		"a use": func(_ context.Context, m *Manager, _ *Session, i Info) error {
 			time.Sleep(2 * time.Minute)
-			m.Seen(i)
+			m.Touch(i)
 			m.Close()
 			return nil
 		},
@@ -60,7 +60,7 @@ func TestAttackLogoutUndoneByASlowRequest(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				m := newManager(t, Options{Age: time.Hour})
+				m := newManager(t, Options{IdleTimeout: time.Hour})
 				r := request(login(t, m, "alice"))
 				i, err := m.Find(r)
 				if err != nil {
@@ -292,7 +292,7 @@ func TestAttackClockSetBack(t *testing.T) {
 // Django 58.
 func TestAttackSessionKeptAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newManager(t, Options{Age: 30 * time.Minute, Limit: 12 * time.Hour})
+		m := newManager(t, Options{IdleTimeout: 30 * time.Minute, Lifetime: 12 * time.Hour})
 		defer m.Close()
 		r := request(login(t, m, "alice"))
 		start := time.Now()
@@ -305,7 +305,7 @@ func TestAttackSessionKeptAlive(t *testing.T) {
 			if i.Expires.After(start.Add(12 * time.Hour)) {
 				t.Fatalf("after %v it expires at %v", time.Since(start), i.Expires)
 			}
-			m.Seen(i)
+			m.Touch(i)
 			s := m.Open(r)
 			if err := s.Set(t.Context(), "k", 1); err != nil {
 				t.Fatal(err)
@@ -322,7 +322,7 @@ func TestAttackSessionKeptAlive(t *testing.T) {
 // move a date that the session has got meanwhile.
 func TestAttackLateTouch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newManager(t, Options{Age: time.Hour})
+		m := newManager(t, Options{IdleTimeout: time.Hour})
 		defer m.Close()
 		r := request(login(t, m, "alice"))
 		i, err := m.Find(r)
@@ -335,11 +335,11 @@ func TestAttackLateTouch(t *testing.T) {
 		}
 		commit(t, m, s)
 		time.Sleep(10 * time.Minute)
-		m.Seen(i)
+		m.Touch(i)
 		synctest.Wait()
 		time.Sleep(11 * time.Minute)
 		wantNobody(t, m, r, "after the date")
-		m.Seen(i)
+		m.Touch(i)
 		synctest.Wait()
 		wantNobody(t, m, r, "after a late use")
 	})

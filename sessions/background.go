@@ -96,7 +96,7 @@ func (b *background) close() {
 // at most once every Options.TouchEvery, in the background, and never brings
 // back a session that has ended. When more uses wait than can be written,
 // some are forgotten: that session ends earlier, never later.
-func (m *Manager) Seen(i Info) {
+func (m *Manager) Touch(i Info) {
 	now := m.now()
 	if d := now.Sub(i.Seen); d >= 0 && d < m.o.TouchEvery || i.Idle <= 0 {
 		return // a use in the future is one before the clock was set back

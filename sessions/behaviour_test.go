@@ -159,7 +159,7 @@ func TestNothingIsPickled(t *testing.T) {
 //
 // Django 27, 69.
 func TestDataCannotBeTheLogin(t *testing.T) {
-	m := newManager(t, Options{Limit: time.Hour})
+	m := newManager(t, Options{Lifetime: time.Hour})
 	c := login(t, m, "alice")
 	before, err := m.Find(request(c))
 	check(t, err)
@@ -220,7 +220,7 @@ func TestLoginOverASessionWithoutStamp(t *testing.T) {
 //
 // Django 50, 52, 53.
 func TestExpiryAloneIsStored(t *testing.T) {
-	m := newManager(t, Options{Age: time.Hour})
+	m := newManager(t, Options{IdleTimeout: time.Hour})
 	s := m.Open(request())
 	check(t, s.SetExpiry(t.Context(), Expiry{Close: true}))
 	if s.Empty() {

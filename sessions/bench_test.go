@@ -27,7 +27,7 @@ func BenchmarkFind(b *testing.B) {
 		{"cached", func() Store { return NewCached(boltStore(b), 1<<24) }},
 	} {
 		b.Run(test.name, func(b *testing.B) {
-			m := newManager(b, Options{Store: test.store(), Age: time.Hour, Limit: 12 * time.Hour})
+			m := newManager(b, Options{Store: test.store(), IdleTimeout: time.Hour, Lifetime: 12 * time.Hour})
 			for i := range 1000 {
 				if err := m.store.Create(b.Context(), keyOf(strconv.Itoa(i)), Record{User: "other", Expires: time.Now().Add(time.Hour)}); err != nil {
 					b.Fatal(err)
@@ -50,7 +50,7 @@ func BenchmarkFind(b *testing.B) {
 // whose records do not all fit into that of the processor. Their cookies come
 // in one request, as fresh as net/http has just read them.
 func BenchmarkFindOfMany(b *testing.B) {
-	m := newManager(b, Options{Store: NewCached(NewMemory(), 1<<24), Age: time.Hour, Limit: 12 * time.Hour})
+	m := newManager(b, Options{Store: NewCached(NewMemory(), 1<<24), IdleTimeout: time.Hour, Lifetime: 12 * time.Hour})
 	cookies := make([]string, 5000)
 	for i := range cookies {
 		cookies[i] = login(b, m, "user-"+strconv.Itoa(i)).String()
@@ -69,7 +69,7 @@ func BenchmarkFindOfMany(b *testing.B) {
 
 // BenchmarkLogin is 16 people who log in at the same time: they share fsyncs.
 func BenchmarkLogin(b *testing.B) {
-	m := newManager(b, Options{Store: boltStore(b), Age: time.Hour})
+	m := newManager(b, Options{Store: boltStore(b), IdleTimeout: time.Hour})
 	b.SetParallelism(8)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
@@ -147,7 +147,7 @@ func startWithMany(t *testing.T, path string, n int) (start, list time.Duration)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := newManager(t, Options{Store: s, Age: time.Hour})
+	m := newManager(t, Options{Store: s, IdleTimeout: time.Hour})
 	count, err := s.Count(t.Context())
 	start = time.Since(begin)
 	if err != nil || count != n {

@@ -52,7 +52,7 @@ func TestMaxHoldsOverTwoNodes(t *testing.T) {
 			for _, most := range []int{1, 3} {
 				var nodes [2]*Manager
 				for n := range nodes {
-					nodes[n] = newManager(t, Options{Store: store, Max: most})
+					nodes[n] = newManager(t, Options{Store: store, MaxPerUser: most})
 				}
 				user := "alice" + strconv.Itoa(most)
 				var wg sync.WaitGroup
@@ -81,7 +81,7 @@ func TestMaxHoldsOverTwoNodes(t *testing.T) {
 // A login at a node whose clock is behind is the newest all the same.
 func TestMaxWithAWrongClock(t *testing.T) {
 	store := NewMemory()
-	m := newManager(t, Options{Store: store, Max: 2})
+	m := newManager(t, Options{Store: store, MaxPerUser: 2})
 	for range 2 {
 		rec, i := recordOf(t, m, request(login(t, m, "alice")))
 		rec.Login = rec.Login.Add(time.Minute)

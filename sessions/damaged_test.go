@@ -51,7 +51,7 @@ func TestSessionsEndBesideADamagedRecord(t *testing.T) {
 		t.Run(backend.name, func(t *testing.T) {
 			outer, inner := backend.open(t)
 			var log lockedLog
-			m := newManager(t, Options{Store: outer, Max: 3, Log: slog.New(slog.NewTextHandler(&log, nil))})
+			m := newManager(t, Options{Store: outer, MaxPerUser: 3, Log: slog.New(slog.NewTextHandler(&log, nil))})
 			for name, damage := range damages(t, inner) {
 				login(t, m, "bob")
 				login(t, m, "alice")

@@ -155,15 +155,15 @@ func (h *djangoSteps) run() {
 var setting = regexp.MustCompile(`([A-Z_]+)=(\S+)`)
 
 func (h *djangoSteps) configure() {
-	h.o = Options{Store: h.outer, Age: 1209600 * time.Second}
+	h.o = Options{Store: h.outer, IdleTimeout: 1209600 * time.Second}
 	for _, m := range setting.FindAllStringSubmatch(h.row.settings, -1) {
 		switch name, value := m[1], m[2]; name {
 		case "SESSION_COOKIE_AGE":
 			n, err := strconv.Atoi(value)
 			h.check(err)
-			h.o.Age = time.Duration(n) * time.Second
+			h.o.IdleTimeout = time.Duration(n) * time.Second
 		case "SESSION_EXPIRE_AT_BROWSER_CLOSE":
-			h.o.Browser = strings.EqualFold(value, "true")
+			h.o.SessionCookie = strings.EqualFold(value, "true")
 		case "SESSION_CACHE_ALIAS":
 			h.o.Store = brokenStore{h.outer}
 		default:

@@ -17,10 +17,10 @@ func ExampleManager() {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret)
 	m, err := sessions.NewManager(sessions.Options{
-		Store:   sessions.NewMemory(),
-		Secrets: [][]byte{secret},
-		Age:     30 * time.Minute,
-		Limit:   12 * time.Hour,
+		Store:       sessions.NewMemory(),
+		Secrets:     [][]byte{secret},
+		IdleTimeout: 30 * time.Minute,
+		Lifetime:    12 * time.Hour,
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -42,7 +42,7 @@ func ExampleManager() {
 		case err != nil:
 			return "could not tell"
 		default:
-			m.Seen(i)
+			m.Touch(i)
 			return i.User
 		}
 	}
@@ -63,7 +63,7 @@ func ExampleManager() {
 func ExampleSession() {
 	ctx := context.Background()
 	m, err := sessions.NewManager(sessions.Options{
-		Store: sessions.NewMemory(), Secrets: [][]byte{make([]byte, 32)}, Age: time.Hour,
+		Store: sessions.NewMemory(), Secrets: [][]byte{make([]byte, 32)}, IdleTimeout: time.Hour,
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -52,7 +52,7 @@ func TestAttackForgedRecord(t *testing.T) {
 		t.Run(backend.name, func(t *testing.T) {
 			store, _ := backend.open(t)
 			var log lockedLog
-			m := newManager(t, Options{Store: store, Age: time.Hour, Limit: 12 * time.Hour, Log: slog.New(slog.NewTextHandler(&log, nil))})
+			m := newManager(t, Options{Store: store, IdleTimeout: time.Hour, Lifetime: 12 * time.Hour, Log: slog.New(slog.NewTextHandler(&log, nil))})
 			for name, forge := range forgeries {
 				alice, mallory := withData(t, m, "alice"), withData(t, m, "mallory")
 				wantUser(t, m, mallory, "mallory")
@@ -71,7 +71,7 @@ func TestAttackForgedRecord(t *testing.T) {
 				if _, err := m.Lookup(t.Context(), j); !errors.Is(err, ErrNotFound) {
 					t.Errorf("%s: Lookup: %v", name, err)
 				}
-				m.Seen(j) // changes nothing of it
+				m.Touch(j) // changes nothing of it
 				wantUser(t, m, alice, "alice")
 				if _, err := m.Revoke(t.Context(), j.Handle, "revoked"); err != nil {
 					t.Errorf("%s: it cannot be ended by its handle: %v", name, err)
@@ -89,7 +89,7 @@ func TestAttackLaterExpiry(t *testing.T) {
 	for _, backend := range backends(t) {
 		t.Run(backend.name, func(t *testing.T) {
 			store, _ := backend.open(t)
-			m := newManager(t, Options{Store: store, Age: time.Hour, Limit: 12 * time.Hour})
+			m := newManager(t, Options{Store: store, IdleTimeout: time.Hour, Lifetime: 12 * time.Hour})
 			r := withData(t, m, "alice")
 			rec, i := recordOf(t, m, r)
 			want := rec.Expires
@@ -106,7 +106,7 @@ func TestAttackLaterExpiry(t *testing.T) {
 // for it: it counts. docs/security.md says so.
 func TestOlderRecordOfTheSameSession(t *testing.T) {
 	store := NewMemory()
-	m := newManager(t, Options{Store: store, Age: time.Hour, Limit: 12 * time.Hour})
+	m := newManager(t, Options{Store: store, IdleTimeout: time.Hour, Lifetime: 12 * time.Hour})
 	r := withData(t, m, "alice")
 	old, i := recordOf(t, m, r)
 	check(t, keepValue(m, r, "a/", "k", "w"))
@@ -147,8 +147,8 @@ func TestRecordNeedsIDAndSecret(t *testing.T) {
 func TestSecretsAreReplacedNodeByNode(t *testing.T) {
 	store := NewMemory()
 	second := bytes.Repeat([]byte("second "), 6)
-	before := newManager(t, Options{Store: store, Age: time.Hour, TouchEvery: time.Nanosecond})
-	after := newManager(t, Options{Store: store, Age: time.Hour, TouchEvery: time.Nanosecond, Secrets: [][]byte{second, testSecret}})
+	before := newManager(t, Options{Store: store, IdleTimeout: time.Hour, TouchEvery: time.Nanosecond})
+	after := newManager(t, Options{Store: store, IdleTimeout: time.Hour, TouchEvery: time.Nanosecond, Secrets: [][]byte{second, testSecret}})
 	r := withData(t, before, "alice")
 	i, err := after.Find(r)
 	check(t, err)
@@ -166,7 +166,7 @@ func TestSecretsAreReplacedNodeByNode(t *testing.T) {
 	_, err = s.Keys(t.Context())
 	check(t, err)
 	fresh := commit(t, after, s)
-	last := newManager(t, Options{Store: store, Age: time.Hour, Secrets: [][]byte{second}})
+	last := newManager(t, Options{Store: store, IdleTimeout: time.Hour, Secrets: [][]byte{second}})
 	wantUser(t, last, request(fresh), "alice")
 	if _, err := last.Lookup(t.Context(), known); err != nil {
 		t.Errorf("Lookup by the next configuration: %v", err)
@@ -181,8 +181,8 @@ func TestFormerRecord(t *testing.T) {
 	for _, backend := range backends(t) {
 		t.Run(backend.name, func(t *testing.T) {
 			store, _ := backend.open(t)
-			m := newManager(t, Options{Store: store, Age: time.Hour, Limit: 12 * time.Hour, OldUntil: time.Now().Add(time.Hour)})
-			late := newManager(t, Options{Store: store, Age: time.Hour, Limit: 12 * time.Hour, OldUntil: time.Now()})
+			m := newManager(t, Options{Store: store, IdleTimeout: time.Hour, Lifetime: 12 * time.Hour, Format1Until: time.Now().Add(time.Hour)})
+			late := newManager(t, Options{Store: store, IdleTimeout: time.Hour, Lifetime: 12 * time.Hour, Format1Until: time.Now()})
 			r := withData(t, m, "alice")
 			rec, i := recordOf(t, m, r)
 			rec.Proof, rec.Mark, rec.AuthTime, rec.Level, rec.Methods = nil, nil, time.Time{}, 0, nil

@@ -38,8 +38,8 @@ func TestFormat1(t *testing.T) {
 			options := func(until time.Time) Options {
 				const century = 100 * 365 * 24 * time.Hour
 				return Options{
-					Store: store, Secrets: [][]byte{bytes.Repeat([]byte("format 1"), 4)}, Age: century / 2, Limit: century,
-					OldUntil: until, TouchEvery: time.Nanosecond,
+					Store: store, Secrets: [][]byte{bytes.Repeat([]byte("format 1"), 4)}, IdleTimeout: century / 2, Lifetime: century,
+					Format1Until: until, TouchEvery: time.Nanosecond,
 				}
 			}
 			late := newManager(t, options(time.Now()))
@@ -68,7 +68,7 @@ func TestFormat1(t *testing.T) {
 				check(t, keepValue(m, r, "a/", "k", "w"))
 				i, err := m.Find(r)
 				check(t, err)
-				m.Seen(i)
+				m.Touch(i)
 				if i.Level != 1 || !i.AuthTime.Equal(i.Login) {
 					t.Errorf("%+v", i)
 				}

@@ -21,7 +21,7 @@ func TestWhyASessionHasEnded(t *testing.T) {
 	for _, open := range []func(testing.TB) (outer, inner Store){openMemory, openCached} {
 		synctest.Test(t, func(t *testing.T) {
 			store, _ := open(t)
-			m := newManager(t, Options{Store: store, Age: 30 * time.Minute, Limit: time.Hour, Remember: 2 * time.Hour}) // with which signatures count for longer
+			m := newManager(t, Options{Store: store, IdleTimeout: 30 * time.Minute, Lifetime: time.Hour, RememberLifetime: 2 * time.Hour}) // with which signatures count for longer
 			defer m.Close()
 			idle, revoked := request(login(t, m, "alice")), request(login(t, m, "bob"))
 			limit := request(login(t, m, "carol"))
@@ -36,7 +36,7 @@ func TestWhyASessionHasEnded(t *testing.T) {
 			for range 3 {
 				i, err := m.Find(limit)
 				check(t, err)
-				m.Seen(i)
+				m.Touch(i)
 				synctest.Wait()
 				time.Sleep(10 * time.Minute)
 			}

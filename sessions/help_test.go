@@ -25,8 +25,8 @@ func newManager(tb testing.TB, o Options) *Manager {
 	if o.Secrets == nil {
 		o.Secrets = [][]byte{testSecret}
 	}
-	if o.Age == 0 && o.Limit == 0 {
-		o.Age = time.Hour
+	if o.IdleTimeout == 0 && o.Lifetime == 0 {
+		o.IdleTimeout = time.Hour
 	}
 	m, err := NewManager(o)
 	if err != nil {

@@ -45,7 +45,7 @@ func (s *Session) Login(ctx context.Context, l Login) error {
 	if err := s.load(ctx); err != nil {
 		return err
 	}
-	if s.m.o.Max > 0 { // count after creating, one at a time: two logins at once must not end each other
+	if s.m.o.MaxPerUser > 0 { // count after creating, one at a time: two logins at once must not end each other
 		mu := s.m.loginLock(l.User)
 		mu.Lock()
 		defer mu.Unlock()
@@ -56,7 +56,7 @@ func (s *Session) Login(ctx context.Context, l Login) error {
 		s.state = before
 		return err
 	}
-	if s.m.o.Max > 0 {
+	if s.m.o.MaxPerUser > 0 {
 		s.m.endOldest(ctx, l.User, keyOf(s.id))
 	}
 	return nil
@@ -68,7 +68,7 @@ func (s *Session) become(l Login) {
 	if r.User != "" && (r.User != l.User || r.Source != l.Source || r.Stamp != l.Stamp) {
 		s.content = content{}
 	}
-	s.content.Remember = l.Remember && s.m.o.Remember > 0
+	s.content.Remember = l.Remember && s.m.o.RememberLifetime > 0
 	now := s.m.now()
 	r.User, r.Source, r.Stamp = l.User, l.Source, l.Stamp
 	r.Addr, r.Agent = l.Addr, cut(l.Agent, agentMax)
@@ -79,9 +79,9 @@ func (s *Session) become(l Login) {
 	}
 	switch o := &s.m.o; {
 	case s.content.Remember:
-		r.Limit = now.Add(o.Remember)
-	case o.Limit > 0:
-		r.Limit = now.Add(o.Limit)
+		r.Limit = now.Add(o.RememberLifetime)
+	case o.Lifetime > 0:
+		r.Limit = now.Add(o.Lifetime)
 	}
 }
 
@@ -133,7 +133,7 @@ func (m *Manager) endOldest(ctx context.Context, user, own string) {
 		all = append(all, i)
 	}
 	sortLogins(all, own)
-	for _, i := range all[:max(0, len(all)-m.o.Max)] {
+	for _, i := range all[:max(0, len(all)-m.o.MaxPerUser)] {
 		if err := m.revoke(ctx, i.Key, "limit"); err != nil && !errors.Is(err, ErrNotFound) {
 			m.o.Log.Error("oldest session not ended", slog.String("session", i.Handle), slog.Any("error", err))
 			return

@@ -13,7 +13,7 @@ import (
 // Lookup has the three outcomes of Find, and does not extend the session.
 func TestLookup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newManager(t, Options{Age: time.Hour})
+		m := newManager(t, Options{IdleTimeout: time.Hour})
 		r := request(login(t, m, "alice"))
 		i, err := m.Find(r)
 		check(t, err)

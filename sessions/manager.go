@@ -18,13 +18,13 @@ type Options struct {
 	Store   Store
 	Secrets [][]byte // 32 bytes or more each; the first signs and seals, all verify and open
 
-	Cookie   Cookie
-	Age      time.Duration // a session lives this long after its last use (Django's SESSION_COOKIE_AGE); 0: until Limit alone
-	Limit    time.Duration // a session lives this long after login (nobody's: after its creation), whatever its use; 0: no such limit
-	Remember time.Duration // the Limit of a session with Login.Remember, which has no Age; 0: Remember counts for nothing
-	Browser  bool          // cookies of browser length, unless the session says otherwise
-	Max      int           // sessions a user may have; a login over it ends the oldest; 0: no limit
-	Slide    bool          // Seen is called for nobody's sessions as well, so browsers keep their cookies longer than Age
+	Cookie           Cookie
+	IdleTimeout      time.Duration // a session lives this long after its last use (Django's SESSION_COOKIE_AGE); 0: until Limit alone
+	Lifetime         time.Duration // a session lives this long after login (nobody's: after its creation), whatever its use; 0: no such limit
+	RememberLifetime time.Duration // the Limit of a session with Login.Remember, which has no Age; 0: Remember counts for nothing
+	SessionCookie    bool          // cookies of browser length, unless the session says otherwise
+	MaxPerUser       int           // sessions a user may have; a login over it ends the oldest; 0: no limit
+	SlideAnonymous   bool          // Seen is called for nobody's sessions as well, so browsers keep their cookies longer than Age
 
 	// DataLimit bounds the bytes of data that ChangeValues and NewValues keep in
 	// all sessions together, as they are stored; 0: no limit.
@@ -34,11 +34,11 @@ type Options struct {
 	// tenth of Age, at least a second and at most a minute.
 	TouchEvery time.Duration
 
-	// OldUntil is until when records of format 1 count, which nothing
+	// Format1Until is until when records of format 1 count, which nothing
 	// authenticates: one Limit after the upgrade of this node, by a date that
 	// is kept outside of the store. They are written anew when they are used.
 	// Zero: they do not count.
-	OldUntil time.Time
+	Format1Until time.Time
 
 	// Rejected is told of a session whose record does not count, once a minute
 	// at most, by its handle. It must not block. May be nil.
@@ -67,21 +67,21 @@ type Cookie struct {
 
 // An Info is what may be known of a session without its id: it opens nothing.
 type Info struct {
-	Key     string // under which the store has it
-	Handle  string // what people call it: the first 16 digits of Key
-	User    string // "" for nobody's
-	Source  string
-	Stamp   string
-	Created time.Time
-	Login   time.Time
-	Seen    time.Time
-	Expires time.Time
-	Limit   time.Time
-	Idle    time.Duration // how far a use moves Expires; 0: not at all
-	Addr    string
-	Agent   string
-	Data    bool // there are data, which only the cookie opens
-	Old     bool // of Find alone: the cookie was signed with an older secret; see Refresh
+	Key            string // under which the store has it
+	Handle         string // what people call it: the first 16 digits of Key
+	User           string // "" for nobody's
+	Source         string
+	Stamp          string
+	Created        time.Time
+	Login          time.Time
+	Seen           time.Time
+	Expires        time.Time
+	Limit          time.Time
+	Idle           time.Duration // how far a use moves Expires; 0: not at all
+	Addr           string
+	Agent          string
+	Data           bool // there are data, which only the cookie opens
+	StaleSignature bool // of Find alone: the cookie was signed with an older secret; see Refresh
 
 	AuthTime time.Time // when they have last proved who they are
 	Level    int       // by how many factors: 1 or 2
@@ -143,7 +143,7 @@ func NewManager(o Options) (*Manager, error) {
 		o.Cookie.SameSite = http.SameSiteLaxMode
 	}
 	if o.TouchEvery == 0 {
-		o.TouchEvery = min(max(o.Age/10, time.Second), time.Minute)
+		o.TouchEvery = min(max(o.IdleTimeout/10, time.Second), time.Minute)
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -158,8 +158,8 @@ func NewManager(o Options) (*Manager, error) {
 		rejected:  newBounded[string, time.Time](rejectedMax, lastByte),
 		gone:      newBounded[string, gone](goneMax, lastByte),
 	}
-	if o.Limit > 0 {
-		m.signedFor = min(max(o.Limit, o.Remember), forever)
+	if o.Lifetime > 0 {
+		m.signedFor = min(max(o.Lifetime, o.RememberLifetime), forever)
 	}
 	if err := m.deriveKeys(o.Secrets); err != nil {
 		return nil, err
@@ -175,9 +175,9 @@ func (o *Options) check() error {
 		return errors.New("sessions: no store")
 	case len(o.Secrets) == 0:
 		return errors.New("sessions: no secrets")
-	case o.DataLimit < 0, o.Age < 0, o.Limit < 0, o.Remember < 0, o.TouchEvery < 0, o.Max < 0:
+	case o.DataLimit < 0, o.IdleTimeout < 0, o.Lifetime < 0, o.RememberLifetime < 0, o.TouchEvery < 0, o.MaxPerUser < 0:
 		return errors.New("sessions: a duration or limit is negative")
-	case o.Age == 0 && o.Limit == 0:
+	case o.IdleTimeout == 0 && o.Lifetime == 0:
 		return errors.New("sessions: neither Age nor Limit: sessions would never end")
 	case !validCookieName(o.Cookie.Name):
 		return fmt.Errorf("sessions: %q is not the name of a cookie", o.Cookie.Name)
@@ -212,7 +212,7 @@ func (m *Manager) Find(r *http.Request) (Info, error) {
 		return Info{}, err
 	}
 	i, err := m.lookup(r.Context(), p.key, p.ring, now)
-	i.Old = p.old && err == nil
+	i.StaleSignature = p.old && err == nil
 	return i, err
 }
 

@@ -42,14 +42,14 @@ func TestCookie(t *testing.T) {
 		want   string // of Set-Cookie, without value and Expires
 		absent string
 	}{
-		{"defaults", Options{Age: time.Hour, Limit: 12 * time.Hour}, "__Host-gatehouse=V; Path=/; Expires; Max-Age=43200; HttpOnly; Secure; SameSite=Lax", "Domain"},
-		{"plain http", Options{Limit: time.Hour, Cookie: Cookie{Secure: plain}}, "gatehouse=V; Path=/; Expires; Max-Age=3600; HttpOnly; SameSite=Lax", "Secure"},
-		{"name", Options{Limit: time.Hour, Cookie: Cookie{Name: "s"}}, "__Host-s=V; Path=/; Expires; Max-Age=3600; HttpOnly; Secure; SameSite=Lax", ""},
-		{"domain", Options{Limit: time.Hour, Cookie: Cookie{Domain: "example.com"}}, "gatehouse=V; Path=/; Domain=example.com; Expires; Max-Age=3600; HttpOnly; Secure; SameSite=Lax", "__Host-"},
-		{"strict", Options{Limit: time.Hour, Cookie: Cookie{SameSite: http.SameSiteStrictMode}}, "__Host-gatehouse=V; Path=/; Expires; Max-Age=3600; HttpOnly; Secure; SameSite=Strict", ""},
-		{"none", Options{Limit: time.Hour, Cookie: Cookie{SameSite: http.SameSiteNoneMode}}, "__Host-gatehouse=V; Path=/; Expires; Max-Age=3600; HttpOnly; Secure; SameSite=None", ""},
-		{"browser length", Options{Limit: time.Hour, Browser: true}, "__Host-gatehouse=V; Path=/; HttpOnly; Secure; SameSite=Lax", "Expires"},
-		{"idle time alone: the browser keeps it as long as it may", Options{Age: time.Hour}, "__Host-gatehouse=V; Path=/; Expires; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax", ""},
+		{"defaults", Options{IdleTimeout: time.Hour, Lifetime: 12 * time.Hour}, "__Host-gatehouse=V; Path=/; Expires; Max-Age=43200; HttpOnly; Secure; SameSite=Lax", "Domain"},
+		{"plain http", Options{Lifetime: time.Hour, Cookie: Cookie{Secure: plain}}, "gatehouse=V; Path=/; Expires; Max-Age=3600; HttpOnly; SameSite=Lax", "Secure"},
+		{"name", Options{Lifetime: time.Hour, Cookie: Cookie{Name: "s"}}, "__Host-s=V; Path=/; Expires; Max-Age=3600; HttpOnly; Secure; SameSite=Lax", ""},
+		{"domain", Options{Lifetime: time.Hour, Cookie: Cookie{Domain: "example.com"}}, "gatehouse=V; Path=/; Domain=example.com; Expires; Max-Age=3600; HttpOnly; Secure; SameSite=Lax", "__Host-"},
+		{"strict", Options{Lifetime: time.Hour, Cookie: Cookie{SameSite: http.SameSiteStrictMode}}, "__Host-gatehouse=V; Path=/; Expires; Max-Age=3600; HttpOnly; Secure; SameSite=Strict", ""},
+		{"none", Options{Lifetime: time.Hour, Cookie: Cookie{SameSite: http.SameSiteNoneMode}}, "__Host-gatehouse=V; Path=/; Expires; Max-Age=3600; HttpOnly; Secure; SameSite=None", ""},
+		{"browser length", Options{Lifetime: time.Hour, SessionCookie: true}, "__Host-gatehouse=V; Path=/; HttpOnly; Secure; SameSite=Lax", "Expires"},
+		{"idle time alone: the browser keeps it as long as it may", Options{IdleTimeout: time.Hour}, "__Host-gatehouse=V; Path=/; Expires; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -276,7 +276,7 @@ func TestLogin(t *testing.T) {
 // Django 95, 104.
 func TestLoginRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newManager(t, Options{Age: 30 * time.Minute, Limit: 12 * time.Hour})
+		m := newManager(t, Options{IdleTimeout: 30 * time.Minute, Lifetime: 12 * time.Hour})
 		now := time.Now()
 		c := loginAs(t, m, request(), Login{User: "alice", Addr: "192.0.2.1", Agent: strings.Repeat("é", 200)})
 		i, err := m.Find(request(c))
@@ -305,7 +305,7 @@ func TestLoginRecord(t *testing.T) {
 // later login without it takes it back.
 func TestRemember(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newManager(t, Options{Age: 30 * time.Minute, Limit: 12 * time.Hour, Remember: 30 * 24 * time.Hour, Browser: true})
+		m := newManager(t, Options{IdleTimeout: 30 * time.Minute, Lifetime: 12 * time.Hour, RememberLifetime: 30 * 24 * time.Hour, SessionCookie: true})
 		defer m.Close()
 		c := loginAs(t, m, request(), Login{User: "alice", Remember: true})
 		if c.MaxAge != 30*24*3600 {
@@ -320,7 +320,7 @@ func TestRemember(t *testing.T) {
 		}
 		i, err := m.Find(request(c))
 		check(t, err)
-		m.Seen(i)
+		m.Touch(i)
 		time.Sleep(24 * time.Hour)
 		wantNobody(t, m, request(c), "after 30 days")
 
@@ -344,14 +344,14 @@ func TestSeen(t *testing.T) {
 			store, _ := open(t)
 			counted := &counting{Store: store}
 			var ends endings
-			m := newManager(t, Options{Store: counted, Age: 30 * time.Minute, TouchEvery: time.Minute, Ended: ends.ended})
+			m := newManager(t, Options{Store: counted, IdleTimeout: 30 * time.Minute, TouchEvery: time.Minute, Ended: ends.ended})
 			defer m.Close()
 			r := request(login(t, m, "alice"))
 			use := func() {
 				t.Helper()
 				i, err := m.Find(r)
 				check(t, err)
-				m.Seen(i)
+				m.Touch(i)
 				synctest.Wait()
 			}
 			for range 60 {
@@ -395,7 +395,7 @@ func (c *counting) Touch(ctx context.Context, key string, seen, expires time.Tim
 func TestCloseFlushesUses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		counted := &counting{Store: NewMemory()}
-		m := newManager(t, Options{Store: counted, Age: time.Hour})
+		m := newManager(t, Options{Store: counted, IdleTimeout: time.Hour})
 		var infos []Info
 		for range 200 {
 			i, err := m.Find(request(login(t, m, "alice")))
@@ -404,13 +404,13 @@ func TestCloseFlushesUses(t *testing.T) {
 		}
 		time.Sleep(10 * time.Minute)
 		for _, i := range infos {
-			m.Seen(i)
+			m.Touch(i)
 		}
 		m.Close()
 		if n := counted.touches.Load(); n != 200 {
 			t.Errorf("%d of 200 uses were written", n)
 		}
-		m.Seen(infos[0])
+		m.Touch(infos[0])
 		m.Close()
 		if n := counted.touches.Load(); n != 200 {
 			t.Error("a use was written after Close")
@@ -441,7 +441,7 @@ func TestSeenIsBounded(t *testing.T) {
 // not the cookie was verified before (requirement 36, CVE-2018-17199).
 func TestProofExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newManager(t, Options{Limit: time.Hour})
+		m := newManager(t, Options{Lifetime: time.Hour})
 		c := login(t, m, "alice")
 		i, err := m.Find(request(c))
 		check(t, err)
@@ -463,7 +463,7 @@ func TestProofExpires(t *testing.T) {
 func TestMaxPerUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ends endings
-		m := newManager(t, Options{Max: 3, Ended: ends.ended, Age: 24 * time.Hour})
+		m := newManager(t, Options{MaxPerUser: 3, Ended: ends.ended, IdleTimeout: 24 * time.Hour})
 		defer m.Close()
 		other := login(t, m, "bob")
 		var cookies []*http.Cookie
@@ -472,7 +472,7 @@ func TestMaxPerUser(t *testing.T) {
 			cookies = append(cookies, login(t, m, "alice"))
 			i, err := m.Find(request(cookies[0]))
 			if err == nil {
-				m.Seen(i) // a use does not make it younger
+				m.Touch(i) // a use does not make it younger
 			}
 			synctest.Wait()
 		}
@@ -491,7 +491,7 @@ func TestMaxPerUser(t *testing.T) {
 }
 
 func TestMaxPerUserAtOnce(t *testing.T) {
-	m := newManager(t, Options{Max: 2})
+	m := newManager(t, Options{MaxPerUser: 2})
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() { check(t, m.OpenID("").Login(t.Context(), Login{User: "alice"})) })
@@ -510,7 +510,7 @@ func TestMaxPerUserAtOnce(t *testing.T) {
 // Django 104, 126.
 func TestRenew(t *testing.T) {
 	var ends endings
-	m := newManager(t, Options{Ended: ends.ended, Limit: 12 * time.Hour})
+	m := newManager(t, Options{Ended: ends.ended, Lifetime: 12 * time.Hour})
 	a, b := login(t, m, "alice"), login(t, m, "alice")
 	before, err := m.Find(request(a))
 	check(t, err)
@@ -580,7 +580,7 @@ func TestRevoke(t *testing.T) {
 func TestPurge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ends endings
-		m := newManager(t, Options{Age: time.Hour, Ended: ends.ended})
+		m := newManager(t, Options{IdleTimeout: time.Hour, Ended: ends.ended})
 		login(t, m, "alice")
 		time.Sleep(40 * time.Minute)
 		bob := login(t, m, "bob")
@@ -703,7 +703,7 @@ func TestIDs(t *testing.T) {
 
 func TestNewManagerRefuses(t *testing.T) {
 	good := func() Options {
-		return Options{Store: NewMemory(), Secrets: [][]byte{testSecret}, Age: time.Hour}
+		return Options{Store: NewMemory(), Secrets: [][]byte{testSecret}, IdleTimeout: time.Hour}
 	}
 	if _, err := NewManager(good()); err != nil {
 		t.Fatal(err)
@@ -712,13 +712,13 @@ func TestNewManagerRefuses(t *testing.T) {
 		"no store":        func(o *Options) { o.Store = nil },
 		"no secrets":      func(o *Options) { o.Secrets = nil },
 		"a short secret":  func(o *Options) { o.Secrets = append(o.Secrets, make([]byte, 31)) },
-		"no end":          func(o *Options) { o.Age = 0 },
-		"negative":        func(o *Options) { o.Limit = -1 },
+		"no end":          func(o *Options) { o.IdleTimeout = 0 },
+		"negative":        func(o *Options) { o.Lifetime = -1 },
 		"prefix":          func(o *Options) { o.Cookie.Name = "__Host-x" },
 		"secure prefix":   func(o *Options) { o.Cookie.Name = "__Secure-x" },
 		"not a token":     func(o *Options) { o.Cookie.Name = "a b" },
 		"a long name":     func(o *Options) { o.Cookie.Name = strings.Repeat("a", 65) },
-		"negative number": func(o *Options) { o.Max = -1 },
+		"negative number": func(o *Options) { o.MaxPerUser = -1 },
 	} {
 		o := good()
 		change(&o)

@@ -110,7 +110,7 @@ func (k *ring) verify(key string, r *Record) (by int, ok bool) {
 // are read, and is changed to what it would be today, but for Proof and Mark:
 // old says so. The error is ErrNotFound or a failure.
 func (m *Manager) admit(k *ring, key string, r *Record) (by int, old bool, err error) {
-	if len(r.Proof) == 0 && m.now().Before(m.o.OldUntil) {
+	if len(r.Proof) == 0 && m.now().Before(m.o.Format1Until) {
 		r.modernize()
 		return 0, true, nil
 	}

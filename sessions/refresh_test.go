@@ -25,8 +25,8 @@ func TestRefresh(t *testing.T) {
 	alice, absent := commit(t, before, s), login(t, before, "bob")
 
 	for range 2 { // the second time, the proof is remembered
-		if i, err := during.Find(request(alice)); err != nil || !i.Old {
-			t.Errorf("a cookie of the old secret: Old %v, %v", i.Old, err)
+		if i, err := during.Find(request(alice)); err != nil || !i.StaleSignature {
+			t.Errorf("a cookie of the old secret: Old %v, %v", i.StaleSignature, err)
 		}
 	}
 	h := http.Header{}
@@ -35,8 +35,8 @@ func TestRefresh(t *testing.T) {
 	if err != nil || h.Get("Vary") != "Cookie" || h.Get("Cache-Control") != "no-store" {
 		t.Fatalf("%v: %v", err, h)
 	}
-	if i, err := during.Find(request(anew)); err != nil || i.Old {
-		t.Errorf("a cookie of the new secret: Old %v, %v", i.Old, err)
+	if i, err := during.Find(request(anew)); err != nil || i.StaleSignature {
+		t.Errorf("a cookie of the new secret: Old %v, %v", i.StaleSignature, err)
 	}
 	wantUser(t, during, request(alice), "alice") // requests under way
 	if during.Open(request(alice)).ID() != during.Open(request(anew)).ID() {
@@ -87,7 +87,7 @@ func TestCommitRefreshes(t *testing.T) {
 func TestSlide(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, slide := range []bool{false, true} {
-			m := newManager(t, Options{Age: time.Hour, Limit: 12 * time.Hour, Slide: slide})
+			m := newManager(t, Options{IdleTimeout: time.Hour, Lifetime: 12 * time.Hour, SlideAnonymous: slide})
 			s := m.Open(request())
 			check(t, s.Set(t.Context(), "k", 1))
 			start := time.Now()
@@ -99,7 +99,7 @@ func TestSlide(t *testing.T) {
 				time.Sleep(50 * time.Minute)
 				i, err := m.Find(request(c))
 				check(t, err)
-				m.Seen(i)
+				m.Touch(i)
 				synctest.Wait()
 			}
 			time.Sleep(12*time.Hour - time.Since(start))
@@ -124,7 +124,7 @@ func TestCookiePath(t *testing.T) {
 		t.Errorf("deleted by %s", gone)
 	}
 	for _, path := range []string{"app", "/a;b", "/a\n", "/ä"} {
-		if _, err := NewManager(Options{Store: NewMemory(), Secrets: [][]byte{testSecret}, Age: time.Hour, Cookie: Cookie{Path: path}}); err == nil {
+		if _, err := NewManager(Options{Store: NewMemory(), Secrets: [][]byte{testSecret}, IdleTimeout: time.Hour, Cookie: Cookie{Path: path}}); err == nil {
 			t.Errorf("the path %q: no error", path)
 		}
 	}

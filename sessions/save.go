@@ -106,8 +106,8 @@ func (s *Session) create(ctx context.Context) error {
 	s.loaded = true
 	r := s.rec
 	now := s.m.now()
-	if r.User == "" && r.Version == 0 && s.m.o.Limit > 0 { // a login has set its own
-		r.Limit = now.Add(s.m.o.Limit)
+	if r.User == "" && r.Version == 0 && s.m.o.Lifetime > 0 { // a login has set its own
+		r.Limit = now.Add(s.m.o.Lifetime)
 	}
 	s.apply(&r, now)
 	r.Created, r.Seen = now, now
@@ -144,19 +144,19 @@ func (s *Session) apply(r *Record, now time.Time) {
 	if s.content.Expiry != nil {
 		own = *s.content.Expiry
 	}
-	r.Browser = own.Close || o.Browser && own.After == 0 && own.At.IsZero() && !s.content.Remember
+	r.Browser = own.Close || o.SessionCookie && own.After == 0 && own.At.IsZero() && !s.content.Remember
 	switch {
 	case !own.At.IsZero():
 		r.Idle, r.Expires = 0, own.At
 	case own.After != 0:
 		r.Idle, r.Expires = max(0, own.After), now.Add(own.After)
-	case s.content.Remember || o.Age == 0:
+	case s.content.Remember || o.IdleTimeout == 0:
 		r.Idle, r.Expires = 0, r.Limit
 		if r.Limit.IsZero() { // not stored yet, or stored when there was an Age
-			r.Expires = now.Add(max(o.Limit, o.Age))
+			r.Expires = now.Add(max(o.Lifetime, o.IdleTimeout))
 		}
 	default:
-		r.Idle, r.Expires = o.Age, now.Add(o.Age)
+		r.Idle, r.Expires = o.IdleTimeout, now.Add(o.IdleTimeout)
 	}
 	if !r.Limit.IsZero() && r.Expires.After(r.Limit) {
 		r.Expires = r.Limit
@@ -273,7 +273,7 @@ func (s *Session) sendCookie(h http.Header) error {
 	c := s.m.cookie(s.m.nameFor(s.secure), value, s.secure) //nolint:gosec // see there
 	if !s.rec.Browser {
 		now := s.m.now()
-		c.Expires = s.rec.cookieEnds(now, s.m.o.Slide)
+		c.Expires = s.rec.cookieEnds(now, s.m.o.SlideAnonymous)
 		c.MaxAge = int(c.Expires.Sub(now).Round(time.Second) / time.Second)
 		if c.MaxAge <= 0 {
 			c.MaxAge = -1 // 0 would leave it out

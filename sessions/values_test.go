@@ -182,7 +182,7 @@ func TestValuesOfAnotherCookieAreClosed(t *testing.T) {
 func TestValuesAndTheClocks(t *testing.T) {
 	for used, want := range map[bool]time.Duration{false: time.Hour, true: 90 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
-			m := newManager(t, Options{Age: time.Hour, Limit: 90 * time.Minute})
+			m := newManager(t, Options{IdleTimeout: time.Hour, Lifetime: 90 * time.Minute})
 			start := time.Now()
 			r := request(login(t, m, "alice"))
 			time.Sleep(40 * time.Minute)

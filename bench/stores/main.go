@@ -48,7 +48,7 @@ func open(dir string) (contest.Store, error) {
 	s.cached = sessions.NewCached(s.bolt, cached)
 	secret := sha256.Sum256([]byte("the same in every step"))
 	s.manager, err = sessions.NewManager(sessions.Options{
-		Store: s.cached, Secrets: [][]byte{secret[:]}, Age: 6 * time.Hour, Limit: 12 * time.Hour,
+		Store: s.cached, Secrets: [][]byte{secret[:]}, IdleTimeout: 6 * time.Hour, Lifetime: 12 * time.Hour,
 		Cookie: sessions.Cookie{Secure: func(*http.Request) bool { return false }},
 	})
 	if err != nil {

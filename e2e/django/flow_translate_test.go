@@ -98,7 +98,7 @@ func (f *flow) cookieValue(key string) string {
 		return key
 	}
 	m, err := sessions.NewManager(sessions.Options{
-		Store: sessions.NewMemory(), Secrets: flowSecrets(f.row.settings), Age: 1e15,
+		Store: sessions.NewMemory(), Secrets: flowSecrets(f.row.settings), IdleTimeout: 1e15,
 		Cookie: sessions.Cookie{Name: flowCookieBase(f.row.settings), Secure: func(*http.Request) bool { return false }},
 	})
 	if err != nil {

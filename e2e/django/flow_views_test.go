@@ -90,8 +90,8 @@ func (v *flowViews) open(settings map[string]any) {
 		age = time.Duration(n) * time.Second
 	}
 	v.manager, err = sessions.NewManager(sessions.Options{
-		Store: v.store, Secrets: flowSecrets(settings), Cookie: cookie, Age: age,
-		Browser: settingOf[bool](settings, "SESSION_EXPIRE_AT_BROWSER_CLOSE"),
+		Store: v.store, Secrets: flowSecrets(settings), Cookie: cookie, IdleTimeout: age,
+		SessionCookie: settingOf[bool](settings, "SESSION_EXPIRE_AT_BROWSER_CLOSE"),
 	})
 	fail(err)
 	html, err := os.ReadFile("login.html")
@@ -100,7 +100,7 @@ func (v *flowViews) open(settings map[string]any) {
 		Sessions: v.manager, Accounts: v.accounts, Hasher: v.hasher, Secrets: flowSecrets(settings), Cookie: cookie, LoginHTML: string(html),
 	})
 	fail(err)
-	pages, err := web.NewPages(web.Face{})
+	pages, err := web.NewPages(web.Branding{})
 	fail(err)
 	log := slog.New(slog.DiscardHandler)
 	v.pipes = &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
@@ -108,7 +108,7 @@ func (v *flowViews) open(settings map[string]any) {
 		if err := v.serve(w, r); err != nil {
 			pages.Answer(w, r, err)
 		}
-	}), web.Begin(nil), web.Record(), web.Guard(log, pages.Answer))}
+	}), web.RequestInfo(nil), web.RecordAnswer(), web.Recover(log, pages.Answer))}
 	go func() { _ = v.server.Serve(v.pipes) }()
 }
 
@@ -192,7 +192,7 @@ func (v *flowViews) close() {
 func (v *flowViews) serve(w http.ResponseWriter, r *http.Request) error {
 	if v.slide {
 		if i, err := v.manager.Find(r); err == nil {
-			v.manager.Seen(i)
+			v.manager.Touch(i)
 		}
 	}
 	switch path := r.URL.Path; {
@@ -212,7 +212,7 @@ func (v *flowViews) serve(w http.ResponseWriter, r *http.Request) error {
 	case id == nil:
 		return v.auth.Challenge(w, r)
 	}
-	v.auth.Active(id)
+	v.auth.RecordActivity(id)
 	v.auth.Refresh(r, id, w.Header())
 	web.AddVary(w.Header(), "Cookie")
 	flowApp(w, withUser(r, id.Name))

@@ -84,7 +84,7 @@ func (p *cli) sessionIDs(cmd *cobra.Command, _ []string, begun string) (ids []co
 			if err != nil {
 				return
 			}
-			ids = append(ids, cobra.CompletionWithDesc(s.ID, printable(s.User)+", "+roughly(time.Since(s.Seen))+" ago"))
+			ids = append(ids, cobra.CompletionWithDesc(s.ID, printable(s.User)+", "+humanDuration(time.Since(s.Seen))+" ago"))
 		}
 	})
 	return ids, cobra.ShellCompDirectiveNoFileComp
@@ -98,7 +98,7 @@ func (p *cli) whileRunning(ctx context.Context, f func(context.Context, server.A
 	}
 	ctx, cancel := context.WithTimeout(ctx, completePatience)
 	defer cancel()
-	gate, err := p.dial(ctx)
+	gate, err := p.connect(ctx)
 	if err != nil {
 		return
 	}

@@ -80,7 +80,7 @@ routes:
 	if err != nil {
 		return err
 	}
-	return p.serve(ctx, server.Options{Config: c, Ready: func(f server.Facts) {
+	return p.serve(ctx, server.Options{Config: c, Ready: func(f server.StartupInfo) {
 		behind := "a small application without any login, which shows what reaches it"
 		if access == "" {
 			behind = upstream

@@ -12,7 +12,7 @@ import (
 )
 
 func (p *cli) explainCommand() *cobra.Command {
-	q := server.Question{}
+	q := server.ExplainRequest{}
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "explain URL", Short: "Say which route and rule decide about a request, and why", Args: one("the URL of a request"),

@@ -32,7 +32,7 @@ func (p *cli) progress(ctx context.Context, what string, now func(ctx context.Co
 				return
 			case <-wait.C:
 			}
-			line := what + " … " + roughly(time.Since(begin))
+			line := what + " … " + humanDuration(time.Since(begin))
 			if s := now(ctx); s != "" {
 				line += ", " + s
 			}

@@ -15,8 +15,8 @@ import (
 	"gatehouse/auth"
 )
 
-// person gives the terminal that a person types at; nil: nobody does.
-func (p *cli) person() *os.File {
+// terminal gives the terminal that a terminal types at; nil: nobody does.
+func (p *cli) terminal() *os.File {
 	if f, ok := p.In.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return f
 	}
@@ -28,7 +28,7 @@ const passwordTries = 3
 // readNewPassword asks twice without echo on a terminal, and reads one line
 // elsewhere, or when it is told to. What it gives may be set.
 func (p *cli) readNewPassword(ctx context.Context, name string, fromStdin bool) (string, error) {
-	tty := p.person()
+	tty := p.terminal()
 	if fromStdin || tty == nil {
 		password, err := readLine(p.In)
 		if err == nil {
@@ -102,7 +102,7 @@ func (p *cli) askHidden(ctx context.Context, tty *os.File, prompt string) (strin
 		return "", fmt.Errorf("read password: %w", err)
 	}
 	p.tell("%s", prompt)
-	line, err := typed(ctx, func() (string, error) {
+	line, err := readInterruptible(ctx, func() (string, error) {
 		b, err := term.ReadPassword(fd)
 		return string(b), err
 	})
@@ -117,7 +117,7 @@ func (p *cli) askHidden(ctx context.Context, tty *os.File, prompt string) (strin
 // is no.
 func (p *cli) confirm(ctx context.Context, question string) (bool, error) {
 	p.tell("%s [y/N] ", question)
-	answer, err := typed(ctx, func() (string, error) { return bufio.NewReader(io.LimitReader(p.In, maxLine)).ReadString('\n') })
+	answer, err := readInterruptible(ctx, func() (string, error) { return bufio.NewReader(io.LimitReader(p.In, maxLine)).ReadString('\n') })
 	if errors.Is(err, io.EOF) {
 		p.tell("\n")
 		err = nil
@@ -134,9 +134,9 @@ func (p *cli) confirm(ctx context.Context, question string) (bool, error) {
 	}
 }
 
-// typed waits for what a person types, or for the end of ctx: nothing else
+// readInterruptible waits for what a person types, or for the end of ctx: nothing else
 // ends a read from a terminal.
-func typed(ctx context.Context, read func() (string, error)) (string, error) {
+func readInterruptible(ctx context.Context, read func() (string, error)) (string, error) {
 	type line struct {
 		text string
 		err  error

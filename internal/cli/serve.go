@@ -92,7 +92,7 @@ func (p *cli) serve(ctx context.Context, o server.Options) error {
 const shownRoutes = 12
 
 // tellServe says to a person what the gate does from now on.
-func (p *cli) tellServe(f server.Facts) {
+func (p *cli) tellServe(f server.StartupInfo) {
 	s := screenOf(p.Err)
 	line := func(what, text string) { p.tell("  %-10s %s\n", what, text) }
 	p.tell("\n")
@@ -117,7 +117,7 @@ func (p *cli) tellServe(f server.Facts) {
 	p.tell("\n")
 }
 
-func accountsInWords(f *server.Facts) string {
+func accountsInWords(f *server.StartupInfo) string {
 	inFile := number(int64(f.Users)) + " in the configuration"
 	switch {
 	case f.Accounts < 0:
@@ -155,8 +155,8 @@ when it can be served (warnings are shown), 78 when it cannot.`,
 	}
 }
 
-// dial gives the gate that runs with the configuration.
-func (p *cli) dial(ctx context.Context) (*server.Client, error) {
+// connect gives the gate that runs with the configuration.
+func (p *cli) connect(ctx context.Context) (*server.Client, error) {
 	c, err := p.loadConfig()
 	if err != nil {
 		return nil, err
@@ -172,7 +172,7 @@ dropping a request. Every problem is shown, and then the old configuration goes
 on. What only a restart can change is named.`,
 		Example: "  gatehouse check && gatehouse reload",
 		RunE: work(func(cmd *cobra.Command, _ []string) error {
-			gate, err := p.dial(cmd.Context())
+			gate, err := p.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -192,7 +192,7 @@ func (p *cli) healthCommand() *cobra.Command {
 		Long:    "Exit status 0 when the gate that runs with this configuration is ready, else 1: for container health checks.",
 		Example: "  gatehouse health --config /etc/gatehouse/config.yaml",
 		RunE: work(func(cmd *cobra.Command, _ []string) error {
-			gate, err := p.dial(cmd.Context())
+			gate, err := p.connect(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -127,8 +127,8 @@ func (p *cli) sessionShow() *cobra.Command {
 				return json.NewEncoder(p.Out).Encode(s)
 			}
 			return writeFields(p.Out, "id", s.ID, "user", s.User, "source", s.Source,
-				"signed in", moment(s.Login), "last used", moment(s.Seen), "ends", moment(s.Expires),
-				"ends at the latest", moment(s.Limit), "address", s.Addr, "agent", s.Agent)
+				"signed in", formatTime(s.Login), "last used", formatTime(s.Seen), "ends", formatTime(s.Expires),
+				"ends at the latest", formatTime(s.Limit), "address", s.Addr, "agent", s.Agent)
 		}),
 		ValidArgsFunction: onlyFirst(p.sessionIDs),
 	}
@@ -179,7 +179,7 @@ On a terminal, --all asks before it signs everybody out.`,
 }
 
 func (p *cli) revoke(ctx context.Context, a server.Admin, which server.Revocation, yes bool) error {
-	if which.All && !yes && p.person() != nil {
+	if which.All && !yes && p.terminal() != nil {
 		n, err := a.Count(ctx)
 		if err != nil {
 			return err

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// A listing prints rows for people, or a JSON object a line for machines. It
+// A tableWriter prints rows for people, or a JSON object a line for machines. It
 // holds a screenful of rows at a time, so that a million rows need no memory.
 //
 // On a terminal, columns that may be cut (least) are, until a row fits; in a
 // pipe everything is there.
-type listing struct {
+type tableWriter struct {
 	w      *bufio.Writer
 	screen screen
 	json   *json.Encoder
@@ -32,8 +32,8 @@ type column struct {
 
 const screenful = 200
 
-func newListing(w io.Writer, asJSON bool, heads ...column) *listing {
-	t := &listing{w: bufio.NewWriterSize(w, 32<<10), heads: heads, screen: screenOf(w)}
+func newListing(w io.Writer, asJSON bool, heads ...column) *tableWriter {
+	t := &tableWriter{w: bufio.NewWriterSize(w, 32<<10), heads: heads, screen: screenOf(w)}
 	if asJSON {
 		t.json = json.NewEncoder(t.w)
 		t.json.SetEscapeHTML(false)
@@ -46,7 +46,7 @@ func newListing(w io.Writer, asJSON bool, heads ...column) *listing {
 }
 
 // row prints one row: v for machines, cells for people.
-func (t *listing) row(v any, cells ...string) error {
+func (t *tableWriter) row(v any, cells ...string) error {
 	if t.json != nil {
 		return t.json.Encode(v)
 	}
@@ -62,14 +62,14 @@ func (t *listing) row(v any, cells ...string) error {
 }
 
 // end prints what is left.
-func (t *listing) end() error {
+func (t *tableWriter) end() error {
 	if t.json != nil {
 		return t.w.Flush()
 	}
 	return t.flush()
 }
 
-func (t *listing) flush() error {
+func (t *tableWriter) flush() error {
 	for _, r := range t.rows {
 		for i, c := range r {
 			t.widths[i] = max(t.widths[i], columnsOf(c))
@@ -95,7 +95,7 @@ const gap = 2
 
 // fit gives the widths at which a row fits the terminal, as far as columns
 // may be cut: the widest gives first.
-func (t *listing) fit() []int {
+func (t *tableWriter) fit() []int {
 	widths := slices.Clone(t.widths)
 	if !t.screen.isTerminal() {
 		return widths
@@ -120,7 +120,7 @@ func (t *listing) fit() []int {
 }
 
 // line writes one line; a failure shows at Flush.
-func (t *listing) line(cells []string, widths []int, look string) {
+func (t *tableWriter) line(cells []string, widths []int, look string) {
 	var b strings.Builder
 	for i, c := range cells {
 		if t.heads[i].least > 0 && t.screen.isTerminal() {
@@ -142,18 +142,18 @@ func (s screen) paintAll(look, text string) string {
 }
 
 // moment writes a time for a cell: short on a terminal, in full elsewhere.
-func (t *listing) moment(at time.Time) string {
+func (t *tableWriter) moment(at time.Time) string {
 	if !t.screen.isTerminal() || at.IsZero() {
-		return moment(at)
+		return formatTime(at)
 	}
 	if d := time.Until(at); d > 0 {
-		return "in " + roughly(d)
+		return "in " + humanDuration(d)
 	}
-	return roughly(time.Since(at)) + " ago"
+	return humanDuration(time.Since(at)) + " ago"
 }
 
-// roughly gives a duration in its largest unit.
-func roughly(d time.Duration) string {
+// humanDuration gives a duration in its largest unit.
+func humanDuration(d time.Duration) string {
 	for _, u := range []struct {
 		of   time.Duration
 		name string
@@ -165,8 +165,8 @@ func roughly(d time.Duration) string {
 	return number(int64(d/time.Second)) + "s"
 }
 
-// moment writes a time with its zone's clock.
-func moment(t time.Time) string {
+// formatTime writes a time with its zone's clock.
+func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}

@@ -294,7 +294,7 @@ func writeUser(p *cli, u server.User) error {
 	}
 	return writeFields(p.Out,
 		"name", u.Name, "display name", u.DisplayName, "email", u.Email, "groups", strings.Join(u.Groups, ", "),
-		"state", state(u), "source", u.Source, "sessions", sessions, "created", moment(u.Created), "changed", moment(u.Changed))
+		"state", state(u), "source", u.Source, "sessions", sessions, "created", formatTime(u.Created), "changed", formatTime(u.Changed))
 }
 
 func state(u server.User) string {

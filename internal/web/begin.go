@@ -25,14 +25,14 @@ func (n Networks) Contains(a netip.Addr) bool {
 	return false
 }
 
-// Begin is the outermost link of the chain: it makes the request's Info and
+// RequestInfo is the outermost link of the chain: it makes the request's Info and
 // sends its id back as X-Request-Id.
 //
 // What an untrusted peer says of itself (X-Forwarded-*, Forwarded, X-Real-IP,
 // X-Request-Id) is not looked at. A peer of trusted is believed:
 // X-Forwarded-For is walked from the right, past trusted addresses only, so
 // that an address that a client put there never counts.
-func Begin(trusted Networks) Middleware {
+func RequestInfo(trusted Networks) Middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			info := newInfo(r, trusted)

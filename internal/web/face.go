@@ -8,9 +8,9 @@ import (
 	"gatehouse/internal/web/lang"
 )
 
-// A Face is what an operator puts on our pages. The zero value is a face of
+// A Branding is what an operator puts on our pages. The zero value is a face of
 // our own. It is never changed.
-type Face struct {
+type Branding struct {
 	Cookie  string       // the beginning of our cookies' names; "": gatehouse
 	Accent  Color        // of links and buttons; the zero value: ours
 	Logo    template.URL // a picture as a data: address, so that a page is one request; "": our gate
@@ -31,7 +31,7 @@ const LanguageCookie = "lang"
 
 // Language gives the language for the visitor: the chosen one, else what the
 // browser asks for, else English.
-func (f *Face) Language(r *http.Request) *lang.Language {
+func (f *Branding) Language(r *http.Request) *lang.Language {
 	base := f.Cookie
 	if base == "" {
 		base = "gatehouse"
@@ -45,9 +45,9 @@ func (f *Face) Language(r *http.Request) *lang.Language {
 	return lang.Match(chosen, strings.Join(r.Header["Accept-Language"], ","))
 }
 
-// A Frame is what each page of ours has besides its own content. It is part
+// A PageData is what each page of ours has besides its own content. It is part
 // of the data of every template.
-type Frame struct {
+type PageData struct {
 	// Lang is the reader's language: .Lang.Tag for <html lang>, .Lang.Dir for
 	// its dir (ltr or rtl), .Lang.Name as its readers call it.
 	Lang *lang.Language
@@ -62,22 +62,22 @@ type Frame struct {
 
 // Frame gives the frame of a page for the visitor. here is the page's path and
 // query.
-func (f *Face) Frame(r *http.Request, here string) Frame {
-	return Frame{Lang: f.Language(r), Here: here, Logo: f.Logo, Message: f.Message, Links: f.Links}
+func (f *Branding) Frame(r *http.Request, here string) PageData {
+	return PageData{Lang: f.Language(r), Here: here, Logo: f.Logo, Message: f.Message, Links: f.Links}
 }
 
 // T says a text in the reader's language: {{.T "Sign in"}}. What is not known
 // is said as it is.
-func (f Frame) T(text string) string { return f.Lang.T(text) }
+func (f PageData) T(text string) string { return f.Lang.T(text) }
 
 // N says a text of n things: {{.N "At least {n} characters." 15}}.
-func (f Frame) N(text string, n int) string { return f.Lang.N(text, n) }
+func (f PageData) N(text string, n int) string { return f.Lang.N(text, n) }
 
 // Languages are those that the menu offers.
-func (f Frame) Languages() []*lang.Language { return lang.All() }
+func (f PageData) Languages() []*lang.Language { return lang.All() }
 
 // favicon is our gate in the accent of the face.
-func (f *Face) favicon() template.URL {
+func (f *Branding) favicon() template.URL {
 	return dataURL("image/svg+xml", []byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><path fill="`+f.Accent.or(ourAccent).String()+`" d="`+gate+`"/></svg>`))
 }
 

@@ -96,7 +96,7 @@ func FuzzReadLogo(f *testing.F) {
 // The error page says when to try again, and leads to nowhere but this site.
 func TestErrorPages(t *testing.T) {
 	t.Parallel()
-	pages, err := NewPages(Face{})
+	pages, err := NewPages(Branding{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ var (
 
 // Style is the style sheet of our pages. Pages carry it inside, as
 // <style>{{style}}</style>, so that a page is one request.
-func (f *Face) Style() string {
+func (f *Branding) Style() string {
 	plain := regexp.MustCompile(`(?s)/\*.*?\*/`).ReplaceAllString(styleSource, "")
 	plain = strings.Join(strings.Fields(plain), " ")
 	plain = regexp.MustCompile(` ?([{};,]) ?`).ReplaceAllString(plain, "$1")
@@ -74,7 +74,7 @@ type Page struct {
 // whose data are those of a Frame. What stands between <style> and </style>,
 // or <script> and </script>, must be fixed text (or {{style}} and {{script}}
 // alone), because the policy names its hash.
-func NewPage(name, src string, face Face, sample any) (*Page, error) {
+func NewPage(name, src string, face Branding, sample any) (*Page, error) {
 	inline := map[string]string{"style": face.Style(), "script": script()}
 	t, err := template.New("frame.html").Funcs(template.FuncMap{
 		"style":   func() template.CSS { return template.CSS(inline["style"]) }, //nolint:gosec // G203: our own style sheet
@@ -105,11 +105,11 @@ func NewPage(name, src string, face Face, sample any) (*Page, error) {
 	return p, nil
 }
 
-// LeadsOn says that a form of the page leads on to an application, which may
+// AllowExternalForms says that a form of the page leads on to an application, which may
 // send the visitor on to another site. Chromium holds form-action against all
 // of that way, not only against where the form is sent, so that with 'self'
 // alone the visitor would be stuck on the page without a word. It gives p.
-func (p *Page) LeadsOn() *Page {
+func (p *Page) AllowExternalForms() *Page {
 	p.csp = strings.Replace(p.csp, "form-action 'self'", "form-action 'self' https: http:", 1)
 	return p
 }
@@ -200,13 +200,13 @@ func sent(tag, text string) (string, error) {
 
 // Pages answers errors. It is safe for concurrent use.
 type Pages struct {
-	face    Face
+	face    Branding
 	failure *Page
 }
 
 // A failure is the data of error.html.
 type failure struct {
-	Frame
+	PageData
 	Code      int
 	Title     string
 	Message   string
@@ -218,12 +218,12 @@ type failure struct {
 }
 
 // NewPages parses the error page.
-func NewPages(face Face) (*Pages, error) {
-	p, err := NewPage("error.html", errorHTML, face, failure{Frame: Frame{Lang: lang.All()[0]}})
+func NewPages(face Branding) (*Pages, error) {
+	p, err := NewPage("error.html", errorHTML, face, failure{PageData: PageData{Lang: lang.All()[0]}})
 	if err != nil {
 		return nil, fmt.Errorf("error page: %w", err)
 	}
-	return &Pages{face: face, failure: p.LeadsOn()}, nil
+	return &Pages{face: face, failure: p.AllowExternalForms()}, nil
 }
 
 // Answer is the one place that answers an error: an HTML page for a person
@@ -264,7 +264,7 @@ func (p *Pages) describe(r *http.Request, e *Error) failure {
 		here = r.URL.RequestURI()
 	}
 	f := failure{
-		Frame: p.face.Frame(r, here), Code: e.Code, RequestID: From(r.Context()).ID,
+		PageData: p.face.Frame(r, here), Code: e.Code, RequestID: From(r.Context()).ID,
 		Home: r.URL.Path != "/" && e.Code != http.StatusMisdirectedRequest, Account: e.Code == http.StatusForbidden,
 	}
 	f.Title, f.Message, f.Wait = f.T(e.title()), f.T(e.text()), f.Lang.Wait(e.Wait())

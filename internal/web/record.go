@@ -81,9 +81,9 @@ func (r *Recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // long it took.
 type Done func(r *http.Request, rec *Recorder, took time.Duration)
 
-// Record notes what is answered and tells each of done, also when the
+// RecordAnswer notes what is answered and tells each of done, also when the
 // handler panics.
-func Record(done ...Done) Middleware {
+func RecordAnswer(done ...Done) Middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			rec := &Recorder{ResponseWriter: w}
@@ -180,11 +180,11 @@ func cut(s string, n int) string {
 	return s
 }
 
-// Guard turns a panic into a 500, logged once with its stack.
+// Recover turns a panic into a 500, logged once with its stack.
 // http.ErrAbortHandler passes through: it says that the answer must be seen
 // to be broken, and a guard that swallowed it would make half an answer look
 // whole.
-func Guard(log *slog.Logger, answer func(http.ResponseWriter, *http.Request, error)) Middleware {
+func Recover(log *slog.Logger, answer func(http.ResponseWriter, *http.Request, error)) Middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			defer func() {

@@ -39,7 +39,7 @@ func begin(tb testing.TB, trusted web.Networks, peer string, lines ...string) *w
 		r.Header.Add(k, v)
 	}
 	var info *web.Info
-	web.Begin(trusted)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { info = web.From(r.Context()) })).
+	web.RequestInfo(trusted)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { info = web.From(r.Context()) })).
 		ServeHTTP(httptest.NewRecorder(), r)
 	return info
 }
@@ -139,7 +139,7 @@ func TestIsNavigation(t *testing.T) {
 // server runs h behind the whole chain.
 func server(t *testing.T, log io.Writer, h web.Handler) *httptest.Server {
 	t.Helper()
-	pages, err := web.NewPages(web.Face{})
+	pages, err := web.NewPages(web.Branding{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func server(t *testing.T, log io.Writer, h web.Handler) *httptest.Server {
 		if err := h(w, r); err != nil {
 			pages.Answer(w, r, err)
 		}
-	}), web.Begin(nil), web.Record(web.AccessLog(l)), web.Guard(l, pages.Answer)))
+	}), web.RequestInfo(nil), web.RecordAnswer(web.AccessLog(l)), web.Recover(l, pages.Answer)))
 	t.Cleanup(s.Close)
 	return s
 }
@@ -254,7 +254,7 @@ func TestTheRecorderWaitsForTheFinalStatus(t *testing.T) {
 		bytes  int64
 	}
 	done := make(chan seen, 1)
-	s := httptest.NewServer(web.Record(func(_ *http.Request, rec *web.Recorder, _ time.Duration) {
+	s := httptest.NewServer(web.RecordAnswer(func(_ *http.Request, rec *web.Recorder, _ time.Duration) {
 		done <- seen{rec.Status, rec.Bytes()}
 	})(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusEarlyHints)
@@ -296,7 +296,7 @@ func TestRetryAfterIsAtLeastASecond(t *testing.T) {
 }
 
 func TestAPageAllowsExactlyItsOwnBlocks(t *testing.T) {
-	p, err := web.NewPage("x", `<style>{{style}}</style><style>p{color:red}</style><script>let a = 1</script><p>{{.}}</p>`, web.Face{}, "sample")
+	p, err := web.NewPage("x", `<style>{{style}}</style><style>p{color:red}</style><script>let a = 1</script><p>{{.}}</p>`, web.Branding{}, "sample")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +316,7 @@ func TestAPageAllowsExactlyItsOwnBlocks(t *testing.T) {
 		"broken template":  `{{if}}`,
 		"unknown field":    `{{.Nothing}}`,
 	} {
-		if _, err := web.NewPage("x", src, web.Face{}, struct{}{}); err == nil {
+		if _, err := web.NewPage("x", src, web.Branding{}, struct{}{}); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -326,7 +326,7 @@ func TestAPageAllowsExactlyItsOwnBlocks(t *testing.T) {
 // scripts and styles, and a browser hashes what arrives. The script of the
 // login page was blocked because of its comment.
 func TestPolicyNamesTheScriptAsItIsSent(t *testing.T) {
-	p, err := web.NewPage("x", "<script>\n// why\nlet a = \"//\"; /* and */ let b\n</script><style>p{/* why */color:red}</style>", web.Face{}, "sample")
+	p, err := web.NewPage("x", "<script>\n// why\nlet a = \"//\"; /* and */ let b\n</script><style>p{/* why */color:red}</style>", web.Branding{}, "sample")
 	if err != nil {
 		t.Fatal(err)
 	}

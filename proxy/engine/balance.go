@@ -40,7 +40,7 @@ type BalancedOptions struct {
 type Balanced struct {
 	health  HealthCheck
 	log     *slog.Logger
-	members []*member
+	members []*backend
 
 	stop     context.CancelFunc // ends the health checks
 	watchers sync.WaitGroup
@@ -57,7 +57,7 @@ func NewBalanced(o BalancedOptions) *Balanced {
 	}
 	b := &Balanced{health: o.Health, log: o.Log}
 	for _, m := range o.Members {
-		b.members = append(b.members, &member{Member: m})
+		b.members = append(b.members, &backend{Member: m})
 	}
 	var ctx context.Context
 	ctx, b.stop = context.WithCancel(context.Background())
@@ -92,7 +92,7 @@ func (b *Balanced) Forward(w http.ResponseWriter, r *Request) error {
 		}
 		return answer(status, h)
 	}
-	tried := make([]*member, 0, 8)
+	tried := make([]*backend, 0, 8)
 	for {
 		t = b.begin(r.Member, tried)
 		tried = append(tried, t.member)
@@ -123,12 +123,12 @@ func (b *Balanced) attempt(w http.ResponseWriter, r *Request, t turn) (err error
 
 // A turn is a request at a member.
 type turn struct {
-	member *member
+	member *backend
 	trial  bool // it tries whether the member is back
 }
 
 // begin chooses a member that has not been tried.
-func (b *Balanced) begin(wanted string, tried []*member) turn {
+func (b *Balanced) begin(wanted string, tried []*backend) turn {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
@@ -141,7 +141,7 @@ func (b *Balanced) begin(wanted string, tried []*member) turn {
 	return t
 }
 
-func (b *Balanced) choose(wanted string, tried []*member, now time.Time) int {
+func (b *Balanced) choose(wanted string, tried []*backend, now time.Time) int {
 	best, lastResort := -1, -1
 	for i := range b.members {
 		i = (b.next + i) % len(b.members)
@@ -165,7 +165,7 @@ func (b *Balanced) choose(wanted string, tried []*member, now time.Time) int {
 }
 
 // answered notes that a member is there: it sent the head of an answer.
-func (b *Balanced) answered(m *member) {
+func (b *Balanced) answered(m *backend) {
 	b.mu.Lock()
 	wasOut := m.isOut()
 	m.recover()
@@ -196,7 +196,7 @@ func (b *Balanced) end(t turn, err error) {
 }
 
 // tell logs a change.
-func (b *Balanced) tell(m *member, wasOut, isOut bool, why error) {
+func (b *Balanced) tell(m *backend, wasOut, isOut bool, why error) {
 	switch {
 	case !wasOut && isOut:
 		b.log.Warn("upstream is out", "upstream", m.Address, "error", why)

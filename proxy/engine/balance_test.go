@@ -406,7 +406,7 @@ func TestBalancedKeepsTheBody(t *testing.T) {
 	}
 	makers := map[string]func(address string) Upstream{
 		"http1":    func(a string) Upstream { return NewHTTP1(HTTP1Options{Address: a, Timeouts: short}) },
-		"standard": func(a string) Upstream { return NewStandard(StandardOptions{Address: a, Timeouts: short}) },
+		"standard": func(a string) Upstream { return NewTransport(TransportOptions{Address: a, Timeouts: short}) },
 	}
 	for engine, make := range makers {
 		for name, body := range bodies {
@@ -421,7 +421,7 @@ func TestBalancedKeepsTheBody(t *testing.T) {
 						w.WriteHeader(http.StatusBadGateway)
 					}
 				})
-				front := httptest.NewServer(web.Chain(h, web.Record()))
+				front := httptest.NewServer(web.Chain(h, web.RecordAnswer()))
 				defer b.Close()
 				defer front.Close()
 				c, err := new(net.Dialer).DialContext(t.Context(), "tcp", front.Listener.Addr().String())

@@ -42,7 +42,7 @@ func BenchmarkForward(b *testing.B) {
 func BenchmarkStandard(b *testing.B) {
 	for _, size := range []int{1 << 10, 100 << 10} {
 		b.Run(fmt.Sprintf("served/%d", size), func(b *testing.B) {
-			up := NewStandard(StandardOptions{Address: benchUpstream(b, size).addr, Timeouts: short})
+			up := NewTransport(TransportOptions{Address: benchUpstream(b, size).addr, Timeouts: short})
 			defer up.Close()
 			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, in *http.Request) {
 				if err := up.Forward(w, request(in)); err != nil {

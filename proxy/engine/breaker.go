@@ -5,11 +5,11 @@ import (
 	"sync"
 )
 
-// A Breaker lets somebody who is not serving a request break it off: what is
+// A Canceler lets somebody who is not serving a request break it off: what is
 // under way ends as if the visitor had left, an upgraded connection as well as
 // a download. The zero value is ready, for one request at a time; Break may be
 // called by anybody at any time. Unlike a context it costs the request nothing.
-type Breaker struct {
+type Canceler struct {
 	mu     sync.Mutex
 	broken bool
 	do     func() // ends what is under way; nil: nothing is
@@ -19,7 +19,7 @@ type Breaker struct {
 var errBroken = errors.New("request was broken off")
 
 // Break breaks the request off, now or as soon as there is something to break.
-func (b *Breaker) Break() {
+func (b *Canceler) Break() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.broken = true
@@ -29,7 +29,7 @@ func (b *Breaker) Break() {
 }
 
 // Broken says whether Break was called.
-func (b *Breaker) Broken() bool {
+func (b *Canceler) Broken() bool {
 	if b == nil {
 		return false
 	}
@@ -41,7 +41,7 @@ func (b *Breaker) Broken() bool {
 // Arm says how to end what is under way from now on; nil: nothing is. It gives
 // false when the request has been broken off, and do has been called then. do
 // must not block, and may be called once too often.
-func (b *Breaker) Arm(do func()) bool {
+func (b *Canceler) Arm(do func()) bool {
 	if b == nil {
 		return true
 	}

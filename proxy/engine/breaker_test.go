@@ -16,7 +16,7 @@ func TestBreaker(t *testing.T) {
 			return NewHTTP1(HTTP1Options{Address: addr, Timeouts: short})
 		},
 		"standard": func(_ *testing.T, addr string) Upstream {
-			return NewStandard(StandardOptions{Address: addr, Timeouts: short})
+			return NewTransport(TransportOptions{Address: addr, Timeouts: short})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -32,7 +32,7 @@ func TestBreaker(t *testing.T) {
 			defer app.Close()
 			up := upstream(t, app.Listener.Addr().String())
 			defer up.Close()
-			var b Breaker
+			var b Canceler
 			failed := make(chan error, 1)
 			gate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				defer func() {
@@ -49,7 +49,7 @@ func TestBreaker(t *testing.T) {
 			}))
 			defer gate.Close()
 			for _, path := range []string{"/silent", "/half"} {
-				b = Breaker{}
+				b = Canceler{}
 				if path == "/silent" {
 					go func() { <-reached; b.Break() }()
 				}
@@ -79,13 +79,13 @@ func TestBreaker(t *testing.T) {
 }
 
 func TestABrokenBreakerBreaksWhatComesLater(t *testing.T) {
-	var b Breaker
+	var b Canceler
 	b.Break()
 	ended := 0
 	if b.Arm(func() { ended++ }) || ended != 1 || !b.Broken() {
 		t.Errorf("armed after Break: ended %d times", ended)
 	}
-	var none *Breaker
+	var none *Canceler
 	if !none.Arm(func() {}) || none.Broken() {
 		t.Error("no breaker is broken")
 	}

@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// youth is how long an exchange may last before its visitor is watched.
-const youth = 25 * time.Millisecond
+// watchDelay is how long an exchange may last before its visitor is watched.
+const watchDelay = 25 * time.Millisecond
 
-// departures cuts the exchanges whose visitors leave. context.AfterFunc does
+// disconnectWatcher cuts the exchanges whose visitors leave. context.AfterFunc does
 // that, but costs as much as several checks of a session, and most exchanges
 // are over before anybody could leave. So an exchange is only put on a list at
 // first; those that are still there after a while are watched with AfterFunc.
 // A visitor who leaves before that is noticed then, after twice the youth at
 // most. The zero value is ready. Safe for concurrent use.
-type departures struct {
+type disconnectWatcher struct {
 	mu     sync.Mutex
 	newest *conn       // the list, by conn.older
 	round  int         // how often the list was looked through
@@ -33,7 +33,7 @@ type departure struct {
 }
 
 // watch has c cut when the visitor leaves, until forget.
-func (d *departures) watch(visitor context.Context, c *conn) {
+func (d *disconnectWatcher) watch(visitor context.Context, c *conn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c.departure = departure{visitor: visitor, older: d.newest, listed: true, round: d.round}
@@ -43,16 +43,16 @@ func (d *departures) watch(visitor context.Context, c *conn) {
 	d.newest = c
 	switch {
 	case d.timer == nil:
-		d.timer = time.AfterFunc(youth, d.look)
+		d.timer = time.AfterFunc(watchDelay, d.look)
 	case !d.awake:
-		d.timer.Reset(youth)
+		d.timer.Reset(watchDelay)
 	}
 	d.awake = true
 }
 
 // forget ends the watch. It gives false when the visitor has left: c is being
 // cut then, if it is not yet.
-func (d *departures) forget(c *conn) bool {
+func (d *disconnectWatcher) forget(c *conn) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if c.listed {
@@ -63,7 +63,7 @@ func (d *departures) forget(c *conn) bool {
 	return stop == nil || stop()
 }
 
-func (d *departures) unlist(c *conn) {
+func (d *disconnectWatcher) unlist(c *conn) {
 	if c.newer != nil {
 		c.newer.older = c.older
 	} else {
@@ -77,7 +77,7 @@ func (d *departures) unlist(c *conn) {
 
 // look takes those from the list that are no longer young, and comes back as
 // long as there is anybody on it.
-func (d *departures) look() {
+func (d *disconnectWatcher) look() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for c := d.newest; c != nil; {
@@ -90,6 +90,6 @@ func (d *departures) look() {
 	}
 	d.round++
 	if d.awake = d.newest != nil; d.awake {
-		d.timer.Reset(youth)
+		d.timer.Reset(watchDelay)
 	}
 }

@@ -48,7 +48,7 @@ type Request struct {
 
 	// Breaker breaks the request off from outside; nil: nobody does. An
 	// Error has Kind Visitor then.
-	Breaker *Breaker
+	Breaker *Canceler
 
 	// Answer is called with the head of each answer (1xx, 101 and the final
 	// one) before anything of it is sent to the visitor; hop-by-hop fields

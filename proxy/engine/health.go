@@ -21,7 +21,7 @@ type HealthCheck struct {
 const firstCheck = time.Second
 
 // watch checks a member until ctx ends.
-func (b *Balanced) watch(ctx context.Context, m *member) {
+func (b *Balanced) watch(ctx context.Context, m *backend) {
 	next := time.NewTimer(min(firstCheck, b.health.Interval))
 	defer next.Stop()
 	for {
@@ -45,7 +45,7 @@ func (b *Balanced) watch(ctx context.Context, m *member) {
 }
 
 // check makes the request on the way that all others go.
-func (c HealthCheck) check(ctx context.Context, m *member) (err error) {
+func (c HealthCheck) check(ctx context.Context, m *backend) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	in := (&http.Request{Method: http.MethodGet, ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)

@@ -47,7 +47,7 @@ type HTTP1 struct {
 	pool    pool
 	private privates
 	odd     oddLines
-	leaving departures
+	leaving disconnectWatcher
 	buffers sync.Pool // of *[]byte, largeBuffer long
 }
 

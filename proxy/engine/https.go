@@ -12,7 +12,7 @@ import (
 // (Upgrade, NTLM, a connection for each request) is HTTP/1.1 always.
 type HTTPS struct {
 	h1       *HTTP1
-	h2       *Standard
+	h2       *TransportUpstream
 	speaksH2 atomic.Bool // the last one that was asked did
 }
 
@@ -20,7 +20,7 @@ type HTTPS struct {
 // o.TLS is needed.
 func NewHTTPS(o HTTP1Options) *HTTPS {
 	h1 := NewHTTP1(o)
-	return &HTTPS{h1: h1, h2: NewStandard(StandardOptions{
+	return &HTTPS{h1: h1, h2: NewTransport(TransportOptions{
 		Network: h1.o.Network, Address: o.Address, TLS: o.TLS, Timeouts: o.Timeouts,
 		IdleTimeout: h1.o.IdleTimeout, onlyHTTP2: true, at: &h1.private,
 	})}

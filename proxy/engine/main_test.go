@@ -133,7 +133,7 @@ func unstarted(tb testing.TB, o HTTP1Options, change func(*Request)) *gate {
 		}
 		g.note(err)
 	})
-	g.Server = httptest.NewUnstartedServer(web.Chain(h, web.Record()))
+	g.Server = httptest.NewUnstartedServer(web.Chain(h, web.RecordAnswer()))
 	g.Config.ErrorLog = nil
 	knowsVisitors(g.Config)
 	tb.Cleanup(func() {

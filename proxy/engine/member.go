@@ -10,8 +10,8 @@ const (
 	longestPause  = 30 * time.Second
 )
 
-// A member is a Member and how it does. Balanced.mu guards it.
-type member struct {
+// A backend is a Member and how it does. Balanced.mu guards it.
+type backend struct {
 	Member
 	active   int       // requests under way
 	failures int       // in a row
@@ -24,24 +24,24 @@ type member struct {
 }
 
 // isOut says whether the member is known to be in trouble.
-func (m *member) isOut() bool { return m.sick || !m.until.IsZero() }
+func (m *backend) isOut() bool { return m.sick || !m.until.IsZero() }
 
 // isDue says whether somebody should try whether it is back.
-func (m *member) isDue(now time.Time) bool {
+func (m *backend) isDue(now time.Time) bool {
 	return !m.sick && !m.until.IsZero() && !m.trying && !now.Before(m.until)
 }
 
 // isReady says whether requests should go to it.
-func (m *member) isReady(now time.Time) bool { return !m.isOut() || m.isDue(now) }
+func (m *backend) isReady(now time.Time) bool { return !m.isOut() || m.isDue(now) }
 
 // recover forgets the failures of requests.
-func (m *member) recover() {
+func (m *backend) recover() {
 	m.failures, m.until, m.pause, m.trying = 0, time.Time{}, 0, false
 }
 
 // fail notes a failure. Those of requests that were under way when the member
 // went out do not make its pause any longer.
-func (m *member) fail(now time.Time, trial, atOnce bool) {
+func (m *backend) fail(now time.Time, trial, atOnce bool) {
 	m.failed = now
 	m.failures++
 	if trial || m.until.IsZero() && (atOnce || m.failures >= failuresInRow) {
@@ -52,7 +52,7 @@ func (m *member) fail(now time.Time, trial, atOnce bool) {
 
 // checked notes the result of a health check. Who is well is tried by the next
 // request, if requests have failed before: one page that works is not all.
-func (m *member) checked(now time.Time, ok bool) {
+func (m *backend) checked(now time.Time, ok bool) {
 	m.sick = !ok
 	switch {
 	case !ok:

@@ -26,8 +26,8 @@ type laneKey struct {
 // A lane is what one visitor has at one upstream. privates.mu guards it.
 type lane struct {
 	ended bool
-	idle  []*conn   // the last one used is the last
-	whole *Standard // over HTTP/2 without TLS: an upstream of its own; nil: none yet
+	idle  []*conn            // the last one used is the last
+	whole *TransportUpstream // over HTTP/2 without TLS: an upstream of its own; nil: none yet
 }
 
 const (
@@ -177,7 +177,7 @@ func (p *privates) pick(l *lane, handshake, alone bool) *conn {
 }
 
 // standard gives what l has over HTTP/2, made when it is first asked for.
-func (p *privates) standard(l *lane, o StandardOptions) *Standard {
+func (p *privates) standard(l *lane, o TransportOptions) *TransportUpstream {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {

@@ -116,7 +116,7 @@ func boundWires(t *testing.T, scheme string, f func(t *testing.T, b *boundLogin,
 		"https":              {(*httptest.Server).StartTLS, secure},
 		"https, with HTTP/2": {both, secure},
 		"h2c": {h2c, func(b *boundLogin) Upstream {
-			return NewStandard(StandardOptions{Address: b.Listener.Addr().String(), H2C: true, Timeouts: patient})
+			return NewTransport(TransportOptions{Address: b.Listener.Addr().String(), H2C: true, Timeouts: patient})
 		}},
 	}
 	for name, u := range upstreams {
@@ -132,7 +132,7 @@ func boundWires(t *testing.T, scheme string, f func(t *testing.T, b *boundLogin,
 						t.Error(err)
 						w.WriteHeader(http.StatusBadGateway)
 					}
-				}), web.Record()))
+				}), web.RecordAnswer()))
 				knowsVisitors(g.Config)
 				g.EnableHTTP2 = http2
 				g.StartTLS()

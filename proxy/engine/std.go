@@ -22,8 +22,8 @@ import (
 	"time"
 )
 
-// StandardOptions say where a Standard upstream is.
-type StandardOptions struct {
+// TransportOptions say where a Standard upstream is.
+type TransportOptions struct {
 	Network  string      // "tcp" or "unix"; "": tcp
 	Address  string      // host:port, or the path of a socket
 	TLS      *tls.Config // nil: plain HTTP/1.1. Its ServerName is what the certificate must be for; HTTP/2 is spoken where the upstream can
@@ -37,13 +37,13 @@ type StandardOptions struct {
 	at        *privates // who has connections of their own; nil: the Standard keeps that itself
 }
 
-// Standard is an Upstream on top of http.Transport: for upstreams that speak
+// TransportUpstream is an Upstream on top of http.Transport: for upstreams that speak
 // HTTP/2.
 //
 // A connection that was signed in by NTLM or Negotiate is the visitor's own, as
 // it is with HTTP1: that visitor has a Transport of its own.
-type Standard struct {
-	o         StandardOptions
+type TransportUpstream struct {
+	o         TransportOptions
 	transport atomic.Pointer[http.Transport]
 	switching *http.Transport // HTTP/1.1 only: HTTP/2 has no Upgrade
 	buffers   sync.Pool       // of *[]byte
@@ -62,16 +62,16 @@ const (
 	standardContinue = 2 * time.Second // see HTTP1Options.Continue
 )
 
-// NewStandard makes an upstream; nothing is connected before the first
+// NewTransport makes an upstream; nothing is connected before the first
 // request.
-func NewStandard(o StandardOptions) *Standard {
+func NewTransport(o TransportOptions) *TransportUpstream {
 	if o.Network == "" {
 		o.Network = "tcp"
 	}
 	if o.IdleTimeout == 0 {
 		o.IdleTimeout = defaultIdle
 	}
-	u := &Standard{o: o, private: o.at, buffers: sync.Pool{New: func() any {
+	u := &TransportUpstream{o: o, private: o.at, buffers: sync.Pool{New: func() any {
 		b := make([]byte, standardBuffer)
 		return &b
 	}}}
@@ -86,7 +86,7 @@ func NewStandard(o StandardOptions) *Standard {
 	return u
 }
 
-func (o StandardOptions) newTransport() *http.Transport {
+func (o TransportOptions) newTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: o.Timeouts.Connect}
 	t := &http.Transport{ // no Proxy: the environment has no say
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -124,7 +124,7 @@ func (o StandardOptions) newTransport() *http.Transport {
 }
 
 // Close drops idle connections; requests under way end by themselves.
-func (u *Standard) Close() {
+func (u *TransportUpstream) Close() {
 	u.transport.Load().CloseIdleConnections()
 	u.switching.CloseIdleConnections()
 	u.private.close()
@@ -132,7 +132,7 @@ func (u *Standard) Close() {
 
 // retire makes the connections that are there serve nobody who comes from now
 // on. Requests under way end by themselves.
-func (u *Standard) retire() {
+func (u *TransportUpstream) retire() {
 	old := u.transport.Swap(u.o.newTransport())
 	old.CloseIdleConnections() // the others close when they have been idle for long enough
 }
@@ -142,12 +142,12 @@ func (u *Standard) retire() {
 // A request is sent again when an idle connection turns out to be dead, if it
 // has no body and its method is idempotent (RFC 9110, 9.2.2), or if not one byte
 // of it was written.
-func (u *Standard) Forward(w http.ResponseWriter, r *Request) error {
+func (u *TransportUpstream) Forward(w http.ResponseWriter, r *Request) error {
 	if to, done := u.forVisitor(r); to != u {
 		defer done()
 		return to.Forward(w, r)
 	}
-	x := &standardExchange{up: u, w: w, r: r, rc: http.NewResponseController(w)}
+	x := &transportExchange{up: u, w: w, r: r, rc: http.NewResponseController(w)}
 	for name := range w.Header() {
 		x.own = append(x.own, name)
 	}
@@ -167,7 +167,7 @@ func (u *Standard) Forward(w http.ResponseWriter, r *Request) error {
 }
 
 // forVisitor gives the Standard that r has to use: u, or the visitor's own.
-func (u *Standard) forVisitor(r *Request) (to *Standard, done func()) {
+func (u *TransportUpstream) forVisitor(r *Request) (to *TransportUpstream, done func()) {
 	done = func() {}
 	if u.own || u.o.onlyHTTP2 { // whoever is above has looked
 		return u, done
@@ -187,14 +187,14 @@ func (u *Standard) forVisitor(r *Request) (to *Standard, done func()) {
 	return to, to.Close
 }
 
-func newOwn(o StandardOptions) *Standard {
-	u := NewStandard(o)
+func newOwn(o TransportOptions) *TransportUpstream {
+	u := NewTransport(o)
 	u.own = true
 	return u
 }
 
 // run does all but leave the visitor's connection in order.
-func (x *standardExchange) run() *Error {
+func (x *transportExchange) run() *Error {
 	ctx, cancel := context.WithCancel(x.r.In.Context())
 	defer cancel()
 	x.r.Breaker.Arm(cancel)
@@ -233,14 +233,14 @@ func (x *standardExchange) run() *Error {
 	return x.answer(res)
 }
 
-// A standardExchange is one request and its answer.
-type standardExchange struct {
-	up   *Standard
+// A transportExchange is one request and its answer.
+type transportExchange struct {
+	up   *TransportUpstream
 	w    http.ResponseWriter
 	r    *Request
 	rc   *http.ResponseController
 	own  []string // names that the caller has put into w.Header()
-	body *standardBody
+	body *transportBody
 
 	connected atomic.Bool
 	reused    atomic.Bool // the connection had served before
@@ -254,7 +254,7 @@ type standardExchange struct {
 }
 
 // request makes what RoundTrip takes.
-func (x *standardExchange) request(ctx context.Context) (*http.Request, *Error) {
+func (x *transportExchange) request(ctx context.Context) (*http.Request, *Error) {
 	in, r := x.r.In, x.r
 	x.unsent = in.Body != nil && in.Body != http.NoBody && in.ContentLength != 0 && r.kept == nil
 	header, e := standardHeader(r)
@@ -312,7 +312,7 @@ func (x *standardExchange) request(ctx context.Context) (*http.Request, *Error) 
 
 // hopFields puts in what concerns this connection, and keeps Transport from
 // saying more than the visitor did.
-func (x *standardExchange) hopFields(out *http.Request) {
+func (x *transportExchange) hopFields(out *http.Request) {
 	h := out.Header
 	if x.r.Upgrade != "" {
 		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{x.r.Upgrade}
@@ -379,7 +379,7 @@ func setTarget(u *url.URL, target string) error {
 // interim passes a 1xx on. A 100 is not: it makes Transport read the body,
 // which makes net/http send one to a visitor who waits for it. It is called by
 // a goroutine of Transport, perhaps when RoundTrip has returned already.
-func (x *standardExchange) interim(status int, header textproto.MIMEHeader) error {
+func (x *transportExchange) interim(status int, header textproto.MIMEHeader) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.over {
@@ -404,14 +404,14 @@ func (x *standardExchange) interim(status int, header textproto.MIMEHeader) erro
 	return nil
 }
 
-func (x *standardExchange) interimOver() {
+func (x *transportExchange) interimOver() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.over = true
 }
 
 // take copies the upstream's fields into w.Header() and shows them to Answer.
-func (x *standardExchange) take(status int, from http.Header) error {
+func (x *transportExchange) take(status int, from http.Header) error {
 	h := x.w.Header()
 	nominated := from["Connection"]
 	for name, values := range from {
@@ -426,7 +426,7 @@ func (x *standardExchange) take(status int, from http.Header) error {
 }
 
 // forget takes the upstream's fields out of w.Header() again.
-func (x *standardExchange) forget() {
+func (x *transportExchange) forget() {
 	h := x.w.Header()
 	for name := range h {
 		if !slices.Contains(x.own, name) {
@@ -436,7 +436,7 @@ func (x *standardExchange) forget() {
 }
 
 // answer sends the final answer, and panics when it cannot be completed.
-func (x *standardExchange) answer(res *http.Response) *Error {
+func (x *transportExchange) answer(res *http.Response) *Error {
 	if res.StatusCode < http.StatusOK {
 		return &Error{Kind: Protocol, Err: fmt.Errorf("status %d", res.StatusCode)}
 	}
@@ -467,7 +467,7 @@ func (x *standardExchange) answer(res *http.Response) *Error {
 
 // claim makes what follows the visitor's own affair when the answer asks for a
 // login that signs in the connection.
-func (x *standardExchange) claim(h http.Header) {
+func (x *transportExchange) claim(h http.Header) {
 	if challenge := h["Www-Authenticate"]; challenge != nil && binds(challenge) && !x.up.own {
 		x.up.private.open(x.r)
 		x.up.retire()
@@ -476,7 +476,7 @@ func (x *standardExchange) claim(h http.Header) {
 
 // breakOff ends an answer that cannot be completed: what has come is sent, and
 // the visitor's stream or connection broken off, so that it does not look whole.
-func (x *standardExchange) breakOff(err error) {
+func (x *transportExchange) breakOff(err error) {
 	if errors.Is(err, errBroke) {
 		x.offer()
 		_ = x.rc.Flush()
@@ -491,13 +491,13 @@ func (x *standardExchange) breakOff(err error) {
 var errBroke = errors.New("read body")
 
 // unread tells whether there is more of the visitor's body to come.
-func (x *standardExchange) unread() bool {
+func (x *transportExchange) unread() bool {
 	return x.unsent || x.body != nil && !x.body.complete()
 }
 
 // leaveBody makes sure that nobody is kept waiting for a body that is not
 // wanted, as that of exchange does.
-func (x *standardExchange) leaveBody() {
+func (x *transportExchange) leaveBody() {
 	if x.unread() && x.r.In.ProtoMajor == 1 {
 		x.w.Header()["Connection"] = []string{"close"}
 		leaveBody(x.r.In.Context())
@@ -507,7 +507,7 @@ func (x *standardExchange) leaveBody() {
 
 // relay copies the body and what comes behind it. What is there is sent at
 // once, unless more is about to come.
-func (x *standardExchange) relay(res *http.Response) error {
+func (x *transportExchange) relay(res *http.Response) error {
 	buf := x.up.buffers.Get().(*[]byte)
 	defer x.up.buffers.Put(buf)
 	left := res.ContentLength // -1: unknown
@@ -542,7 +542,7 @@ func (x *standardExchange) relay(res *http.Response) error {
 	return nil
 }
 
-func (x *standardExchange) write(b []byte, flush bool) error {
+func (x *transportExchange) write(b []byte, flush bool) error {
 	x.offer()
 	defer x.taken()
 	if _, err := x.w.Write(b); err != nil {
@@ -556,7 +556,7 @@ func (x *standardExchange) write(b []byte, flush bool) error {
 	return nil
 }
 
-func (x *standardExchange) trailers(from http.Header) {
+func (x *transportExchange) trailers(from http.Header) {
 	if len(from) == 0 {
 		return
 	}
@@ -576,20 +576,20 @@ func (x *standardExchange) trailers(from http.Header) {
 
 // offer gives the visitor a moment to take what is written next, and taken
 // ends it: an upstream may be silent for as long as it likes.
-func (x *standardExchange) offer() {
+func (x *transportExchange) offer() {
 	if d := x.up.o.Timeouts.Stall; d > 0 {
 		_ = x.rc.SetWriteDeadline(time.Now().Add(d))
 	}
 }
 
-func (x *standardExchange) taken() {
+func (x *transportExchange) taken() {
 	if x.up.o.Timeouts.Stall > 0 {
 		_ = x.rc.SetWriteDeadline(time.Time{})
 	}
 }
 
 // verdict says why there is no answer.
-func (x *standardExchange) verdict(err error) *Error {
+func (x *transportExchange) verdict(err error) *Error {
 	var dial *net.OpError
 	var timeout net.Error
 	switch {

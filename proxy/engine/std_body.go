@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// A standardBody is the visitor's body as Transport reads it, on a goroutine
+// A transportBody is the visitor's body as Transport reads it, on a goroutine
 // that may outlive RoundTrip but not Forward: stop sees to that, because
 // net/http takes the connection back when the handler has returned.
-type standardBody struct {
+type transportBody struct {
 	r      *Request
 	rc     *http.ResponseController
 	t      Timeouts
@@ -36,8 +36,8 @@ type standardBody struct {
 
 var errBodyClosed = errors.New("the request is over")
 
-func newStandardBody(r *Request, rc *http.ResponseController, t Timeouts) *standardBody {
-	b := &standardBody{r: r, rc: rc, t: t}
+func newStandardBody(r *Request, rc *http.ResponseController, t Timeouts) *transportBody {
+	b := &transportBody{r: r, rc: rc, t: t}
 	b.idle.L = &b.mu
 	if r.In.ContentLength < 0 {
 		for _, name := range trailerNames(r) {
@@ -51,7 +51,7 @@ func newStandardBody(r *Request, rc *http.ResponseController, t Timeouts) *stand
 }
 
 // Read waits for the visitor for Stall at most.
-func (b *standardBody) Read(p []byte) (n int, err error) {
+func (b *transportBody) Read(p []byte) (n int, err error) {
 	if !b.begin() {
 		return 0, errBodyClosed
 	}
@@ -67,7 +67,7 @@ func (b *standardBody) Read(p []byte) (n int, err error) {
 }
 
 // judge looks at what was read, and keeps the account of it.
-func (b *standardBody) judge(n int, err error) (int, error) {
+func (b *transportBody) judge(n int, err error) (int, error) {
 	length := b.r.In.ContentLength
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -94,7 +94,7 @@ func (b *standardBody) judge(n int, err error) (int, error) {
 
 // fail notes whose fault it is that the body ends here, unless nobody wants it
 // any more.
-func (b *standardBody) fail(kind string, err error) error {
+func (b *transportBody) fail(kind string, err error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -104,7 +104,7 @@ func (b *standardBody) fail(kind string, err error) error {
 	return err
 }
 
-func (b *standardBody) begin() bool {
+func (b *transportBody) begin() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -120,7 +120,7 @@ func (b *standardBody) begin() bool {
 	return true
 }
 
-func (b *standardBody) end() {
+func (b *transportBody) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reading = false
@@ -138,7 +138,7 @@ func (b *standardBody) end() {
 }
 
 // lose gives up on an upstream that neither takes the body nor answers.
-func (b *standardBody) lose() {
+func (b *transportBody) lose() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.reading && !b.begun {
@@ -148,7 +148,7 @@ func (b *standardBody) lose() {
 }
 
 // answered says that the head of the answer is there, or that none will be.
-func (b *standardBody) answered() {
+func (b *transportBody) answered() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.begun = true
@@ -159,7 +159,7 @@ func (b *standardBody) answered() {
 
 // Close is called by Transport, which needs no more of the body, and over
 // HTTP/2 waits for a Read that is under way.
-func (b *standardBody) Close() error {
+func (b *transportBody) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.cut()
@@ -168,7 +168,7 @@ func (b *standardBody) Close() error {
 
 // cut ends the body, and a Read that is under way. Over HTTP/1 net/http takes
 // that for the visitor's departure.
-func (b *standardBody) cut() {
+func (b *transportBody) cut() {
 	b.closed = true
 	if b.reading && !b.complete() {
 		if b.r.In.Context().Err() == nil {
@@ -179,10 +179,10 @@ func (b *standardBody) cut() {
 }
 
 // complete says whether nothing of the body is left to read.
-func (b *standardBody) complete() bool { return b.whole.Load() }
+func (b *transportBody) complete() bool { return b.whole.Load() }
 
 // stop waits for a Read that is under way, after cutting it short.
-func (b *standardBody) stop() {
+func (b *transportBody) stop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.cut()

@@ -23,7 +23,7 @@ import (
 var patient = Timeouts{Connect: 10 * time.Second, Response: 10 * time.Second, Stall: 10 * time.Second}
 
 // sealed is upstream with TLS; the options lead there.
-func sealed(t *testing.T, serve func(c net.Conn, br *bufio.Reader, n int)) (*rawUpstream, StandardOptions) {
+func sealed(t *testing.T, serve func(c net.Conn, br *bufio.Reader, n int)) (*rawUpstream, TransportOptions) {
 	t.Helper()
 	s := httptest.NewTLSServer(nil)
 	own := &tls.Config{Certificates: s.TLS.Certificates, MinVersion: tls.VersionTLS12}
@@ -34,7 +34,7 @@ func sealed(t *testing.T, serve func(c net.Conn, br *bufio.Reader, n int)) (*raw
 		serve(tc, bufio.NewReader(tc), n)
 		_ = tc.CloseWrite()
 	})
-	return u, StandardOptions{Address: u.addr, TLS: &tls.Config{RootCAs: roots, ServerName: "example.com", MinVersion: tls.VersionTLS12}, Timeouts: patient}
+	return u, TransportOptions{Address: u.addr, TLS: &tls.Config{RootCAs: roots, ServerName: "example.com", MinVersion: tls.VersionTLS12}, Timeouts: patient}
 }
 
 // before starts a gate in front of any upstream.
@@ -65,7 +65,7 @@ func before(t *testing.T, up Upstream, change func(*Request)) *gate {
 		}
 		g.note(err)
 	})
-	g.Server = httptest.NewUnstartedServer(web.Chain(h, web.Record()))
+	g.Server = httptest.NewUnstartedServer(web.Chain(h, web.RecordAnswer()))
 	knowsVisitors(g.Config)
 	g.Start()
 	t.Cleanup(func() {
@@ -76,7 +76,7 @@ func before(t *testing.T, up Upstream, change func(*Request)) *gate {
 }
 
 // heard is hears with TLS.
-func heard(t *testing.T, answer string) (o StandardOptions, asked *atomic.Int32, end <-chan struct{}) {
+func heard(t *testing.T, answer string) (o TransportOptions, asked *atomic.Int32, end <-chan struct{}) {
 	t.Helper()
 	ended := make(chan struct{}, 10)
 	asked = new(atomic.Int32)
@@ -102,7 +102,7 @@ func TestStandardVisitorLeaves(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			o, asked, ended := heard(t, tt.answer)
 			o.Timeouts = Timeouts{Connect: 10 * time.Second}
-			g := before(t, NewStandard(o), nil)
+			g := before(t, NewTransport(o), nil)
 			c, br := ask(t, g, tt.request)
 			seen := ""
 			for !strings.Contains(seen, tt.waitFor) {
@@ -131,8 +131,8 @@ func TestStandardVisitorLeaves(t *testing.T) {
 func TestStandardBrokenOffAnswerNeverLooksWhole(t *testing.T) {
 	for range 20 { // it is a race
 		o, _, _ := heard(t, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n")
-		var b Breaker
-		g := before(t, NewStandard(o), func(r *Request) { r.Breaker = &b })
+		var b Canceler
+		g := before(t, NewTransport(o), func(r *Request) { r.Breaker = &b })
 		_, br := ask(t, g, get)
 		readHead(br)
 		if line, _ := br.ReadString('1'); !strings.Contains(line, "data: 1") {
@@ -156,7 +156,7 @@ func TestStandardVisitorStallsSending(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o, _, _ := heard(t, "")
 			o.Timeouts = Timeouts{Stall: 200 * time.Millisecond}
-			g := before(t, NewStandard(o), nil)
+			g := before(t, NewTransport(o), nil)
 			c, _ := ask(t, g, "POST / HTTP/1.1\r\nHost: a\r\n"+rest)
 			defer shut(c)
 			if err := <-g.errs; kind(err) != Visitor {
@@ -178,7 +178,7 @@ func TestStandardVisitorStallsTaking(t *testing.T) {
 				pour(c, 1<<30)
 			})
 			o.Timeouts = Timeouts{Stall: 200 * time.Millisecond}
-			g := before(t, NewStandard(o), nil)
+			g := before(t, NewTransport(o), nil)
 			c, _ := ask(t, g, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 			defer shut(c)
 			select {
@@ -205,7 +205,7 @@ func TestStandardUpstreamBreaksOff(t *testing.T) {
 				readHead(br)
 				say(c, answer)
 			})
-			g := before(t, NewStandard(o), nil)
+			g := before(t, NewTransport(o), nil)
 			_, br := ask(t, g, get)
 			res, err := http.ReadResponse(br, nil)
 			if err != nil {
@@ -231,7 +231,7 @@ func TestStandardRelaysInterimAnswersAndTrailers(t *testing.T) {
 		say(c, "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nX-Own: 2\r\n\r\n")
 		say(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: X-Hop\r\nX-Hop: 1\r\nX-Own: 2\r\n\r\n2\r\nok\r\n0\r\nX-Check: 7\r\nSet-Cookie: a=b\r\n\r\n")
 	})
-	g := before(t, NewStandard(o), nil)
+	g := before(t, NewTransport(o), nil)
 	s := exchangeRaw(t, g, "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n")
 	if !strings.HasPrefix(s, "HTTP/1.1 103 Early Hints\r\n") || !strings.Contains(s, "Link: </a.css>") || !strings.HasSuffix(s, "2\r\nok\r\n0\r\nX-Check: 7\r\n\r\n") {
 		t.Errorf("the visitor got %q", s)
@@ -251,7 +251,7 @@ func TestStandardAnswerHookRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, _, _ := heard(t, answer)
-			g := before(t, NewStandard(o), func(r *Request) {
+			g := before(t, NewTransport(o), func(r *Request) {
 				r.Answer = func(_ int, h http.Header) error {
 					if h.Get("X-Bad") != "" {
 						return errors.New("bad")
@@ -281,7 +281,7 @@ func TestStandardEarlyAnswer(t *testing.T) {
 				say(c, early)
 				after(c, br)
 			})
-			g := before(t, NewStandard(o), nil)
+			g := before(t, NewTransport(o), nil)
 			c, br := ask(t, g, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n")
 			go pour(c, 100000000) // fails when the answer is there
 			if h := readHead(br); !strings.HasPrefix(h, "HTTP/1.1 413") || !strings.Contains(h, "Connection: close\r\n") {
@@ -312,7 +312,7 @@ func TestStandardMaxBody(t *testing.T) {
 					t.Error("half a body looks whole")
 				}
 			})
-			g := before(t, NewStandard(o), func(r *Request) { r.MaxBody = 45000 })
+			g := before(t, NewTransport(o), func(r *Request) { r.MaxBody = 45000 })
 			_, br := ask(t, g, "POST / HTTP/1.1\r\nHost: a\r\n"+rest)
 			if h := readHead(br); !strings.Contains(h, "X-Kind: too_large") || !strings.Contains(h, "Connection: close") {
 				t.Errorf("the visitor got %q", h)
@@ -351,7 +351,7 @@ func TestStandardRepeatsHarmlessRequestsOnly(t *testing.T) {
 					second.Add(1)
 				}
 			})
-			g := before(t, NewStandard(o), nil)
+			g := before(t, NewTransport(o), nil)
 			exchangeRaw(t, g, get)
 			g.wait(t)
 			exchangeRaw(t, g, request)
@@ -377,7 +377,7 @@ func TestStandardUpstreamDoesNotTakeTheBody(t *testing.T) {
 		<-done
 	})
 	o.Timeouts = Timeouts{Response: 300 * time.Millisecond}
-	g := before(t, NewStandard(o), nil)
+	g := before(t, NewTransport(o), nil)
 	c, _ := ask(t, g, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n")
 	go pour(c, 1000000000)
 	select {
@@ -394,7 +394,7 @@ func TestStandardUpstreamDoesNotTakeTheBody(t *testing.T) {
 
 func TestStandardPanickingBody(t *testing.T) {
 	o, _, _ := heard(t, "")
-	g := before(t, NewStandard(o), func(r *Request) {
+	g := before(t, NewTransport(o), func(r *Request) {
 		r.In = r.In.Clone(r.In.Context())
 		r.In.Body = io.NopCloser(panicky{})
 		r.In.ContentLength = -1
@@ -417,7 +417,7 @@ func TestStandardRefusesWhatIsNoRequest(t *testing.T) {
 		"path of two slashes":   func(r *Request) { r.Target = "//evil/%zz" },
 		"target with a control": func(r *Request) { r.Target = "/\x00" },
 	} {
-		g := before(t, NewStandard(o), change)
+		g := before(t, NewTransport(o), change)
 		if got := exchangeRaw(t, g, get); !strings.Contains(got, "X-Kind: invalid") {
 			t.Errorf("%s: got %q", name, got)
 		}
@@ -448,7 +448,7 @@ func TestSilentUpstreamAfterABody(t *testing.T) {
 	t.Run("standard", func(t *testing.T) {
 		_, o := sealed(t, func(c net.Conn, br *bufio.Reader, _ int) { wait(c, br) })
 		o.Timeouts = Timeouts{Stall: limit}
-		g := before(t, NewStandard(o), nil)
+		g := before(t, NewTransport(o), nil)
 		if got := exchangeRaw(t, g, request); !strings.HasSuffix(got, "ok") {
 			t.Errorf("got %q", got)
 		}
@@ -463,7 +463,7 @@ func TestH2CUpstreamResetsWhileTheVisitorIsSilent(t *testing.T) {
 	s.Config.Protocols.SetUnencryptedHTTP2(true)
 	s.Start()
 	defer s.Close()
-	g := before(t, NewStandard(StandardOptions{Address: s.Listener.Addr().String(), H2C: true}), nil)
+	g := before(t, NewTransport(TransportOptions{Address: s.Listener.Addr().String(), H2C: true}), nil)
 	_, br := ask(t, g, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n")
 	select {
 	case err := <-g.errs:
@@ -490,7 +490,7 @@ func TestH2CVisitorLeaves(t *testing.T) {
 	s.Config.Protocols.SetUnencryptedHTTP2(true)
 	s.Start()
 	defer s.Close()
-	g := before(t, NewStandard(StandardOptions{Address: s.Listener.Addr().String(), H2C: true, Timeouts: short}), nil)
+	g := before(t, NewTransport(TransportOptions{Address: s.Listener.Addr().String(), H2C: true, Timeouts: short}), nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.URL, nil)
 	if err != nil {

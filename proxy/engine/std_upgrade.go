@@ -15,7 +15,7 @@ import (
 
 // upgrade hands both connections over to another protocol and relays until
 // both have ended, one has failed, or the request is cancelled.
-func (x *standardExchange) upgrade(res *http.Response) *Error {
+func (x *transportExchange) upgrade(res *http.Response) *Error {
 	upstream, ok := res.Body.(io.ReadWriteCloser)
 	protocol := res.Header.Get("Upgrade")
 	switch {

@@ -36,7 +36,7 @@ func TestWhatCameOfABrokenAnswerIsSent(t *testing.T) {
 					readHead(br)
 					say(c, tt.answer)
 				})
-				checkTruncated(t, NewStandard(StandardOptions{Address: u.addr, Timeouts: patient}), tt.want)
+				checkTruncated(t, NewTransport(TransportOptions{Address: u.addr, Timeouts: patient}), tt.want)
 			})
 		})
 	}
@@ -85,7 +85,7 @@ func TestReasonPhrasePasses(t *testing.T) {
 		t.Run(line, func(t *testing.T) {
 			up := says(t, line+"\r\nContent-Length: 2\r\n\r\nok")
 			for _, to := range []Upstream{
-				NewHTTP1(HTTP1Options{Address: up.addr, Timeouts: patient}), NewStandard(StandardOptions{Address: up.addr, Timeouts: patient}),
+				NewHTTP1(HTTP1Options{Address: up.addr, Timeouts: patient}), NewTransport(TransportOptions{Address: up.addr, Timeouts: patient}),
 			} {
 				var got saying
 				g := before(t, to, func(r *Request) {

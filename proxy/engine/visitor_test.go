@@ -285,7 +285,7 @@ func TestDepartureThatNobodySaw(t *testing.T) {
 // who was forgotten.
 func TestDepartures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var d departures
+		var d disconnectWatcher
 		ctx, leave := context.WithCancel(t.Context())
 		made := make([]*conn, 4)
 		var cut [4]bool
@@ -296,7 +296,7 @@ func TestDepartures(t *testing.T) {
 		if !d.forget(made[1]) || !d.forget(made[3]) {
 			t.Error("somebody was cut who was young")
 		}
-		time.Sleep(3 * youth) // in the bubble
+		time.Sleep(3 * watchDelay) // in the bubble
 		synctest.Wait()
 		if d.newest != nil || d.awake {
 			t.Error("they are on the list still, or looked for in vain")
