@@ -1,138 +1,84 @@
 package access
 
-import (
-	"net/netip"
-	"slices"
-	"strings"
-
-	"gatehouse/internal/urlpath"
-)
+import "strings"
 
 // A rule is a RuleConfig that was checked.
 type rule struct {
-	path     string // "" selects every path; without a slash at the end, but for the root
-	segments int    // of path
-	exact    bool
-	methods  []string // nil: all
-	networks []netip.Prefix
-
-	public, deny bool
-	optional     bool
-	named        bool // only who is in users or groups
-	users        []string
-	groups       []string
+	path         pathCondition // apart from the other conditions, because only a path can be met nearly
+	conditions   []condition   // of the request; all must hold
+	outcome      Decision      // Deny, Optional or Public whoever asks; Allow: requirements decide
+	requirements []requirement // of the person; all must be met
 }
 
+// A condition is a key of a rule that selects requests by something else than
+// their path. It has no state and does no I/O; a key that is absent makes no
+// condition.
+type condition interface {
+	holds(f *Facts) bool
+}
+
+// A requirement is a key of a rule that says who may pass. It has no state and
+// does no I/O; a key that is absent makes no requirement.
+type requirement interface {
+	// decide returns Allow if the person meets it, Deny if they cannot, and
+	// Challenge if they can by proving more of who they are. It is called for
+	// somebody who is signed in.
+	decide(who *Who) Decision
+	// asks returns what it asks for, as a phrase to read: "to be in admins".
+	asks() string
+}
+
+// match says how well a rule fits a request.
 type match int
 
 const (
 	missed match = iota
-	nearly       // but for letter case, a slash at the end of an exact path, or extensions such as .json
+	nearly       // but for letter case, a slash at the end of an exact path, or an extension such as .json
 	met
 )
 
-func (r *rule) match(f Facts) match {
-	if r.methods != nil && !r.hasMethod(f.Method) || r.networks != nil && !r.hasClient(f.Client) {
-		return missed
+// match returns how well the rule fits the request.
+func (r *rule) match(f *Facts) match {
+	for _, c := range r.conditions {
+		if !c.holds(f) {
+			return missed
+		}
 	}
-	if r.path == "" {
-		return met
-	}
-	path := f.Path
-	if !r.exact {
-		path = firstSegments(path, r.segments)
-	}
-	switch {
-	case path == r.path:
-		return met
-	case like(strings.TrimSuffix(path, "/"), strings.TrimSuffix(r.path, "/"), !r.public && !r.optional):
-		return nearly
-	default:
-		return missed
-	}
+	return r.path.match(f.Path, r.outcome <= Allow)
 }
 
-// asks returns what the rule wants to know of who asks.
+// decide returns what the rule decides about a request that it selects: the
+// strictest answer of its requirements.
+func (r *rule) decide(who *Who) Decision {
+	if r.outcome != Allow {
+		return r.outcome
+	}
+	decision := signedIn(who)
+	if who == nil {
+		return decision
+	}
+	for _, q := range r.requirements {
+		decision = min(decision, q.decide(who))
+	}
+	return decision
+}
+
+// asks returns what the rule asks of people, as a phrase to read.
 func (r *rule) asks() string {
-	switch {
-	case r.deny:
+	switch r.outcome {
+	case Deny:
 		return "nobody may pass"
-	case r.public:
+	case Public:
 		return "nothing: anybody may pass"
-	case r.optional:
+	case Optional:
 		return "nothing: anybody may pass, and the application is told who is signed in"
-	case !r.named:
+	}
+	if len(r.requirements) == 0 {
 		return "whoever is signed in"
 	}
-	var wants []string
-	if len(r.users) > 0 {
-		wants = append(wants, "to be "+strings.Join(r.users, " or "))
+	wants := make([]string, len(r.requirements))
+	for i, q := range r.requirements {
+		wants[i] = q.asks()
 	}
-	if len(r.groups) > 0 {
-		wants = append(wants, "to be in "+strings.Join(r.groups, " or "))
-	}
-	return strings.Join(wants, ", or ")
-}
-
-// like reports whether an application could take path for the path of a rule:
-// it does not care for letter case or, where extensions says so, it takes
-// /admin.json for /admin with a format (Rails), or /admin.php for the file
-// that answers /admin (Apache's MultiViews).
-func like(path, rule string, extensions bool) bool {
-	for {
-		segment, restOfPath, more := strings.Cut(path, "/")
-		want, restOfRule, wanted := strings.Cut(rule, "/")
-		tail, ok := urlpath.CutPrefixFold(segment, want)
-		if !ok || more != wanted || tail != "" && (!extensions || want == "" || tail[0] != '.') {
-			return false
-		}
-		if !more {
-			return true
-		}
-		path, rule = restOfPath, restOfRule
-	}
-}
-
-// firstSegments gives the first n segments of an absolute path, and the whole
-// path where it has no more: /a/b of /a/b/c for 2.
-func firstSegments(path string, n int) string {
-	for i := range len(path) {
-		if path[i] != '/' {
-			continue
-		}
-		if n == 0 {
-			return path[:i]
-		}
-		n--
-	}
-	return path
-}
-
-func (r *rule) hasMethod(m string) bool {
-	return slices.Contains(r.methods, m) || m == "HEAD" && slices.Contains(r.methods, "GET")
-}
-
-func (r *rule) hasClient(a netip.Addr) bool {
-	if !a.IsValid() {
-		return false
-	}
-	a = a.Unmap().WithZone("")
-	return slices.ContainsFunc(r.networks, func(p netip.Prefix) bool { return p.Contains(a) })
-}
-
-func (r *rule) says(who *Who) Decision {
-	switch {
-	case r.deny:
-		return Deny
-	case r.public:
-		return Public
-	case r.optional:
-		return Optional
-	case !r.named || who == nil:
-		return signedIn(who)
-	case slices.Contains(r.users, who.Name) || slices.ContainsFunc(who.Groups, func(g string) bool { return slices.Contains(r.groups, g) }):
-		return Allow
-	default:
-		return Deny
-	}
+	return strings.Join(wants, ", and ")
 }

@@ -1,0 +1,42 @@
+package access
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"gatehouse/internal/problem"
+)
+
+// A methodCondition is the methods of a rule: it holds for these, and with GET
+// for HEAD as well.
+type methodCondition []string
+
+func (c methodCondition) holds(f *Facts) bool {
+	return slices.Contains(c, f.Method) || f.Method == "HEAD" && slices.Contains(c, "GET")
+}
+
+func (c *RuleConfig) checkMethods(report *problem.List) {
+	checkNotEmpty("methods", c.Methods, report)
+	for i, m := range c.Methods {
+		key := fmt.Sprintf("methods[%d]", i)
+		switch up := strings.ToUpper(m); {
+		case up == "CONNECT", up == "TRACE", up == "TRACK":
+			report.Errorf(key, "%q never passes, whatever the rules say; leave it out", m)
+		case !isMethod(up):
+			report.Errorf(key, "%q is not a method; write one such as GET, POST or DELETE", m)
+		case up != m:
+			report.Errorf(key, "%q is not in capitals; write %q", m, up)
+		}
+	}
+}
+
+func isMethod(s string) bool {
+	for i := range len(s) {
+		capital := 'A' <= s[i] && s[i] <= 'Z'
+		if !capital && (i == 0 || strings.IndexByte("-_0123456789", s[i]) < 0) {
+			return false
+		}
+	}
+	return s != ""
+}
