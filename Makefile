@@ -19,9 +19,12 @@ test fuzz lint: export GOFLAGS := -pgo=off
 man: build ## man pages of all commands, in man/
 	./gatehouse man man
 
+# go test ./... alone runs what needs nothing but Go. The tag e2e adds the tests
+# that start servers and browsers.
 test: setup ## everything: the race detector, a real browser, a real Django
 	go vet ./...
-	go test -race -shuffle=on -timeout 30m ./...
+	go vet -tags e2e ./...
+	go test -tags e2e -race -shuffle=on -timeout 30m ./...
 
 fuzz: ## each fuzz target for 20 seconds; make fuzz FOR=10m for longer
 	./.ci/fuzz $(or $(FOR),20s)
@@ -66,7 +69,7 @@ pgo: ## default.pgo, which builds use, from half a minute of load
 .PHONY: screenshots
 screenshots: setup ## docs/img: our pages as Chromium shows them (fonts-noto-core makes them look as on most desktops)
 	@mkdir -p docs/img
-	GATEHOUSE_SCREENSHOTS=$(CURDIR)/docs/img go test -count=1 -run '^TestPagesInABrowser$$/^screenshots$$' ./e2e/browser
+	GATEHOUSE_SCREENSHOTS=$(CURDIR)/docs/img go test -tags e2e -count=1 -run '^TestPagesInABrowser$$/^screenshots$$' ./e2e/browser
 
 clean:
 	rm -rf gatehouse bin

@@ -16,8 +16,6 @@ import (
 	"go.etcd.io/bbolt"
 
 	"gatehouse/auth"
-	"gatehouse/internal/e2e"
-	"gatehouse/internal/postgres"
 	"gatehouse/internal/problem"
 	"gatehouse/internal/secret"
 )
@@ -105,44 +103,25 @@ func openDB(tb testing.TB, file string) (*auth.Database, func()) {
 	return d, stop
 }
 
-// eachDatabase runs a test on accounts in each place that can hold them. open
-// gives the accounts as they are there; called again, it is another process
-// that comes after the first, or beside it where several may.
-func eachDatabase(t *testing.T, test func(t *testing.T, open func() *auth.Database)) {
+// A databaseTest is run on accounts in each place that can hold them; see
+// onBolt and TestDatabaseInPostgres. open returns the accounts as they are
+// there; called again, it is another process that comes after the first, or
+// beside it where several may.
+type databaseTest func(t *testing.T, open func() *auth.Database)
+
+// onBolt runs a test on accounts in a file.
+func onBolt(t *testing.T, test databaseTest) {
 	t.Helper()
-	t.Run("bolt", func(t *testing.T) {
-		t.Parallel()
-		file, stop := filepath.Join(t.TempDir(), "a.db"), func() {}
-		test(t, func() (d *auth.Database) {
-			stop()
-			d, stop = openDB(t, file)
-			return d
-		})
-	})
-	t.Run("postgres", func(t *testing.T) {
-		t.Parallel()
-		url := e2e.Postgres(t).URL
-		test(t, func() *auth.Database { return openPostgres(t, url) })
+	t.Parallel()
+	file, stop := filepath.Join(t.TempDir(), "a.db"), func() {}
+	test(t, func() (d *auth.Database) {
+		stop()
+		d, stop = openDB(t, file)
+		return d
 	})
 }
 
-// openPostgres gives the accounts of a node until the end of the test.
-func openPostgres(tb testing.TB, url string) *auth.Database {
-	tb.Helper()
-	db, err := postgres.Open(postgres.Options{URL: url})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	d := auth.NewPostgres(db)
-	tb.Cleanup(func() {
-		if err := errors.Join(d.Close(), db.Close()); err != nil {
-			tb.Error(err)
-		}
-	})
-	return d
-}
-
-func TestDatabase(t *testing.T) { t.Parallel(); eachDatabase(t, testDatabase) }
+func TestDatabase(t *testing.T) { onBolt(t, testDatabase) }
 
 func testDatabase(t *testing.T, open func() *auth.Database) {
 	ctx := t.Context()
@@ -233,7 +212,7 @@ func testDatabase(t *testing.T, open func() *auth.Database) {
 	}
 }
 
-func TestDatabaseLists(t *testing.T) { t.Parallel(); eachDatabase(t, testDatabaseLists) }
+func TestDatabaseLists(t *testing.T) { onBolt(t, testDatabaseLists) }
 
 func testDatabaseLists(t *testing.T, open func() *auth.Database) {
 	d := open()
@@ -293,10 +272,7 @@ func TestDatabaseCannotTellWhatItCannotRead(t *testing.T) {
 
 // What Account gives after a change has returned is what was changed, however
 // many read meanwhile.
-func TestDatabaseRemembersNothingStale(t *testing.T) {
-	t.Parallel()
-	eachDatabase(t, testDatabaseRemembersNothingStale)
-}
+func TestDatabaseRemembersNothingStale(t *testing.T) { onBolt(t, testDatabaseRemembersNothingStale) }
 
 func testDatabaseRemembersNothingStale(t *testing.T, open func() *auth.Database) {
 	d := open()
@@ -334,10 +310,7 @@ func testDatabaseRemembersNothingStale(t *testing.T, open func() *auth.Database)
 }
 
 // TestDatabaseLosesNoChange: of changes at the same time, each counts.
-func TestDatabaseLosesNoChange(t *testing.T) {
-	t.Parallel()
-	eachDatabase(t, testDatabaseLosesNoChange)
-}
+func TestDatabaseLosesNoChange(t *testing.T) { onBolt(t, testDatabaseLosesNoChange) }
 
 func testDatabaseLosesNoChange(t *testing.T, open func() *auth.Database) {
 	d := open()

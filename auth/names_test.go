@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"gatehouse/auth"
-	"gatehouse/internal/e2e"
 	"gatehouse/internal/problem"
 	"gatehouse/internal/secret"
 )
@@ -137,19 +136,6 @@ func TestSpellingsShareABucket(t *testing.T) {
 		if tried != 10 {
 			t.Errorf("%s: %d tries", names[0], tried)
 		}
-	}
-}
-
-// Accounts that another node adds are found by their address soon.
-func TestAddressesOfAnotherNode(t *testing.T) {
-	t.Parallel()
-	url := e2e.Postgres(t).URL
-	here, there := openPostgres(t, url), openPostgres(t, url)
-	for _, name := range []string{"one", "two"} {
-		if err := here.Add(t.Context(), auth.Account{Name: name, PasswordHash: secret.New(someHash), Email: name + "@example.com"}); err != nil {
-			t.Fatal(err)
-		}
-		e2e.Eventually(t, func() error { return auth.FindAlias(t.Context(), there, true, name+"@EXAMPLE.com", name) })
 	}
 }
 

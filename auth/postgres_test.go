@@ -1,3 +1,5 @@
+//go:build e2e
+
 package auth_test
 
 import (
@@ -9,8 +11,42 @@ import (
 
 	"gatehouse/auth"
 	"gatehouse/internal/e2e"
+	"gatehouse/internal/postgres"
 	"gatehouse/internal/secret"
 )
+
+func TestDatabaseInPostgres(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]databaseTest{
+		"Database":                  testDatabase,
+		"Lists":                     testDatabaseLists,
+		"RemembersNothingStale":     testDatabaseRemembersNothingStale,
+		"LosesNoChange":             testDatabaseLosesNoChange,
+		"ChangesDoNotUndoEachOther": testChangesDoNotUndoEachOther,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := e2e.Postgres(t).URL
+			test(t, func() *auth.Database { return openPostgres(t, url) })
+		})
+	}
+}
+
+// openPostgres returns the accounts of a node until the end of the test.
+func openPostgres(tb testing.TB, url string) *auth.Database {
+	tb.Helper()
+	db, err := postgres.Open(postgres.Options{URL: url})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	d := auth.NewPostgres(db)
+	tb.Cleanup(func() {
+		if err := errors.Join(d.Close(), db.Close()); err != nil {
+			tb.Error(err)
+		}
+	})
+	return d
+}
 
 // TestAccountsOfAnotherNode: what one node changes counts on the other, which
 // has the account in memory, long before the three seconds are over.
@@ -110,4 +146,17 @@ func TestAccountsWithoutTheirDatabase(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// Accounts that another node adds are found by their address soon.
+func TestAddressesOfAnotherNode(t *testing.T) {
+	t.Parallel()
+	url := e2e.Postgres(t).URL
+	here, there := openPostgres(t, url), openPostgres(t, url)
+	for _, name := range []string{"one", "two"} {
+		if err := here.Add(t.Context(), auth.Account{Name: name, PasswordHash: secret.New(someHash), Email: name + "@example.com"}); err != nil {
+			t.Fatal(err)
+		}
+		e2e.Eventually(t, func() error { return auth.FindAlias(t.Context(), there, true, name+"@EXAMPLE.com", name) })
+	}
 }

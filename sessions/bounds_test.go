@@ -45,8 +45,11 @@ func TestCacheCountsBytes(t *testing.T) {
 
 // Logins of one person at the same moment on two nodes ended each other, so
 // that nobody was signed in, or left more sessions than max_per_user.
-func TestMaxHoldsOverTwoNodes(t *testing.T) {
-	for _, backend := range backends(t) {
+func TestMaxHoldsOverTwoNodes(t *testing.T) { testMaxHoldsOverTwoNodes(t, backends()) }
+
+func testMaxHoldsOverTwoNodes(t *testing.T, stores []backend) {
+	t.Helper()
+	for _, backend := range stores {
 		t.Run(backend.name, func(t *testing.T) {
 			store, _ := backend.open(t)
 			for _, most := range []int{1, 3} {

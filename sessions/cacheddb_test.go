@@ -1,3 +1,5 @@
+//go:build e2e
+
 package sessions_test
 
 import (
@@ -6,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -202,12 +203,4 @@ func TestCachedDBWithoutTheDatabase(t *testing.T) {
 	couldNotTell(t, "Load", err)
 	server.Start(t)
 	eventually(t, "the session is there again", func() bool { _, err := c.Load(t.Context(), key); return err == nil })
-}
-
-func TestRedisCacheRefusesACluster(t *testing.T) {
-	t.Parallel()
-	_, err := sessions.NewRedisCache(sessions.RedisOptions{URL: "redis+cluster://h1"})
-	if err == nil || !strings.Contains(err.Error(), "Cluster") {
-		t.Errorf("%v", err)
-	}
 }

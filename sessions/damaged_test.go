@@ -47,7 +47,12 @@ func damages(t *testing.T, store Store) map[string]func(key string) {
 // One record that could not be read kept everybody from ending sessions: the
 // account page, revoke --user and revoke --all said that they could not tell.
 func TestSessionsEndBesideADamagedRecord(t *testing.T) {
-	for _, backend := range backends(t) {
+	testSessionsEndBesideADamagedRecord(t, backends())
+}
+
+func testSessionsEndBesideADamagedRecord(t *testing.T, stores []backend) {
+	t.Helper()
+	for _, backend := range stores {
 		t.Run(backend.name, func(t *testing.T) {
 			outer, inner := backend.open(t)
 			var log lockedLog

@@ -18,21 +18,22 @@ import (
 	"time"
 
 	"gatehouse/internal/boltfile"
-	"gatehouse/internal/e2e"
-	"gatehouse/internal/postgres"
 )
 
 // TestDjango runs session-api.tsv, what Django's own tests say of a session,
 // against every store. GATEHOUSE_CASES names a folder with another file of the
 // same form; session-api-more.tsv, which has what that file leaves out, runs in
 // any case. Which behaviours the rows belong to stands in django-rows.tsv.
-func TestDjango(t *testing.T) {
+func TestDjango(t *testing.T) { testDjango(t, backends()) }
+
+func testDjango(t *testing.T, stores []backend) {
+	t.Helper()
 	dir := os.Getenv("GATEHOUSE_CASES")
 	if dir == "" {
 		dir = filepath.Join("..", "testdata", "cases")
 	}
 	rows := append(readCases(t, filepath.Join(dir, "session-api.tsv")), readCases(t, filepath.Join("..", "testdata", "session-api-more.tsv"))...)
-	for _, store := range backends(t) {
+	for _, store := range stores {
 		t.Run(store.name, func(t *testing.T) {
 			for _, row := range rows {
 				if !row.runs(store.stands) {
@@ -535,15 +536,12 @@ type backend struct {
 	open   func(tb testing.TB) (outer, inner Store)
 }
 
-// backends returns every store, with a server for each that needs one.
-func backends(t *testing.T) []backend {
-	t.Helper()
+// backends returns the stores that need no server; TestOnServers has the others.
+func backends() []backend {
 	return []backend{
 		{"memory", "cache", openMemory},
 		{"bolt", "db", openBolt},
 		{"cached", "cached_db", openCached},
-		{"postgres", "db", openPostgres(t)},
-		{"redis", "db", openRedisAlone(t)},
 	}
 }
 
@@ -559,25 +557,6 @@ func openCached(tb testing.TB) (outer, inner Store) {
 	tb.Helper()
 	b := boltStore(tb)
 	return NewCached(b, 1<<24), b
-}
-
-// openPostgres gives what opens an empty store of a server that is there.
-func openPostgres(t *testing.T) func(tb testing.TB) (outer, inner Store) {
-	t.Helper()
-	url := e2e.Postgres(t).URL
-	return func(tb testing.TB) (outer, inner Store) {
-		tb.Helper()
-		db, err := postgres.Open(postgres.Options{URL: url})
-		if err != nil {
-			tb.Fatal(err)
-		}
-		tb.Cleanup(func() { _ = db.Close() })
-		if _, err := db.Exec(tb.Context(), "DELETE FROM gatehouse.sessions"); err != nil {
-			tb.Fatal(err)
-		}
-		s := NewPostgres(db)
-		return s, s
-	}
 }
 
 func boltStore(tb testing.TB) *Bolt {

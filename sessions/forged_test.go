@@ -47,8 +47,11 @@ var forgeries = map[string]func(alice, mallory *Record){
 
 // Whoever can write to Redis, PostgreSQL or the file could make one person's
 // session another's.
-func TestAttackForgedRecord(t *testing.T) {
-	for _, backend := range backends(t) {
+func TestAttackForgedRecord(t *testing.T) { testAttackForgedRecord(t, backends()) }
+
+func testAttackForgedRecord(t *testing.T, stores []backend) {
+	t.Helper()
+	for _, backend := range stores {
 		t.Run(backend.name, func(t *testing.T) {
 			store, _ := backend.open(t)
 			var log lockedLog
@@ -85,8 +88,11 @@ func TestAttackForgedRecord(t *testing.T) {
 }
 
 // What the store says of the expiry can end a session early, and not prolong it.
-func TestAttackLaterExpiry(t *testing.T) {
-	for _, backend := range backends(t) {
+func TestAttackLaterExpiry(t *testing.T) { testAttackLaterExpiry(t, backends()) }
+
+func testAttackLaterExpiry(t *testing.T, stores []backend) {
+	t.Helper()
+	for _, backend := range stores {
 		t.Run(backend.name, func(t *testing.T) {
 			store, _ := backend.open(t)
 			m := newManager(t, Options{Store: store, IdleTimeout: time.Hour, Lifetime: 12 * time.Hour})
@@ -177,8 +183,11 @@ func TestSecretsAreReplacedNodeByNode(t *testing.T) {
 
 // A record of format 1 counts until the date that the node keeps, is written
 // anew at its first use, and never counts later.
-func TestFormerRecord(t *testing.T) {
-	for _, backend := range backends(t) {
+func TestFormerRecord(t *testing.T) { testFormerRecord(t, backends()) }
+
+func testFormerRecord(t *testing.T, stores []backend) {
+	t.Helper()
+	for _, backend := range stores {
 		t.Run(backend.name, func(t *testing.T) {
 			store, _ := backend.open(t)
 			m := newManager(t, Options{Store: store, IdleTimeout: time.Hour, Lifetime: 12 * time.Hour, Format1Until: time.Now().Add(time.Hour)})

@@ -7,32 +7,26 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"gatehouse/internal/boltfile"
-	"gatehouse/internal/e2e"
-	"gatehouse/internal/postgres"
 )
 
 // format1 are stores that the last version before format 2 has written; see
 // testdata/format1/make.go.
 const format1 = "testdata/format1"
 
-var format1Stores = map[string]func(t *testing.T) Store{
-	"bolt":     format1Bolt,
-	"redis":    format1Redis,
-	"postgres": format1Postgres,
+func TestFormat1(t *testing.T) {
+	testFormat1(t, map[string]func(t *testing.T) Store{"bolt": format1Bolt})
 }
 
-// TestFormat1: whoever was signed in before the upgrade stays so, with what
+// testFormat1: whoever was signed in before the upgrade stays so, with what
 // applications keep, and the records are format 2 after it.
-func TestFormat1(t *testing.T) {
-	for name, open := range format1Stores {
+func testFormat1(t *testing.T, stores map[string]func(t *testing.T) Store) {
+	t.Helper()
+	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
 			store := open(t)
 			options := func(until time.Time) Options {
@@ -120,42 +114,4 @@ func format1Bolt(t *testing.T) Store {
 	b, err := NewBolt(db)
 	check(t, err)
 	return b
-}
-
-func format1Redis(t *testing.T) Store {
-	t.Helper()
-	s, err := NewRedis(RedisOptions{URL: e2e.StartRedis(t).URL, step: e2e.Patience})
-	check(t, err)
-	t.Cleanup(func() { _ = s.Close() })
-	text, err := os.ReadFile(filepath.Join(format1, "redis.txt"))
-	check(t, err)
-	for line := range strings.Lines(string(text)) {
-		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-		args := []any{f[0]}
-		for _, word := range f[1:] {
-			if plain, err := strconv.Unquote(word); err == nil {
-				word = plain
-			}
-			args = append(args, word)
-		}
-		check(t, s.client.Do(t.Context(), args...).Err())
-	}
-	return s
-}
-
-func format1Postgres(t *testing.T) Store {
-	t.Helper()
-	url := e2e.Postgres(t).URL
-	text, err := os.ReadFile(filepath.Join(format1, "postgres.sql"))
-	check(t, err)
-	c, err := pgx.Connect(t.Context(), url)
-	check(t, err)
-	_, err = c.Exec(t.Context(), string(text), pgx.QueryExecModeSimpleProtocol)
-	check(t, err)
-	check(t, c.Close(t.Context()))
-	db, err := postgres.Open(postgres.Options{URL: url})
-	check(t, err)
-	t.Cleanup(func() { _ = db.Close() })
-	check(t, db.Prepare(t.Context()))
-	return NewPostgres(db)
 }

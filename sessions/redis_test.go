@@ -1,10 +1,11 @@
+//go:build e2e
+
 package sessions_test
 
 import (
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -88,19 +89,4 @@ func couldNotTell(tb testing.TB, what string, err error) {
 	if err == nil || errors.Is(err, sessions.ErrNotFound) || errors.Is(err, sessions.ErrExists) || errors.Is(err, sessions.ErrConflict) {
 		tb.Errorf("%s: %v, want a failure that is no answer", what, err)
 	}
-}
-
-// A store does not connect before it is asked for something.
-func ExampleNewRedis() {
-	store, err := sessions.NewRedis(sessions.RedisOptions{URL: "redis+sentinel://gatehouse@s1:26379,s2:26379/0?master=mymaster", Password: "..."})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println("closed:", store.Close())
-	_, err = sessions.NewRedis(sessions.RedisOptions{URL: "redis://h1,h2"})
-	fmt.Println(err)
-	// Output:
-	// closed: <nil>
-	// sessions: the URL of redis names 2 servers; write redis+cluster or redis+sentinel in place of redis
 }
