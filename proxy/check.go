@@ -247,7 +247,7 @@ func (c *IdentityConfig) Check(report *problem.List) {
 			report.Errorf(key, "applications cannot tell %q from %q; remove one", name, other)
 		}
 		first[folded] = name
-		if f := c.Headers[name]; !slices.Contains(facts, claim(f)) {
+		if f := c.Headers[name]; !slices.Contains(identityClaims, claim(f)) {
 			report.Errorf(key, "%q is not known%s; write one of username, email, display_name, groups, session_id, auth_time", f, didYouMean(f))
 		}
 	}
@@ -296,7 +296,7 @@ func didYouMean(s string) string {
 			return fmt.Sprintf("; did you mean %s?", f)
 		}
 	}
-	for _, f := range facts {
+	for _, f := range identityClaims {
 		if near(s, string(f)) {
 			return fmt.Sprintf("; did you mean %s?", f)
 		}

@@ -61,21 +61,21 @@ func (p *Proxy) Explain(ctx context.Context, q ExplainRequest) Explanation {
 	if ownPath(s.t.path) && urlpath.Plain(s.t.path) {
 		return Explanation{Decision: "own-page", Rule: -1, routeAt: -1, Why: "our own pages are on every host, and need no route"}
 	}
-	question, err := newQuestion(hr, s.t.path, access.Facts{Method: s.in.Method, Client: q.Client})
+	question, err := newDecisionInput(hr, s.t.path, access.Facts{Method: s.in.Method, Client: q.Client})
 	if err != nil {
 		return explainError(err)
 	}
 	question.query = s.t.query
-	v, err := question.judge(nil)
-	if err == nil && v.decision != access.Public {
-		v, err = question.judge(q.Who)
+	v, err := question.decide(nil)
+	if err == nil && v.Outcome != access.Public {
+		v, err = question.decide(q.Who)
 	}
 	e := Explanation{Rule: -1, routeAt: -1}
 	if err != nil {
 		e = explainError(err)
 	} else {
-		e.Decision, e.Route, e.Rule, e.Why = v.decision.String(), v.route.label, v.rule, why(v, q.Who)
-		e.Asks, e.Has, e.routeAt = v.by.rules.Asks(v.rule), has(q.Who), v.by.at
+		e.Decision, e.Route, e.Rule, e.Why = v.Outcome.String(), v.route.label, v.Rule, why(v, q.Who)
+		e.Asks, e.Has, e.routeAt = v.by.rules.Asks(v.Rule), has(q.Who), v.by.at
 		if v.as != "" {
 			e.Why = "judged as " + v.as + ", which the query names: " + e.Why
 		}
@@ -125,7 +125,7 @@ func (q *decisionInput) explain(who *access.Who) []Reading {
 	}
 	seen := map[string]bool{}
 	for place := range r.Named() {
-		v := q.one(place, who)
+		v := q.rule(place, who)
 		if v.route == nil || !v.named && v.route.prefix == "" || seen[place] || len(seen) == maxNamed {
 			continue
 		}
@@ -139,8 +139,8 @@ func (q *decisionInput) explain(who *access.Who) []Reading {
 const maxNamed = 20
 
 func (q *decisionInput) describe(path, how string, who *access.Who) Reading {
-	v := q.one(path, who)
-	r := Reading{Path: path, How: how, Rule: v.rule, Decision: v.decision.String()}
+	v := q.rule(path, who)
+	r := Reading{Path: path, How: how, Rule: v.Rule, Decision: v.Outcome.String()}
 	if v.route == nil {
 		r.Decision = "no-route"
 	} else {
@@ -183,14 +183,14 @@ func explainError(err error) Explanation {
 	return e
 }
 
-func why(v decision, who *access.Who) string {
+func why(v ruling, who *access.Who) string {
 	switch {
-	case v.rule < 0 && v.decision == access.Deny:
+	case v.Rule < 0 && v.Outcome == access.Deny:
 		return "no rule selects the request"
-	case v.rule < 0:
+	case v.Rule < 0:
 		return "the route has no rules, so that whoever is signed in may pass"
 	}
-	switch v.decision {
+	switch v.Outcome {
 	case access.Public:
 		return "the rule is public"
 	case access.Optional:

@@ -45,8 +45,8 @@ type formBody struct {
 
 // A formRefusal is why a body was broken off.
 type formRefusal struct {
-	verdict decision // of the request with the other method
-	err     error    // in place of that
+	ruling ruling // of the request with the other method
+	err    error  // in place of that
 }
 
 // errFormRefused is what the engine gets in place of the rest of a body.
@@ -55,7 +55,7 @@ var errFormRefused = errors.New("a field of the body names a method that is not 
 // watchForm looks at the body from now on, where rules that were asked look at
 // the method and the body may be a form. One whose fields cannot be seen is
 // refused: it is in an encoding or a charset that some applications decode.
-func (s *exchange) watchForm(v decision) error {
+func (s *exchange) watchForm(v ruling) error {
 	in := s.in
 	if !v.byMethod || in.Body == nil || in.Body == http.NoBody || in.ContentLength == 0 {
 		return nil
@@ -71,8 +71,8 @@ func (s *exchange) watchForm(v decision) error {
 		return e.Because(errors.New("the form is compressed or in an unusual charset, so that no rule can see a _method in it"))
 	}
 	s.form = &formBody{
-		ReadCloser: in.Body, p: s.p, in: in, question: s.question, allowed: v.decision,
-		who: s.who(), id: s.id, asked: v.decision != access.Public, fields: fields, left: in.ContentLength,
+		ReadCloser: in.Body, p: s.p, in: in, question: s.question, allowed: v.Outcome,
+		who: s.who(), id: s.id, asked: v.Outcome != access.Public, fields: fields, left: in.ContentLength,
 	}
 	in.Body = s.form
 	return nil
@@ -225,7 +225,7 @@ func (b *formBody) judgeAs(value string) *formRefusal {
 		return nil
 	}
 	v, err := b.question.agreeOn(m, b.who)
-	if err == nil && v.decision < access.Allow && !b.asked {
+	if err == nil && v.Outcome < access.Allow && !b.asked {
 		if err = b.identify(); err == nil {
 			v, err = b.question.agreeOn(m, b.who)
 		}
@@ -233,11 +233,11 @@ func (b *formBody) judgeAs(value string) *formRefusal {
 	switch {
 	case err != nil:
 		return &formRefusal{err: err}
-	case v.decision >= access.Allow:
+	case v.Outcome >= access.Allow:
 		return nil
 	default:
 		v.as = m
-		return &formRefusal{verdict: v}
+		return &formRefusal{ruling: v}
 	}
 }
 
@@ -270,5 +270,5 @@ func (s *exchange) refuseForm(w http.ResponseWriter) error {
 		web.AddVary(w.Header(), "Cookie")
 		return b.refusal.err
 	}
-	return s.act(w, b.refusal.verdict)
+	return s.act(w, b.refusal.ruling)
 }

@@ -272,7 +272,7 @@ func FuzzFormBody(f *testing.F) {
 	h := open(f, setting{}, c)
 	hr := h.proxy.table.find(hostPort{name: host, text: host})
 	f.Fuzz(func(t *testing.T, text string, piece, room byte) {
-		q, err := newQuestion(hr, "/x", access.Facts{Method: "POST"})
+		q, err := newDecisionInput(hr, "/x", access.Facts{Method: "POST"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,7 +24,7 @@ const (
 	authTime    claim = "auth_time"
 )
 
-var facts = []claim{username, email, displayName, groups, sessionID, authTime}
+var identityClaims = []claim{username, email, displayName, groups, sessionID, authTime}
 
 // of gives the fact of an identity; "" when there is none.
 func (f claim) of(id *auth.Identity) (string, error) {
@@ -56,8 +56,8 @@ func (f claim) of(id *auth.Identity) (string, error) {
 
 // An identityHeader is one line that says who asks.
 type identityHeader struct {
-	name string // as it is sent
-	fact claim
+	name  string // as it is sent
+	claim claim
 }
 
 // identityHeaders gives the lines of a configuration, by name.
@@ -76,7 +76,7 @@ func identityHeaders(c IdentityConfig) []identityHeader {
 // the one that was checked.
 func (s *exchange) setIdentity(h *engine.Header, list []identityHeader) error {
 	for _, l := range list {
-		v, err := l.fact.of(s.id)
+		v, err := l.claim.of(s.id)
 		if err != nil {
 			return fmt.Errorf("identity header %s: %w", l.name, err)
 		}
@@ -86,7 +86,7 @@ func (s *exchange) setIdentity(h *engine.Header, list []identityHeader) error {
 		if !survives(v) {
 			return fmt.Errorf("identity header %s: %q cannot be sent in a header", l.name, v)
 		}
-		s.say(h, l.name, v)
+		s.set(h, l.name, v)
 	}
 	return nil
 }

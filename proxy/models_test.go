@@ -417,27 +417,27 @@ func tooFar(hr *hostRoutes, p string, readings map[string][]string) string {
 	if !urlpath.WellFormed(p) || ownPath(p) {
 		return ""
 	}
-	q, err := newQuestion(hr, p, access.Facts{Method: "GET"})
+	q, err := newDecisionInput(hr, p, access.Facts{Method: "GET"})
 	if err != nil {
 		return ""
 	}
-	nobody, err := q.judge(nil)
+	nobody, err := q.decide(nil)
 	if err != nil {
 		return ""
 	}
 	for _, who := range whoAsks {
 		allowed := nobody
-		if who != nil && nobody.decision != access.Public {
-			allowed, err = q.judge(who)
+		if who != nil && nobody.Outcome != access.Public {
+			allowed, err = q.decide(who)
 		}
-		if err != nil || allowed.decision < access.Allow {
+		if err != nil || allowed.Outcome < access.Allow {
 			continue
 		}
 		for server, list := range readings {
 			for _, read := range list {
-				v := hr.judge(access.Facts{Path: read, Method: "GET"}, who)
-				if v.decision < allowed.decision || server != asFormat && (v.route != allowed.route || ownPath(read)) {
-					return fmt.Sprintf("%q passes as %v for %+v, but is %q (%v) to %s", p, allowed.decision, who, read, v.decision, server)
+				v := hr.decide(access.Facts{Path: read, Method: "GET"}, who)
+				if v.Outcome < allowed.Outcome || server != asFormat && (v.route != allowed.route || ownPath(read)) {
+					return fmt.Sprintf("%q passes as %v for %+v, but is %q (%v) to %s", p, allowed.Outcome, who, read, v.Outcome, server)
 				}
 			}
 		}

@@ -60,8 +60,8 @@ type Options struct {
 	// their session.
 	Live *ActiveRequests
 
-	Activity sessions.ActivityConfig // which requests are told to Auth.Active
-	Keeper   SessionData             // for routes with session_data, which need it
+	Activity    sessions.ActivityConfig // which requests are told to Auth.Active
+	SessionData SessionData             // for routes with session_data, which need it
 
 	// Pseudonym is the gate's name in Via, by which it knows a request that
 	// comes back to it: one for as long as the process lives, see
@@ -78,9 +78,9 @@ type Proxy struct {
 	log     *slog.Logger
 	live    *ActiveRequests
 
-	activity  activity
-	keeper    SessionData
-	strangers strangers
+	activity    activity
+	sessionData SessionData
+	anonymous   anonymousLimit
 
 	table   table
 	routes  []*route
@@ -90,7 +90,7 @@ type Proxy struct {
 
 	exchanges sync.Pool // of *passage, see release
 
-	patience time.Duration // with bodies that nobody wants
+	unreadTime time.Duration // with bodies that nobody wants
 }
 
 // New builds the routes. Nothing is connected before the first request.
@@ -103,10 +103,10 @@ func New(o Options) (*Proxy, error) {
 	}
 	p := &Proxy{
 		auth: o.Auth, audit: o.Audit, metrics: o.Metrics, log: o.Log, live: o.Live,
-		activity: newActivity(o.Activity), keeper: o.Keeper, strangers: newStrangers(),
-		cookies:  cookies{names: slices.Clone(o.Auth.CookieNames())},
-		via:      newVia(o.Pseudonym),
-		patience: unreadTime,
+		activity: newActivity(o.Activity), sessionData: o.SessionData, anonymous: newAnonymousLimit(),
+		cookies:    cookies{names: slices.Clone(o.Auth.CookieNames())},
+		via:        newVia(o.Pseudonym),
+		unreadTime: unreadTime,
 	}
 	if err := p.cookies.addSticky(o.Routes); err != nil {
 		return nil, err
@@ -114,9 +114,9 @@ func New(o Options) (*Proxy, error) {
 	configured := o.Identity.names()
 	for i := range o.Routes {
 		c := o.Routes[i] // ours alone from now on
-		if c.SessionData && o.Keeper == nil {
+		if c.SessionData && o.SessionData == nil {
 			p.Close()
-			return nil, fmt.Errorf("routes[%d]: session_data: there is no Keeper", i)
+			return nil, fmt.Errorf("routes[%d]: session_data: there is no SessionData", i)
 		}
 		r, err := newRoute(&c, o.Identity, o.Log)
 		if err == nil {
@@ -166,7 +166,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 
 func (s *exchange) serve(w http.ResponseWriter) error {
 	p, r := s.p, s.in
-	limitBody(w, r, p.patience)
+	armBodyDeadline(w, r, p.unreadTime)
 	if err := s.checkLoop(); err != nil {
 		return err
 	}
@@ -179,11 +179,11 @@ func (s *exchange) serve(w http.ResponseWriter) error {
 		return p.auth.ServeHTTP(w, r)
 	}
 	q := &s.question
-	if err := q.ask(hr, s.t.path, access.Facts{Method: r.Method, Client: s.info.Client}); err != nil {
+	if err := q.read(hr, s.t.path, access.Facts{Method: r.Method, Client: s.info.Client}); err != nil {
 		return err
 	}
 	q.query = s.t.query
-	v, err := q.judge(nil)
+	v, err := q.decide(nil)
 	if err != nil {
 		return err
 	}
@@ -192,13 +192,13 @@ func (s *exchange) serve(w http.ResponseWriter) error {
 	if err := s.refuseWorker(); err != nil {
 		return err
 	}
-	if v.decision != access.Public {
+	if v.Outcome != access.Public {
 		if v, err = s.identify(q, v); err != nil {
 			web.AddVary(w.Header(), "Cookie")
 			return err
 		}
 	}
-	if v.decision >= access.Allow {
+	if v.Outcome >= access.Allow {
 		if err := s.judgeDestination(hr, v); err != nil {
 			return err
 		}
@@ -271,18 +271,18 @@ func notAllowed() error {
 
 // identify finds out who asks, and judges again with that; what is decided of
 // nobody is known already.
-func (s *exchange) identify(q *decisionInput, nobody decision) (decision, error) {
+func (s *exchange) identify(q *decisionInput, nobody ruling) (ruling, error) {
 	s.asked = true
 	id, err := s.p.auth.Identify(s.in)
 	if err != nil {
-		return decision{}, web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("identify: %w", err))
+		return ruling{}, web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("identify: %w", err))
 	}
 	if id == nil {
 		return nobody, nil
 	}
 	s.id = id
 	s.info.User, s.info.Session = id.Name, id.Session.Handle
-	return q.judge(s.who())
+	return q.decide(s.who())
 }
 
 // who is the identity, as far as rules care; nil: nobody was looked up.
@@ -294,8 +294,8 @@ func (s *exchange) who() *access.Who {
 }
 
 // act does what was decided.
-func (s *exchange) act(w http.ResponseWriter, v decision) error {
-	switch v.decision {
+func (s *exchange) act(w http.ResponseWriter, v ruling) error {
+	switch v.Outcome {
 	case access.Public:
 		s.id = nil
 	case access.Optional:
@@ -306,7 +306,7 @@ func (s *exchange) act(w http.ResponseWriter, v decision) error {
 		}
 		s.use()
 	case access.Challenge:
-		defer web.Linger(w, s.in, s.p.patience)()
+		defer web.Linger(w, s.in, s.p.unreadTime)()
 		web.AnswerWithin(w)
 		web.AddVary(w.Header(), "Cookie")
 		return s.p.auth.Challenge(w, s.in)
@@ -329,14 +329,14 @@ func (s *exchange) use() {
 	}
 }
 
-func (s *exchange) deny(v decision) error {
+func (s *exchange) deny(v ruling) error {
 	s.p.audit.Event(s.in.Context(), audit.AccessDenied,
 		slog.String("request_id", s.info.ID),
 		slog.String("user", s.info.User),
 		slog.String("client", s.info.Client.String()),
 		slog.String("method", s.in.Method),
 		slog.String("route", v.route.label),
-		slog.Int("rule", v.rule),
+		slog.Int("rule", v.Rule),
 	)
 	if s.id == nil {
 		return web.Refuse(http.StatusForbidden, "This page may not be seen.")
@@ -346,10 +346,10 @@ func (s *exchange) deny(v decision) error {
 
 // forward sends the request upstream and the answer back.
 func (s *exchange) forward(w http.ResponseWriter) error {
-	if !s.route.slots.enter() {
+	if !s.route.limiter.acquire() {
 		return s.busy(w)
 	}
-	defer s.route.slots.leave()
+	defer s.route.limiter.release()
 	s.meter(w)
 	s.p.live.add(s)
 	defer s.p.live.remove(s)
@@ -358,7 +358,7 @@ func (s *exchange) forward(w http.ResponseWriter) error {
 		return err
 	}
 	s.info.LetThrough()
-	freeBody(w, s.in)
+	clearBodyDeadline(w, s.in)
 	to, err := s.bufferBody(w, r)
 	if err == nil {
 		err = s.route.upstream.Forward(to, r)

@@ -234,11 +234,11 @@ func BenchmarkRouting(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				q, err := newQuestion(tb.find(h), "/app0/some/page.html", access.Facts{Method: "GET"})
+				q, err := newDecisionInput(tb.find(h), "/app0/some/page.html", access.Facts{Method: "GET"})
 				if err != nil {
 					b.Fatal(err)
 				}
-				if _, err := q.judge(nil); err != nil {
+				if _, err := q.decide(nil); err != nil {
 					b.Fatal(err)
 				}
 			}

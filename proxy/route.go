@@ -28,7 +28,7 @@ type route struct {
 
 	requestHeaders, responseHeaders headerRules
 	passes                          passList
-	slots                           limiter
+	limiter                         limiter
 }
 
 func newRoute(c *RouteConfig, general IdentityConfig, log *slog.Logger) (*route, error) {
@@ -58,9 +58,9 @@ func newRoute(c *RouteConfig, general IdentityConfig, log *slog.Logger) (*route,
 		upstream: c.connectAll(list, log), addresses: list, identity: identityHeaders(general),
 		requestHeaders: newHeaderRules(c.RequestHeaders), responseHeaders: newHeaderRules(c.ResponseHeaders),
 	}
-	r.namespace = c.space(r.prefix)
+	r.namespace = c.namespace(r.prefix)
 	r.passes = newPassList(c.PassHeaders, r.identity)
-	r.slots.most = int64(c.MaxRequests)
+	r.limiter.max = int64(c.MaxRequests)
 	for _, o := range c.Origins {
 		r.origins = append(r.origins, strings.ToLower(o))
 	}

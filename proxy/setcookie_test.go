@@ -7,7 +7,7 @@ import (
 )
 
 func TestCookiesAreTranslated(t *testing.T) {
-	s := passageOf(t, legacy("http://app1.wiki.internal:3000"), "https", "app.example.test")
+	s := exchangeOf(t, legacy("http://app1.wiki.internal:3000"), "https", "app.example.test")
 	for line, want := range map[string]string{
 		"a=b":                                          "a=b",
 		"a=b; Path=/":                                  "a=b; Path=/app",
@@ -48,7 +48,7 @@ func TestCookiesAreTranslated(t *testing.T) {
 
 	c := legacy("http://10.1.2.3:3000")
 	c.Path, c.StripPrefix, c.HostHeader = "/", false, upstreamHost
-	s = passageOf(t, c, "https", "app.example.test")
+	s = exchangeOf(t, c, "https", "app.example.test")
 	for line, want := range map[string]string{
 		"a=b; Domain=10.1.2.3; Path=/": "a=b; Path=/",
 		"a=b; Domain=2.3":              "a=b; Domain=2.3", // nothing lies below a part of an address
@@ -123,7 +123,7 @@ func FuzzSetCookie(f *testing.F) {
 	} {
 		f.Add(line, true)
 	}
-	s := passageOf(f, legacy("http://127.0.0.1:3000"), "https", "app.example.test")
+	s := exchangeOf(f, legacy("http://127.0.0.1:3000"), "https", "app.example.test")
 	p := s.cookiePlace()
 	conf := CookieConfig{Secure: true, HTTPOnly: true, Except: []string{"csrftoken"}, SameSite: "lax"}
 	f.Fuzz(func(t *testing.T, line string, https bool) {

@@ -538,7 +538,7 @@ func TestRepeatedRequests(t *testing.T) {
 func TestUnwantedBody(t *testing.T) {
 	up := record(t, okAnswer)
 	h := open(t, setting{}, fixture(up.url()))
-	h.proxy.patience = 200 * time.Millisecond
+	h.proxy.unreadTime = 200 * time.Millisecond
 	c := h.dial(t)
 	start := time.Now()
 	_, _ = io.WriteString(c, "POST /private/x HTTP/1.1\r\nHost: "+host+"\r\nContent-Length: 100\r\n\r\nabc")

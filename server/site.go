@@ -135,7 +135,7 @@ func (p *shared) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages
 	s.proxy, err = proxy.New(proxy.Options{
 		Routes: c.Routes, Identity: c.Identity, Auth: gate,
 		Audit: p.audit, Metrics: p.metrics, Log: p.log, Live: p.live,
-		Activity: c.Session.Activity, Keeper: s.sessions, Pseudonym: p.pseudonym,
+		Activity: c.Session.Activity, SessionData: s.sessions, Pseudonym: p.pseudonym,
 	})
 	if err != nil {
 		return fmt.Errorf("routes: %w", err)

@@ -51,7 +51,7 @@ func keeper(t *testing.T, s setting, store sessions.Store, paths ...string) *kee
 		}
 		return &auth.Identity{Name: i.User, Session: i}, err
 	}}
-	s.options = func(o *Options) { o.Keeper, o.Metrics = m, k.metrics }
+	s.options = func(o *Options) { o.SessionData, o.Metrics = m, k.metrics }
 	var routes []RouteConfig
 	for _, path := range append(paths, "/") {
 		c := fixture(up.URL)
@@ -204,7 +204,7 @@ func TestSpoofedSessionDataIsDropped(t *testing.T) {
 	for _, on := range []bool{true, false} {
 		c := fixture(up.url())
 		c.SessionData, c.HeaderNames = on, anyNames
-		h := open(t, setting{options: func(o *Options) { o.Keeper = m }}, c)
+		h := open(t, setting{options: func(o *Options) { o.SessionData = m }}, c)
 		for _, name := range []string{
 			"X-Session-Data", "x-session-data", "X_SESSION_DATA", "X-Session_Data", "x.session.data", "X-SESSION-Data",
 			"X-Session-Set", "x_session_set", "X-Session-Delete", "X_Session_Delete", "X-Session-Expiry", "x_session_expiry",

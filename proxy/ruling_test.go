@@ -125,8 +125,8 @@ func TestNoReadingReachesMore(t *testing.T) {
 		}
 		read = path.Clean("/" + read)
 		f := access.Facts{Path: read, Method: "GET"}
-		if v := hr.judge(f, who); v.decision < allowed {
-			t.Errorf("%q is forwarded as %v, but %q is %v (chain %v)", p, allowed, read, v.decision, chain)
+		if v := hr.decide(f, who); v.Outcome < allowed {
+			t.Errorf("%q is forwarded as %v, but %q is %v (chain %v)", p, allowed, read, v.Outcome, chain)
 		}
 		if strings.EqualFold(read, "/_gate") || strings.HasPrefix(strings.ToLower(read), "/_gate/") {
 			t.Errorf("%q is forwarded, but may be read as %q (chain %v)", p, read, chain)
@@ -139,15 +139,15 @@ func decide(hr *hostRoutes, p string, who *access.Who) (access.Decision, bool) {
 	if !urlpath.WellFormed(p) || ownPath(p) {
 		return access.Deny, false
 	}
-	q, err := newQuestion(hr, p, access.Facts{Method: "GET"})
+	q, err := newDecisionInput(hr, p, access.Facts{Method: "GET"})
 	if err != nil {
 		return access.Deny, false
 	}
-	v, err := q.judge(nil)
-	if err == nil && v.decision != access.Public && who != nil {
-		v, err = q.judge(who)
+	v, err := q.decide(nil)
+	if err == nil && v.Outcome != access.Public && who != nil {
+		v, err = q.decide(who)
 	}
-	return v.decision, err == nil
+	return v.Outcome, err == nil
 }
 
 func FuzzDecision(f *testing.F) {

@@ -209,32 +209,32 @@ func hasCapitalOrDot(s string) bool {
 	return false
 }
 
-// A decision is what one reading of a path leads to. The zero value denies.
-type decision struct {
+// A ruling is what one reading of a path leads to. The zero value denies.
+type ruling struct {
 	route    *route // nil: no route takes the path
 	by       *route // whose rule decided: that of a path which differs by letter case, or the same
-	decision access.Decision
-	rule     int    // -1: none
+	Outcome  access.Decision
+	Rule     int    // -1: none
 	named    bool   // the rule has a path
 	byMethod bool   // rules that were asked look at the method
 	as       string // the method that the query names, where that decided
 }
 
-// judge routes and rules one reading. An application that does not care for
+// decide routes and rules one reading. An application that does not care for
 // letter case must not be reached past a route that is spelled otherwise: the
 // stricter of both decides.
-func (hr *hostRoutes) judge(f access.Facts, who *access.Who) decision {
+func (hr *hostRoutes) decide(f access.Facts, who *access.Who) ruling {
 	r := hr.find(f.Path)
 	if r == nil {
-		return decision{rule: -1}
+		return ruling{Rule: -1}
 	}
-	v := decision{route: r, by: r, byMethod: r.rules.ByMethod()}
-	v.decision, v.rule = r.rules.Decide(f, who)
-	v.named = r.rules.HasPath(v.rule)
+	v := ruling{route: r, by: r, byMethod: r.rules.ByMethod()}
+	v.Outcome, v.Rule = r.rules.Decide(f, who)
+	v.named = r.rules.HasPath(v.Rule)
 	if near := hr.nearly(f.Path, r); near != nil {
 		v.byMethod = v.byMethod || near.rules.ByMethod()
-		if d, rule := near.rules.Decide(f, who); d < v.decision {
-			v.decision, v.rule, v.named, v.by = d, rule, true, near
+		if d, rule := near.rules.Decide(f, who); d < v.Outcome {
+			v.Outcome, v.Rule, v.named, v.by = d, rule, true, near
 		}
 	}
 	return v

@@ -27,9 +27,9 @@ type SessionData interface {
 // something to be kept that is too much, or cannot be read.
 const kindData = "session_data"
 
-// space names the values of a route: whatever answers at its host and path
+// namespace names the values of a route: whatever answers at its host and path
 // has them, and no other route.
-func (c *RouteConfig) space(prefix string) string {
+func (c *RouteConfig) namespace(prefix string) string {
 	return hostKey(strings.ToLower(c.Host)) + prefix + "/"
 }
 
@@ -51,7 +51,7 @@ func (s *exchange) findData() error {
 		s.data = s.id.Session
 		return nil
 	}
-	i, err := s.p.keeper.Find(s.in)
+	i, err := s.p.sessionData.Find(s.in)
 	switch {
 	case errors.Is(err, sessions.ErrNotFound):
 		return nil
@@ -67,7 +67,7 @@ func (s *exchange) findData() error {
 	}
 	s.data = i
 	if s.active = s.p.activity.counts(&s.question, s.in); s.active {
-		s.p.keeper.Touch(i)
+		s.p.sessionData.Touch(i)
 	}
 	return nil
 }
@@ -81,13 +81,13 @@ func (s *exchange) tellData(h *engine.Header) error {
 	err := s.findData()
 	var values map[string]string
 	if err == nil && s.data.Key != "" {
-		values, err = s.p.keeper.Values(s.in, s.data, s.route.namespace)
+		values, err = s.p.sessionData.Values(s.in, s.data, s.route.namespace)
 	}
 	if err != nil {
 		return web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("read session data: %w", err))
 	}
 	if len(values) > 0 {
-		s.say(h, dataHeader, formatData(values))
+		s.set(h, dataHeader, formatData(values))
 	}
 	return nil
 }
@@ -104,7 +104,7 @@ func (s *exchange) keepData(h http.Header, c *dataChange) error {
 		over, err = s.storeData(h, c)
 	}
 	if err == nil && c.expiry != nil && s.data.Key != "" {
-		err = s.p.keeper.SetExpiry(s.in, h, s.data, *c.expiry)
+		err = s.p.sessionData.SetExpiry(s.in, h, s.data, *c.expiry)
 	}
 	switch {
 	case errors.Is(err, sessions.ErrNotFound):
@@ -129,7 +129,7 @@ func (s *exchange) storeData(h http.Header, c *dataChange) (over []error, err er
 	case len(c.set)+len(c.delete) == 0:
 		return nil, nil
 	case s.data.Key != "":
-		err = s.p.keeper.ChangeValues(s.in, s.data, s.route.namespace, s.active, func(values map[string]string) (changed bool) {
+		err = s.p.sessionData.ChangeValues(s.in, s.data, s.route.namespace, s.active, func(values map[string]string) (changed bool) {
 			changed, over = c.apply(values)
 			return changed
 		})
@@ -139,10 +139,10 @@ func (s *exchange) storeData(h http.Header, c *dataChange) (over []error, err er
 	if _, over = c.apply(values); len(values) == 0 {
 		return over, nil
 	}
-	if !s.p.strangers.take(s.info.Client) {
-		return append(over, errStrangers), nil
+	if !s.p.anonymous.take(s.info.Client) {
+		return append(over, errAnonymous), nil
 	}
-	if err = s.p.keeper.NewValues(s.in, h, s.route.namespace, c.expiryOrNone(), values); err != nil {
+	if err = s.p.sessionData.NewValues(s.in, h, s.route.namespace, c.expiryOrNone(), values); err != nil {
 		return over, err
 	}
 	c.expiry = nil // it has it
@@ -152,7 +152,7 @@ func (s *exchange) storeData(h http.Header, c *dataChange) (over []error, err er
 // refreshData gives a session of nobody's whose cookie was signed with an older
 // secret one of the first.
 func (s *exchange) refreshData(h http.Header) {
-	if err := s.p.keeper.Refresh(s.in, h); err != nil {
+	if err := s.p.sessionData.Refresh(s.in, h); err != nil {
 		s.p.log.LogAttrs(s.in.Context(), slog.LevelWarn, "session not signed anew", append(s.about(), slog.Any("error", err))...)
 	}
 }

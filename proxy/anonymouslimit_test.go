@@ -101,25 +101,25 @@ func TestNoSessionForNothing(t *testing.T) {
 // One network cannot fill the store with sessions of nobody's.
 func TestStrangersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStrangers()
+		s := newAnonymousLimit()
 		taken := 0
-		for range strangersOfNetwork + 50 {
+		for range anonymousOfNetwork + 50 {
 			if s.take(netip.MustParseAddr("192.0.2.1")) {
 				taken++
 			}
 		}
-		if taken != strangersOfNetwork {
+		if taken != anonymousOfNetwork {
 			t.Errorf("one address gets %d", taken)
 		}
-		for n := range strangersInAll {
+		for n := range anonymousInAll {
 			if s.take(netip.MustParseAddr(fmt.Sprintf("2001:db8:%x:%x::%x", n/50, n%50, n))) {
 				taken++
 			}
 		}
-		if taken != strangersInAll {
+		if taken != anonymousInAll {
 			t.Errorf("all together get %d", taken)
 		}
-		time.Sleep(strangersPer)
+		time.Sleep(anonymousPer)
 		if !s.take(netip.MustParseAddr("192.0.2.1")) {
 			t.Error("it never ends")
 		}

@@ -10,16 +10,16 @@ import (
 // for a slow one for ever.
 const unreadTime = 10 * time.Second
 
-// limitBody bounds how long a body may take until somebody asks for it.
-func limitBody(w http.ResponseWriter, r *http.Request, d time.Duration) {
+// armBodyDeadline bounds how long a body may take until somebody asks for it.
+func armBodyDeadline(w http.ResponseWriter, r *http.Request, d time.Duration) {
 	if r.ContentLength != 0 {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d))
 	}
 }
 
-// freeBody ends that: from now on the engine bounds how long the visitor may
+// clearBodyDeadline ends that: from now on the engine bounds how long the visitor may
 // stall.
-func freeBody(w http.ResponseWriter, r *http.Request) {
+func clearBodyDeadline(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	}

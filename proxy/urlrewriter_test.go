@@ -18,8 +18,8 @@ func legacy(upstream string) RouteConfig {
 	return c
 }
 
-// passageOf is one request to a route, without a proxy around it.
-func passageOf(tb testing.TB, c RouteConfig, scheme, visitor string) *exchange {
+// exchangeOf is one request to a route, without a proxy around it.
+func exchangeOf(tb testing.TB, c RouteConfig, scheme, visitor string) *exchange {
 	tb.Helper()
 	r, err := newRoute(&c, IdentityConfig{}, nil)
 	if err != nil {
@@ -94,7 +94,7 @@ func TestLocationIsTranslated(t *testing.T) {
 		t.Run(group.name, func(t *testing.T) {
 			c := legacy("http://127.0.0.1:3000")
 			group.change(&c)
-			m := passageOf(t, c, group.scheme, group.visitor).mirror()
+			m := exchangeOf(t, c, group.scheme, group.visitor).mirror()
 			for ref, want := range group.cases {
 				if got := m.toVisitor(ref); got != want {
 					t.Errorf("%q becomes %q, want %q", ref, got, want)
@@ -118,7 +118,7 @@ var doubtful = []string{
 }
 
 func TestDoubtfulReferencesStay(t *testing.T) {
-	s := passageOf(t, legacy("http://127.0.0.1:3000"), "https", "app.example.test")
+	s := exchangeOf(t, legacy("http://127.0.0.1:3000"), "https", "app.example.test")
 	for _, ref := range doubtful {
 		if got := s.mirror().toVisitor(ref); got != ref {
 			t.Errorf("%q becomes %q", ref, got)
@@ -127,7 +127,7 @@ func TestDoubtfulReferencesStay(t *testing.T) {
 }
 
 func TestRefreshIsTranslated(t *testing.T) {
-	m := passageOf(t, legacy("http://127.0.0.1:3000"), "https", "app.example.test").mirror()
+	m := exchangeOf(t, legacy("http://127.0.0.1:3000"), "https", "app.example.test").mirror()
 	for v, want := range map[string]string{
 		"5; url=http://wiki.internal/x":     "5; url=https://app.example.test/app/x",
 		"0;URL='/x'":                        "0;URL='/app/x'",
@@ -152,7 +152,7 @@ func TestRefreshIsTranslated(t *testing.T) {
 }
 
 func TestDestinationIsTranslated(t *testing.T) {
-	m := passageOf(t, legacy("http://127.0.0.1:3000"), "https", "app.example.test").mirror()
+	m := exchangeOf(t, legacy("http://127.0.0.1:3000"), "https", "app.example.test").mirror()
 	for ref, want := range map[string]string{
 		"https://app.example.test/app/x%20y":    "http://wiki.internal/x%20y",
 		"https://APP.example.test:443/app/":     "http://wiki.internal/",
@@ -226,7 +226,7 @@ func FuzzLocation(f *testing.F) {
 	for _, ref := range []string{"http://wiki.internal/x", "/x", "//127.0.0.1:3000/x?y", "https://wiki.internal:443#x", "5; url='/x'"} {
 		f.Add(ref)
 	}
-	s := passageOf(f, legacy("http://127.0.0.1:3000"), "https", "app.example.test:8443")
+	s := exchangeOf(f, legacy("http://127.0.0.1:3000"), "https", "app.example.test:8443")
 	m := s.mirror()
 	f.Fuzz(func(t *testing.T, ref string) {
 		_ = m.refresh(ref)
@@ -262,7 +262,7 @@ func FuzzRefresh(f *testing.F) {
 	for _, v := range []string{"5; url=/x", "0;URL='http://wiki.internal/'", `1,url="x`, "url=", "5;url"} {
 		f.Add(v)
 	}
-	m := passageOf(f, legacy("http://127.0.0.1:3000"), "https", "app.example.test:8443").mirror()
+	m := exchangeOf(f, legacy("http://127.0.0.1:3000"), "https", "app.example.test:8443").mirror()
 	f.Fuzz(func(t *testing.T, v string) {
 		got := m.refresh(v)
 		if !strings.ContainsAny(v, "\r\n") && strings.ContainsAny(got, "\r\n") {

@@ -18,15 +18,15 @@ type decisionInput struct {
 	readings *urlpath.Readings // nil: path is the only one
 }
 
-// newQuestion refuses a path which some upstream, or some browser, could read
+// newDecisionInput refuses a path which some upstream, or some browser, could read
 // as one of ours, and one with too many readings.
-func newQuestion(hr *hostRoutes, path string, f access.Facts) (*decisionInput, error) {
+func newDecisionInput(hr *hostRoutes, path string, f access.Facts) (*decisionInput, error) {
 	q := new(decisionInput)
-	return q, q.ask(hr, path, f)
+	return q, q.read(hr, path, f)
 }
 
-// ask makes it the question about a path.
-func (q *decisionInput) ask(hr *hostRoutes, path string, f access.Facts) error {
+// read makes it the question about a path.
+func (q *decisionInput) read(hr *hostRoutes, path string, f access.Facts) error {
 	*q = decisionInput{host: hr, facts: f, path: path}
 	if urlpath.Plain(path) {
 		if ownLike(path) {
@@ -59,45 +59,45 @@ func isOwn(r *urlpath.Readings) bool {
 	return false
 }
 
-// judge says what all readings agree on for who. Where they lead to different
+// decide says what all readings agree on for who. Where they lead to different
 // routes or decisions, the request is refused: it might do to the upstream
 // what nobody allowed. No route: 404.
-func (q *decisionInput) judge(who *access.Who) (decision, error) {
+func (q *decisionInput) decide(who *access.Who) (ruling, error) {
 	v, err := q.agree(who)
 	if err == nil {
 		v, err = q.judgeAs(v, who)
 	}
 	switch {
 	case err != nil:
-		return decision{}, err
+		return ruling{}, err
 	case v.route == nil:
-		return decision{}, web.Refuse(http.StatusNotFound, "")
+		return ruling{}, web.Refuse(http.StatusNotFound, "")
 	default:
 		return v, nil
 	}
 }
 
-func (q *decisionInput) agree(who *access.Who) (decision, error) {
+func (q *decisionInput) agree(who *access.Who) (ruling, error) {
 	if q.readings == nil {
-		return q.one(q.path, who), nil
+		return q.rule(q.path, who), nil
 	}
 	list := q.readings.List
-	all := q.one(list[0].Path, who)
+	all := q.rule(list[0].Path, who)
 	for i := range list[1:] {
 		r := &list[i+1]
-		v := q.one(r.Path, who)
-		if v.route != all.route || v.decision < all.decision || !r.DenyOnly && v.decision != all.decision {
-			return decision{}, ambiguous()
+		v := q.rule(r.Path, who)
+		if v.route != all.route || v.Outcome < all.Outcome || !r.DenyOnly && v.Outcome != all.Outcome {
+			return ruling{}, ambiguous()
 		}
 		all.byMethod = all.byMethod || v.byMethod
 	}
 	for place := range q.readings.Named() {
-		if closer(q.one(place, who), all) {
-			return decision{}, ambiguous()
+		if closer(q.rule(place, who), all) {
+			return ruling{}, ambiguous()
 		}
 	}
 	if err := q.stripped(all, who); err != nil {
-		return decision{}, err
+		return ruling{}, err
 	}
 	return all, nil
 }
@@ -105,21 +105,21 @@ func (q *decisionInput) agree(who *access.Who) (decision, error) {
 // closer reports whether a place that somebody might end at is one that a rule
 // or a route names, and that asks for more, or goes elsewhere, than what all
 // other readings agree on.
-func closer(v, all decision) bool {
+func closer(v, all ruling) bool {
 	switch {
 	case v.route == nil:
 		return false
 	case v.route != all.route && v.route.prefix != "":
 		return true
 	default:
-		return v.named && v.decision < all.decision
+		return v.named && v.Outcome < all.Outcome
 	}
 }
 
 // stripped looks at what the upstream of a route with strip_prefix reads: it
 // sees the rest alone, where a slash or dots that stood in the middle stand in
 // front.
-func (q *decisionInput) stripped(all decision, who *access.Who) error {
+func (q *decisionInput) stripped(all ruling, who *access.Who) error {
 	if all.route == nil || !all.route.conf.StripPrefix || all.route.prefix == "" {
 		return nil
 	}
@@ -132,20 +132,20 @@ func (q *decisionInput) stripped(all decision, who *access.Who) error {
 		return ambiguous()
 	}
 	for i := range readings.List {
-		if q.one(all.route.prefix+readings.List[i].Path, who).decision < all.decision {
+		if q.rule(all.route.prefix+readings.List[i].Path, who).Outcome < all.Outcome {
 			return ambiguous()
 		}
 	}
 	for place := range readings.Named() {
-		if v := q.one(all.route.prefix+place, who); v.route == all.route && closer(v, all) {
+		if v := q.rule(all.route.prefix+place, who); v.route == all.route && closer(v, all) {
 			return ambiguous()
 		}
 	}
 	return nil
 }
 
-func (q *decisionInput) one(path string, who *access.Who) decision {
+func (q *decisionInput) rule(path string, who *access.Who) ruling {
 	f := q.facts
 	f.Path = path
-	return q.host.judge(f, who)
+	return q.host.decide(f, who)
 }

@@ -73,9 +73,9 @@ func waitFree(t *testing.T, h *house) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(5 * time.Second); h.proxy.routes[0].slots.taken.Load() != 0; <-tick.C {
+	for deadline := time.Now().Add(5 * time.Second); h.proxy.routes[0].limiter.taken.Load() != 0; <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d slots are still taken", h.proxy.routes[0].slots.taken.Load())
+			t.Fatalf("%d slots are still taken", h.proxy.routes[0].limiter.taken.Load())
 		}
 	}
 }

@@ -14,20 +14,20 @@ import (
 // frameworks take POST /x?_method=DELETE for a DELETE (Symfony, Laravel,
 // method-override of Express). The strictest decides. It is asked only where a
 // rule looks at the method. What the body names is looked for by formBody.
-func (q *decisionInput) judgeAs(v decision, who *access.Who) (decision, error) {
+func (q *decisionInput) judgeAs(v ruling, who *access.Who) (ruling, error) {
 	if q.query == "" || v.route == nil || !v.byMethod {
 		return v, nil
 	}
 	methods, ok := methodsIn(q.query[1:])
 	if !ok {
-		return decision{}, web.Refuse(http.StatusBadRequest, "")
+		return ruling{}, web.Refuse(http.StatusBadRequest, "")
 	}
 	for _, m := range methods {
 		other, err := q.agreeOn(m, who)
 		if err != nil {
-			return decision{}, err
+			return ruling{}, err
 		}
-		if other.decision < v.decision {
+		if other.Outcome < v.Outcome {
 			v = other
 			v.as = m
 		}
@@ -36,7 +36,7 @@ func (q *decisionInput) judgeAs(v decision, who *access.Who) (decision, error) {
 }
 
 // agreeOn is agree for another method than that of the request.
-func (q *decisionInput) agreeOn(method string, who *access.Who) (decision, error) {
+func (q *decisionInput) agreeOn(method string, who *access.Who) (ruling, error) {
 	own := q.facts.Method
 	defer func() { q.facts.Method = own }()
 	q.facts.Method = method

@@ -69,8 +69,8 @@ func (s *exchange) release() {
 	p.exchanges.Put(s)
 }
 
-// say puts a field with one value into h.
-func (s *exchange) say(h *engine.Header, name, value string) { h.Set(name, s.line(value)...) }
+// set puts a field with one value into h.
+func (s *exchange) set(h *engine.Header, name, value string) { h.Set(name, s.line(value)...) }
 
 // line is a header's one value.
 func (s *exchange) line(v string) []string {
@@ -141,7 +141,7 @@ func (s *exchange) copyHeader(h *engine.Header) {
 		}
 	}
 	if line := s.p.cookies.without(s.in.Header["Cookie"]); line != "" && !tokenIn(nominated, "Cookie") {
-		s.say(h, "Cookie", line)
+		s.set(h, "Cookie", line)
 	}
 }
 
@@ -191,18 +191,18 @@ func (s *exchange) forwardedHeader(h *engine.Header) {
 		if peer != "" { // a unix socket has no address to add
 			list += ", " + peer
 		}
-		s.say(h, "X-Forwarded-For", list)
+		s.set(h, "X-Forwarded-For", list)
 	} else if peer != "" {
-		s.say(h, "X-Forwarded-For", peer)
+		s.set(h, "X-Forwarded-For", peer)
 	}
 	if client != "" {
-		s.say(h, "X-Real-Ip", client)
+		s.set(h, "X-Real-Ip", client)
 	}
-	s.say(h, "X-Forwarded-Host", s.host.text)
-	s.say(h, "X-Forwarded-Proto", s.info.Scheme)
-	s.say(h, "X-Forwarded-Port", s.host.visiblePort(s.info.Scheme))
-	s.say(h, "Forwarded", line)
-	s.say(h, "X-Request-Id", s.info.ID)
+	s.set(h, "X-Forwarded-Host", s.host.text)
+	s.set(h, "X-Forwarded-Proto", s.info.Scheme)
+	s.set(h, "X-Forwarded-Port", s.host.visiblePort(s.info.Scheme))
+	s.set(h, "Forwarded", line)
+	s.set(h, "X-Request-Id", s.info.ID)
 	if !s.route.requestHeaders.takes("Via") {
 		h.Set("Via", s.viaLine()...)
 	}
