@@ -212,19 +212,100 @@ func TestNoSkip(t *testing.T) {
 	}
 }
 
+// starters are what a test calls to start a program that is not Go's and not
+// built from this module. In internal/e2e, which defines them, they are free.
+var starters = []string{
+	"e2e.Postgres", "e2e.StartPostgres",
+	"e2e.StartRedis", "e2e.StartRedisTLS", "e2e.StartRedisReplica", "e2e.StartRedisCluster", "e2e.StartSentinel",
+	"exec.Command", "exec.CommandContext",
+}
+
+// alone are the files without the tag that start only what is there wherever
+// Go is.
+var alone = []string{
+	"internal/deps/deps_test.go", // go list
+	"sessions/crash_test.go",     // the test itself
+}
+
+// untagged holds one line for each test file that needs the build tag e2e and
+// does not have it, and for each fuzz target that .ci/fuzz would not find.
+// name is the path of the file below the module.
+func untagged(name string, file *ast.File) (bad []string) {
+	tagged := slices.ContainsFunc(file.Comments, func(c *ast.CommentGroup) bool {
+		return c.Pos() < file.Package && strings.HasPrefix(c.List[0].Text, "//go:build e2e")
+	})
+	if !tagged && strings.HasPrefix(name, "e2e/") {
+		bad = append(bad, name+" drives the built program: it needs the build tag e2e")
+	}
+	for n := range ast.Preorder(file) {
+		switch n := n.(type) {
+		case *ast.SelectorExpr:
+			on, _ := n.X.(*ast.Ident)
+			if on != nil && !tagged && slices.Contains(starters, on.Name+"."+n.Sel.Name) && !slices.Contains(alone, name) {
+				bad = append(bad, fmt.Sprintf("%s uses %s.%s: it needs the build tag e2e", name, on.Name, n.Sel.Name))
+			}
+		case *ast.FuncDecl:
+			if tagged && strings.HasPrefix(n.Name.Name, "Fuzz") {
+				bad = append(bad, fmt.Sprintf("%s has %s, which is not fuzzed behind the build tag e2e", name, n.Name.Name))
+			}
+		}
+	}
+	return bad
+}
+
+// TestGoAlone: go test ./... without a tag needs nothing but Go.
+func TestGoAlone(t *testing.T) {
+	for _, p := range list(t) {
+		for _, name := range slices.Concat(p.TestGoFiles, p.XTestGoFiles) {
+			_, file := parse(t, filepath.Join(p.Dir, name), nil)
+			for _, line := range untagged(filepath.Join(strings.TrimPrefix(p.room(), "main"), name), file) {
+				t.Error(line)
+			}
+		}
+	}
+}
+
+// TestGoAloneIsSeen shows that the test above would notice.
+func TestGoAloneIsSeen(t *testing.T) {
+	const start = `func TestX(t *testing.T) { e2e.StartRedis(t) }`
+	for _, c := range []struct{ name, text, want string }{
+		{"auth/x_test.go", "package auth_test\n" + start, "auth/x_test.go uses e2e.StartRedis: it needs the build tag e2e"},
+		{"auth/x_test.go", "//go:build e2e\n\npackage auth_test\n" + start, ""},
+		{"auth/x_test.go", "package auth_test\n\n//go:build e2e\n" + start, "auth/x_test.go uses e2e.StartRedis: it needs the build tag e2e"},
+		{"auth/x_test.go", "//go:build !e2e\n\npackage auth_test\n" + start, "auth/x_test.go uses e2e.StartRedis: it needs the build tag e2e"},
+		{"auth/x_test.go", "package auth_test\nvar run = exec.Command", "auth/x_test.go uses exec.Command: it needs the build tag e2e"},
+		{"auth/x_test.go", "package auth_test\nvar start = e2e.Serve", ""},
+		{"e2e/gate/x_test.go", "package gate_test", "e2e/gate/x_test.go drives the built program: it needs the build tag e2e"},
+		{"sessions/crash_test.go", "package sessions_test\nvar run = exec.Command", ""},
+		{"auth/x_test.go", "//go:build e2e\n\npackage auth\nfunc FuzzX(f *testing.F) {}", "auth/x_test.go has FuzzX, which is not fuzzed behind the build tag e2e"},
+	} {
+		_, file := parse(t, c.name, c.text)
+		if got := strings.Join(untagged(c.name, file), "\n"); got != c.want {
+			t.Errorf("%s:\n%s\n%q, want %q", c.name, c.text, got, c.want)
+		}
+	}
+}
+
 // walk shows every node of the files to visit.
 func walk(t *testing.T, dir string, names []string, visit func(token.Position, ast.Node)) {
 	t.Helper()
 	for _, name := range names {
-		set := token.NewFileSet()
-		file, err := parser.ParseFile(set, filepath.Join(dir, name), nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
+		set, file := parse(t, filepath.Join(dir, name), nil)
 		for n := range ast.Preorder(file) {
 			visit(set.Position(n.Pos()), n)
 		}
 	}
+}
+
+// parse reads a file, or the text in its place.
+func parse(t *testing.T, name string, text any) (*token.FileSet, *ast.File) {
+	t.Helper()
+	set := token.NewFileSet()
+	file, err := parser.ParseFile(set, name, text, parser.SkipObjectResolution|parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set, file
 }
 
 // list runs go list over the module, with the files of every build tag of ours.
