@@ -7,6 +7,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"gatehouse/server/admin"
 )
 
 // BenchmarkRequest is one signed-in request for 1 KiB through the whole
@@ -14,7 +16,7 @@ import (
 // and allocate nothing, so the allocations are the gate's.
 func BenchmarkRequest(b *testing.B) {
 	r := start(b, fmt.Sprintf("log: {access: false, level: warn}\nroutes: [{upstream: \"http://%s\"}]\n", answering(b)))
-	if err := r.dial().AddUser(b.Context(), NewUser{Name: "alice", Hash: Hash(testHash(b))}); err != nil {
+	if err := r.dial().AddUser(b.Context(), admin.NewUser{Name: "alice", Hash: admin.Hash(testHash(b))}); err != nil {
 		b.Fatal(err)
 	}
 	cookies := r.login("alice")

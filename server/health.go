@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gatehouse/server/admin"
 	"gatehouse/sessions"
 )
 
@@ -30,7 +31,7 @@ func (s *Server) health() http.Handler {
 		writeHealth(w, http.StatusOK, "ok")
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if st := s.status(r.Context()); !st.Ready {
+		if st := s.Status(r.Context()); !st.Ready {
 			w.Header().Set("Retry-After", retryAfter)
 			writeHealth(w, http.StatusServiceUnavailable, "not ready")
 			return
@@ -48,9 +49,10 @@ func writeHealth(w http.ResponseWriter, code int, text string) {
 	_, _ = fmt.Fprintln(w, text)
 }
 
-// status says whether visitors can be served.
-func (s *Server) status(ctx context.Context) status {
-	st := status{Version: s.options.Version}
+// Status returns whether visitors can be served, and if not, why. It is what
+// health and /readyz are answered from.
+func (s *Server) Status(ctx context.Context) admin.Status {
+	st := admin.Status{Version: s.options.Version}
 	var err error
 	if s.ending.Load() {
 		err = errors.New("it is stopping")

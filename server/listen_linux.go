@@ -1,30 +1,10 @@
 package server
 
 import (
-	"errors"
 	"net"
 
 	"golang.org/x/sys/unix"
 )
-
-// peerUID returns the user of the process at the other end of a unix socket.
-func peerUID(conn net.Conn) (uint32, error) {
-	c, ok := conn.(*net.UnixConn)
-	if !ok {
-		return 0, errors.ErrUnsupported
-	}
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	var cred *unix.Ucred
-	var failed error
-	err = raw.Control(func(fd uintptr) { cred, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
-	if err = errors.Join(err, failed); err != nil {
-		return 0, err
-	}
-	return cred.Uid, nil
-}
 
 // refuseNew makes the kernel take no more connections on ln: it drops every
 // SYN, and the client, who sends another one after a second, is refused then

@@ -10,6 +10,3 @@ import (
 // refuseNew is for Linux alone; elsewhere a connection that comes while the
 // listener is closed may be reset.
 func refuseNew(*net.TCPListener) error { return errors.ErrUnsupported }
-
-// peerUID is for Linux alone.
-func peerUID(net.Conn) (uint32, error) { return 0, errors.ErrUnsupported }

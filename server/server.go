@@ -27,6 +27,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/metrics"
 	"gatehouse/proxy"
+	"gatehouse/server/admin"
 )
 
 // Limits that hold for every visitor (contract: Limits, always on).
@@ -132,13 +133,13 @@ func (s *Server) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	control, err := listenUnix(ctx, filepath.Join(c.DataDir, socketFile), 0o600)
+	control, err := listenUnix(ctx, filepath.Join(c.DataDir, admin.SocketFile), 0o600)
 	if err != nil {
 		return errors.Join(fmt.Errorf("control socket: %w", err), closeAll(lns))
 	}
-	var admin net.Listener
+	var inner net.Listener // of admin.listen
 	if c.Admin.Listen != "" {
-		if admin, err = new(net.ListenConfig).Listen(ctx, "tcp", c.Admin.Listen); err != nil {
+		if inner, err = new(net.ListenConfig).Listen(ctx, "tcp", c.Admin.Listen); err != nil {
 			return errors.Join(fmt.Errorf("admin.listen: %w", err), closeAll(lns), control.Close())
 		}
 	}
@@ -158,10 +159,10 @@ func (s *Server) serve(ctx context.Context) error {
 	hs := s.inside(live, s.control())
 	inside := []*http.Server{hs}
 	go func() { failed <- hs.Serve(reserve(control)) }()
-	if admin != nil {
+	if inner != nil {
 		hs := s.inside(live, s.health())
 		inside = append(inside, hs)
-		go func() { failed <- hs.Serve(reserve(admin)) }()
+		go func() { failed <- hs.Serve(reserve(inner)) }()
 	}
 	sweep, stopSweeping := context.WithCancel(context.WithoutCancel(ctx)) // sessions end while it stops, too
 	var sweeper sync.WaitGroup
@@ -273,6 +274,13 @@ func cipherSuites() []uint16 {
 		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
 		tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 	}
+}
+
+// control is the handler of the control socket.
+func (s *Server) control() http.Handler {
+	b := s.parts.state.backend(s.site.Load)
+	b.Server, b.Audit, b.Log = s, s.parts.audit, s.log
+	return admin.Handler(b)
 }
 
 // inside is the server of a listener that visitors cannot reach.

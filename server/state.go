@@ -18,15 +18,13 @@ import (
 	"gatehouse/internal/boltfile"
 	"gatehouse/internal/postgres"
 	"gatehouse/internal/secret"
+	"gatehouse/server/admin"
 	"gatehouse/sessions"
 )
 
-// The files of data_dir.
-const (
-	databaseFile = "gatehouse.db"
-	secretsFile  = "secrets"
-	socketFile   = "control.sock"
-)
+// secretsFile is the file of data_dir that holds the keys; see package admin
+// for the others.
+const secretsFile = "secrets"
 
 // cachedSessions bounds the bytes of sessions that are kept in memory in front
 // of the store.
@@ -66,7 +64,7 @@ func openState(c *config.Config, log *slog.Logger) (*state, error) {
 // open is the one place that chooses where sessions and accounts lie.
 func (s *state) open(c *config.Config, log *slog.Logger) (err error) {
 	var store sessions.Store
-	fresh := c.Session.Store == "memory" || c.Session.Store == "bolt" && !exists(filepath.Join(s.dir, databaseFile))
+	fresh := c.Session.Store == "memory" || c.Session.Store == "bolt" && !exists(filepath.Join(s.dir, admin.DatabaseFile))
 	switch c.Session.Store {
 	case "bolt":
 		if err = s.openFile(); err == nil {
@@ -102,7 +100,7 @@ func exists(path string) bool {
 
 // openFile opens gatehouse.db, and the accounts in it.
 func (s *state) openFile() (err error) {
-	if s.db, err = boltfile.Open(filepath.Join(s.dir, databaseFile)); err != nil {
+	if s.db, err = boltfile.Open(filepath.Join(s.dir, admin.DatabaseFile)); err != nil {
 		return err
 	}
 	s.accounts, err = auth.NewDatabase(s.db)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatehouse/server"
+	"gatehouse/server/admin"
 )
 
 // What a shell is told of accounts and sessions comes from the running gate
@@ -67,8 +67,8 @@ func onlyFirst(f cobra.CompletionFunc) cobra.CompletionFunc {
 }
 
 func (p *cli) userNames(cmd *cobra.Command, _ []string, begun string) (names []cobra.Completion, _ cobra.ShellCompDirective) {
-	p.whileRunning(cmd.Context(), func(ctx context.Context, a server.Admin) {
-		for u, err := range a.Users(ctx, server.UserQuery{Prefix: begun, Limit: completeMost}) {
+	p.whileRunning(cmd.Context(), func(ctx context.Context, a *admin.Admin) {
+		for u, err := range a.Users(ctx, admin.UserQuery{Prefix: begun, Limit: completeMost}) {
 			if err != nil {
 				return
 			}
@@ -79,8 +79,8 @@ func (p *cli) userNames(cmd *cobra.Command, _ []string, begun string) (names []c
 }
 
 func (p *cli) sessionIDs(cmd *cobra.Command, _ []string, begun string) (ids []cobra.Completion, _ cobra.ShellCompDirective) {
-	p.whileRunning(cmd.Context(), func(ctx context.Context, a server.Admin) {
-		for s, err := range a.Sessions(ctx, server.SessionQuery{Prefix: begun, Limit: completeMost}) {
+	p.whileRunning(cmd.Context(), func(ctx context.Context, a *admin.Admin) {
+		for s, err := range a.Sessions(ctx, admin.SessionQuery{Prefix: begun, Limit: completeMost}) {
 			if err != nil {
 				return
 			}
@@ -92,7 +92,7 @@ func (p *cli) sessionIDs(cmd *cobra.Command, _ []string, begun string) (ids []co
 
 // whileRunning asks the running gate, if there is one; no error is worth a
 // line in the middle of what somebody types.
-func (p *cli) whileRunning(ctx context.Context, f func(context.Context, server.Admin)) {
+func (p *cli) whileRunning(ctx context.Context, f func(context.Context, *admin.Admin)) {
 	if ctx == nil {
 		ctx = context.Background()
 	}

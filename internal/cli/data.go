@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gatehouse/internal/boltfile"
-	"gatehouse/server"
+	"gatehouse/server/admin"
 )
 
 func (p *cli) backupCommand() *cobra.Command {
@@ -37,11 +37,11 @@ To restore it: stop the gate, copy FILE to data_dir/gatehouse.db, start it.`,
 		PreRunE: work(func(*cobra.Command, []string) error {
 			c, err := p.loadConfig()
 			if err == nil {
-				err = server.Elsewhere(c, "backup") // before anything is opened
+				err = admin.Elsewhere(c, "backup") // before anything is opened
 			}
 			return err
 		}),
-		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, args []string) error {
+		RunE: p.withAdmin(func(ctx context.Context, a *admin.Admin, args []string) error {
 			if args[0] == "-" {
 				return p.backupToStdout(ctx, a)
 			}
@@ -52,7 +52,7 @@ To restore it: stop the gate, copy FILE to data_dir/gatehouse.db, start it.`,
 	return cmd
 }
 
-func (p *cli) backupToStdout(ctx context.Context, a server.Admin) error {
+func (p *cli) backupToStdout(ctx context.Context, a *admin.Admin) error {
 	if screenOf(p.Out).isTerminal() {
 		return usage("a backup is not for a terminal; send it to a program or a file: gatehouse backup - | gzip > FILE")
 	}
@@ -63,7 +63,7 @@ func (p *cli) backupToStdout(ctx context.Context, a server.Admin) error {
 
 // backup writes a temporary file beside FILE, checks it, and gives it its
 // name.
-func (p *cli) backup(ctx context.Context, a server.Admin, path string, force bool) (err error) {
+func (p *cli) backup(ctx context.Context, a *admin.Admin, path string, force bool) (err error) {
 	if _, err := os.Lstat(path); err == nil && !force {
 		return fmt.Errorf("%s is there already; name another file, or write --force to replace it", path)
 	}
@@ -177,7 +177,7 @@ was. For as long as it works there must be space for both.`,
 				}
 				return bytesInWords(info.Size()) + " written"
 			})
-			before, after, err := server.Compact(cmd.Context(), c, func(name string) { temp.Store(&name) })
+			before, after, err := admin.Compact(cmd.Context(), c, func(name string) { temp.Store(&name) })
 			stop()
 			if err != nil {
 				return err

@@ -8,11 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatehouse/server"
+	"gatehouse/server/admin"
 )
 
 func (p *cli) explainCommand() *cobra.Command {
-	q := server.ExplainRequest{}
+	q := admin.ExplainRequest{}
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "explain URL", Short: "Say which route and rule decide about a request, and why", Args: one("the URL of a request"),
@@ -23,7 +23,7 @@ may be left of it where a rule or a route names that: the gate refuses a request
 about whose readings its rules differ.`,
 		Example: `  gatehouse explain --user alice https://wiki.example.com/admin/
   gatehouse explain --method DELETE --from 10.0.0.7 /files/1`,
-		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, args []string) error {
+		RunE: p.withAdmin(func(ctx context.Context, a *admin.Admin, args []string) error {
 			q.URL, q.Method = args[0], strings.ToUpper(q.Method)
 			e, err := a.Explain(ctx, q)
 			if err != nil {

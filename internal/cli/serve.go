@@ -15,6 +15,7 @@ import (
 
 	"gatehouse/config"
 	"gatehouse/server"
+	"gatehouse/server/admin"
 )
 
 // findConfig says which file is meant: the flag, then the environment, then
@@ -156,12 +157,12 @@ when it can be served (warnings are shown), 78 when it cannot.`,
 }
 
 // connect gives the gate that runs with the configuration.
-func (p *cli) connect(ctx context.Context) (*server.Client, error) {
+func (p *cli) connect(ctx context.Context) (*admin.Admin, error) {
 	c, err := p.loadConfig()
 	if err != nil {
 		return nil, err
 	}
-	return server.Dial(ctx, c)
+	return admin.Dial(ctx, c)
 }
 
 func (p *cli) reloadCommand() *cobra.Command {

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gatehouse/internal/value"
-	"gatehouse/server"
+	"gatehouse/server/admin"
 )
 
 func (p *cli) sessionCommand() *cobra.Command {
@@ -28,7 +28,7 @@ is kept nowhere.`,
 }
 
 func (p *cli) sessionList() *cobra.Command {
-	var q server.SessionQuery
+	var q admin.SessionQuery
 	var address netip.Addr
 	var idle, older value.Duration
 	var asJSON bool
@@ -41,7 +41,7 @@ memory; --limit and --after give them page by page.`,
   gatehouse session list --network 10.0.0.0/8 --idle-for 1h
   gatehouse session list --limit 100 --after 3f9a5c0d1e2b4a67
   gatehouse session list --json`,
-		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, _ []string) error {
+		RunE: p.withAdmin(func(ctx context.Context, a *admin.Admin, _ []string) error {
 			if address.IsValid() {
 				if q.Network.IsValid() {
 					return usage("--address and --network say the same in two ways; write one of them")
@@ -69,7 +69,7 @@ memory; --limit and --after give them page by page.`,
 	return cmd
 }
 
-func (p *cli) listSessions(ctx context.Context, a server.Admin, q server.SessionQuery, asJSON bool) error {
+func (p *cli) listSessions(ctx context.Context, a *admin.Admin, q admin.SessionQuery, asJSON bool) error {
 	if err := checkPage(q.Limit, q.Source); err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (p *cli) sessionShow() *cobra.Command {
 		Use: "show ID", Short: "Show a session", Args: one("the ID of a session"), SuggestFor: []string{"get", "info"},
 		Long:    "Show all that is known of a session. The beginning of its ID suffices where no other begins so.",
 		Example: "  gatehouse session show 3f9a5c0d1e2b4a67",
-		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, args []string) error {
+		RunE: p.withAdmin(func(ctx context.Context, a *admin.Admin, args []string) error {
 			s, err := a.Session(ctx, args[0])
 			if err != nil {
 				return err
@@ -137,7 +137,7 @@ func (p *cli) sessionShow() *cobra.Command {
 }
 
 func (p *cli) sessionRevoke() *cobra.Command {
-	var which server.Revocation
+	var which admin.Revocation
 	var yes bool
 	cmd := &cobra.Command{
 		Use: "revoke (ID | --user NAME | --all)", Short: "End sessions", SuggestFor: []string{"end", "kill", "delete", "remove", "rm", "logout"},
@@ -163,7 +163,7 @@ On a terminal, --all asks before it signs everybody out.`,
 			}
 			return nil
 		},
-		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, args []string) error {
+		RunE: p.withAdmin(func(ctx context.Context, a *admin.Admin, args []string) error {
 			if len(args) == 1 {
 				which.ID = args[0]
 			}
@@ -178,7 +178,7 @@ On a terminal, --all asks before it signs everybody out.`,
 	return cmd
 }
 
-func (p *cli) revoke(ctx context.Context, a server.Admin, which server.Revocation, yes bool) error {
+func (p *cli) revoke(ctx context.Context, a *admin.Admin, which admin.Revocation, yes bool) error {
 	if which.All && !yes && p.terminal() != nil {
 		n, err := a.Count(ctx)
 		if err != nil {
@@ -208,7 +208,7 @@ func (p *cli) sessionPurge() *cobra.Command {
 few minutes. The file gets no smaller by it, but uses the space again; see
 gatehouse compact.`,
 		Example: "  gatehouse session purge",
-		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, _ []string) error {
+		RunE: p.withAdmin(func(ctx context.Context, a *admin.Admin, _ []string) error {
 			stop := p.progress(ctx, "removing expired sessions", p.fewer(ctx, a))
 			n, err := a.Purge(ctx)
 			stop()
@@ -222,7 +222,7 @@ gatehouse compact.`,
 }
 
 // fewer says for a progress how many sessions there are fewer than at first.
-func (p *cli) fewer(ctx context.Context, a server.Admin) func(context.Context) string {
+func (p *cli) fewer(ctx context.Context, a *admin.Admin) func(context.Context) string {
 	if !screenOf(p.Err).redraw {
 		return nil
 	}

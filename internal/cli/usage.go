@@ -13,7 +13,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"gatehouse/config"
-	"gatehouse/server"
+	"gatehouse/internal/boltfile"
+	"gatehouse/server/admin"
 )
 
 // A failedError is an error of a command's work; all others are of its words.
@@ -202,17 +203,17 @@ func inWords(err error) error {
 // itself.
 func remedy(err error) string {
 	switch {
-	case errors.Is(err, server.ErrNoServer):
+	case errors.Is(err, admin.ErrNoServer):
 		return "Start it with:  gatehouse serve"
-	case errors.Is(err, server.ErrNoUser):
+	case errors.Is(err, admin.ErrNoUser):
 		return "All accounts:  gatehouse user list"
-	case errors.Is(err, server.ErrNoSession):
+	case errors.Is(err, admin.ErrNoSession):
 		return "All sessions:  gatehouse session list"
-	case errors.Is(err, server.ErrExists):
+	case errors.Is(err, admin.ErrExists):
 		return "Change it with:  gatehouse user set, or gatehouse user passwd"
-	case server.Runs(err):
+	case errors.Is(err, boltfile.ErrLocked):
 		return "Stop the other one, or give this one another data_dir. If it has only just begun or ended, try again."
-	case errors.Is(err, server.ErrRunning):
+	case errors.Is(err, admin.ErrRunning):
 		return "For example:  systemctl stop gatehouse && gatehouse compact && systemctl start gatehouse"
 	case errors.Is(err, syscall.EADDRINUSE):
 		return "Another program listens there (ss -ltnp shows which). Stop it, or write another address."

@@ -13,21 +13,22 @@ import (
 
 	"gatehouse/auth"
 	"gatehouse/server"
+	"gatehouse/server/admin"
 )
 
 // admin gives the running server's Admin, or one that has the files when no
 // server runs.
-func (p *cli) admin(ctx context.Context) (server.Admin, error) {
+func (p *cli) admin(ctx context.Context) (*admin.Admin, error) {
 	c, err := p.loadConfig()
 	if err != nil {
 		return nil, err
 	}
 	p.passwordMin = c.Login.PasswordMin
-	client, err := server.Dial(ctx, c)
+	client, err := admin.Dial(ctx, c)
 	if err == nil {
 		return client, nil
 	}
-	if !errors.Is(err, server.ErrNoServer) {
+	if !errors.Is(err, admin.ErrNoServer) {
 		return nil, err
 	}
 	log := slog.New(slog.NewTextHandler(p.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -35,7 +36,7 @@ func (p *cli) admin(ctx context.Context) (server.Admin, error) {
 }
 
 // withAdmin opens an Admin for f.
-func (p *cli) withAdmin(f func(ctx context.Context, a server.Admin, args []string) error) func(*cobra.Command, []string) error {
+func (p *cli) withAdmin(f func(ctx context.Context, a *admin.Admin, args []string) error) func(*cobra.Command, []string) error {
 	return work(func(cmd *cobra.Command, args []string) (err error) {
 		a, err := p.admin(cmd.Context())
 		if err != nil {
@@ -56,13 +57,13 @@ same name in the database.`,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	user.AddCommand(p.userAdd(), p.userSet(), p.userPasswd(), p.userList(), p.userShow(),
-		p.userSimple("disable", "Disable an account and end its sessions", "disabled", []string{"lock"}, func(ctx context.Context, a server.Admin, name string) error {
+		p.userSimple("disable", "Disable an account and end its sessions", "disabled", []string{"lock"}, func(ctx context.Context, a *admin.Admin, name string) error {
 			return a.SetDisabled(ctx, name, true)
 		}),
-		p.userSimple("enable", "Enable an account again", "enabled", []string{"unlock"}, func(ctx context.Context, a server.Admin, name string) error {
+		p.userSimple("enable", "Enable an account again", "enabled", []string{"unlock"}, func(ctx context.Context, a *admin.Admin, name string) error {
 			return a.SetDisabled(ctx, name, false)
 		}),
-		p.userSimple("delete", "Delete an account and end its sessions", "deleted", []string{"remove", "rm", "del"}, func(ctx context.Context, a server.Admin, name string) error {
+		p.userSimple("delete", "Delete an account and end its sessions", "deleted", []string{"remove", "rm", "del"}, func(ctx context.Context, a *admin.Admin, name string) error {
 			return a.DeleteUser(ctx, name)
 		}))
 	return user
@@ -72,7 +73,7 @@ same name in the database.`,
 var anAccount = one("the name of an account")
 
 func (p *cli) userAdd() *cobra.Command {
-	var u server.NewUser
+	var u admin.NewUser
 	var fromStdin bool
 	cmd := &cobra.Command{
 		Use: "add NAME", Short: "Add an account", Args: anAccount, SuggestFor: []string{"create", "new"},
@@ -82,19 +83,19 @@ argument. It has at least 15 characters (login.password_min), of any kind. A nam
 that looks like that of another account is warned of.`,
 		Example: `  gatehouse user add alice --email alice@example.com --display-name "Alice Doe" --group staff --group admins
   gatehouse user add alice --password-stdin < password.txt`,
-		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, args []string) error {
+		RunE: p.withAdmin(func(ctx context.Context, a *admin.Admin, args []string) error {
 			var err error
 			if u.Name, err = auth.NormalizeName(args[0]); err != nil {
 				return usage("%q is no name of an account: %v", args[0], err)
 			}
 			if _, err := a.User(ctx, u.Name); err == nil {
-				return fmt.Errorf("account %q %w", u.Name, server.ErrExists) // before the password is typed twice for nothing
+				return fmt.Errorf("account %q %w", u.Name, admin.ErrExists) // before the password is typed twice for nothing
 			}
 			hash, err := p.newHash(ctx, u.Name, fromStdin)
 			if err != nil {
 				return err
 			}
-			u.Hash = server.Hash(hash)
+			u.Hash = admin.Hash(hash)
 			if err := a.AddUser(ctx, u); err != nil {
 				return err
 			}
@@ -113,9 +114,9 @@ that looks like that of another account is warned of.`,
 }
 
 // warnOfTwins names the accounts that people would take for that of the name.
-func (p *cli) warnOfTwins(ctx context.Context, a server.Admin, name string) error {
+func (p *cli) warnOfTwins(ctx context.Context, a *admin.Admin, name string) error {
 	look := auth.Look(name)
-	for u, err := range a.Users(ctx, server.UserQuery{}) {
+	for u, err := range a.Users(ctx, admin.UserQuery{}) {
 		if err != nil {
 			return fmt.Errorf("the account was added; look for others like it: %w", err)
 		}
@@ -129,7 +130,7 @@ func (p *cli) warnOfTwins(ctx context.Context, a server.Admin, name string) erro
 func (p *cli) userSet() *cobra.Command {
 	var email, name string
 	var groups []string
-	var c server.UserChange
+	var c admin.UserChange
 	cmd := &cobra.Command{
 		Use: "set NAME", Short: "Change the e-mail address, the display name and the groups of an account", Args: anAccount,
 		SuggestFor: []string{"change", "edit", "update", "modify", "mod"},
@@ -140,7 +141,7 @@ takes the address, the display name or all groups away.`,
   gatehouse user set alice --group staff --group admins
   gatehouse user set alice --add-group admins --remove-group staff
   gatehouse user set alice --email ""`,
-		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, args []string) error {
+		RunE: p.withAdmin(func(ctx context.Context, a *admin.Admin, args []string) error {
 			c.Name = args[0]
 			return p.setUser(ctx, a, c)
 		}),
@@ -173,7 +174,7 @@ takes the address, the display name or all groups away.`,
 	return cmd
 }
 
-func (p *cli) setUser(ctx context.Context, a server.Admin, c server.UserChange) error {
+func (p *cli) setUser(ctx context.Context, a *admin.Admin, c admin.UserChange) error {
 	u, err := a.ChangeUser(ctx, c)
 	if err != nil {
 		return err
@@ -192,7 +193,7 @@ func (p *cli) userPasswd() *cobra.Command {
 one is out. It is asked for and judged as by gatehouse user add.`,
 		Example: `  gatehouse user passwd alice
   gatehouse user passwd alice --password-stdin < password.txt`,
-		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, args []string) error {
+		RunE: p.withAdmin(func(ctx context.Context, a *admin.Admin, args []string) error {
 			u, err := a.User(ctx, args[0])
 			if err != nil {
 				return err
@@ -201,7 +202,7 @@ one is out. It is asked for and judged as by gatehouse user add.`,
 			if err != nil {
 				return err
 			}
-			if err := a.SetPassword(ctx, server.NewPassword{Name: u.Name, Hash: server.Hash(hash)}); err != nil {
+			if err := a.SetPassword(ctx, admin.NewPassword{Name: u.Name, Hash: admin.Hash(hash)}); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(p.Out, "changed the password of %s\n", printable(u.Name))
@@ -213,12 +214,12 @@ one is out. It is asked for and judged as by gatehouse user add.`,
 	return cmd
 }
 
-func (p *cli) userSimple(verb, short, done string, also []string, f func(context.Context, server.Admin, string) error) *cobra.Command {
+func (p *cli) userSimple(verb, short, done string, also []string, f func(context.Context, *admin.Admin, string) error) *cobra.Command {
 	return &cobra.Command{
 		Use: verb + " NAME", Short: short, Args: anAccount, SuggestFor: also,
 		Long:    short + ". It counts at once.",
 		Example: "  gatehouse user " + verb + " alice",
-		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, args []string) error {
+		RunE: p.withAdmin(func(ctx context.Context, a *admin.Admin, args []string) error {
 			if err := f(ctx, a, args[0]); err != nil {
 				return err
 			}
@@ -230,7 +231,7 @@ func (p *cli) userSimple(verb, short, done string, also []string, f func(context
 }
 
 func (p *cli) userList() *cobra.Command {
-	var q server.UserQuery
+	var q admin.UserQuery
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "list", Short: "List accounts, of the file and of the database", Args: nothingMore, SuggestFor: []string{"ls", "all"},
@@ -239,7 +240,7 @@ With several flags, an account is listed that fits them all.`,
 		Example: `  gatehouse user list
   gatehouse user list --group admins --json
   gatehouse user list --disabled`,
-		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, _ []string) error {
+		RunE: p.withAdmin(func(ctx context.Context, a *admin.Admin, _ []string) error {
 			if err := checkPage(q.Limit, q.Source); err != nil {
 				return err
 			}
@@ -271,7 +272,7 @@ func (p *cli) userShow() *cobra.Command {
 		Use: "show NAME", Short: "Show an account", Args: anAccount, SuggestFor: []string{"get", "info"},
 		Long:    "Show what is known of an account, and how many sessions it has. Its password cannot be shown.",
 		Example: "  gatehouse user show alice",
-		RunE: p.withAdmin(func(ctx context.Context, a server.Admin, args []string) error {
+		RunE: p.withAdmin(func(ctx context.Context, a *admin.Admin, args []string) error {
 			u, err := a.User(ctx, args[0])
 			if err != nil {
 				return err
@@ -287,7 +288,7 @@ func (p *cli) userShow() *cobra.Command {
 	return cmd
 }
 
-func writeUser(p *cli, u server.User) error {
+func writeUser(p *cli, u admin.User) error {
 	sessions := "could not tell"
 	if u.Sessions != nil {
 		sessions = strconv.Itoa(*u.Sessions)
@@ -297,7 +298,7 @@ func writeUser(p *cli, u server.User) error {
 		"state", state(u), "source", u.Source, "sessions", sessions, "created", formatTime(u.Created), "changed", formatTime(u.Changed))
 }
 
-func state(u server.User) string {
+func state(u admin.User) string {
 	if u.Disabled {
 		return "disabled"
 	}

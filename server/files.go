@@ -1,0 +1,44 @@
+package server
+
+import (
+	"errors"
+	"log/slog"
+
+	"gatehouse/auth"
+	"gatehouse/config"
+	"gatehouse/proxy"
+	"gatehouse/server/admin"
+)
+
+// OpenFiles returns the Admin of a gate that does not run, which works on its
+// files. The error is boltfile.ErrLocked if it runs after all.
+func OpenFiles(c *config.Config, loginHTML string, log *slog.Logger) (*admin.Admin, error) {
+	st, err := openState(c, log)
+	if err != nil {
+		return nil, err
+	}
+	p := shared{
+		state: st, hasher: auth.NewHasher(0), throttle: auth.NewThrottle(c.Login.Throttle),
+		live: new(proxy.ActiveRequests), loginHTML: loginHTML, log: log, warnings: new(warnings),
+	}
+	s, err := p.build(c)
+	if err != nil {
+		return nil, errors.Join(err, st.close())
+	}
+	b := st.backend(func() *site { return s })
+	b.Log = log
+	b.Release = func() error { s.retire(); return st.close() }
+	return admin.Local(b), nil
+}
+
+// backend returns what an administrator's operations work on, for the site in
+// force that is given.
+func (st *state) backend(inForce func() *site) *admin.Backend {
+	return &admin.Backend{
+		Site: func() admin.Site {
+			s := inForce()
+			return admin.Site{Config: s.config, Sessions: s.sessions, Accounts: s.accounts, Proxy: s.proxy}
+		},
+		Accounts: st.accounts, Store: st.store, File: st.db,
+	}
+}
