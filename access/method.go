@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/problem"
 )
 
@@ -23,20 +24,10 @@ func (c *RuleConfig) checkMethods(report *problem.List) {
 		switch up := strings.ToUpper(m); {
 		case up == "CONNECT", up == "TRACE", up == "TRACK":
 			report.Errorf(key, "%q never passes, whatever the rules say; leave it out", m)
-		case !isMethod(up):
+		case !httpfield.IsMethod(up):
 			report.Errorf(key, "%q is not a method; write one such as GET, POST or DELETE", m)
 		case up != m:
 			report.Errorf(key, "%q is not in capitals; write %q", m, up)
 		}
 	}
-}
-
-func isMethod(s string) bool {
-	for i := range len(s) {
-		capital := 'A' <= s[i] && s[i] <= 'Z'
-		if !capital && (i == 0 || strings.IndexByte("-_0123456789", s[i]) < 0) {
-			return false
-		}
-	}
-	return s != ""
 }

@@ -98,18 +98,9 @@ func checkPath(key, path string, report *problem.List) {
 		report.Errorf(key, "%q has a query or fragment, which rules never look at; write the path alone", path)
 	case strings.ContainsAny(path, `%\;*`):
 		report.Errorf(key, `%q holds one of %% \ ; *; write the path as a person reads it, without escapes and patterns: it matches by whole segments`, path)
-	case strings.Contains(path, "//"), hasDotSegment(path):
+	case strings.Contains(path, "//"), urlpath.HasDotSegments(path):
 		report.Errorf(key, "%q has an empty segment, or one that is . or ..; write the path without them", path)
 	case strings.ContainsFunc(path, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		report.Errorf(key, "%q holds a control character; write the path without it", path)
 	}
-}
-
-func hasDotSegment(path string) bool {
-	for s := range strings.SplitSeq(path, "/") {
-		if s == "." || s == ".." {
-			return true
-		}
-	}
-	return false
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/urlpath"
 )
 
@@ -103,12 +104,8 @@ func carried(s string) string {
 // target gives the path and query that the request came for, as sent.
 func target(r *http.Request) string {
 	t := r.RequestURI
-	if i := strings.Index(t, "://"); i > 0 && t[0] != '/' { // absolute form
-		t = t[i+3:]
-		if i = strings.IndexAny(t, "/?"); i < 0 {
-			return "/"
-		}
-		t = t[i:]
+	if t != "" && t[0] != '/' {
+		t, _, _ = httpfield.CutAuthority(t)
 	}
 	if t == "" {
 		t = r.URL.RequestURI()

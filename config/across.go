@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gatehouse/auth"
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/postgres"
 	"gatehouse/internal/problem"
 )
@@ -150,9 +151,9 @@ func (c *Config) checkHeaders(a *across) {
 	spelled := map[string]string{} // the folded name: as it was written first
 	look := func(section string, headers map[string]string) {
 		for _, name := range slices.Sorted(maps.Keys(headers)) {
-			other, ok := spelled[foldHeader(name)]
+			other, ok := spelled[httpfield.FoldName(name)]
 			if !ok {
-				spelled[foldHeader(name)] = name
+				spelled[httpfield.FoldName(name)] = name
 			} else if other != name {
 				a.Warnf(section+".headers."+name, "is spelled %s elsewhere in this file; write both alike, so that no application looks for the other one", quote(other))
 			}
@@ -170,20 +171,6 @@ func (c *Config) checkHeaders(a *across) {
 		c.Routes[i].CheckIdentity(names, &found)
 		a.add(index("routes", i), &found)
 	}
-}
-
-// foldHeader gives what applications see that read headers as CGI does:
-// X-User, x_user and X.User are one.
-func foldHeader(name string) string {
-	return strings.Map(func(c rune) rune {
-		switch {
-		case 'a' <= c && c <= 'z' || '0' <= c && c <= '9':
-			return c
-		case 'A' <= c && c <= 'Z':
-			return c + 'a' - 'A'
-		}
-		return '-'
-	}, name)
 }
 
 // checkPublic finds routes that nobody has to sign in for.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/web"
 )
 
@@ -22,7 +23,7 @@ func (s *exchange) answer(status int, h http.Header) error {
 			continue
 		}
 		for _, v := range values {
-			if !oneLine(v) {
+			if !httpfield.IsOneLine(v) {
 				return fmt.Errorf("answer header %s holds a line break or NUL", name)
 			}
 		}
@@ -55,15 +56,10 @@ func (s *exchange) trailer(h http.Header) {
 	for name, values := range h {
 		switch f := s.p.names.of(name); {
 		case f == identity, f == drop, f == answers, s.route.responseHeaders.takes(name), name == "Set-Cookie", name == "Clear-Site-Data", name == "Service-Worker-Allowed",
-			!oneLine(strings.Join(values, "")):
+			!httpfield.IsOneLine(strings.Join(values, "")):
 			delete(h, name)
 		}
 	}
-}
-
-// oneLine says whether a value stays in its line, however it is read.
-func oneLine(s string) bool {
-	return strings.IndexByte(s, '\n') < 0 && strings.IndexByte(s, '\r') < 0 && strings.IndexByte(s, 0) < 0
 }
 
 func (s *exchange) dropSetCookie(h http.Header) {

@@ -3,6 +3,8 @@ package proxy
 import (
 	"net/http"
 	"strings"
+
+	"gatehouse/internal/httpfield"
 )
 
 // cacheControl is what the Cache-Control of an answer says (RFC 9111, 5.2.2),
@@ -56,7 +58,7 @@ func directiveEnd(s string) int {
 // take adds one directive. It reports whether it is one.
 func (c *cacheControl) take(text string) bool {
 	name, value, valued := strings.Cut(text, "=")
-	if !isFieldName(name) || valued && !isFieldName(value) && !isQuoted(value) {
+	if !httpfield.IsToken(name) || valued && !httpfield.IsToken(value) && !isQuoted(value) {
 		// What can be made out of it counts where it closes, and never where it opens.
 		c.noStore = c.noStore || strings.Contains(strings.ToLower(text), "no-store")
 		return false

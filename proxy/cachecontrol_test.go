@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"gatehouse/auth"
+	"gatehouse/internal/httpfield"
 	"gatehouse/sessions"
 )
 
@@ -140,7 +141,7 @@ func FuzzCacheControl(f *testing.F) {
 		f.Add("max-age=1", line, true)
 	}
 	f.Fuzz(func(t *testing.T, one, two string, expires bool) {
-		if !oneLine(one + two) {
+		if !httpfield.IsOneLine(one + two) {
 			return
 		}
 		h := http.Header{"Cache-Control": {one, two}}

@@ -67,10 +67,10 @@ func (c *RouteConfig) checkHost(report *problem.List) {
 		report.Errorf("host", "%q has a * that is not its first label; write *.example.com, or leave host out", c.Host)
 		return
 	}
-	switch h, err := parseHost(rest, ""); {
+	switch h, err := httpfield.ParseHost(rest, ""); {
 	case err != nil:
 		report.Errorf("host", "%q is not a host name or address; write wiki.example.com or *.example.com", c.Host)
-	case wildcard && (h.name[0] == '[' || !strings.Contains(h.name, ".") && h.name != "localhost"):
+	case wildcard && (h.Name[0] == '[' || !strings.Contains(h.Name, ".") && h.Name != "localhost"):
 		report.Errorf("host", "%q takes in too much; write *.example.com, or leave host out", c.Host)
 	}
 }
@@ -92,7 +92,7 @@ func (c *RouteConfig) checkHostHeader(report *problem.List) {
 	default:
 		host, err := httpfield.ASCIIHost(c.HostHeader)
 		if err == nil {
-			_, err = parseHost(host, "")
+			_, err = httpfield.ParseHost(host, "")
 		}
 		if err != nil {
 			report.Errorf("host_header", "%q is not a host; write keep, upstream, or a name such as wiki.internal", c.HostHeader)
@@ -104,7 +104,7 @@ func (c *RouteConfig) checkUpgrade(report *problem.List) {
 	for i, p := range c.Upgrade {
 		key := fmt.Sprintf("upgrade[%d]", i)
 		switch low := strings.ToLower(p); {
-		case !isToken(p):
+		case !httpfield.IsProtocol(p):
 			report.Errorf(key, "%q is not the name of a protocol; write websocket", p)
 		case low == "h2c", strings.HasPrefix(low, "h2c/"), low == "h2", strings.HasPrefix(low, "http/"), strings.HasPrefix(low, "tls"):
 			report.Errorf(key, "%q would let requests pass unseen behind the first one; leave it out", p)
@@ -121,7 +121,7 @@ func (c *RouteConfig) checkOrigins(report *problem.List) {
 			continue
 		}
 		scheme, host, ok := strings.Cut(ascii, "://")
-		h, err := parseHost(host, scheme)
+		h, err := httpfield.ParseHost(host, scheme)
 		switch {
 		case o == "*":
 			report.Errorf(key, `"*" would let every site open connections in your visitors' names; write the origins, such as https://app.example.com`)
@@ -138,8 +138,8 @@ func (c *RouteConfig) checkOrigins(report *problem.List) {
 			report.Errorf(key, "%q is more than an origin; write %q", o, scheme+"://"+u.Host)
 		case err != nil:
 			report.Errorf(key, "%q is not an origin; write https://app.example.com", o)
-		case h.origin(scheme) != ascii:
-			report.Errorf(key, "%q is not how browsers write it; write %q", o, h.origin(scheme))
+		case h.Origin(scheme) != ascii:
+			report.Errorf(key, "%q is not how browsers write it; write %q", o, h.Origin(scheme))
 		}
 	}
 }
@@ -235,14 +235,14 @@ func (c *IdentityConfig) Check(report *problem.List) {
 	for _, name := range c.names() {
 		key := "headers." + name
 		switch {
-		case !isFieldName(name):
+		case !httpfield.IsToken(name):
 			report.Errorf(key, "%q is not a header's name; use letters, digits and -, as in X-Forwarded-User", name)
 			continue
 		case !mayCarry(name):
 			report.Errorf(key, "%q has a meaning of its own in HTTP or here; choose another, such as X-Forwarded-User", name)
 			continue
 		}
-		folded := fold(name)
+		folded := httpfield.FoldName(name)
 		if other, ok := first[folded]; ok {
 			report.Errorf(key, "applications cannot tell %q from %q; remove one", name, other)
 		}
@@ -253,21 +253,11 @@ func (c *IdentityConfig) Check(report *problem.List) {
 	}
 }
 
-// isFieldName knows the characters of a token (RFC 9110, 5.6.2).
-func isFieldName(s string) bool {
-	for i := range len(s) {
-		if !isAlnum(s[i]) && strings.IndexByte("!#$%&'*+-.^_`|~", s[i]) < 0 {
-			return false
-		}
-	}
-	return s != ""
-}
-
 // mayCarry says whether a header can say who asks: no name that HTTP needs,
 // that is rebuilt from the visitor's connection, or that readers look at for
 // something else.
 func mayCarry(name string) bool {
-	name = fold(name)
+	name = httpfield.FoldName(name)
 	if strings.HasPrefix(name, "Sec-") || strings.HasPrefix(name, "Access-Control-") {
 		return false
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/problem"
 )
 
@@ -79,7 +80,7 @@ var responseSide = headerSide{
 
 // refuses says why a route may not speak of a header; "": it may.
 func (s *headerSide) refuses(name string, set bool, own *policyTable) string {
-	folded := fold(name)
+	folded := httpfield.FoldName(name)
 	if why := s.never[folded]; why != "" {
 		return why
 	}
@@ -117,17 +118,17 @@ func (c *HeaderConfig) check(side *headerSide, own *policyTable, report *problem
 	c.each(func(key, name, value string, set bool) {
 		key = side.section + "." + key
 		switch why := side.refuses(name, set, own); {
-		case !isFieldName(name):
+		case !httpfield.IsToken(name):
 			report.Errorf(key, "%q is not a header's name; use letters, digits and -, as in X-Script-Name", name)
 			return
 		case why != "":
 			report.Errorf(key, "%q %s", name, why)
 			return
-		case first[fold(name)] != "":
-			report.Errorf(key, "%q is there as %q already; remove one, set alone replaces what was there", name, first[fold(name)])
+		case first[httpfield.FoldName(name)] != "":
+			report.Errorf(key, "%q is there as %q already; remove one, set alone replaces what was there", name, first[httpfield.FoldName(name)])
 			return
 		}
-		first[fold(name)] = name
+		first[httpfield.FoldName(name)] = name
 		switch {
 		case set && value == "":
 			report.Errorf(key, "is empty; write a value, or the name in %s.remove", side.section)
@@ -166,7 +167,7 @@ func (c *HeaderConfig) each(f func(key, name, value string, set bool)) {
 
 // warnHeader tells of what is allowed and dangerous.
 func warnHeader(side *headerSide, key, name, value string, report *problem.List) {
-	name, value = fold(name), strings.ToLower(value)
+	name, value = httpfield.FoldName(name), strings.ToLower(value)
 	switch {
 	case side == &requestSide && name == "Via":
 		report.Warnf(key, "a request that comes back to the gate is not known without it, and goes round until nothing is left; leave it out, unless the application needs that")

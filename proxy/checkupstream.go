@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/problem"
 	"gatehouse/internal/value"
 )
@@ -110,7 +111,7 @@ func (c *RouteConfig) checkSeveral(report *problem.List) (list []upstreamAddr, o
 func (c *RouteConfig) checkSticky(report *problem.List, alone bool) {
 	switch {
 	case c.Sticky == "":
-	case !isFieldName(c.Sticky):
+	case !httpfield.IsToken(c.Sticky):
 		report.Errorf("sticky", "%q is not the name of a cookie; write one such as app_upstream", c.Sticky)
 	case strings.HasPrefix(c.Sticky, "__"):
 		report.Errorf("sticky", "%q has a meaning of its own in browsers; write a name without __ in front", c.Sticky)

@@ -3,6 +3,8 @@ package proxy
 import (
 	"strings"
 	"unicode/utf8"
+
+	"gatehouse/internal/httpfield"
 )
 
 // cookies knows the names of our cookies. It never changes.
@@ -21,7 +23,7 @@ func (c *cookies) without(lines []string) string {
 			continue
 		}
 		for part := range strings.SplitSeq(line, ";") {
-			if part = strings.Trim(part, " \t"); !c.mentions(part) {
+			if part = httpfield.TrimOWS(part); !c.mentions(part) {
 				join(&b, part)
 			}
 		}
@@ -77,5 +79,5 @@ func (c *cookies) isOurs(item string, first bool) bool {
 
 // notInName knows what a cookie's name cannot hold (RFC 6265, 4.1.1).
 func notInName(c rune) bool {
-	return c >= utf8.RuneSelf || !isAlnum(byte(c)) && !strings.ContainsRune("!#$%&'*+-.^_`|~", c) //nolint:gosec // G115: it is ASCII
+	return c >= utf8.RuneSelf || !httpfield.IsTokenChar(byte(c)) //nolint:gosec // G115: it is ASCII
 }

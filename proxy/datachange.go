@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/urlpath"
 	"gatehouse/sessions"
 )
@@ -74,7 +75,7 @@ const longestExpiry = 100 * 365 * 24 * 60 * 60
 // for the browser's end, seconds without use, or a date (RFC 9110, 5.6.7). One
 // that has passed ends the session.
 func readExpiry(lines []string, now time.Time) (sessions.Expiry, error) {
-	text := strings.Trim(lines[0], " \t")
+	text := httpfield.TrimOWS(lines[0])
 	if len(lines) > 1 {
 		return sessions.Expiry{}, errors.New("stands there twice")
 	}
@@ -100,7 +101,7 @@ type dataPair struct{ key, value string }
 // list (RFC 9110, 5.6.1), so several lines are as one with commas between.
 func readData(set, del []string) dataChange {
 	var c dataChange
-	for part := range listed(del) {
+	for part := range httpfield.Elements(del) {
 		key, err := respell(part)
 		if err != nil {
 			c.refuse("delete", part, err)
@@ -108,7 +109,7 @@ func readData(set, del []string) dataChange {
 		}
 		c.delete = append(c.delete, key)
 	}
-	for part := range listed(set) {
+	for part := range httpfield.Elements(set) {
 		name, text, ok := strings.Cut(part, "=")
 		if !ok {
 			c.refuse("set", part, errors.New("there is no = behind the key"))
@@ -131,19 +132,6 @@ func readData(set, del []string) dataChange {
 // refuse remembers why something is not done. Of the value nothing is told.
 func (c *dataChange) refuse(what, key string, err error) {
 	c.refused = append(c.refused, fmt.Errorf("%s %.40q: %w", what, key, err))
-}
-
-// listed yields the elements of a list that are not empty.
-func listed(lines []string) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for _, line := range lines {
-			for part := range strings.SplitSeq(line, ",") {
-				if part = strings.Trim(part, " \t"); part != "" && !yield(part) {
-					return
-				}
-			}
-		}
-	}
 }
 
 // apply changes values: what is to go goes first, so that a key that is both
@@ -235,7 +223,7 @@ func escape(raw []byte) string {
 	const digits = "0123456789ABCDEF"
 	b := make([]byte, 0, len(raw))
 	for _, c := range raw {
-		if isAlnum(c) || strings.IndexByte("-._~", c) >= 0 {
+		if httpfield.IsAlphanumeric(c) || strings.IndexByte("-._~", c) >= 0 {
 			b = append(b, c)
 		} else {
 			b = append(b, '%', digits[c>>4], digits[c&15])

@@ -96,11 +96,12 @@ func (p *Proxy) imagine(ctx context.Context, q ExplainRequest) (*exchange, error
 		if scheme = strings.ToLower(scheme); !ok || scheme != "http" && scheme != "https" {
 			return nil, errors.New("write a path, or an address with http:// or https://")
 		}
-		rest, authority, err := cutAuthority(target)
-		if err != nil {
+		rest, authority, ok := httpfield.CutAuthority(target)
+		if !ok {
 			return nil, errors.New("the address has no host")
 		}
-		if authority, err = httpfield.ASCIIHost(authority); err != nil {
+		authority, err := httpfield.ASCIIHost(authority)
+		if err != nil {
 			return nil, errors.New("the host of the address is none")
 		}
 		info.Scheme, info.Host, target = scheme, authority, rest

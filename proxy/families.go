@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/problem"
 )
 
@@ -42,7 +43,7 @@ var relatives = []string{
 
 // relativesOf returns the names that stand beside a configured one.
 func relativesOf(name string) []string {
-	name = fold(name)
+	name = httpfield.FoldName(name)
 	bases := []string{name + "-"}
 	if i := strings.LastIndexByte(name, '-'); i > 0 {
 		bases = append(bases, name[:i+1])
@@ -81,13 +82,13 @@ func newPassList(list []string, own []identityHeader) passList {
 	p := passList{never: map[string]bool{}}
 	for _, name := range list {
 		if family, ok := strings.CutSuffix(name, "*"); ok {
-			p.families = append(p.families, fold(family))
+			p.families = append(p.families, httpfield.FoldName(family))
 		} else {
-			p.names = append(p.names, fold(name))
+			p.names = append(p.names, httpfield.FoldName(name))
 		}
 	}
 	for _, h := range own {
-		p.never[fold(h.name)] = true
+		p.never[httpfield.FoldName(h.name)] = true
 	}
 	for _, name := range sessionData {
 		p.never[name] = true
@@ -100,7 +101,7 @@ func (p *passList) has(name string) bool {
 	if len(p.names)+len(p.families) == 0 {
 		return false
 	}
-	name = fold(name)
+	name = httpfield.FoldName(name)
 	if p.never[name] {
 		return false
 	}
@@ -122,11 +123,11 @@ func (c *RouteConfig) checkPassHeaders(report *problem.List) {
 		key := fmt.Sprintf("pass_headers[%d]", i)
 		name, family := strings.CutSuffix(pattern, "*")
 		switch f := all.of(name); {
-		case !isFieldName(name) || family && strings.Trim(name, "-") == "":
+		case !httpfield.IsToken(name) || family && strings.Trim(name, "-") == "":
 			report.Errorf(key, "%q is neither a name nor a family; write X-Remote-Group or X-Remote-*", pattern)
-		case !family && all.configured[fold(name)]:
+		case !family && all.configured[httpfield.FoldName(name)]:
 			report.Errorf(key, "%q says who asks, by identity.headers of this route; a visitor's own must not pass beside it, remove one", pattern)
-		case !family && f == identity && slices.Contains(sessionData, fold(name)):
+		case !family && f == identity && slices.Contains(sessionData, httpfield.FoldName(name)):
 			report.Errorf(key, "%q %s", pattern, ofData)
 		case !family && (f == drop || f == methodOverride):
 			report.Errorf(key, "%q never passes as the visitor sent it; leave it out", pattern)

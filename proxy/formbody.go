@@ -9,6 +9,7 @@ import (
 
 	"gatehouse/access"
 	"gatehouse/auth"
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/web"
 	"gatehouse/proxy/form"
 )
@@ -81,7 +82,7 @@ func (s *exchange) watchForm(v ruling) error {
 // linesOf returns the values of a field in any spelling.
 func linesOf(h http.Header, name string) (list []string) {
 	for n, lines := range h {
-		if fold(n) == name {
+		if httpfield.FoldName(n) == name {
 			list = append(list, lines...)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 
 	"gatehouse/access"
 	"gatehouse/internal/e2e"
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/value"
 	"gatehouse/proxy/form"
 )
@@ -270,7 +271,7 @@ func FuzzFormBody(f *testing.F) {
 	c := fixture("http://127.0.0.1:1")
 	onlyAdminsDelete(&c)
 	h := open(f, setting{}, c)
-	hr := h.proxy.table.find(hostPort{name: host, text: host})
+	hr := h.proxy.table.find(httpfield.Host{Name: host, Text: host})
 	f.Fuzz(func(t *testing.T, text string, piece, room byte) {
 		q, err := newDecisionInput(hr, "/x", access.Facts{Method: "POST"})
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"gatehouse/internal/httpfield"
 	"gatehouse/proxy/engine"
 )
 
@@ -23,10 +24,10 @@ func newHeaderRules(c HeaderConfig) headerRules {
 	r := headerRules{names: map[string]bool{}}
 	for name, value := range c.Set {
 		r.set = append(r.set, headerLine{textproto.CanonicalMIMEHeaderKey(name), value})
-		r.names[fold(name)] = true
+		r.names[httpfield.FoldName(name)] = true
 	}
 	for _, name := range c.Remove {
-		r.names[fold(name)] = true
+		r.names[httpfield.FoldName(name)] = true
 	}
 	slices.SortFunc(r.set, func(a, b headerLine) int { return strings.Compare(a.name, b.name) })
 	return r
@@ -34,7 +35,9 @@ func newHeaderRules(c HeaderConfig) headerRules {
 
 // takes says whether a header of this name, in whatever spelling, gives way to
 // the route's word.
-func (r *headerRules) takes(name string) bool { return len(r.names) > 0 && r.names[fold(name)] }
+func (r *headerRules) takes(name string) bool {
+	return len(r.names) > 0 && r.names[httpfield.FoldName(name)]
+}
 
 // drop takes those out of h that give way.
 func (r *headerRules) drop(h http.Header) {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"gatehouse/auth"
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/web"
 )
 
@@ -14,7 +15,7 @@ import (
 // no route, or it says nothing.
 func (p *Proxy) LoginFor(r *http.Request, next string) auth.RouteLoginConfig {
 	info := web.From(r.Context())
-	h, err := parseHost(info.Host, info.Scheme)
+	h, err := httpfield.ParseHost(info.Host, info.Scheme)
 	if err != nil {
 		return auth.RouteLoginConfig{}
 	}

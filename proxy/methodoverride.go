@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"gatehouse/access"
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/web"
 	"gatehouse/proxy/form"
 )
@@ -75,6 +76,6 @@ func isMethodParameter(name string) bool {
 	if i := strings.IndexAny(name, "[\x00"); i >= 0 {
 		name = name[:i]
 	}
-	name = fold(strings.TrimSpace(name))
-	return name == fold("_method") || slices.Contains(methodOverrides, name)
+	name = httpfield.FoldName(strings.TrimSpace(name))
+	return name == httpfield.FoldName("_method") || slices.Contains(methodOverrides, name)
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"gatehouse/access"
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/urlpath"
 )
 
@@ -225,7 +226,7 @@ func keptAbove(p string) string {
 func escaped(p string) string {
 	var b strings.Builder
 	for i := range len(p) {
-		if c := p[i]; isAlnum(c) || strings.IndexByte("/:@&+$,-_.!~*'()", c) >= 0 {
+		if c := p[i]; httpfield.IsAlphanumeric(c) || strings.IndexByte("/:@&+$,-_.!~*'()", c) >= 0 {
 			b.WriteByte(c)
 		} else {
 			fmt.Fprintf(&b, "%%%02X", c)
@@ -253,7 +254,7 @@ func repercent(p string) string {
 func apacheFirst(p string) []string {
 	var reserved []byte
 	for c := range 256 {
-		if !isAlnum(byte(c)) && !strings.ContainsRune("-._~", rune(c)) {
+		if !httpfield.IsAlphanumeric(byte(c)) && !strings.ContainsRune("-._~", rune(c)) {
 			reserved = append(reserved, byte(c))
 		}
 	}

@@ -1,6 +1,6 @@
 package proxy
 
-import "net/textproto"
+import "gatehouse/internal/httpfield"
 
 // reserved are the names that say who asks. They are dropped from every
 // request and answer, on every route, whatever the configuration sends: an
@@ -101,7 +101,7 @@ const (
 func newNames(configured []string) *policyTable {
 	n := &policyTable{policy: map[string]headerPolicy{}, families: map[string]headerPolicy{}, configured: map[string]bool{}}
 	for _, name := range configured {
-		n.configured[fold(name)] = true
+		n.configured[httpfield.FoldName(name)] = true
 	}
 	for _, name := range append([]string{"X-Forwarded-User"}, configured...) {
 		for _, relative := range relativesOf(name) {
@@ -130,7 +130,7 @@ func newNames(configured []string) *policyTable {
 		{identity, sessionData},
 	} {
 		for _, name := range l.names {
-			n.policy[fold(name)] = l.fate
+			n.policy[httpfield.FoldName(name)] = l.fate
 		}
 	}
 	return n
@@ -141,40 +141,9 @@ func (n *policyTable) of(name string) headerPolicy {
 	if f, ok := n.policy[name]; ok { // folding changes nothing about it
 		return f
 	}
-	name = fold(name)
+	name = httpfield.FoldName(name)
 	if f, ok := n.policy[name]; ok {
 		return f
 	}
 	return n.familyOf(name)
-}
-
-// fold gives the spelling in which names are compared: readers take - and _
-// for the same (CGI, WSGI), some take every odd character for _, and none
-// cares for letter case.
-func fold(name string) string {
-	if strictName(name) {
-		return textproto.CanonicalMIMEHeaderKey(name)
-	}
-	b := []byte(name)
-	for i, c := range b {
-		if !isAlnum(c) {
-			b[i] = '-'
-		}
-	}
-	return textproto.CanonicalMIMEHeaderKey(string(b))
-}
-
-// strictName says whether a name has only characters that all readers agree
-// about.
-func strictName(name string) bool {
-	for i := range len(name) {
-		if !isAlnum(name[i]) && name[i] != '-' {
-			return false
-		}
-	}
-	return true
-}
-
-func isAlnum(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }

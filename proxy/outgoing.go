@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"gatehouse/auth"
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/web"
 	"gatehouse/proxy/engine"
 	"gatehouse/sessions"
@@ -17,7 +18,7 @@ type exchange struct {
 	p    *Proxy
 	in   *http.Request
 	info *web.Info
-	host hostPort
+	host httpfield.Host
 	t    target
 
 	route  *route
@@ -108,9 +109,9 @@ func (s *exchange) request() (*engine.Request, error) {
 	r := &s.out
 	*r = *s.hooks
 	r.In, r.Method, r.Target, r.Host, r.Header = s.in, s.in.Method, path+s.t.query, s.route.host, *h
-	r.Trailers, r.MaxBody = tokenIn(s.in.Header["Te"], "trailers"), int64(s.route.conf.MaxBody)
+	r.Trailers, r.MaxBody = httpfield.HasToken(s.in.Header["Te"], "trailers"), int64(s.route.conf.MaxBody)
 	if r.Host == "" {
-		r.Host = s.host.text
+		r.Host = s.host.Text
 	}
 	s.rewriteDestination(r)
 	s.dropTrailers()
@@ -136,18 +137,18 @@ func (s *exchange) owner() (owner string, shared bool) {
 func (s *exchange) copyHeader(h *engine.Header) {
 	nominated := s.in.Header["Connection"]
 	for name, values := range s.in.Header {
-		if s.mayPass(name) && !tokenIn(nominated, name) {
+		if s.mayPass(name) && !httpfield.HasToken(nominated, name) {
 			*h = append(*h, engine.Field{Name: name, Values: values})
 		}
 	}
-	if line := s.p.cookies.without(s.in.Header["Cookie"]); line != "" && !tokenIn(nominated, "Cookie") {
+	if line := s.p.cookies.without(s.in.Header["Cookie"]); line != "" && !httpfield.HasToken(nominated, "Cookie") {
 		s.set(h, "Cookie", line)
 	}
 }
 
 // mayPass judges a field by its name.
 func (s *exchange) mayPass(name string) bool {
-	if s.route.conf.HeaderNames != anyNames && !strictName(name) || s.route.requestHeaders.takes(name) {
+	if s.route.conf.HeaderNames != anyNames && !httpfield.IsPlainName(name) || s.route.requestHeaders.takes(name) {
 		return false
 	}
 	switch s.p.names.of(name) {
@@ -168,7 +169,7 @@ func (s *exchange) mayPass(name string) bool {
 // header either. Those that are not announced are not sent on at all.
 func (s *exchange) dropTrailers() {
 	for name := range s.in.Trailer {
-		if !strictName(name) || s.p.names.of(name) != pass || s.route.requestHeaders.takes(name) {
+		if !httpfield.IsPlainName(name) || s.p.names.of(name) != pass || s.route.requestHeaders.takes(name) {
 			delete(s.in.Trailer, name)
 		}
 	}
@@ -178,7 +179,7 @@ func (s *exchange) dropTrailers() {
 // trusted proxy said of those before it stays in front in X-Forwarded-For.
 // Forwarded is made anew even then: its value was not looked at by anybody.
 func (s *exchange) forwardedHeader(h *engine.Header) {
-	line, client := forwarded(s.info.Client, s.host.text, s.info.Scheme)
+	line, client := forwarded(s.info.Client, s.host.Text, s.info.Scheme)
 	peer := ""
 	switch {
 	case s.info.Peer == s.info.Client:
@@ -198,9 +199,9 @@ func (s *exchange) forwardedHeader(h *engine.Header) {
 	if client != "" {
 		s.set(h, "X-Real-Ip", client)
 	}
-	s.set(h, "X-Forwarded-Host", s.host.text)
+	s.set(h, "X-Forwarded-Host", s.host.Text)
 	s.set(h, "X-Forwarded-Proto", s.info.Scheme)
-	s.set(h, "X-Forwarded-Port", s.host.visiblePort(s.info.Scheme))
+	s.set(h, "X-Forwarded-Port", s.host.EffectivePort(s.info.Scheme))
 	s.set(h, "Forwarded", line)
 	s.set(h, "X-Request-Id", s.info.ID)
 	if !s.route.requestHeaders.takes("Via") {
@@ -237,17 +238,4 @@ func forwarded(client netip.Addr, host, proto string) (line, addr string) {
 	b = append(append(b, ";proto="...), proto...)
 	line = string(b)
 	return line, line[begin:end]
-}
-
-// tokenIn says whether a list of tokens, in one line or several, holds token.
-func tokenIn(lines []string, token string) bool {
-	for _, line := range lines {
-		for part := range strings.SplitSeq(line, ",") {
-			part, _, _ = strings.Cut(part, ";")
-			if strings.EqualFold(strings.Trim(part, " \t"), token) {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -15,13 +15,13 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"gatehouse/access"
 	"gatehouse/auth"
 	"gatehouse/internal/audit"
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/metrics"
 	"gatehouse/internal/problem"
 	"gatehouse/internal/urlpath"
@@ -219,10 +219,10 @@ func (s *exchange) open() (*hostRoutes, error) {
 	if s.info.Host == "" && !s.in.ProtoAtLeast(1, 1) {
 		s.info.Host = s.p.hostOfOld(s.in)
 	}
-	if s.host, err = parseHost(s.info.Host, s.info.Scheme); err != nil {
+	if s.host, err = httpfield.ParseHost(s.info.Host, s.info.Scheme); err != nil {
 		return nil, web.Refuse(http.StatusBadRequest, "")
 	}
-	s.info.Host = s.host.text
+	s.info.Host = s.host.Text
 	hr := s.p.table.find(s.host)
 	if hr == nil {
 		return nil, misdirected(errors.New("no route has this host"))
@@ -231,11 +231,11 @@ func (s *exchange) open() (*hostRoutes, error) {
 		// net/http has replaced the Host header by the authority. Such
 		// requests are meant for proxies: where any host would do, we must not
 		// look like one.
-		h, err := parseHost(s.t.authority, s.info.Scheme)
+		h, err := httpfield.ParseHost(s.t.authority, s.info.Scheme)
 		if err != nil {
 			return nil, web.Refuse(http.StatusBadRequest, "")
 		}
-		if h.name != s.host.name || h.port != s.host.port || !s.p.table.known(h) {
+		if h.Name != s.host.Name || h.Port != s.host.Port || !s.p.table.known(h) {
 			return nil, misdirected(errors.New("the target names a host as requests to a proxy do, which is not the Host or not one of the routes"))
 		}
 	}
@@ -254,11 +254,8 @@ func checkMethod(m string) error {
 	case http.MethodConnect, http.MethodTrace, "TRACK", "":
 		return notAllowed()
 	}
-	for i := range len(m) {
-		capital := 'A' <= m[i] && m[i] <= 'Z'
-		if !capital && (i == 0 || strings.IndexByte("-_0123456789", m[i]) < 0) || i >= 32 {
-			return notAllowed()
-		}
+	if !httpfield.IsMethod(m) {
+		return notAllowed()
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/access"
 	"gatehouse/auth"
+	"gatehouse/internal/httpfield"
 )
 
 func TestDecisions(t *testing.T) {
@@ -230,7 +231,7 @@ func BenchmarkRouting(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				h, err := parseHost("h0.example.test", "https")
+				h, err := httpfield.ParseHost("h0.example.test", "https")
 				if err != nil {
 					b.Fatal(err)
 				}

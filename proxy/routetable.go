@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"gatehouse/access"
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/urlpath"
 )
 
@@ -21,13 +22,13 @@ type table struct {
 // without, exact before the longest wildcard before any. nil: nobody knows the
 // host. The routes of a less specific host are not asked for paths that are
 // missing here: a host has one list of routes.
-func (t *table) find(h hostPort) *hostRoutes {
-	if h.port != "" {
-		if hr := t.named(h.name, ":"+h.port); hr != nil {
+func (t *table) find(h httpfield.Host) *hostRoutes {
+	if h.Port != "" {
+		if hr := t.named(h.Name, ":"+h.Port); hr != nil {
 			return hr
 		}
 	}
-	if hr := t.named(h.name, ""); hr != nil {
+	if hr := t.named(h.Name, ""); hr != nil {
 		return hr
 	}
 	return t.any
@@ -35,7 +36,7 @@ func (t *table) find(h hostPort) *hostRoutes {
 
 // known says whether a route names the host, so that it is not there for just
 // any.
-func (t *table) known(h hostPort) bool {
+func (t *table) known(h httpfield.Host) bool {
 	hr := t.find(h)
 	return hr != nil && hr != t.any
 }

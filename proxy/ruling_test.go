@@ -169,25 +169,6 @@ func FuzzDecision(f *testing.F) {
 	})
 }
 
-func FuzzParseHost(f *testing.F) {
-	for _, s := range []string{host, host + ":", "[::1]:", "[::1]:80", "a:evil", "a.", "A.B:443", "a/b", "a@b", "[::1%25x]", "a,b", ""} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		h, err := parseHost(s, "https")
-		if err != nil {
-			return
-		}
-		again, err := parseHost(h.name, "https")
-		if err != nil || again.name != h.name || again.port != "" {
-			t.Errorf("%q gives %q, which gives %q, %v", s, h.name, again.name, err)
-		}
-		if u, err := url.Parse("https://" + s + "/"); err != nil || !strings.EqualFold(u.Host, s) || u.Path != "/" || u.User != nil {
-			t.Errorf("%q is a host to us, but not to net/url: %v, %v", s, u, err)
-		}
-	})
-}
-
 func FuzzCookies(f *testing.F) {
 	f.Add("a=b; "+ourCookie+"=x; c", "gatehouse=1")
 	f.Fuzz(func(t *testing.T, one, two string) {

@@ -14,6 +14,7 @@ import (
 
 	"gatehouse/access"
 	"gatehouse/auth"
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/metrics"
 	"gatehouse/sessions"
 )
@@ -120,7 +121,7 @@ func (k *keeping) visit(t *testing.T, name, path string, do ...string) *http.Res
 	r.Header[ask] = do
 	res := k.do(t, r)
 	for name := range res.Header {
-		if f := fold(name); f == dataHeader || f == setDataHeader || f == deleteDataHeader || f == expiryHeader {
+		if f := httpfield.FoldName(name); f == dataHeader || f == setDataHeader || f == deleteDataHeader || f == expiryHeader {
 			t.Errorf("the visitor got %s", name)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/problem"
 )
 
@@ -37,15 +38,15 @@ type cookiePlace struct {
 }
 
 func (s *exchange) cookiePlace() *cookiePlace {
-	p := &cookiePlace{visitor: s.host.name}
+	p := &cookiePlace{visitor: s.host.Name}
 	if s.route.conf.StripPrefix {
 		p.prefix = s.route.prefix
 	}
 	for _, a := range s.route.addresses {
 		p.own = append(p.own, a.name)
 	}
-	if h, err := parseHost(s.sentHost(), ""); err == nil {
-		p.own = append(p.own, h.name)
+	if h, err := httpfield.ParseHost(s.sentHost(), ""); err == nil {
+		p.own = append(p.own, h.Name)
 	}
 	return p
 }
@@ -118,7 +119,7 @@ func (p *cookiePlace) path(part string) string {
 func (c *CookieConfig) harden(line string, secure bool) string {
 	first, rest, _ := strings.Cut(line, ";")
 	name := nameOfCookie(first)
-	if strings.Trim(first, " \t") == "" {
+	if httpfield.TrimOWS(first) == "" {
 		return line // no browser takes it for a cookie
 	}
 	has := func(what string) bool {
@@ -148,7 +149,7 @@ var sameSites = map[string]string{"lax": "Lax", "strict": "Strict", "none": "Non
 // attribute gives the name and value of what stands between semicolons.
 func attribute(part string) (name, value string) {
 	name, value, _ = strings.Cut(part, "=")
-	return strings.Trim(name, " \t"), strings.Trim(value, " \t")
+	return httpfield.TrimOWS(name), httpfield.TrimOWS(value)
 }
 
 func nameOfCookie(first string) string {
@@ -156,7 +157,7 @@ func nameOfCookie(first string) string {
 	if !ok {
 		return "" // a value without a name
 	}
-	return strings.Trim(name, " \t")
+	return httpfield.TrimOWS(name)
 }
 
 // hostPrefixed says whether browsers take a cookie only for Path=/ .
@@ -173,7 +174,7 @@ func (c *RouteConfig) checkCookies(report *problem.List) {
 		report.Errorf("cookies.same_site", "browsers refuse cookies with none that are not Secure; write secure: true as well")
 	}
 	for i, name := range conf.Except {
-		if !isFieldName(name) {
+		if !httpfield.IsToken(name) {
 			report.Errorf(fmt.Sprintf("cookies.except[%d]", i), "%q is not the name of a cookie; write one such as csrftoken", name)
 		}
 	}

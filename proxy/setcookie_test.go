@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"gatehouse/internal/httpfield"
 )
 
 func TestCookiesAreTranslated(t *testing.T) {
@@ -164,7 +166,7 @@ func prefixed(part string) string {
 	if at < 0 {
 		return part
 	}
-	if strings.Trim(part[at:], " \t") == "/" {
+	if httpfield.TrimOWS(part[at:]) == "/" {
 		return part[:at] + "/app" + part[at+1:]
 	}
 	return part[:at] + "/app" + part[at:]

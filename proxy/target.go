@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"gatehouse/auth"
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/urlpath"
 	"gatehouse/internal/web"
 )
@@ -24,9 +25,9 @@ type target struct {
 func readTarget(r *http.Request) (target, error) {
 	uri, authority := r.RequestURI, ""
 	if r.ProtoMajor == 1 && !strings.HasPrefix(uri, "/") {
-		var err error
-		if uri, authority, err = cutAuthority(uri); err != nil {
-			return target{}, err
+		var ok bool
+		if uri, authority, ok = httpfield.CutAuthority(uri); !ok {
+			return target{}, web.Refuse(http.StatusBadRequest, "")
 		}
 	}
 	t := target{path: uri, authority: authority}
@@ -37,27 +38,6 @@ func readTarget(r *http.Request) (target, error) {
 		return target{}, refusePath(http.StatusBadRequest, errBadPath)
 	}
 	return t, nil
-}
-
-// cutAuthority reduces an absolute-form target to origin-form.
-func cutAuthority(uri string) (rest, authority string, err error) {
-	for _, scheme := range []string{"http://", "https://"} {
-		if len(uri) < len(scheme) || !strings.EqualFold(uri[:len(scheme)], scheme) {
-			continue
-		}
-		authority = uri[len(scheme):]
-		if i := strings.IndexAny(authority, "/?"); i >= 0 {
-			authority, rest = authority[:i], authority[i:]
-		}
-		if authority == "" {
-			break
-		}
-		if !strings.HasPrefix(rest, "/") {
-			rest = "/" + rest
-		}
-		return rest, authority, nil
-	}
-	return "", "", web.Refuse(http.StatusBadRequest, "")
 }
 
 // ownPath says whether a path, in this very spelling, is our own.

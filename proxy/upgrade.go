@@ -44,7 +44,7 @@ func (s *exchange) wanted() string {
 	in := s.in
 	values := in.Header["Upgrade"]
 	switch {
-	case len(values) != 1 || !isToken(values[0]) || !tokenIn(in.Header["Connection"], "upgrade"):
+	case len(values) != 1 || !httpfield.IsProtocol(values[0]) || !httpfield.HasToken(in.Header["Connection"], "upgrade"):
 		return ""
 	case in.Method != http.MethodGet || in.ProtoMajor != 1 || in.ProtoMinor != 1:
 		return ""
@@ -73,7 +73,7 @@ func dropWebSocket(h *engine.Header) {
 // origin opens the WebSocket, or one of the route's origins. Chromium does not
 // send Sec-Fetch-Site with WebSockets: there, Host must have the port.
 func (s *exchange) sameOrigin() error {
-	o := httpfield.Origin{Scheme: s.info.Scheme, Host: s.host.text, Port: s.info.Port}
+	o := httpfield.Origin{Scheme: s.info.Scheme, Host: s.host.Text, Port: s.info.Port}
 	err := o.Check(s.in.Header, s.route.origins...)
 	if err == nil {
 		return nil
@@ -84,15 +84,4 @@ func (s *exchange) sameOrigin() error {
 		slog.String("request_id", s.info.ID), slog.String("user", s.info.User), slog.String("client", s.info.Client.String()),
 		slog.String("route", s.route.label), slog.String("reason", err.Error()))
 	return err
-}
-
-// isToken knows the protocol names that Upgrade may hold: a token, perhaps
-// with a version behind a slash.
-func isToken(s string) bool {
-	for i := range len(s) {
-		if !isAlnum(s[i]) && strings.IndexByte("!#$%&'*+-.^_`|~/", s[i]) < 0 {
-			return false
-		}
-	}
-	return s != "" && s[0] != '/'
 }

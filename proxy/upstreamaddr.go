@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/internal/httpfield"
 	"gatehouse/proxy/engine"
 )
 
@@ -58,12 +59,12 @@ func parseUpstream(s string) (upstreamAddr, error) {
 		return upstreamAddr{}, fmt.Errorf("%q has a path or query; write %q (the visitor's path is sent, see strip_prefix)", s, scheme+"://"+u.Host)
 	}
 	web := strings.Replace(scheme, "h2c", "http", 1)
-	h, err := parseHost(u.Host, web)
+	h, err := httpfield.ParseHost(u.Host, web)
 	if err != nil {
 		return upstreamAddr{}, fmt.Errorf("%q has no host[:port] that can be connected to; write http://127.0.0.1:3000", s)
 	}
-	a := upstreamAddr{network: "tcp", name: strings.Trim(h.name, "[]"), tls: scheme == "https", h2c: scheme == "h2c", host: u.Host}
-	a.dial = net.JoinHostPort(a.name, h.visiblePort(web))
+	a := upstreamAddr{network: "tcp", name: strings.Trim(h.Name, "[]"), tls: scheme == "https", h2c: scheme == "h2c", host: u.Host}
+	a.dial = net.JoinHostPort(a.name, h.EffectivePort(web))
 	return a, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/problem"
 )
 
@@ -122,7 +123,7 @@ func (c *UpstreamTLSConfig) check(report *problem.List) {
 		report.Warnf("upstream_tls.ca_file", "changes nothing beside pin, which says whose key it must be; remove one of them")
 	}
 	if c.ServerName != "" {
-		if h, err := parseHost(c.ServerName, ""); err != nil || h.port != "" || strings.HasPrefix(h.name, "[") {
+		if h, err := httpfield.ParseHost(c.ServerName, ""); err != nil || h.Port != "" || strings.HasPrefix(h.Name, "[") {
 			report.Errorf("upstream_tls.server_name", "%q is not a name that a certificate is for; write one such as wiki.internal", c.ServerName)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/urlpath"
 	"gatehouse/proxy/engine"
 )
@@ -14,12 +15,12 @@ import (
 // byte; no other host than the visitor's, or the upstream's on the way in, is
 // ever put in.
 type urlRewriter struct {
-	scheme   string   // the visitor's
-	host     hostPort // the visitor's
-	prefix   string   // what strip_prefix takes off
-	app      string   // the scheme in which the upstream is spoken to
-	upstream string   // scheme://host of a request as the upstream sees it
-	own      []origin // what the upstream may call itself
+	scheme   string         // the visitor's
+	host     httpfield.Host // the visitor's
+	prefix   string         // what strip_prefix takes off
+	app      string         // the scheme in which the upstream is spoken to
+	upstream string         // scheme://host of a request as the upstream sees it
+	own      []origin       // what the upstream may call itself
 }
 
 // An origin is compared as a whole; port is "" for the scheme's own.
@@ -46,8 +47,8 @@ func (s *exchange) mirror() *urlRewriter {
 }
 
 func (m *urlRewriter) add(scheme, authority string) {
-	if h, err := parseHost(authority, scheme); err == nil {
-		m.own = append(m.own, origin{scheme, h.name, h.port})
+	if h, err := httpfield.ParseHost(authority, scheme); err == nil {
+		m.own = append(m.own, origin{scheme, h.Name, h.Port})
 	}
 }
 
@@ -56,7 +57,7 @@ func (s *exchange) sentHost() string {
 	if s.route.host != "" {
 		return s.route.host
 	}
-	return s.host.text
+	return s.host.Text
 }
 
 // rewriteAnswer translates where an answer says that something is.
@@ -95,7 +96,7 @@ func (m *urlRewriter) toVisitor(ref string) string {
 	if !m.isOwn(full, authority) || !m.mayPrefix(path) {
 		return ref
 	}
-	visitor := m.host.origin(m.scheme)
+	visitor := m.host.Origin(m.scheme)
 	if scheme == "" {
 		visitor = strings.TrimPrefix(visitor, m.scheme+":")
 	}
@@ -172,8 +173,8 @@ func (m *urlRewriter) toUpstream(ref string) string {
 		return ref
 	}
 	authority, path := cutAny(rest, "/?#")
-	h, err := parseHost(authority, scheme)
-	if err != nil || scheme != m.scheme || h.name != m.host.name || h.port != m.host.port {
+	h, err := httpfield.ParseHost(authority, scheme)
+	if err != nil || scheme != m.scheme || h.Name != m.host.Name || h.Port != m.host.Port {
 		return ref
 	}
 	if path, ok = m.stripped(path); !ok {
@@ -193,8 +194,8 @@ func (m *urlRewriter) stripped(ref string) (rest string, ok bool) {
 }
 
 func (m *urlRewriter) isOwn(scheme, authority string) bool {
-	h, err := parseHost(authority, scheme)
-	return err == nil && slices.Contains(m.own, origin{scheme, h.name, h.port})
+	h, err := httpfield.ParseHost(authority, scheme)
+	return err == nil && slices.Contains(m.own, origin{scheme, h.Name, h.Port})
 }
 
 // mayPrefix says whether the prefix in front of a path keeps it in the route.

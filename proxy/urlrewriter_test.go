@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/web"
 )
 
@@ -26,7 +27,7 @@ func exchangeOf(tb testing.TB, c RouteConfig, scheme, visitor string) *exchange 
 		tb.Fatal(err)
 	}
 	tb.Cleanup(r.upstream.Close)
-	h, err := parseHost(visitor, scheme)
+	h, err := httpfield.ParseHost(visitor, scheme)
 	if err != nil {
 		tb.Fatal(err)
 	}

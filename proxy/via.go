@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/web"
 )
 
@@ -32,7 +33,7 @@ func NewPseudonym() string { return "gate-" + strings.ToLower(rand.Text()[:16]) 
 func (v *via) names(lines []string) bool {
 	for _, line := range lines {
 		for element := range strings.SplitSeq(line, ",") {
-			_, by, _ := strings.Cut(strings.Trim(element, " \t"), " ")
+			_, by, _ := strings.Cut(httpfield.TrimOWS(element), " ")
 			by = strings.TrimLeft(by, " \t")
 			if len(by) >= len(v.name) && strings.EqualFold(by[:len(v.name)], v.name) {
 				return true
@@ -63,7 +64,7 @@ func (s *exchange) viaLine() []string {
 		own = s.p.via.http10
 	}
 	before := s.in.Header["Via"]
-	if len(before) == 0 || tokenIn(s.in.Header["Connection"], "Via") {
+	if len(before) == 0 || httpfield.HasToken(s.in.Header["Connection"], "Via") {
 		return own
 	}
 	return s.line(strings.Join(before, ", ") + ", " + own[0])

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/web"
 )
 
@@ -83,27 +84,15 @@ func findCookie(lines []string, name string) (value string, n int) {
 		for len(line) > 0 {
 			var part string
 			part, line, _ = strings.Cut(line, ";")
-			if rest, ok := strings.CutPrefix(trimBlanks(part), name); ok {
-				if v, ok := strings.CutPrefix(trimBlanks(rest), "="); ok {
-					value = trimBlanks(v)
+			if rest, ok := strings.CutPrefix(httpfield.TrimOWS(part), name); ok {
+				if v, ok := strings.CutPrefix(httpfield.TrimOWS(rest), "="); ok {
+					value = httpfield.TrimOWS(v)
 					n++
 				}
 			}
 		}
 	}
 	return value, n
-}
-
-// trimBlanks is strings.Trim(s, " \t"), which takes longer to look up what it
-// is to trim than this takes to do it.
-func trimBlanks(s string) string {
-	for s != "" && (s[0] == ' ' || s[0] == '\t') {
-		s = s[1:]
-	}
-	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
-		s = s[:len(s)-1]
-	}
-	return s
 }
 
 // verify checks the form of a cookie's value, then its signature, and gives

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/web"
 )
 
@@ -109,9 +110,9 @@ func (m *Manager) choose(r *http.Request, now time.Time, names ...string) (value
 func allCookies(lines []string, names ...string) (values []string) {
 	for _, line := range lines {
 		for part := range strings.SplitSeq(line, ";") {
-			name, value, ok := strings.Cut(trimBlanks(part), "=")
-			if name = trimBlanks(name); ok && name != "" && slices.Contains(names, name) {
-				values = append(values, trimBlanks(value))
+			name, value, ok := strings.Cut(httpfield.TrimOWS(part), "=")
+			if name = httpfield.TrimOWS(name); ok && name != "" && slices.Contains(names, name) {
+				values = append(values, httpfield.TrimOWS(value))
 			}
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"net/http"
 	"strings"
+
+	"gatehouse/internal/httpfield"
 )
 
 // answerError is an answer that is not HTTP/1.1 as it should be: nobody can
@@ -104,8 +106,8 @@ func parseStatus(line string) (status, minor int, reason string, err error) {
 	if status < 100 || reason != "" && reason[0] != ' ' {
 		return 0, 0, "", answerError("status code is no number of three digits")
 	}
-	if !validValue(reason) {
+	if !httpfield.IsValue(reason) {
 		return 0, 0, "", answerError("control character in the status line")
 	}
-	return status, minor, trim(reason), nil
+	return status, minor, httpfield.TrimOWS(reason), nil
 }

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"math"
+	"strconv"
 )
 
 const (
@@ -154,25 +154,9 @@ func parseChunkSize(line []byte) (int64, error) {
 	if len(digits) == 0 {
 		return 0, answerError("chunk has no size")
 	}
-	var n int64
-	for _, c := range digits {
-		v, ok := hexDigit(c)
-		if !ok || n > math.MaxInt64>>4 {
-			return 0, answerError("chunk size is no number")
-		}
-		n = n<<4 | v
+	n, err := strconv.ParseUint(string(digits), 16, 63)
+	if err != nil {
+		return 0, answerError("chunk size is no number")
 	}
-	return n, nil
-}
-
-func hexDigit(c byte) (int64, bool) {
-	switch {
-	case '0' <= c && c <= '9':
-		return int64(c - '0'), true
-	case 'a' <= c && c <= 'f':
-		return int64(c-'a') + 10, true
-	case 'A' <= c && c <= 'F':
-		return int64(c-'A') + 10, true
-	}
-	return 0, false
+	return int64(n), nil //nolint:gosec // G115: 63 bits
 }

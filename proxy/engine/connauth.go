@@ -1,6 +1,10 @@
 package engine
 
-import "strings"
+import (
+	"strings"
+
+	"gatehouse/internal/httpfield"
+)
 
 // binds reports whether an Authorization or a challenge in WWW-Authenticate
 // belongs to a scheme that signs in the connection, not the request: NTLM and
@@ -35,7 +39,7 @@ func bindingScheme(scheme string) bool {
 }
 
 func cutScheme(s string) (scheme, token string) {
-	s = trim(s)
+	s = httpfield.TrimOWS(s)
 	scheme, token, _ = strings.Cut(strings.ReplaceAll(s, "\t", " "), " ")
-	return scheme, trim(token)
+	return scheme, httpfield.TrimOWS(token)
 }

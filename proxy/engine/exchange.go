@@ -9,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"gatehouse/internal/httpfield"
 )
 
 const (
@@ -75,7 +77,7 @@ func (x *exchange) prepare() *Error {
 	}
 	x.r.once = x.r.once || mayLeaveBody(x.r.Method)
 	x.trailers = trailerNames(x.r)
-	if hasTokenIn(x.r.Header.Get("Expect"), "100-continue") {
+	if httpfield.HasToken(x.r.Header.Get("Expect"), "100-continue") {
 		x.expect = in.ProtoAtLeast(1, 1)
 		if !x.expect {
 			x.r.Header.Delete("Expect") // RFC 9110, 10.1.1: HTTP/1.0 knows no 100

@@ -6,6 +6,8 @@ import (
 	"net/textproto"
 	"slices"
 	"strings"
+
+	"gatehouse/internal/httpfield"
 )
 
 // maxFields bounds the field lines of a head, folded lines included.
@@ -21,20 +23,20 @@ func eachField(block string, yield func(name, value string) error) error {
 			return nil
 		}
 		name, value, found := strings.Cut(line, ":")
-		name, ok := canonicalName(name)
+		name, ok := httpfield.CanonicalName(name)
 		if !found || !ok {
 			return answerError("field name is malformed")
 		}
-		value = trim(value)
+		value = httpfield.TrimOWS(value)
 		for block != "" && (block[0] == ' ' || block[0] == '\t') {
 			line, block = cutLine(block)
-			value = trim(value + " " + trim(line))
+			value = httpfield.TrimOWS(value + " " + httpfield.TrimOWS(line))
 			n++
 		}
 		if n >= maxFields {
 			return answerError("there are too many fields")
 		}
-		if !validValue(value) {
+		if !httpfield.IsValue(value) {
 			return answerError("control character in a field value")
 		}
 		if err := yield(name, value); err != nil {
@@ -42,17 +44,6 @@ func eachField(block string, yield func(name, value string) error) error {
 		}
 	}
 	return nil
-}
-
-// trim takes off the spaces and tabs at both ends.
-func trim(s string) string {
-	for s != "" && (s[0] == ' ' || s[0] == '\t') {
-		s = s[1:]
-	}
-	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
-		s = s[:len(s)-1]
-	}
-	return s
 }
 
 // A fieldParser sorts the fields of an answer: framing and hop-by-hop ones
@@ -132,16 +123,14 @@ func (p *fieldParser) answer(status, minor int, method string) (answer, error) {
 		return answer{}, answerError("Transfer-Encoding in HTTP/1.0")
 	}
 	a := answer{status: status, length: p.length, chunked: p.coded, last: minor == 0, challenge: p.challenge}
+	a.last = a.last || httpfield.HasToken(p.connection, "close")
 	for _, line := range p.connection {
-		if hasToken(line, "close") {
-			a.last = true
-		}
 		p.dropNominated(line)
 	}
 	if status < 200 || status == http.StatusNoContent {
 		p.drop("Content-Length") // RFC 9110, 8.6: it must not be there
 	}
-	if status == http.StatusSwitchingProtocols && hasTokenIn(p.connection, "upgrade") {
+	if status == http.StatusSwitchingProtocols && httpfield.HasToken(p.connection, "upgrade") {
 		a.upgrade = p.upgrade
 	}
 	if method == http.MethodHead || status < 200 || status == http.StatusNoContent || status == http.StatusNotModified {
@@ -159,7 +148,7 @@ func (p *fieldParser) answer(status, minor int, method string) (answer, error) {
 // dropNominated takes out the fields that Connection names (RFC 9110, 7.6.1).
 func (p *fieldParser) dropNominated(line string) {
 	for token := range strings.SplitSeq(line, ",") {
-		p.drop(textproto.CanonicalMIMEHeaderKey(trim(token)))
+		p.drop(textproto.CanonicalMIMEHeaderKey(httpfield.TrimOWS(token)))
 	}
 }
 
@@ -194,18 +183,4 @@ func parseLength(s string) (int64, bool) {
 		n = n*10 + int64(c-'0')
 	}
 	return n, true
-}
-
-func hasTokenIn(lines []string, token string) bool {
-	return slices.ContainsFunc(lines, func(line string) bool { return hasToken(line, token) })
-}
-
-// hasToken looks for a token in a comma-separated list, whatever its case.
-func hasToken(line, token string) bool {
-	for part := range strings.SplitSeq(line, ",") {
-		if strings.EqualFold(trim(part), token) {
-			return true
-		}
-	}
-	return false
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"sync"
+
+	"gatehouse/internal/httpfield"
 )
 
 // lenientEnd is headEnd for lines that end in CR LF or in a bare LF.
@@ -43,13 +45,13 @@ func mendHead(head string, dropped func(name string)) (string, error) {
 		switch {
 		case folded && dropping:
 			continue
-		case folded && keeping && validValue(line):
+		case folded && keeping && httpfield.IsValue(line):
 			b.WriteString(line + "\r\n")
 			continue
 		}
 		name, value, ok := strings.Cut(line, ":")
-		name = trim(name)
-		keeping = ok && !folded && validName(name) && validValue(value)
+		name = httpfield.TrimOWS(name)
+		keeping = ok && !folded && httpfield.IsToken(name) && httpfield.IsValue(value)
 		dropping = !keeping
 		switch {
 		case keeping:

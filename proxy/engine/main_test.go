@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/web"
 )
 
@@ -178,7 +179,7 @@ func (g *gate) note(err error) {
 // request makes of the visitor's request what a caller would.
 func request(in *http.Request) *Request {
 	r := &Request{In: in, Method: in.Method, Target: in.RequestURI, Host: in.Host, Header: HeaderOf(in.Header)}
-	if hasToken(in.Header.Get("Connection"), "upgrade") {
+	if httpfield.HasToken(in.Header["Connection"], "upgrade") {
 		r.Upgrade = in.Header.Get("Upgrade")
 	}
 	r.Header = slices.DeleteFunc(r.Header, func(f Field) bool { return hopByHop(f.Name) })

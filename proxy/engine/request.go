@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"gatehouse/internal/httpfield"
 )
 
 // errInvalid is the cause of every Error of Kind Invalid.
@@ -18,13 +20,13 @@ var errInvalid = errors.New("request cannot be written as HTTP/1.1")
 // -1 for chunked. Nothing that could end a line early gets through.
 func appendHead(b []byte, r *Request, length int64, trailers []string) ([]byte, error) {
 	switch {
-	case !validName(r.Method) || r.Method == http.MethodConnect:
+	case !httpfield.IsToken(r.Method) || r.Method == http.MethodConnect:
 		return b, fmt.Errorf("%w: method %q", errInvalid, r.Method)
 	case !validTarget(r.Target):
 		return b, fmt.Errorf("%w: target %q", errInvalid, r.Target)
 	case r.Host != "" && !validTarget(r.Host):
 		return b, fmt.Errorf("%w: host %q", errInvalid, r.Host)
-	case r.Upgrade != "" && !validValue(r.Upgrade):
+	case r.Upgrade != "" && !httpfield.IsValue(r.Upgrade):
 		return b, fmt.Errorf("%w: upgrade %q", errInvalid, r.Upgrade)
 	}
 	b = append(b, r.Method...)
@@ -44,7 +46,7 @@ func appendHead(b []byte, r *Request, length int64, trailers []string) ([]byte, 
 // appendFields appends one line for each value. Fields that are not the
 // caller's to set are left out, however they got into the header.
 func appendFields(b []byte, name string, values []string) ([]byte, error) {
-	name, ok := canonicalName(name)
+	name, ok := httpfield.CanonicalName(name)
 	if !ok {
 		return b, fmt.Errorf("%w: field name %q", errInvalid, name)
 	}
@@ -52,7 +54,7 @@ func appendFields(b []byte, name string, values []string) ([]byte, error) {
 		return b, nil
 	}
 	for _, v := range values {
-		if !oneLine(v) {
+		if !httpfield.IsOneLine(v) {
 			// The value stays out of the error: it may be a secret.
 			return b, fmt.Errorf("%w: CR, LF or NUL in the value of %s", errInvalid, name)
 		}
@@ -137,7 +139,7 @@ func trailerNames(r *Request) []string {
 	var names []string
 	for name := range r.In.Trailer {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
-		if r.Header.index(canonical) < 0 && validName(name) && !neverTrailer(canonical) {
+		if r.Header.index(canonical) < 0 && httpfield.IsToken(name) && !neverTrailer(canonical) {
 			names = append(names, canonical)
 		}
 	}

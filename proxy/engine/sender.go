@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"gatehouse/internal/httpfield"
 )
 
 // linger bounds each wait for the rest of a body once the answer is complete.
@@ -134,7 +136,7 @@ func (s *sender) finish() error {
 	out := []byte("0\r\n")
 	for _, name := range x.trailers {
 		for _, v := range x.r.In.Trailer[name] {
-			if !oneLine(v) {
+			if !httpfield.IsOneLine(v) {
 				return &Error{Kind: Visitor, Err: fmt.Errorf("trailer %s holds CR, LF or NUL", name)}
 			}
 			out = appendField(out, name, v)

@@ -20,6 +20,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"gatehouse/internal/httpfield"
 )
 
 // TransportOptions say where a Standard upstream is.
@@ -338,16 +340,16 @@ func (x *transportExchange) hopFields(out *http.Request) {
 // not the caller's to set.
 func standardHeader(r *Request) (http.Header, *Error) {
 	header := r.Header.mapped()
-	ok := validName(r.Method) && r.Method != http.MethodConnect && validTarget(r.Target) &&
-		(r.Host == "" || validTarget(r.Host)) && validValue(r.Upgrade)
+	ok := httpfield.IsToken(r.Method) && r.Method != http.MethodConnect && validTarget(r.Target) &&
+		(r.Host == "" || validTarget(r.Host)) && httpfield.IsValue(r.Upgrade)
 	for name, values := range header {
 		if name := textproto.CanonicalMIMEHeaderKey(name); name == "Host" || name == "Content-Length" || hopByHop(name) {
 			delete(header, name)
 			continue
 		}
-		ok = ok && validName(name)
+		ok = ok && httpfield.IsToken(name)
 		for _, v := range values {
-			ok = ok && validValue(v)
+			ok = ok && httpfield.IsValue(v)
 		}
 	}
 	if !ok {
@@ -415,7 +417,7 @@ func (x *transportExchange) take(status int, from http.Header) error {
 	h := x.w.Header()
 	nominated := from["Connection"]
 	for name, values := range from {
-		if !hopByHop(name) && !hasTokenIn(nominated, name) && !slices.Contains(x.own, name) {
+		if !hopByHop(name) && !httpfield.HasToken(nominated, name) && !slices.Contains(x.own, name) {
 			h[name] = values
 		}
 	}
