@@ -9,17 +9,17 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"gatehouse/internal/limit"
-	"gatehouse/sessions"
+	"gatehouse/sessions/redisstore"
 )
 
 // NewRedisCounter returns the Counter that lies beside the sessions of s, which
 // stays the caller's. Redis drops a bucket by itself when it is full again.
-func NewRedisCounter(s *sessions.Redis) Counter { return redisCounter{s} }
+func NewRedisCounter(s *redisstore.Store) Counter { return redisCounter{s} }
 
 // A redisCounter keeps one string for each bucket: the time when it will be
 // full again, in microseconds of the nodes' clocks. All of them lie in one
 // slot of a Cluster, so that they are taken from in one step.
-type redisCounter struct{ store *sessions.Redis }
+type redisCounter struct{ store *redisstore.Store }
 
 // ARGV: now, then for each key the time of one event and of all. The answer is
 // how long to wait.

@@ -15,7 +15,7 @@ import (
 	"gatehouse/internal/limit"
 	"gatehouse/internal/postgres"
 	"gatehouse/internal/value"
-	"gatehouse/sessions"
+	"gatehouse/sessions/redisstore"
 )
 
 // counters opens one store of each kind for two nodes, and what stops it.
@@ -31,7 +31,7 @@ func counters(t *testing.T) map[string]struct {
 	}
 	redis := e2e.StartRedis(t)
 	openRedis := func() auth.Counter {
-		s, err := sessions.NewRedis(sessions.RedisOptions{URL: redis.URL})
+		s, err := redisstore.New(redisstore.Options{URL: redis.URL})
 		if err != nil {
 			t.Fatal(err)
 		}

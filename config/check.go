@@ -48,10 +48,9 @@ func checkSections(v reflect.Value, key string, r *reporter) {
 			return
 		}
 		checkSection(v, key, r)
-		for i := range v.NumField() {
-			f := v.Type().Field(i)
+		for _, f := range reflect.VisibleFields(v.Type()) {
 			if name := f.Tag.Get("yaml"); f.IsExported() && name != "" && name != "-" {
-				checkSections(v.Field(i), problem.Join(key, name), r)
+				checkSections(v.FieldByIndex(f.Index), problem.Join(key, name), r)
 			}
 		}
 	default: // a value, which its section checks

@@ -51,7 +51,7 @@ type Config struct {
 	Stop           StopConfig            `yaml:"stop"`
 	Log            LogConfig             `yaml:"log"`
 	Cookie         sessions.CookieConfig `yaml:"cookie"`
-	Session        sessions.Config       `yaml:"session"`
+	Session        SessionConfig         `yaml:"session"`
 	Login          auth.LoginConfig      `yaml:"login"`
 	Identity       proxy.IdentityConfig  `yaml:"identity"`
 	Users          []auth.UserConfig     `yaml:"users"`

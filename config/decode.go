@@ -124,9 +124,9 @@ func (d *decoder) decodeStruct(n *yaml.Node, v reflect.Value, key string) {
 		seen[name.Value] = name.Line
 		d.lines[full] = name.Line
 		if f, ok := fields[name.Value]; ok {
-			d.decode(child, v.Field(f.index), full)
+			d.decode(child, v.FieldByIndex(f.index), full)
 		} else if f, ok := fields[strings.TrimSuffix(name.Value, "_file")]; ok && f.secret {
-			d.decodeSecretFile(child, v.Field(f.index), full)
+			d.decodeSecretFile(child, v.FieldByIndex(f.index), full)
 		} else if !d.broken[full] {
 			d.unknown(name, key, fields)
 		}
@@ -334,18 +334,18 @@ func (d *decoder) decodeSecretFile(n *yaml.Node, v reflect.Value, key string) {
 
 // A field is one key of a section.
 type field struct {
-	index  int
-	secret bool // may be given as key_file
+	index  []int // as reflect.Value.FieldByIndex takes it
+	secret bool  // may be given as key_file
 }
 
-// fieldsOf gives the keys of a section.
+// fieldsOf returns the keys of a section. Those of a struct that is embedded in
+// it are its own.
 func fieldsOf(t reflect.Type) map[string]field {
 	fields := map[string]field{}
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for _, f := range reflect.VisibleFields(t) {
 		name := f.Tag.Get("yaml")
 		if f.IsExported() && name != "" && name != "-" {
-			fields[name] = field{index: i, secret: f.Type == secretType || f.Type == secretsType}
+			fields[name] = field{index: f.Index, secret: f.Type == secretType || f.Type == secretsType}
 		}
 	}
 	return fields
@@ -364,7 +364,7 @@ func kindOf(n *yaml.Node) string {
 
 // exampleOf writes the first key of a section, as what could stand there.
 func exampleOf(t reflect.Type) string {
-	for f := range t.Fields() {
+	for _, f := range reflect.VisibleFields(t) {
 		if name := f.Tag.Get("yaml"); name != "" && name != "-" {
 			return "\"" + name + ": ...\", indented below the key"
 		}

@@ -131,7 +131,7 @@ func defaultOf(key string) (text string, leaf bool) {
 	v := reflect.ValueOf(Defaults()).Elem()
 	for part := range strings.SplitSeq(key, ".") {
 		name, isList := strings.CutSuffix(part, "[]")
-		v = v.Field(fieldsOf(v.Type())[name].index)
+		v = v.FieldByIndex(fieldsOf(v.Type())[name].index)
 		if v.Kind() == reflect.Pointer {
 			v = reflect.New(v.Type().Elem()).Elem()
 		}

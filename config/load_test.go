@@ -261,9 +261,9 @@ func TestSchema(t *testing.T) {
 				t.Errorf("%s: %v is not a map of text", key, typ)
 			}
 		case reflect.Struct:
-			for f := range typ.Fields() {
+			for _, f := range reflect.VisibleFields(typ) {
 				name := f.Tag.Get("yaml")
-				if f.IsExported() && (name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_-") != "") {
+				if f.IsExported() && !f.Anonymous && (name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_-") != "") {
 					t.Errorf("%s.%s has the key %q", key, f.Name, name)
 				}
 				if name != "-" && name != "" {

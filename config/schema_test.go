@@ -90,7 +90,7 @@ func (m schemaMaker) section(t *testing.T, of reflect.Type, key string) object {
 	for name, f := range fieldsOf(of) {
 		full := problem.Join(key, name)
 		row := m.rows[full]
-		p := m.property(t, of.Field(f.index).Type, full)
+		p := m.property(t, of.FieldByIndex(f.index).Type, full)
 		if row.meaning != "" {
 			p["description"] = strings.ReplaceAll(row.meaning, "`", "")
 		}

@@ -70,7 +70,7 @@ func keysOf(t reflect.Type, section string) []string {
 		return nil
 	}
 	var keys []string
-	for f := range t.Fields() {
+	for _, f := range reflect.VisibleFields(t) {
 		name := f.Tag.Get("yaml")
 		if !f.IsExported() || name == "" || name == "-" {
 			continue

@@ -37,7 +37,7 @@ func formerUntil(c *config.Config, fresh bool, log *slog.Logger) (time.Time, err
 	}
 	until := time.Now().UTC().Truncate(time.Second)
 	if !fresh {
-		until = until.Add(longest(&c.Session)).Add(time.Second)
+		until = until.Add(longest(&c.Session.Config)).Add(time.Second)
 		log.Info("sessions of the version before count until they are used, or until this date", "until", until, "file", path)
 	}
 	if err := writeWhole(path, until.Format(time.RFC3339)+"\n"); err != nil {

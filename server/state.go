@@ -20,6 +20,8 @@ import (
 	"gatehouse/internal/secret"
 	"gatehouse/server/admin"
 	"gatehouse/sessions"
+	"gatehouse/sessions/pgstore"
+	"gatehouse/sessions/redisstore"
 )
 
 // secretsFile is the file of data_dir that holds the keys; see package admin
@@ -75,7 +77,7 @@ func (s *state) open(c *config.Config, log *slog.Logger) (err error) {
 	case "postgres":
 		if err = s.openPostgres(c, log); err == nil {
 			s.counter = auth.NewPostgresCounter(s.postgres)
-			store, err = cachedPostgres(sessions.NewPostgres(s.postgres), c, log)
+			store, err = cachedPostgres(pgstore.New(s.postgres), c, log)
 		}
 	case "redis":
 		if err = s.openBeside(c, log); err == nil {
@@ -138,7 +140,7 @@ func (s *state) openBeside(c *config.Config, log *slog.Logger) error {
 }
 
 // cachedPostgres puts the cache in front of the store, if there is to be one.
-func cachedPostgres(store *sessions.Postgres, c *config.Config, log *slog.Logger) (sessions.Store, error) {
+func cachedPostgres(store *pgstore.Store, c *config.Config, log *slog.Logger) (sessions.Store, error) {
 	if c.Session.Cache == "" {
 		return store, nil
 	}
@@ -146,11 +148,11 @@ func cachedPostgres(store *sessions.Postgres, c *config.Config, log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
-	cache, err := sessions.NewRedisCache(o)
+	cache, err := redisstore.NewCache(o)
 	if err != nil {
 		return nil, err
 	}
-	return sessions.NewCachedDB(store, cache, log), nil
+	return pgstore.NewCached(store, cache, log), nil
 }
 
 func (s *state) openRedis(c *config.Config, log *slog.Logger) (sessions.Store, error) {
@@ -158,7 +160,7 @@ func (s *state) openRedis(c *config.Config, log *slog.Logger) (sessions.Store, e
 	if err != nil {
 		return nil, err
 	}
-	store, err := sessions.NewRedis(o)
+	store, err := redisstore.New(o)
 	if err != nil {
 		return nil, err
 	}

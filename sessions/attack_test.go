@@ -241,7 +241,7 @@ func TestAttackStolenDatabase(t *testing.T) {
 		if strings.Contains(e.Key, id) || bytes.Contains(e.Data, []byte("4111")) || bytes.Contains(e.Data, []byte(id)) {
 			t.Error("the store has the id or the data")
 		}
-		for what, guess := range map[string]string{"the key": e.Key[:idLen], "the handle": handle(e.Key), "another id": newID()} {
+		for what, guess := range map[string]string{"the key": e.Key[:idLen], "the handle": Handle(e.Key), "another id": newID()} {
 			if _, err := m.open(guess, e.Key, e.Data); !errors.Is(err, errCorrupted) {
 				t.Errorf("%s opens the data: %v", what, err)
 			}

@@ -117,7 +117,7 @@ func (m *Manager) doWork(j job) {
 		err = m.touch(ctx, j)
 	}
 	if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrConflict) {
-		m.o.Log.Warn("session work failed", slog.String("session", handle(j.key)), slog.Any("error", err))
+		m.o.Log.Warn("session work failed", slog.String("session", Handle(j.key)), slog.Any("error", err))
 	}
 }
 

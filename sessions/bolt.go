@@ -68,7 +68,7 @@ func (b *Bolt) Load(ctx context.Context, key string) (r Record, err error) {
 	switch {
 	case err != nil:
 		return Record{}, err
-	case r.expired(time.Now()):
+	case r.Expired(time.Now()):
 		return Record{}, ErrNotFound
 	}
 	return r, nil
@@ -76,7 +76,7 @@ func (b *Bolt) Load(ctx context.Context, key string) (r Record, err error) {
 
 // Create serves Store.
 func (b *Bolt) Create(ctx context.Context, key string, r Record) error {
-	r = r.normal(1)
+	r = r.Stored(1)
 	return b.writes.do(ctx, func(tx *bbolt.Tx) (verdict, err error) {
 		switch _, err := load(tx, key); {
 		case err == nil:
@@ -90,7 +90,7 @@ func (b *Bolt) Create(ctx context.Context, key string, r Record) error {
 
 // Update serves Store.
 func (b *Bolt) Update(ctx context.Context, key string, r Record) error {
-	next := r.normal(r.Version + 1)
+	next := r.Stored(r.Version + 1)
 	return b.change(ctx, key, func(old *Record) (*Record, error) {
 		if old.Version != r.Version {
 			return nil, ErrConflict
@@ -103,7 +103,7 @@ func (b *Bolt) Update(ctx context.Context, key string, r Record) error {
 func (b *Bolt) Touch(ctx context.Context, key string, seen, expires time.Time, mark []byte) error {
 	return b.change(ctx, key, func(old *Record) (*Record, error) {
 		r := *old
-		r.touch(seen, expires, mark)
+		r.Touch(seen, expires, mark)
 		return &r, nil
 	})
 }
@@ -119,7 +119,7 @@ func (b *Bolt) change(ctx context.Context, key string, f func(old *Record) (*Rec
 		switch {
 		case err != nil:
 			return err, nil
-		case old.expired(time.Now()):
+		case old.Expired(time.Now()):
 			return ErrNotFound, nil
 		}
 		r, err := f(&old)
@@ -245,7 +245,7 @@ func readPage(tx *bbolt.Tx, q Query, after string) (page []listed, last string, 
 		if err != nil && !bad {
 			return page, key, false, err
 		}
-		if last = key; bad || q.matches(key, &r) {
+		if last = key; bad || q.Matches(key, &r) {
 			page = append(page, listed{Entry{key, r}, err})
 		}
 		if len(page) == pageLen {
@@ -280,9 +280,9 @@ func load(tx *bbolt.Tx, key string) (Record, error) {
 	if raw == nil {
 		return Record{}, ErrNotFound
 	}
-	r, err := decodeRecord(key, raw)
+	r, err := DecodeRecord(key, raw)
 	if err != nil {
-		return Record{}, fmt.Errorf("sessions: read %s: %w", handle(key), err)
+		return Record{}, fmt.Errorf("sessions: read %s: %w", Handle(key), err)
 	}
 	return r, nil
 }
@@ -296,7 +296,7 @@ func put(tx *bbolt.Tx, key string, old, r *Record) error {
 		}
 		old = &Record{}
 	}
-	if err := records.Put([]byte(key), encodeRecord(key, r)); err != nil {
+	if err := records.Put([]byte(key), EncodeRecord(key, r)); err != nil {
 		return err
 	}
 	if old.User != r.User {

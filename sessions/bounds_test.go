@@ -47,11 +47,11 @@ func TestCacheCountsBytes(t *testing.T) {
 // that nobody was signed in, or left more sessions than max_per_user.
 func TestMaxHoldsOverTwoNodes(t *testing.T) { testMaxHoldsOverTwoNodes(t, backends()) }
 
-func testMaxHoldsOverTwoNodes(t *testing.T, stores []backend) {
+func testMaxHoldsOverTwoNodes(t *testing.T, stores []Backend) {
 	t.Helper()
 	for _, backend := range stores {
-		t.Run(backend.name, func(t *testing.T) {
-			store, _ := backend.open(t)
+		t.Run(backend.Name, func(t *testing.T) {
+			store, _ := backend.Open(t)
 			for _, most := range []int{1, 3} {
 				var nodes [2]*Manager
 				for n := range nodes {

@@ -107,9 +107,9 @@ func (c *Cached) Load(ctx context.Context, key string) (Record, error) {
 func (c *Cached) view(ctx context.Context, key string, now time.Time) (*kept, error) {
 	if r, ok := c.records.get(key); ok {
 		switch {
-		case !r.until.IsZero() && (now.After(r.until) || r.expired(now)):
+		case !r.until.IsZero() && (now.After(r.until) || r.Expired(now)):
 			// Others may have ended the session, or used it, since.
-		case r.expired(now):
+		case r.Expired(now):
 			return nil, ErrNotFound
 		default:
 			return r, nil
@@ -245,7 +245,7 @@ func (c *Cached) evictAll() {
 // Create serves Store.
 func (c *Cached) Create(ctx context.Context, key string, r Record) error {
 	return c.write(key, func() (*Record, error) {
-		kept := r.normal(1)
+		kept := r.Stored(1)
 		return &kept, c.store.Create(ctx, key, r)
 	})
 }
@@ -253,7 +253,7 @@ func (c *Cached) Create(ctx context.Context, key string, r Record) error {
 // Update serves Store.
 func (c *Cached) Update(ctx context.Context, key string, r Record) error {
 	return c.write(key, func() (*Record, error) {
-		kept := r.normal(r.Version + 1)
+		kept := r.Stored(r.Version + 1)
 		return &kept, c.store.Update(ctx, key, r)
 	})
 }

@@ -11,12 +11,6 @@ import (
 // Check reports what is wrong with the section (report) or doubtful (report). It
 // touches nothing outside of c. Keys are relative to the section.
 func (c *Config) Check(report *problem.List) {
-	switch c.Store {
-	case "bolt", "memory", "redis", "postgres":
-	default:
-		report.Errorf("store", "%q is not a store; write bolt, memory, redis or postgres", c.Store)
-	}
-	c.checkShared(report)
 	c.checkTimes(report)
 	if c.MaxPerUser < 0 {
 		report.Errorf("max_per_user", "%d is negative; write 0 for no limit", c.MaxPerUser)
@@ -33,34 +27,6 @@ func (c *Config) Check(report *problem.List) {
 			continue
 		}
 		seen[text] = i
-	}
-}
-
-// checkShared says whether the section of a store that several nodes share is
-// there exactly when it is needed, and what the nodes need besides.
-func (c *Config) checkShared(report *problem.List) {
-	switch {
-	case c.Cache != "" && c.Cache != "redis":
-		report.Errorf("cache", "%q is not a cache; write redis, or leave it out", c.Cache)
-	case c.Cache != "" && c.Store != "postgres":
-		report.Errorf("cache", "is for store: postgres, and the store is %s; remove it, or write store: postgres", c.Store)
-	case c.Cache != "" && c.Redis.URL.IsZero():
-		report.Errorf("redis.url", "is missing; cache: redis needs it, write one like redis://127.0.0.1:6379/0")
-	case c.Cache != "" && c.Redis.cluster():
-		report.Errorf("redis.url", "names a Cluster; cache: redis takes one server, redis:// or rediss://, or redis+sentinel://")
-	case c.Store == "redis" && c.Redis.URL.IsZero():
-		report.Errorf("redis.url", "is missing; store: redis needs it, write one like redis://127.0.0.1:6379/0")
-	case c.Store != "redis" && c.Cache == "" && c.Redis.Used():
-		report.Errorf("redis", "is not used with store: %s; remove the section, or write store: redis", c.Store)
-	}
-	switch {
-	case c.Store == "postgres" && c.Postgres.URL.IsZero():
-		report.Errorf("postgres.url", "is missing; store: postgres needs it, write one like postgres://gatehouse@db.example.com/gatehouse?sslmode=verify-full")
-	case c.Store != "postgres" && c.Store != "redis" && !c.Postgres.URL.IsZero():
-		report.Errorf("postgres.url", "is not used with store: %s; remove the section, or write store: postgres", c.Store)
-	}
-	if (c.Store == "redis" || c.Store == "postgres") && len(c.Secrets) == 0 {
-		report.Warnf("secrets", "none is written, so each node makes one of its own, with which it does not know the sessions of the others; write the same ones on all nodes, unless this is the only one")
 	}
 }
 

@@ -48,36 +48,6 @@ func TestConfigCheck(t *testing.T) {
 		want   string // the beginning: "key: part of the text"
 	}{
 		{"defaults", func(*Config) {}, ""},
-		{"memory", func(c *Config) { c.Store = "memory" }, ""},
-		{"redis", func(c *Config) {
-			c.Store, c.Secrets, c.Redis.URL = "redis", secrets(goodSecret), secret.New("redis://127.0.0.1")
-		}, ""},
-		{"redis without url", func(c *Config) { c.Store = "redis" }, "redis.url: is missing; store: redis needs it"},
-		{"redis without secrets", func(c *Config) { c.Store, c.Redis.URL = "redis", secret.New("redis://127.0.0.1") }, "warn secrets: each node makes one of its own"},
-		{"postgres", func(c *Config) {
-			c.Store, c.Secrets, c.Postgres.URL = "postgres", secrets(goodSecret), secret.New("postgres://127.0.0.1/gate")
-		}, ""},
-		{"postgres without url", func(c *Config) { c.Store = "postgres" }, "postgres.url: is missing; store: postgres needs it"},
-		{"postgres without secrets", func(c *Config) { c.Store, c.Postgres.URL = "postgres", secret.New("postgres://127.0.0.1/gate") }, "warn secrets: each node makes one of its own"},
-		{"accounts beside redis", func(c *Config) {
-			c.Store, c.Secrets, c.Redis.URL, c.Postgres.URL = "redis", secrets(goodSecret), secret.New("redis://127.0.0.1"), secret.New("postgres://127.0.0.1/gate")
-		}, ""},
-		{"cache", func(c *Config) {
-			c.Store, c.Cache, c.Secrets = "postgres", "redis", secrets(goodSecret)
-			c.Redis.URL, c.Postgres.URL = secret.New("redis://127.0.0.1"), secret.New("postgres://127.0.0.1/gate")
-		}, ""},
-		{"unknown cache", func(c *Config) { c.Cache = "memcached" }, `cache: "memcached" is not a cache; write redis, or leave it out`},
-		{"cache of another store", func(c *Config) { c.Cache = "redis" }, "cache: is for store: postgres, and the store is bolt; remove it, or write store: postgres"},
-		{"cache without url", func(c *Config) {
-			c.Store, c.Cache, c.Secrets, c.Postgres.URL = "postgres", "redis", secrets(goodSecret), secret.New("postgres://127.0.0.1/gate")
-		}, "redis.url: is missing; cache: redis needs it"},
-		{"cache in a cluster", func(c *Config) {
-			c.Store, c.Cache, c.Secrets = "postgres", "redis", secrets(goodSecret)
-			c.Redis.URL, c.Postgres.URL = secret.New("redis+cluster://127.0.0.1"), secret.New("postgres://127.0.0.1/gate")
-		}, "redis.url: names a Cluster; cache: redis takes one server"},
-		{"unknown store", func(c *Config) { c.Store = "file" }, `store: "file" is not a store; write bolt, memory, redis or postgres`},
-		{"redis url", func(c *Config) { c.Redis.URL = secret.New("redis://x") }, "redis: is not used with store: bolt; remove the section, or write store: redis"},
-		{"postgres url", func(c *Config) { c.Postgres.URL = secret.New("postgres://x") }, "postgres.url: is not used with store: bolt; remove the section, or write store: postgres"},
 		{"idle over age", func(c *Config) { c.IdleTimeout = value.Duration(13 * time.Hour) }, "warn idle_timeout: longer than max_age 12h"},
 		{"no idle", func(c *Config) { c.IdleTimeout = 0 }, ""},
 		{"no age", func(c *Config) { c.MaxAge = 0 }, "warn max_age: a stolen one neither"},

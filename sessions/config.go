@@ -10,12 +10,10 @@ import (
 	"gatehouse/internal/value"
 )
 
-// Config is the section session of the configuration.
+// Config is what the section session of the configuration says of sessions,
+// wherever they are stored. Which store there is, and its own section, is for
+// the program to add, so that this package knows none of them.
 type Config struct {
-	Store          string         `yaml:"store"`        // bolt | memory | redis | postgres
-	Redis          RedisConfig    `yaml:"redis"`        // of the store redis, or the cache
-	Cache          string         `yaml:"cache"`        // redis, in front of the store postgres; "": none
-	Postgres       PostgresConfig `yaml:"postgres"`     // of the store postgres, and of accounts beside the store redis
 	IdleTimeout    value.Duration `yaml:"idle_timeout"` // 0: none
 	MaxAge         value.Duration `yaml:"max_age"`      // from login, whatever the use
 	RememberMe     value.Duration `yaml:"remember_me"`  // 0: not offered
@@ -28,7 +26,6 @@ type Config struct {
 
 // SetDefaults fills in what contract.md names as defaults.
 func (c *Config) SetDefaults() {
-	c.Store = "bolt"
 	c.IdleTimeout = value.Duration(30 * time.Minute)
 	c.MaxAge = value.Duration(12 * time.Hour)
 }

@@ -6,58 +6,23 @@ import (
 	"testing"
 )
 
-// damages are what may have become of a record, in each store that keeps bytes.
-func damages(t *testing.T, store Store) map[string]func(key string) {
-	t.Helper()
-	switch s := store.(type) {
-	case *Bolt:
-		return map[string]func(string){
-			"other bytes": func(key string) { rawRecord(t, s, key, []byte("damaged")) },
-			"no bytes":    func(key string) { rawRecord(t, s, key, []byte{}) },
-		}
-	case *Redis:
-		return map[string]func(string){
-			"other bytes": func(key string) { check(t, s.client.Set(t.Context(), s.record(key), "damaged", 0).Err()) },
-			"a list": func(key string) {
-				check(t, s.client.Del(t.Context(), s.record(key)).Err())
-				check(t, s.client.LPush(t.Context(), s.record(key), "damaged").Err())
-			},
-		}
-	case *Postgres:
-		set := func(what string) func(string) {
-			return func(key string) {
-				n, err := s.exec(t.Context(), `UPDATE gatehouse.sessions SET `+what+` WHERE key = $1`, key)
-				if check(t, err); n != 1 {
-					t.Errorf("%s: %d rows", what, n)
-				}
-			}
-		}
-		return map[string]func(string){
-			"an escape that is none":   set(`stamp = '\q'`),
-			"a use at the end of time": set(`seen = 'infinity'`),
-			"no end":                   set(`expires = 'infinity'`),
-			"a method that is null":    set(`methods = '{NULL}'`),
-			"methods in a table":       set(`methods = '{{pwd},{NULL}}'`),
-		}
-	default:
-		return nil
-	}
-}
-
 // One record that could not be read kept everybody from ending sessions: the
 // account page, revoke --user and revoke --all said that they could not tell.
 func TestSessionsEndBesideADamagedRecord(t *testing.T) {
 	testSessionsEndBesideADamagedRecord(t, backends())
 }
 
-func testSessionsEndBesideADamagedRecord(t *testing.T, stores []backend) {
+func testSessionsEndBesideADamagedRecord(t *testing.T, stores []Backend) {
 	t.Helper()
 	for _, backend := range stores {
-		t.Run(backend.name, func(t *testing.T) {
-			outer, inner := backend.open(t)
+		t.Run(backend.Name, func(t *testing.T) {
+			outer, inner := backend.Open(t)
 			var log lockedLog
 			m := newManager(t, Options{Store: outer, MaxPerUser: 3, Log: slog.New(slog.NewTextHandler(&log, nil))})
-			for name, damage := range damages(t, inner) {
+			if backend.Damage == nil {
+				return
+			}
+			for name, damage := range backend.Damage(t, inner) {
 				login(t, m, "bob")
 				login(t, m, "alice")
 				i, err := m.Find(request(login(t, m, "alice")))

@@ -16,8 +16,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"gatehouse/internal/boltfile"
 )
 
 // TestDjango runs session-api.tsv, what Django's own tests say of a session,
@@ -26,7 +24,7 @@ import (
 // any case. Which behaviours the rows belong to stands in django-rows.tsv.
 func TestDjango(t *testing.T) { testDjango(t, backends()) }
 
-func testDjango(t *testing.T, stores []backend) {
+func testDjango(t *testing.T, stores []Backend) {
 	t.Helper()
 	dir := os.Getenv("GATEHOUSE_CASES")
 	if dir == "" {
@@ -34,14 +32,14 @@ func testDjango(t *testing.T, stores []backend) {
 	}
 	rows := append(readCases(t, filepath.Join(dir, "session-api.tsv")), readCases(t, filepath.Join("..", "testdata", "session-api-more.tsv"))...)
 	for _, store := range stores {
-		t.Run(store.name, func(t *testing.T) {
+		t.Run(store.Name, func(t *testing.T) {
 			for _, row := range rows {
-				if !row.runs(store.stands) {
+				if !row.runs(store.Stands) {
 					continue
 				}
 				t.Run(row.id, func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
-						outer, inner := store.open(t)
+						outer, inner := store.Open(t)
 						h := &djangoSteps{t: t, row: row, outer: outer, inner: inner, sessions: map[string]*Session{}, vars: map[string]string{}, mutated: map[string]bool{}}
 						h.run()
 					})
@@ -527,48 +525,4 @@ type brokenStore struct{ Store }
 
 func (brokenStore) Create(context.Context, string, Record) error {
 	return errors.New("the store is down")
-}
-
-// A backend is a store of the tests; inner is what lies below a cache.
-type backend struct {
-	name   string
-	stands string // for which of Django's
-	open   func(tb testing.TB) (outer, inner Store)
-}
-
-// backends returns the stores that need no server; TestOnServers has the others.
-func backends() []backend {
-	return []backend{
-		{"memory", "cache", openMemory},
-		{"bolt", "db", openBolt},
-		{"cached", "cached_db", openCached},
-	}
-}
-
-func openMemory(testing.TB) (outer, inner Store) { m := NewMemory(); return m, m }
-
-func openBolt(tb testing.TB) (outer, inner Store) {
-	tb.Helper()
-	b := boltStore(tb)
-	return b, b
-}
-
-func openCached(tb testing.TB) (outer, inner Store) {
-	tb.Helper()
-	b := boltStore(tb)
-	return NewCached(b, 1<<24), b
-}
-
-func boltStore(tb testing.TB) *Bolt {
-	tb.Helper()
-	db, err := boltfile.Open(filepath.Join(tb.TempDir(), "gatehouse.db"))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = db.Close() })
-	b, err := NewBolt(db)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return b
 }

@@ -20,8 +20,8 @@ const (
 // methodsMax is how many methods a record may name.
 const methodsMax = 16
 
-// encodeRecord gives the bytes that decodeRecord reads.
-func encodeRecord(key string, r *Record) []byte {
+// EncodeRecord gives the bytes that DecodeRecord reads.
+func EncodeRecord(key string, r *Record) []byte {
 	b := make([]byte, recordHead, recordHead+256+len(r.Data)+len(r.User)+len(r.Agent))
 	b = appendRecord(b, r)
 	b[0] = recordFormat
@@ -60,10 +60,10 @@ func appendText[T string | []byte](b []byte, s T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// decodeRecord returns a record that shares no memory with b, or an error for
-// bytes that encodeRecord, of this version or the one before, did not write
+// DecodeRecord returns a record that shares no memory with b, or an error for
+// bytes that EncodeRecord, of this version or the one before, did not write
 // for this key.
-func decodeRecord(key string, b []byte) (Record, error) {
+func DecodeRecord(key string, b []byte) (Record, error) {
 	if len(b) < recordHead || b[0] != recordFormat && b[0] != recordFormatOld ||
 		binary.BigEndian.Uint32(b[1:]) != checksum(key, b[recordHead:]) {
 		return Record{}, ErrDamaged

@@ -49,11 +49,11 @@ var forgeries = map[string]func(alice, mallory *Record){
 // session another's.
 func TestAttackForgedRecord(t *testing.T) { testAttackForgedRecord(t, backends()) }
 
-func testAttackForgedRecord(t *testing.T, stores []backend) {
+func testAttackForgedRecord(t *testing.T, stores []Backend) {
 	t.Helper()
 	for _, backend := range stores {
-		t.Run(backend.name, func(t *testing.T) {
-			store, _ := backend.open(t)
+		t.Run(backend.Name, func(t *testing.T) {
+			store, _ := backend.Open(t)
 			var log lockedLog
 			m := newManager(t, Options{Store: store, IdleTimeout: time.Hour, Lifetime: 12 * time.Hour, Log: slog.New(slog.NewTextHandler(&log, nil))})
 			for name, forge := range forgeries {
@@ -90,11 +90,11 @@ func testAttackForgedRecord(t *testing.T, stores []backend) {
 // What the store says of the expiry can end a session early, and not prolong it.
 func TestAttackLaterExpiry(t *testing.T) { testAttackLaterExpiry(t, backends()) }
 
-func testAttackLaterExpiry(t *testing.T, stores []backend) {
+func testAttackLaterExpiry(t *testing.T, stores []Backend) {
 	t.Helper()
 	for _, backend := range stores {
-		t.Run(backend.name, func(t *testing.T) {
-			store, _ := backend.open(t)
+		t.Run(backend.Name, func(t *testing.T) {
+			store, _ := backend.Open(t)
 			m := newManager(t, Options{Store: store, IdleTimeout: time.Hour, Lifetime: 12 * time.Hour})
 			r := withData(t, m, "alice")
 			rec, i := recordOf(t, m, r)
@@ -185,11 +185,11 @@ func TestSecretsAreReplacedNodeByNode(t *testing.T) {
 // anew at its first use, and never counts later.
 func TestFormerRecord(t *testing.T) { testFormerRecord(t, backends()) }
 
-func testFormerRecord(t *testing.T, stores []backend) {
+func testFormerRecord(t *testing.T, stores []Backend) {
 	t.Helper()
 	for _, backend := range stores {
-		t.Run(backend.name, func(t *testing.T) {
-			store, _ := backend.open(t)
+		t.Run(backend.Name, func(t *testing.T) {
+			store, _ := backend.Open(t)
 			m := newManager(t, Options{Store: store, IdleTimeout: time.Hour, Lifetime: 12 * time.Hour, Format1Until: time.Now().Add(time.Hour)})
 			late := newManager(t, Options{Store: store, IdleTimeout: time.Hour, Lifetime: 12 * time.Hour, Format1Until: time.Now()})
 			r := withData(t, m, "alice")

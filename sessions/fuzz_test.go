@@ -58,20 +58,20 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// FuzzRecord: decodeRecord takes what encodeRecord wrote for the key, and
+// FuzzRecord: DecodeRecord takes what EncodeRecord wrote for the key, and
 // nothing else; it never panics.
 func FuzzRecord(f *testing.F) {
 	now := time.UnixMicro(1_700_000_000_000_000).UTC()
 	whole := Record{Data: []byte("data"), User: "alice", Source: "file", Stamp: "s", Created: now, Login: now, Seen: now, Expires: now, Limit: now, Idle: time.Hour, Browser: true, Addr: "::1", Agent: "agent", Version: 7, AuthTime: now, Level: 2, Methods: []string{"pwd", "otp"}, Actor: "root", Proof: []byte("proof"), Mark: []byte("mark")}
 	for _, r := range []Record{{}, whole} {
-		f.Add("key", encodeRecord("key", &r))
+		f.Add("key", EncodeRecord("key", &r))
 	}
 	f.Add("key", []byte{})
 	f.Add("key", []byte{recordFormat, 0, 0, 0, 0})
 	f.Add("key", []byte{recordFormatOld, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, key string, b []byte) {
-		if r, err := decodeRecord(key, b); err == nil {
-			again, err := decodeRecord(key, encodeRecord(key, &r))
+		if r, err := DecodeRecord(key, b); err == nil {
+			again, err := DecodeRecord(key, EncodeRecord(key, &r))
 			if err != nil || !reflect.DeepEqual(again, r) {
 				t.Errorf("%+v is read back as %+v, %v", r, again, err)
 			}
@@ -81,8 +81,8 @@ func FuzzRecord(f *testing.F) {
 			sum := checksum(key, b[recordHead:])
 			b[0] = recordFormatOld + b[0]&1
 			binary.BigEndian.PutUint32(b[1:], sum)
-			if r, err := decodeRecord(key, b); err == nil {
-				if again, err := decodeRecord(key, encodeRecord(key, &r)); err != nil || !reflect.DeepEqual(again, r) {
+			if r, err := DecodeRecord(key, b); err == nil {
+				if again, err := DecodeRecord(key, EncodeRecord(key, &r)); err != nil || !reflect.DeepEqual(again, r) {
 					t.Errorf("%+v is read back as %+v, %v", r, again, err)
 				}
 			}
@@ -111,7 +111,7 @@ func TestDamagedRecord(t *testing.T) {
 	if !strings.Contains(log.String(), i.Handle) {
 		t.Errorf("log: %s", log.String())
 	}
-	if r, err := decodeRecord(keyOf("other"), whole); err == nil {
+	if r, err := DecodeRecord(keyOf("other"), whole); err == nil {
 		t.Errorf("under another key it is %q's", r.User)
 	}
 	wantUser(t, m, request(d), "bob")

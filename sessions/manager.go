@@ -94,11 +94,11 @@ type Info struct {
 const handleLen = 16
 
 // handle gives what people call the session with the key.
-func handle(key string) string { return key[:min(len(key), handleLen)] }
+func Handle(key string) string { return key[:min(len(key), handleLen)] }
 
 func newInfo(key string, r *Record) Info {
 	return Info{
-		Key: key, Handle: handle(key),
+		Key: key, Handle: Handle(key),
 		User: r.User, Source: r.Source, Stamp: r.Stamp,
 		Created: r.Created, Login: r.Login, Seen: r.Seen, Expires: r.ends(), Limit: r.Limit, Idle: r.Idle,
 		Addr: r.Addr, Agent: r.Agent, Data: len(r.Data) > 0,
@@ -231,7 +231,7 @@ func (m *Manager) lookup(ctx context.Context, key string, k *ring, now time.Time
 		m.work.add(job{key: key, expired: true}) // perhaps it has only just ended
 		return Info{}, ErrNotFound
 	case err != nil:
-		return Info{}, fmt.Errorf("find session %s: %w", handle(key), err)
+		return Info{}, fmt.Errorf("find session %s: %w", Handle(key), err)
 	}
 	r := &rec.Record
 	if !rec.proved.Load() {

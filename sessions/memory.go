@@ -74,7 +74,7 @@ func (m *Memory) Create(ctx context.Context, key string, r Record) error {
 	if s.records[key] != nil {
 		return ErrExists
 	}
-	e := &memoryRecord{key: key, Record: r.normal(1)}
+	e := &memoryRecord{key: key, Record: r.Stored(1)}
 	s.records[key] = e
 	heap.Push(&s.expiry, e)
 	m.index(r.User, key, true)
@@ -96,7 +96,7 @@ func (m *Memory) Update(ctx context.Context, key string, r Record) error {
 		m.index(e.User, key, false)
 		m.index(r.User, key, true)
 	}
-	e.Record = r.normal(r.Version + 1)
+	e.Record = r.Stored(r.Version + 1)
 	heap.Fix(&s.expiry, e.pos)
 	return nil
 }
@@ -108,7 +108,7 @@ func (m *Memory) Touch(ctx context.Context, key string, seen, expires time.Time,
 		return err
 	}
 	defer s.mu.Unlock()
-	e.touch(seen, expires, mark)
+	e.Touch(seen, expires, mark)
 	heap.Fix(&s.expiry, e.pos)
 	return nil
 }
@@ -140,7 +140,7 @@ func (m *Memory) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
 					return
 				}
 				e := s.records[key]
-				if e == nil || !q.matches(key, &e.Record) {
+				if e == nil || !q.Matches(key, &e.Record) {
 					s.mu.Unlock()
 					continue
 				}
@@ -255,7 +255,7 @@ func (m *Memory) live(ctx context.Context, key string) (*memoryShard, *memoryRec
 		return nil, nil, err
 	}
 	e := s.records[key]
-	if e == nil || e.expired(time.Now()) {
+	if e == nil || e.Expired(time.Now()) {
 		s.mu.Unlock()
 		return nil, nil, ErrNotFound
 	}

@@ -146,7 +146,7 @@ func (r *Record) ends() time.Time {
 
 // over reports whether the session has ended by its own times.
 func (r *Record) over(now time.Time) bool {
-	return r.expired(now) || !now.Before(r.ends())
+	return r.Expired(now) || !now.Before(r.ends())
 }
 
 // rejectEvery is how often a record that does not count is reported.
@@ -160,9 +160,9 @@ func (m *Manager) reject(key, why string) {
 		return
 	}
 	m.rejected.put(key, now)
-	m.o.Log.Warn("session record does not count", slog.String("session", handle(key)), slog.String("reason", why))
+	m.o.Log.Warn("session record does not count", slog.String("session", Handle(key)), slog.String("reason", why))
 	if m.o.Rejected != nil {
-		m.o.Rejected(handle(key))
+		m.o.Rejected(Handle(key))
 	}
 }
 

@@ -49,7 +49,7 @@ func (s *Session) save(ctx context.Context) error {
 			return err
 		}
 	}
-	return fmt.Errorf("save session %s: %w %d times", handle(key), ErrConflict, mergeTries)
+	return fmt.Errorf("save session %s: %w %d times", Handle(key), ErrConflict, mergeTries)
 }
 
 // replace updates the record of the version that was loaded.
@@ -201,7 +201,7 @@ func (s *Session) cycle(ctx context.Context, proved bool) error {
 		return nil
 	}
 	if _, undo := s.m.store.Delete(ctx, keyOf(s.id)); undo != nil {
-		s.m.o.Log.Warn("session left over", slog.String("session", handle(keyOf(s.id))), slog.Any("error", undo))
+		s.m.o.Log.Warn("session left over", slog.String("session", Handle(keyOf(s.id))), slog.Any("error", undo))
 	}
 	return wrap("cycle", oldKey, err)
 }

@@ -1,67 +1,90 @@
 //go:build e2e
 
-package sessions
+package sessions_test
 
 import (
 	"crypto/rand"
+	"strings"
 	"testing"
 	"time"
 
 	"gatehouse/internal/e2e"
 	"gatehouse/internal/postgres"
+	"gatehouse/sessions"
+	"gatehouse/sessions/pgstore"
+	"gatehouse/sessions/redisstore"
 )
 
 // TestOnServers runs the tests of every store on those that need a server.
 func TestOnServers(t *testing.T) {
-	stores := []backend{
-		{"postgres", "db", openPostgres(t)},
-		{"redis", "db", openRedisAlone(t)},
-	}
-	for name, test := range map[string]func(*testing.T, []backend){
-		"Django":                          testDjango,
-		"MaxHoldsOverTwoNodes":            testMaxHoldsOverTwoNodes,
-		"SessionsEndBesideADamagedRecord": testSessionsEndBesideADamagedRecord,
-		"AttackForgedRecord":              testAttackForgedRecord,
-		"AttackLaterExpiry":               testAttackLaterExpiry,
-		"FormerRecord":                    testFormerRecord,
-	} {
+	stores := []sessions.Backend{postgresBackend(t), redisBackend(t)}
+	for name, test := range sessions.StoreTests {
 		t.Run(name, func(t *testing.T) { test(t, stores) })
 	}
 }
 
-// openPostgres returns what opens an empty store of a server that is there.
-func openPostgres(t *testing.T) func(tb testing.TB) (outer, inner Store) {
+func postgresBackend(t *testing.T) sessions.Backend {
 	t.Helper()
 	url := e2e.Postgres(t).URL
-	return func(tb testing.TB) (outer, inner Store) {
+	var opened *postgres.DB // the last one
+	open := func(tb testing.TB) (outer, inner sessions.Store) {
 		tb.Helper()
 		db, err := postgres.Open(postgres.Options{URL: url})
-		if err != nil {
-			tb.Fatal(err)
-		}
+		check(tb, err)
 		tb.Cleanup(func() { _ = db.Close() })
-		if _, err := db.Exec(tb.Context(), "DELETE FROM gatehouse.sessions"); err != nil {
-			tb.Fatal(err)
-		}
-		s := NewPostgres(db)
+		_, err = db.Exec(tb.Context(), "DELETE FROM gatehouse.sessions")
+		check(tb, err)
+		opened = db
+		s := pgstore.New(db)
 		return s, s
 	}
+	damage := func(t *testing.T, _ sessions.Store) map[string]func(string) {
+		t.Helper()
+		set := func(what string) func(string) {
+			return func(key string) {
+				n, err := opened.Exec(t.Context(), `UPDATE gatehouse.sessions SET `+what+` WHERE key = $1`, key)
+				if check(t, err); n != 1 {
+					t.Errorf("%s: %d rows", what, n)
+				}
+			}
+		}
+		return map[string]func(string){
+			"an escape that is none":   set(`stamp = '\q'`),
+			"a use at the end of time": set(`seen = 'infinity'`),
+			"no end":                   set(`expires = 'infinity'`),
+			"a method that is null":    set(`methods = '{NULL}'`),
+			"methods in a table":       set(`methods = '{{pwd},{NULL}}'`),
+		}
+	}
+	return sessions.Backend{Name: "postgres", Stands: "db", Open: open, Damage: damage}
 }
 
-// openRedisAlone returns what opens an empty store of a server that is there, in
-// a bubble of testing/synctest as well: its time is brought to the server's,
-// by whose clock records are dropped in the end.
-func openRedisAlone(t *testing.T) func(tb testing.TB) (outer, inner Store) {
+// redisBackend opens its stores in a bubble of testing/synctest as well: the
+// time there is brought to the server's, by whose clock records are dropped in
+// the end.
+func redisBackend(t *testing.T) sessions.Backend {
 	t.Helper()
 	server, now := e2e.StartRedis(t), time.Now()
-	return func(tb testing.TB) (outer, inner Store) {
+	prefix := "" // of the store that was opened last
+	open := func(tb testing.TB) (outer, inner sessions.Store) {
 		tb.Helper()
-		time.Sleep(time.Until(now)) // in a bubble
-		s, err := NewRedis(RedisOptions{URL: server.URL, KeyPrefix: rand.Text() + ":"})
-		if err != nil {
-			tb.Fatal(err)
-		}
+		time.Sleep(time.Until(now))
+		prefix = rand.Text() + ":"
+		s, err := redisstore.New(redisstore.Options{URL: server.URL, KeyPrefix: prefix})
+		check(tb, err)
 		tb.Cleanup(func() { _ = s.Close() })
 		return s, s
 	}
+	damage := func(t *testing.T, _ sessions.Store) map[string]func(string) {
+		t.Helper()
+		record := func(key string) string { return prefix + "{" + strings.Repeat(key[:1], 3) + "}:session:" + key }
+		return map[string]func(string){
+			"other bytes": func(key string) { server.Do(t, "set", record(key), "damaged") },
+			"a list": func(key string) {
+				server.Do(t, "del", record(key))
+				server.Do(t, "lpush", record(key), "damaged")
+			},
+		}
+	}
+	return sessions.Backend{Name: "redis", Stands: "db", Open: open, Damage: damage}
 }

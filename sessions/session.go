@@ -270,7 +270,7 @@ func wrap(what, key string, err error) error {
 	case err == nil, errors.Is(err, ErrNotFound), errors.Is(err, ErrExists), errors.Is(err, ErrConflict), errors.Is(err, ErrFull):
 		return err
 	}
-	return fmt.Errorf("%s session %s: %w", what, handle(key), err)
+	return fmt.Errorf("%s session %s: %w", what, Handle(key), err)
 }
 
 func (s *Session) decode(key string, v any) (bool, error) {

@@ -118,12 +118,12 @@ type Record struct {
 }
 
 // expired reports whether the record has ended by what a store knows of it.
-func (r *Record) expired(now time.Time) bool {
+func (r *Record) Expired(now time.Time) bool {
 	return !now.Before(r.Expires) || !r.Limit.IsZero() && !now.Before(r.Limit)
 }
 
 // touch is what every store does to a record in Touch.
-func (r *Record) touch(seen, expires time.Time, mark []byte) {
+func (r *Record) Touch(seen, expires time.Time, mark []byte) {
 	r.Seen, r.Mark = stored(seen), bytes.Clone(mark)
 	if r.Idle <= 0 {
 		return
@@ -136,7 +136,7 @@ func (r *Record) touch(seen, expires time.Time, mark []byte) {
 
 // normal gives the record as a store keeps it: its own memory, and times that
 // every store can hold.
-func (r *Record) normal(version uint64) Record {
+func (r *Record) Stored(version uint64) Record {
 	c := r.clone()
 	for _, t := range []*time.Time{&c.Created, &c.Login, &c.Seen, &c.Expires, &c.Limit, &c.AuthTime} {
 		*t = stored(*t)
@@ -185,7 +185,7 @@ type Query struct {
 }
 
 // matches says whether q selects the record.
-func (q *Query) matches(key string, r *Record) bool {
+func (q *Query) Matches(key string, r *Record) bool {
 	return (q.User == "" || r.User == q.User) && strings.HasPrefix(key, q.Prefix) && key > q.After
 }
 

@@ -151,7 +151,7 @@ func (m *Manager) unseal(ctx context.Context, id, key string) (rec Record, c con
 	}
 	c, err = m.open(id, key, rec.Data)
 	if errors.Is(err, errCorrupted) {
-		m.o.Log.Warn("session data corrupted", slog.String("session", handle(key)))
+		m.o.Log.Warn("session data corrupted", slog.String("session", Handle(key)))
 		return rec, content{}, by, nil
 	}
 	return rec, c, by, err

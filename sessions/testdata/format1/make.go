@@ -1,11 +1,13 @@
-// This program has made the files beside it, with the last version that wrote
-// records of format 1 (Gatehouse before "format 2" in CHANGELOG.md). It was
-// run in the folder of that version:
+// This program has made the files beside it, and those of the same folder in
+// redisstore/testdata and pgstore/testdata, with the last version that wrote records of
+// format 1 (Gatehouse before "format 2" in CHANGELOG.md). It was run in the
+// folder of that version, whose names it uses:
 //
 //	go run make.go OUT REDIS-URL POSTGRES-URL
 //
 // then redis.txt was read from Redis (SCAN, TYPE, GET, ZRANGE WITHSCORES), and
-// postgres.sql written by pg_dump --schema=gatehouse --inserts --no-owner.
+// postgres.sql written by pg_dump --schema=gatehouse --inserts --no-owner, and
+// ids.tsv was divided among the three.
 package main
 
 import (

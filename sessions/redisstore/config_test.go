@@ -1,18 +1,19 @@
-package sessions
+package redisstore
 
 import (
-	"fmt"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"gatehouse/internal/problem"
 	"gatehouse/internal/secret"
+	"gatehouse/sessions"
 )
 
-func TestRedisURL(t *testing.T) {
+func TestURL(t *testing.T) {
 	t.Parallel()
-	for url, want := range map[string]redisAddress{
+	for url, want := range map[string]address{
 		"redis://127.0.0.1":                           {hosts: []string{"127.0.0.1:6379"}},
 		"redis://cache.internal:6380/":                {hosts: []string{"cache.internal:6380"}},
 		"redis://gate:p%40ss%2Fword@cache:6380/3":     {hosts: []string{"cache:6380"}, user: "gate", password: "p@ss/word", db: 3},
@@ -25,7 +26,7 @@ func TestRedisURL(t *testing.T) {
 		"redis+sentinel://s1,s2:5/1?master=mymaster":  {hosts: []string{"s1:26379", "s2:5"}, master: "mymaster", db: 1},
 		"rediss+sentinel://u:p@s1?master=my%20master": {hosts: []string{"s1:26379"}, user: "u", password: "p", master: "my master", tls: true},
 	} {
-		got, err := parseRedisURL(url)
+		got, err := parseURL(url)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v, %v, want %+v", url, got, err, want)
 		}
@@ -55,80 +56,99 @@ func TestRedisURL(t *testing.T) {
 		"unix://run/redis.sock":        "names no socket",
 		"redis://a#b":                  "behind ? or #",
 	} {
-		_, err := parseRedisURL(url)
+		_, err := parseURL(url)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter") {
 			t.Errorf("%s: %v, want %q", url, err, want)
 		}
-		if _, err := NewRedis(RedisOptions{URL: url}); err == nil {
-			t.Errorf("%s: NewRedis takes it", url)
+		if _, err := New(Options{URL: url}); err == nil {
+			t.Errorf("%s: New takes it", url)
 		}
 	}
 }
 
-func FuzzRedisURL(f *testing.F) {
+func FuzzURL(f *testing.F) {
 	f.Add("redis://u:p@a:1,b:2/3?master=m#x")
 	f.Add("unix:///x?db=1")
 	f.Fuzz(func(t *testing.T, url string) {
-		a, err := parseRedisURL(url)
+		a, err := parseURL(url)
 		if err == nil && (len(a.hosts) == 0 || a.hosts[0] == "" || a.db < 0 || a.cluster && a.master != "") {
 			t.Errorf("%q: %+v", url, a)
 		}
 	})
 }
 
-func TestRedisConfigCheck(t *testing.T) {
+func TestConfigCheck(t *testing.T) {
 	t.Parallel()
 	const password = "hunter2-hunter2"
 	for _, test := range []struct {
 		name   string
-		change func(c *RedisConfig)
+		change func(c *Config)
 		want   string
 	}{
-		{"loopback", func(c *RedisConfig) { c.URL = secret.New("redis://localhost") }, ""},
-		{"far away", func(c *RedisConfig) { c.URL = secret.New("redis+cluster://[::1],10.0.0.1") }, "warn url: 10.0.0.1:6379 is reached without TLS"},
-		{"far away with TLS", func(c *RedisConfig) { c.URL = secret.New("rediss://10.0.0.1") }, ""},
-		{"password from a file", func(c *RedisConfig) { c.URL, c.Password = secret.New("rediss://gate@a"), secret.New(password) }, ""},
-		{"two passwords", func(c *RedisConfig) {
+		{"loopback", func(c *Config) { c.URL = secret.New("redis://localhost") }, ""},
+		{"far away", func(c *Config) { c.URL = secret.New("redis+cluster://[::1],10.0.0.1") }, "warn url: 10.0.0.1:6379 is reached without TLS"},
+		{"far away with TLS", func(c *Config) { c.URL = secret.New("rediss://10.0.0.1") }, ""},
+		{"password from a file", func(c *Config) { c.URL, c.Password = secret.New("rediss://gate@a"), secret.New(password) }, ""},
+		{"two passwords", func(c *Config) {
 			c.URL, c.Password = secret.New("rediss://:"+password+"@a"), secret.New(password)
 		}, "password: there is one in url as well"},
-		{"bad url", func(c *RedisConfig) { c.URL = secret.New("redis://u:" + password + "/@a") }, "url: percent-encode"},
-		{"a sentinel's password", func(c *RedisConfig) {
+		{"bad url", func(c *Config) { c.URL = secret.New("redis://u:" + password + "/@a") }, "url: percent-encode"},
+		{"a sentinel's password", func(c *Config) {
 			c.URL, c.SentinelPassword = secret.New("rediss://a"), secret.New(password)
 		}, "sentinel_password: url names no Sentinels"},
-		{"half a pair", func(c *RedisConfig) { c.URL, c.CertFile = secret.New("rediss://a"), "c" }, "key_file: is missing"},
-		{"the other half", func(c *RedisConfig) { c.URL, c.KeyFile = secret.New("rediss://a"), "k" }, "cert_file: is missing"},
-		{"files without TLS", func(c *RedisConfig) { c.URL, c.CAFile = secret.New("redis://127.0.0.1"), "c" }, "url: has no TLS"},
-		{"braces in the prefix", func(c *RedisConfig) { c.KeyPrefix = "{a}" }, `key_prefix: "{a}"`},
-		{"no prefix", func(c *RedisConfig) { c.KeyPrefix = "" }, "key_prefix: is empty"},
+		{"half a pair", func(c *Config) { c.URL, c.CertFile = secret.New("rediss://a"), "c" }, "key_file: is missing"},
+		{"the other half", func(c *Config) { c.URL, c.KeyFile = secret.New("rediss://a"), "k" }, "cert_file: is missing"},
+		{"files without TLS", func(c *Config) { c.URL, c.CAFile = secret.New("redis://127.0.0.1"), "c" }, "url: has no TLS"},
+		{"braces in the prefix", func(c *Config) { c.KeyPrefix = "{a}" }, `key_prefix: "{a}"`},
+		{"no prefix", func(c *Config) { c.KeyPrefix = "" }, "key_prefix: is empty"},
 	} {
-		var c RedisConfig
+		var c Config
 		c.SetDefaults()
 		test.change(&c)
-		got := problems(c.Check)
-		wantProblem(t, got, test.want)
-		if strings.Contains(fmt.Sprint(got), "hunter") {
+		var found problem.List
+		c.Check(&found)
+		got := ""
+		for _, p := range found.Errors {
+			got += p.String() + "\n"
+		}
+		for _, p := range found.Warnings {
+			got += "warn " + p.String() + "\n"
+		}
+		key, text, _ := strings.Cut(test.want, ": ")
+		if (test.want == "") != (got == "") || !strings.HasPrefix(got, key) || !strings.Contains(got, text) {
+			t.Errorf("%s: problems %q, want %q", test.name, got, test.want)
+		}
+		if strings.Contains(got, "hunter") {
 			t.Errorf("%s: a password is shown: %q", test.name, got)
 		}
 	}
 }
 
-func FuzzRedisValue(f *testing.F) {
+func FuzzValue(f *testing.F) {
 	key := strings.Repeat("ab", 32)
 	f.Add("alice", []byte("data"), int64(1), int64(1_700_000_000_000_000), uint64(3))
 	f.Add("ali\n ce\x00", []byte(nil), int64(-1), int64(-62135596800000000), ^uint64(0))
 	f.Fuzz(func(t *testing.T, user string, data []byte, idle, at int64, version uint64) {
-		r := Record{User: user, Data: data, Idle: time.Duration(idle), Seen: time.UnixMicro(at), Limit: time.UnixMicro(at).Add(time.Hour)}
-		r = r.normal(version)
-		value := encodeRedis(key, &r)
-		got, err := decodeRedis(key, value)
+		r := sessions.Record{User: user, Data: data, Idle: time.Duration(idle), Seen: time.UnixMicro(at), Limit: time.UnixMicro(at).Add(time.Hour)}
+		r = r.Stored(version)
+		value := encode(key, &r)
+		got, err := decode(key, value)
 		if err != nil || !reflect.DeepEqual(got, r) {
 			t.Errorf("%+v, %v, want %+v", got, err, r)
 		}
-		if _, err := decodeRedis(strings.Repeat("cd", 32), value); err == nil {
+		if _, err := decode(strings.Repeat("cd", 32), value); err == nil {
 			t.Error("another key's record is taken")
 		}
-		if _, err := decodeRedis(key, string(data)); err == nil {
+		if _, err := decode(key, string(data)); err == nil {
 			t.Errorf("%q is taken for a record", data)
 		}
 	})
+}
+
+func TestCacheRefusesACluster(t *testing.T) {
+	t.Parallel()
+	_, err := NewCache(Options{URL: "redis+cluster://h1"})
+	if err == nil || !strings.Contains(err.Error(), "Cluster") {
+		t.Errorf("%v", err)
+	}
 }

@@ -1,4 +1,4 @@
-package sessions
+package pgstore
 
 import (
 	"context"
@@ -9,12 +9,41 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"gatehouse/sessions"
 )
 
-// CachedDB is a Postgres with a RedisCache in front of it, as Django's cached_db:
-// Load asks the cache first, every write goes to the database and then drops
-// the entry, so that the cache has no part in what is true. While Redis cannot be
-// reached, or was emptied, everything is read from the database.
+// A Cache keeps copies of records between the nodes and the database, such as
+// redisstore.Cache. It may lose entries at any time, and answer with old ones
+// after an error: Cached knows when it may be believed.
+//
+// Entries belong to an epoch; those of another epoch, and those that the server
+// had before it was started again, are out of reach. A method fails when it is
+// not known what the server has done. All methods may be called at the same
+// time, and none may take long.
+type Cache interface {
+	// Get returns the record under key. If there is none, and nobody else is
+	// about to fill the entry, it returns a lease, with which Fill does so.
+	Get(ctx context.Context, epoch, key string) (r sessions.Record, found bool, lease string, err error)
+
+	// Fill stores the record for life, if the lease still counts: Drop has not
+	// been called for the key since Get. Else it does nothing.
+	Fill(ctx context.Context, epoch, key, lease string, r *sessions.Record, life time.Duration) error
+
+	// Drop removes the entries, and ends the leases for them.
+	Drop(ctx context.Context, epoch string, keys ...string) error
+
+	// Ping fails while the server cannot be used.
+	Ping(ctx context.Context) error
+
+	// Close is called once, last.
+	Close() error
+}
+
+// Cached is a Store with a Cache in front of it, as Django's cached_db: Load
+// asks the cache first, every write goes to the database and then drops the
+// entry, so that the cache has no part in what is true. While the cache cannot
+// be reached, or was emptied, everything is read from the database.
 //
 // A session that has ended must not live on in the cache. So:
 //
@@ -27,9 +56,9 @@ import (
 //     the others through the database. Every node begins one when it starts.
 //
 // The cache is used only while Watch runs.
-type CachedDB struct {
-	*Postgres
-	cache *RedisCache
+type Cached struct {
+	*Store
+	cache Cache
 	log   *slog.Logger
 
 	mu      sync.Mutex
@@ -46,21 +75,22 @@ type CachedDB struct {
 }
 
 const (
+	dropMax    = 100         // entries that are dropped in one command
 	cacheDrops = 4096        // announcements that may wait; more begin another epoch
 	cacheMend  = time.Second // between attempts to begin another epoch
 	epochWord  = "cache "    // before an epoch, on the channel of keys
 )
 
-// NewCachedDB takes over cache, and db as NewCached does with its store.
-func NewCachedDB(db *Postgres, cache *RedisCache, log *slog.Logger) *CachedDB {
+// NewCached takes over cache, and db as NewCached does with its store.
+func NewCached(db *Store, cache Cache, log *slog.Logger) *Cached {
 	ctx, stop := context.WithCancel(context.Background())
-	c := &CachedDB{Postgres: db, cache: cache, log: log, heard: map[string]int{}, drops: make(chan string, cacheDrops), closing: ctx, stop: stop}
+	c := &Cached{Store: db, cache: cache, log: log, heard: map[string]int{}, drops: make(chan string, cacheDrops), closing: ctx, stop: stop}
 	c.work.Go(c.dropHeard)
 	return c
 }
 
 // believed returns the epoch, "" if the cache is not to be asked about the key.
-func (c *CachedDB) believed(key string) string {
+func (c *Cached) believed(key string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.heard[key] > 0 {
@@ -70,21 +100,21 @@ func (c *CachedDB) believed(key string) string {
 }
 
 // Load serves Store.
-func (c *CachedDB) Load(ctx context.Context, key string) (Record, error) {
+func (c *Cached) Load(ctx context.Context, key string) (sessions.Record, error) {
 	epoch := c.believed(key)
 	if epoch == "" || ctx.Err() != nil {
-		return c.Postgres.Load(ctx, key)
+		return c.Store.Load(ctx, key)
 	}
-	r, found, lease, err := c.cache.get(ctx, epoch, key)
+	r, found, lease, err := c.cache.Get(ctx, epoch, key)
 	switch {
 	case err != nil:
 		c.lose(err)
-	case found && !r.expired(c.now()) && c.believed(key) == epoch: // else it may have been used elsewhere
+	case found && !r.Expired(c.now()) && c.believed(key) == epoch: // else it may have been used elsewhere
 		return r, nil
 	}
-	r, err = c.Postgres.Load(ctx, key)
+	r, err = c.Store.Load(ctx, key)
 	if err == nil && lease != "" {
-		if err := c.cache.fill(ctx, epoch, key, lease, &r, max(time.Second, r.Expires.Sub(c.now()))); err != nil {
+		if err := c.cache.Fill(ctx, epoch, key, lease, &r, max(time.Second, r.Expires.Sub(c.now()))); err != nil {
 			c.lose(err)
 		}
 	}
@@ -92,38 +122,38 @@ func (c *CachedDB) Load(ctx context.Context, key string) (Record, error) {
 }
 
 // Update serves Store.
-func (c *CachedDB) Update(ctx context.Context, key string, r Record) error {
+func (c *Cached) Update(ctx context.Context, key string, r sessions.Record) error {
 	defer c.drop(ctx, key)
-	return c.Postgres.Update(ctx, key, r)
+	return c.Store.Update(ctx, key, r)
 }
 
 // Touch serves Store.
-func (c *CachedDB) Touch(ctx context.Context, key string, seen, expires time.Time, mark []byte) error {
+func (c *Cached) Touch(ctx context.Context, key string, seen, expires time.Time, mark []byte) error {
 	defer c.drop(ctx, key)
-	return c.Postgres.Touch(ctx, key, seen, expires, mark)
+	return c.Store.Touch(ctx, key, seen, expires, mark)
 }
 
 // Delete serves Store.
-func (c *CachedDB) Delete(ctx context.Context, key string) (Record, error) {
+func (c *Cached) Delete(ctx context.Context, key string) (sessions.Record, error) {
 	defer c.drop(ctx, key)
-	return c.Postgres.Delete(ctx, key)
+	return c.Store.Delete(ctx, key)
 }
 
 // drop forgets the entry after a write, whoever has left meanwhile.
-func (c *CachedDB) drop(ctx context.Context, key string) {
+func (c *Cached) drop(ctx context.Context, key string) {
 	c.mu.Lock()
 	epoch := c.epoch
 	c.mu.Unlock()
 	if epoch == "" {
 		return // whoever believes the cache hears of the write
 	}
-	if err := c.cache.drop(context.WithoutCancel(ctx), epoch, key); err != nil {
+	if err := c.cache.Drop(context.WithoutCancel(ctx), epoch, key); err != nil {
 		c.lose(err)
 	}
 }
 
 // lose ends the belief in the cache, until another epoch has begun.
-func (c *CachedDB) lose(why error) {
+func (c *Cached) lose(why error) {
 	if errors.Is(why, context.Canceled) {
 		why = nil // the visitor has left; whether the command was done is not known
 	}
@@ -138,7 +168,7 @@ func (c *CachedDB) lose(why error) {
 }
 
 // mend begins another epoch when both sides can be used. c.mu is held.
-func (c *CachedDB) mend() {
+func (c *Cached) mend() {
 	if c.mending || !c.listens || c.closing.Err() != nil {
 		return
 	}
@@ -156,11 +186,11 @@ func (c *CachedDB) mend() {
 
 // begin tells all nodes another epoch, this one included, and reports whether
 // there is nothing left to mend.
-func (c *CachedDB) begin() bool {
+func (c *Cached) begin() bool {
 	c.mu.Lock()
 	before := c.losses
 	c.mu.Unlock()
-	err := c.cache.ping(c.closing)
+	err := c.cache.Ping(c.closing)
 	c.mu.Lock()
 	if !c.listens {
 		c.mending = false
@@ -172,7 +202,7 @@ func (c *CachedDB) begin() bool {
 	if err != nil {
 		return false
 	}
-	if _, err := c.exec(c.closing, `SELECT pg_notify($1, $2)`, postgresChannel, epochWord+rand.Text()); err != nil {
+	if _, err := c.exec(c.closing, `SELECT pg_notify($1, $2)`, channel, epochWord+rand.Text()); err != nil {
 		return false
 	}
 	c.mu.Lock()
@@ -182,8 +212,8 @@ func (c *CachedDB) begin() bool {
 }
 
 // Watch serves Shared.
-func (c *CachedDB) Watch(ctx context.Context, changed func(key string), missed func()) {
-	c.db.ListenAndLose(ctx, postgresChannel, func(text string) {
+func (c *Cached) Watch(ctx context.Context, changed func(key string), missed func()) {
+	c.db.ListenAndLose(ctx, channel, func(text string) {
 		if epoch, ok := strings.CutPrefix(text, epochWord); ok {
 			c.enter(epoch)
 			return
@@ -205,7 +235,7 @@ func (c *CachedDB) Watch(ctx context.Context, changed func(key string), missed f
 }
 
 // enter believes the cache from now on, if this node can use it.
-func (c *CachedDB) enter(epoch string) {
+func (c *Cached) enter(epoch string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.listens && c.usable {
@@ -215,7 +245,7 @@ func (c *CachedDB) enter(epoch string) {
 
 // announced drops the entry of a record that some node has changed, beside the
 // caller, and asks the cache about it no more until that is done.
-func (c *CachedDB) announced(key string) {
+func (c *Cached) announced(key string) {
 	c.mu.Lock()
 	c.heard[key]++
 	c.mu.Unlock()
@@ -227,7 +257,7 @@ func (c *CachedDB) announced(key string) {
 	}
 }
 
-func (c *CachedDB) unheard(keys ...string) {
+func (c *Cached) unheard(keys ...string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, key := range keys {
@@ -238,7 +268,7 @@ func (c *CachedDB) unheard(keys ...string) {
 }
 
 // dropHeard drops what announced hands to it, some at a time.
-func (c *CachedDB) dropHeard() {
+func (c *Cached) dropHeard() {
 	for {
 		var keys []string
 		select {
@@ -247,7 +277,7 @@ func (c *CachedDB) dropHeard() {
 		case key := <-c.drops:
 			keys = append(keys, key)
 		}
-		for more := true; more && len(keys) < sweepMax; {
+		for more := true; more && len(keys) < dropMax; {
 			select {
 			case key := <-c.drops:
 				keys = append(keys, key)
@@ -259,7 +289,7 @@ func (c *CachedDB) dropHeard() {
 		epoch := c.epoch
 		c.mu.Unlock()
 		if epoch != "" {
-			if err := c.cache.drop(c.closing, epoch, keys...); err != nil {
+			if err := c.cache.Drop(c.closing, epoch, keys...); err != nil {
 				c.lose(err)
 			}
 		}
@@ -268,16 +298,16 @@ func (c *CachedDB) dropHeard() {
 }
 
 // Close serves Store. The database stays open.
-func (c *CachedDB) Close() error {
+func (c *Cached) Close() error {
 	c.stop()
 	c.work.Wait()
-	return c.cache.client.Close()
+	return c.cache.Close()
 }
 
 // DeleteExpired, Count, Create, List and Probe are the database's: an entry that
 // has expired is not believed.
 var _ interface {
-	Shared
-	Prober
-	List(ctx context.Context, q Query) iter.Seq2[Entry, error]
-} = (*CachedDB)(nil)
+	sessions.Shared
+	sessions.Prober
+	List(ctx context.Context, q sessions.Query) iter.Seq2[sessions.Entry, error]
+} = (*Cached)(nil)

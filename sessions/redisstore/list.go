@@ -1,4 +1,4 @@
-package sessions
+package redisstore
 
 import (
 	"cmp"
@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"gatehouse/sessions"
 )
 
 // allShards in the order of their keys.
@@ -21,12 +23,15 @@ var allShards = func() []string {
 	return all
 }()
 
+// pageLen is how many keys of an index are read at a time.
+const pageLen = 256
+
 // sweepMax is how many records one script removes: others wait meanwhile.
 const sweepMax = 100
 
 // each sends a command to every one of the shards, in one round trip. add puts
 // it into the pipeline; it only reads, or may be repeated.
-func (s *Redis) each(ctx context.Context, shards []string, add func(p redis.Pipeliner, shard string)) error {
+func (s *Store) each(ctx context.Context, shards []string, add func(p redis.Pipeliner, shard string)) error {
 	ctx, cancel, err := s.begin(ctx)
 	if err != nil {
 		return err
@@ -43,7 +48,7 @@ func (s *Redis) each(ctx context.Context, shards []string, add func(p redis.Pipe
 }
 
 // Count serves Store.
-func (s *Redis) Count(ctx context.Context) (n int, err error) {
+func (s *Store) Count(ctx context.Context) (n int, err error) {
 	var counts []*redis.IntCmd
 	err = s.each(ctx, allShards, func(p redis.Pipeliner, shard string) {
 		counts = append(counts, p.ZCard(ctx, s.index(shard, "keys")))
@@ -59,8 +64,8 @@ func (s *Redis) Count(ctx context.Context) (n int, err error) {
 
 // List serves Store. What belongs to one user is asked of all shards at once;
 // all the rest is read a page at a time.
-func (s *Redis) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
-	return func(yield func(Entry, error) bool) {
+func (s *Store) List(ctx context.Context, q sessions.Query) iter.Seq2[sessions.Entry, error] {
+	return func(yield func(sessions.Entry, error) bool) {
 		shards := shardsOf(&q)
 		atOnce := 1
 		if q.User != "" {
@@ -86,7 +91,7 @@ func (s *Redis) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
 				}
 			}
 			if err != nil {
-				yield(Entry{}, err)
+				yield(sessions.Entry{}, err)
 				return
 			}
 		}
@@ -94,7 +99,7 @@ func (s *Redis) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
 }
 
 // shardsOf gives the shards in which there may be what q selects.
-func shardsOf(q *Query) []string {
+func shardsOf(q *sessions.Query) []string {
 	from, to := 0, len(allShards)
 	if q.After != "" {
 		from = digit(q.After[0])
@@ -106,6 +111,13 @@ func shardsOf(q *Query) []string {
 	return allShards[min(from, to):to]
 }
 
+// A listed is what List yields: err is nil or ErrDamaged, and then the entry
+// has its key alone.
+type listed struct {
+	sessions.Entry
+	err error
+}
+
 // A listPage is some of a shard, up to the last key that was looked at.
 type listPage struct {
 	entries []listed
@@ -115,7 +127,7 @@ type listPage struct {
 
 // pages gives the first page of each shard. The index says which keys; each
 // record is then read for itself.
-func (s *Redis) pages(ctx context.Context, q *Query, shards []string) ([]listPage, error) {
+func (s *Store) pages(ctx context.Context, q *sessions.Query, shards []string) ([]listPage, error) {
 	index, lead := "keys", ""
 	if q.User != "" {
 		index, lead = "users", q.User+"\x00"
@@ -149,7 +161,7 @@ func (s *Redis) pages(ctx context.Context, q *Query, shards []string) ([]listPag
 }
 
 // fill reads the records and puts them on their pages.
-func (s *Redis) fill(ctx context.Context, q *Query, shards []string, pages []listPage, keys []string) error {
+func (s *Store) fill(ctx context.Context, q *sessions.Query, shards []string, pages []listPage, keys []string) error {
 	var values []*redis.StringCmd
 	err := s.each(ctx, keys, func(p redis.Pipeliner, key string) {
 		cmd := s.get(ctx, key)
@@ -161,17 +173,17 @@ func (s *Redis) fill(ctx context.Context, q *Query, shards []string, pages []lis
 	}
 	for i, v := range values {
 		key := keys[i]
-		r, err := readRedis(key, v)
-		bad := errors.Is(err, ErrDamaged)
+		r, err := readRecord(key, v)
+		bad := errors.Is(err, sessions.ErrDamaged)
 		switch {
 		case errors.Is(err, redis.Nil):
 			continue // removed meanwhile
 		case err != nil && !bad:
 			return s.failed(err)
 		}
-		if bad || q.matches(key, &r) {
+		if bad || q.Matches(key, &r) {
 			page := &pages[slices.Index(shards, shardOf(key))]
-			page.entries = append(page.entries, listed{Entry{key, r}, err})
+			page.entries = append(page.entries, listed{sessions.Entry{Key: key, Record: r}, err})
 		}
 	}
 	return nil
@@ -179,8 +191,8 @@ func (s *Redis) fill(ctx context.Context, q *Query, shards []string, pages []lis
 
 // DeleteExpired serves Store. Of a record that Redis has dropped already, the
 // index knows the user and when it expired.
-func (s *Redis) DeleteExpired(ctx context.Context, now time.Time, limit int) ([]Entry, error) {
-	var gone []Entry
+func (s *Store) DeleteExpired(ctx context.Context, now time.Time, limit int) ([]sessions.Entry, error) {
+	var gone []sessions.Entry
 	for len(gone) < limit {
 		due, err := s.due(ctx, now, limit-len(gone))
 		if err != nil || len(due) == 0 {
@@ -198,23 +210,23 @@ func (s *Redis) DeleteExpired(ctx context.Context, now time.Time, limit int) ([]
 // due gives records that the indexes have as expired: the oldest of all
 // shards, some or all of them but no more than limit, oldest first. None:
 // there are none.
-func (s *Redis) due(ctx context.Context, now time.Time, limit int) ([]Entry, error) {
+func (s *Store) due(ctx context.Context, now time.Time, limit int) ([]sessions.Entry, error) {
 	some := min(limit, 2*limit/len(allShards)+8)
 	var found []*redis.ZSliceCmd
 	err := s.each(ctx, allShards, func(p redis.Pipeliner, shard string) {
 		found = append(found, p.ZRangeByScoreWithScores(ctx, s.index(shard, "expiry"),
-			&redis.ZRangeBy{Min: "-inf", Max: redisScore(now), Count: int64(some)}))
+			&redis.ZRangeBy{Min: "-inf", Max: scoreOf(now), Count: int64(some)}))
 	})
 	if err != nil {
 		return nil, err
 	}
-	var due []Entry
-	var last []Entry // of the shards that may have more: nothing beyond the first of these is known
+	var due []sessions.Entry
+	var last []sessions.Entry // of the shards that may have more: nothing beyond the first of these is known
 	for _, f := range found {
 		for _, z := range f.Val() {
 			member, _ := z.Member.(string)
 			key, user, _ := strings.Cut(member, "\x00")
-			due = append(due, Entry{key, Record{User: user, Expires: scoreTime(z.Score)}})
+			due = append(due, sessions.Entry{Key: key, Record: sessions.Record{User: user, Expires: scoreTime(z.Score)}})
 		}
 		if len(f.Val()) == some {
 			last = append(last, due[len(due)-1])
@@ -229,12 +241,12 @@ func (s *Redis) due(ctx context.Context, now time.Time, limit int) ([]Entry, err
 	return due[:min(n, limit)], nil
 }
 
-func byExpiry(a, b Entry) int {
+func byExpiry(a, b sessions.Entry) int {
 	return cmp.Or(a.Expires.Compare(b.Expires), cmp.Compare(a.Key, b.Key))
 }
 
 // sweep removes what is due and was not used meanwhile.
-func (s *Redis) sweep(ctx context.Context, now time.Time, due []Entry) (gone []Entry, err error) {
+func (s *Store) sweep(ctx context.Context, now time.Time, due []sessions.Entry) (gone []sessions.Entry, err error) {
 	removed := make([]bool, len(due))
 	for _, shard := range allShards {
 		var mine []int
@@ -257,8 +269,8 @@ func (s *Redis) sweep(ctx context.Context, now time.Time, due []Entry) (gone []E
 	return gone, err
 }
 
-func (s *Redis) sweepShard(ctx context.Context, now time.Time, shard string, due []Entry, removed []bool, which []int) error {
-	args := []any{redisTime(now), s.channel, redisSlack.Milliseconds()}
+func (s *Store) sweepShard(ctx context.Context, now time.Time, shard string, due []sessions.Entry, removed []bool, which []int) error {
+	args := []any{formatTime(now), s.channel, slack.Milliseconds()}
 	var keys []string
 	for _, i := range which {
 		keys = append(keys, due[i].Key)
@@ -276,19 +288,19 @@ func (s *Redis) sweepShard(ctx context.Context, now time.Time, shard string, due
 		}
 		e := &due[which[n]]
 		removed[which[n]] = true
-		if r, err := decodeRedis(e.Key, value); err == nil {
+		if r, err := decode(e.Key, value); err == nil {
 			e.Record = r
 		}
 	}
 	return nil
 }
 
-// redisScore gives a time as the index by expiry has it.
-func redisScore(t time.Time) string {
+// scoreOf gives a time as the index by expiry has it.
+func scoreOf(t time.Time) string {
 	if t.IsZero() {
 		return "-inf"
 	}
-	return redisTime(t)
+	return formatTime(t)
 }
 
 func scoreTime(score float64) time.Time {

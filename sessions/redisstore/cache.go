@@ -1,4 +1,4 @@
-package sessions
+package redisstore
 
 import (
 	"context"
@@ -10,31 +10,33 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"gatehouse/sessions"
 )
 
 const (
-	cacheStep  = 250 * time.Millisecond // how long a command may take: it must not cost more than it saves
-	cacheLease = 5 * time.Second        // how long a reader may take to fill an entry
-	cacheLife  = 10 * time.Minute       // how long an entry stays at most
+	cacheTimeout = 250 * time.Millisecond // how long a command may take: it must not cost more than it saves
+	cacheLease   = 5 * time.Second        // how long a reader may take to fill an entry
+	cacheLife    = 10 * time.Minute       // how long an entry stays at most
 )
 
-// A RedisCache keeps records that lie elsewhere in Redis, one server or a
+// A Cache keeps records that lie elsewhere in Redis, one server or a
 // master that Sentinel watches. What it says is not to be believed by itself:
 // CachedDB knows when it may be.
 //
 // The name of an entry holds the epoch, and the run id of the server: what a
 // server had before it was started again, or before another one was made the
 // master, is out of reach.
-type RedisCache struct {
-	client redis.UniversalClient
-	prefix string
-	step   time.Duration
-	run    atomic.Pointer[string] // of the server of the newest connection
+type Cache struct {
+	client  redis.UniversalClient
+	prefix  string
+	timeout time.Duration
+	run     atomic.Pointer[string] // of the server of the newest connection
 }
 
-// NewRedisCache checks the options. It does not connect.
-func NewRedisCache(o RedisOptions) (*RedisCache, error) {
-	at, err := parseRedisURL(o.URL)
+// NewCache checks the options. It does not connect.
+func NewCache(o Options) (*Cache, error) {
+	at, err := parseURL(o.URL)
 	if err != nil {
 		return nil, fmt.Errorf("sessions: the URL of redis %w", err)
 	}
@@ -42,20 +44,20 @@ func NewRedisCache(o RedisOptions) (*RedisCache, error) {
 		return nil, errors.New("sessions: the URL of redis names a Cluster; a cache is one server, or redis+sentinel")
 	}
 	if o.KeyPrefix == "" {
-		o.KeyPrefix = redisPrefix
+		o.KeyPrefix = defaultPrefix
 	}
-	if o.step == 0 {
-		o.step = cacheStep
+	if o.Timeout == 0 {
+		o.Timeout = cacheTimeout
 	}
-	c := &RedisCache{prefix: o.KeyPrefix + "cache:", step: o.step}
-	redis.SetLogger(silent{}) // see NewRedis
+	c := &Cache{prefix: o.KeyPrefix + "cache:", timeout: o.Timeout}
+	redis.SetLogger(silent{}) // see New
 	o.connected = c.connected
 	c.client = at.client(&o)
 	return c, nil
 }
 
 // connected asks a new connection which server it leads to.
-func (c *RedisCache) connected(ctx context.Context, conn *redis.Conn) error {
+func (c *Cache) connected(ctx context.Context, conn *redis.Conn) error {
 	info, err := conn.Info(ctx, "server").Result()
 	if err != nil {
 		return err
@@ -74,8 +76,8 @@ var errRestarted = errors.New("sessions: redis was started again")
 
 // do calls f with the name of the entry, or names for several, and fails with
 // errRestarted when the server changed meanwhile.
-func (c *RedisCache) do(ctx context.Context, epoch string, f func(ctx context.Context, name func(key string) string) error) error {
-	ctx, cancel := context.WithTimeout(ctx, c.step)
+func (c *Cache) do(ctx context.Context, epoch string, f func(ctx context.Context, name func(key string) string) error) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	run := c.run.Load()
 	if run == nil {
@@ -94,9 +96,9 @@ func (c *RedisCache) do(ctx context.Context, epoch string, f func(ctx context.Co
 // leased is what a lease begins with, and no record.
 const leased = "lease:"
 
-// get returns the record under key, or a lease with which to fill it; neither
+// Get returns the record under key, or a lease with which to fill it; neither
 // while somebody else has the lease.
-func (c *RedisCache) get(ctx context.Context, epoch, key string) (r Record, found bool, lease string, err error) {
+func (c *Cache) Get(ctx context.Context, epoch, key string) (r sessions.Record, found bool, lease string, err error) {
 	value := ""
 	err = c.do(ctx, epoch, func(ctx context.Context, name func(string) string) error {
 		value, err = c.client.Get(ctx, name(key)).Result()
@@ -111,26 +113,26 @@ func (c *RedisCache) get(ctx context.Context, epoch, key string) (r Record, foun
 		return err
 	})
 	if err != nil || value == "" || strings.HasPrefix(value, leased) {
-		return Record{}, false, lease, err
+		return sessions.Record{}, false, lease, err
 	}
-	r, err = decodeRecord(key, []byte(value))
+	r, err = sessions.DecodeRecord(key, []byte(value))
 	if err != nil {
-		return Record{}, false, "", nil //nolint:nilerr // the database knows better
+		return sessions.Record{}, false, "", nil //nolint:nilerr // the database knows better
 	}
 	return r, true, "", nil
 }
 
-// fill puts the record under key, if the lease still counts: nobody has
+// Fill puts the record under key, if the lease still counts: nobody has
 // dropped the entry meanwhile.
-func (c *RedisCache) fill(ctx context.Context, epoch, key, lease string, r *Record, life time.Duration) error {
+func (c *Cache) Fill(ctx context.Context, epoch, key, lease string, r *sessions.Record, life time.Duration) error {
 	const script = `if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3]) end return 1`
 	return c.do(ctx, epoch, func(ctx context.Context, name func(string) string) error {
-		return c.client.Eval(ctx, script, []string{name(key)}, lease, string(encodeRecord(key, r)), min(life, cacheLife).Milliseconds()).Err()
+		return c.client.Eval(ctx, script, []string{name(key)}, lease, string(sessions.EncodeRecord(key, r)), min(life, cacheLife).Milliseconds()).Err()
 	})
 }
 
-// drop removes entries, and takes away the leases for them.
-func (c *RedisCache) drop(ctx context.Context, epoch string, keys ...string) error {
+// Drop removes entries, and takes away the leases for them.
+func (c *Cache) Drop(ctx context.Context, epoch string, keys ...string) error {
 	return c.do(ctx, epoch, func(ctx context.Context, name func(string) string) error {
 		names := make([]string, len(keys))
 		for i, key := range keys {
@@ -140,9 +142,12 @@ func (c *RedisCache) drop(ctx context.Context, epoch string, keys ...string) err
 	})
 }
 
-// ping reports an error while the server cannot be used.
-func (c *RedisCache) ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, c.step)
+// Ping reports an error while the server cannot be used.
+func (c *Cache) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	return c.client.Set(ctx, c.prefix+"probe", 1, time.Minute).Err()
 }
+
+// Close closes the connections. The entries stay, and nobody believes them.
+func (c *Cache) Close() error { return c.client.Close() }

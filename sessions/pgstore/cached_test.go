@@ -1,6 +1,6 @@
 //go:build e2e
 
-package sessions_test
+package pgstore_test
 
 import (
 	"context"
@@ -15,22 +15,24 @@ import (
 	"gatehouse/internal/e2e"
 	"gatehouse/internal/postgres"
 	"gatehouse/sessions"
+	"gatehouse/sessions/pgstore"
+	"gatehouse/sessions/redisstore"
 	"gatehouse/sessions/storetest"
 )
 
 // newCachedDB returns a store with the cache in front of it. Whoever uses it
 // has to watch it; see believing.
-func newCachedDB(tb testing.TB, db *postgres.DB, redisURL, prefix string) *sessions.CachedDB {
+func newCachedDB(tb testing.TB, db *postgres.DB, redisURL, prefix string) *pgstore.Cached {
 	tb.Helper()
-	cache, err := sessions.NewRedisCache(sessions.RedisOptions{URL: redisURL, KeyPrefix: prefix}.WithStep(2 * time.Second))
+	cache, err := redisstore.NewCache(redisstore.Options{URL: redisURL, KeyPrefix: prefix, Timeout: 2 * time.Second})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return sessions.NewCachedDB(sessions.NewPostgres(db), cache, slog.New(slog.NewTextHandler(tb.Output(), nil)))
+	return pgstore.NewCached(pgstore.New(db), cache, slog.New(slog.NewTextHandler(tb.Output(), nil)))
 }
 
 // watchedDB returns a node: a store whose announcements are heard until the end of the test.
-func watchedDB(tb testing.TB, db *postgres.DB, redisURL, prefix string) *sessions.CachedDB {
+func watchedDB(tb testing.TB, db *postgres.DB, redisURL, prefix string) *pgstore.Cached {
 	tb.Helper()
 	c := newCachedDB(tb, db, redisURL, prefix)
 	ctx, stop := context.WithCancel(context.Background())
@@ -55,7 +57,7 @@ func eventually(tb testing.TB, what string, holds func() bool) {
 }
 
 // fills reads the record until the cache has it.
-func fills(tb testing.TB, c *sessions.CachedDB, key string) {
+func fills(tb testing.TB, c *pgstore.Cached, key string) {
 	tb.Helper()
 	eventually(tb, "the cache has the record", func() bool {
 		if _, err := c.Load(tb.Context(), key); err != nil {
@@ -130,7 +132,7 @@ func TestCachedDBEndsSessions(t *testing.T) {
 	key = storetest.Key(2)
 	mustCreate(t, a, key)
 	fills(t, a, key)
-	end(sessions.NewPostgres(db), key)
+	end(pgstore.New(db), key)
 	eventually(t, "a node without the cache is heard", func() bool {
 		_, err := a.Load(t.Context(), key)
 		return errors.Is(err, sessions.ErrNotFound)
@@ -200,7 +202,7 @@ func TestCachedDBWithoutTheDatabase(t *testing.T) {
 	}
 	eventually(t, "that the database is gone is noticed", func() bool { return !below.Believes() })
 	_, err := below.Load(t.Context(), key)
-	couldNotTell(t, "Load", err)
+	storetest.CouldNotTell(t, "Load", err)
 	server.Start(t)
 	eventually(t, "the session is there again", func() bool { _, err := c.Load(t.Context(), key); return err == nil })
 }

@@ -1,10 +1,10 @@
-package sessions
+package pgstore
 
 import "gatehouse/internal/secret"
 
-// PostgresConfig is the section session.postgres of the configuration, for the
+// Config is the section session.postgres of the configuration, for the
 // store postgres, and for accounts beside the store redis.
-type PostgresConfig struct {
+type Config struct {
 	// URL says where, as psql takes it: postgres://user:password@host/database
 	// and parameters such as sslmode, sslrootcert and pool_max_conns. PGPASSFILE
 	// and the other variables of libpq count for what it leaves out.
@@ -12,4 +12,4 @@ type PostgresConfig struct {
 }
 
 // Same says whether both describe the same database in the same way.
-func (c *PostgresConfig) Same(d *PostgresConfig) bool { return c.URL.Reveal() == d.URL.Reveal() }
+func (c *Config) Same(d *Config) bool { return c.URL.Reveal() == d.URL.Reveal() }

@@ -1,9 +1,8 @@
 //go:build e2e
 
-package sessions_test
+package redisstore_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,16 +12,17 @@ import (
 
 	"gatehouse/internal/e2e"
 	"gatehouse/sessions"
+	"gatehouse/sessions/redisstore"
 	"gatehouse/sessions/storetest"
 )
 
 // aSession gives a store with a record, which the key is of.
-func aSession(t *testing.T, url string) (*sessions.Redis, string, sessions.Record) {
+func aSession(t *testing.T, url string) (*redisstore.Store, string, sessions.Record) {
 	t.Helper()
-	return aSessionOf(t, sessions.RedisOptions{URL: url}.WithStep(e2e.Patience))
+	return aSessionOf(t, redisstore.Options{URL: url, Timeout: e2e.Patience})
 }
 
-func aSessionOf(t *testing.T, o sessions.RedisOptions) (*sessions.Redis, string, sessions.Record) {
+func aSessionOf(t *testing.T, o redisstore.Options) (*redisstore.Store, string, sessions.Record) {
 	t.Helper()
 	s := openRedis(t, o)
 	t.Cleanup(func() {
@@ -34,64 +34,7 @@ func aSessionOf(t *testing.T, o sessions.RedisOptions) (*sessions.Redis, string,
 	if err := s.Create(t.Context(), key, storetest.Record("alice")); err != nil {
 		t.Fatal(err)
 	}
-	return s, key, load(t, s, key)
-}
-
-func load(t *testing.T, s sessions.Store, key string) sessions.Record {
-	t.Helper()
-	r, err := s.Load(t.Context(), key)
-	if err != nil {
-		t.Fatalf("Load: %v", err)
-	}
-	return r
-}
-
-// probed is a store of several nodes.
-type probed interface {
-	sessions.Shared
-	sessions.Prober
-}
-
-// everything calls each method for the record r under key.
-func everything(ctx context.Context, s probed, key string, r sessions.Record) map[string]error {
-	calls := map[string]error{}
-	_, calls["Load"] = s.Load(ctx, key)
-	calls["Create"] = s.Create(ctx, storetest.Key(2), r)
-	calls["Update"] = s.Update(ctx, key, r)
-	calls["Touch"] = s.Touch(ctx, key, r.Seen, r.Expires, r.Mark)
-	_, calls["DeleteExpired"] = s.DeleteExpired(ctx, r.Expires.Add(time.Hour), 10)
-	_, calls["Count"] = s.Count(ctx)
-	for _, err := range s.List(ctx, sessions.Query{User: "nobody"}) {
-		calls["List"] = err
-	}
-	_, calls["Delete"] = s.Delete(ctx, key)
-	calls["Probe"] = s.Probe(ctx)
-	return calls
-}
-
-// unchanged wants the record to be there as it was, and all of it to work.
-func unchanged(t *testing.T, s probed, key string, want sessions.Record) {
-	t.Helper()
-	e2e.Eventually(t, func() error { return s.Probe(t.Context()) })
-	if got := load(t, s, key); got.Version != want.Version || got.User != want.User || !got.Expires.Equal(want.Expires) {
-		t.Errorf("afterwards the record is %+v, was %+v", got, want)
-	}
-	if n, err := s.Count(t.Context()); n != 1 || err != nil {
-		t.Errorf("afterwards there are %d records, %v, want 1", n, err)
-	}
-	found := 0
-	for _, err := range s.List(t.Context(), sessions.Query{User: want.User}) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		found++
-	}
-	if found != 1 {
-		t.Errorf("afterwards the user has %d sessions, want 1", found)
-	}
-	if err := s.Update(t.Context(), key, want); err != nil {
-		t.Errorf("afterwards Update: %v", err)
-	}
+	return s, key, storetest.Load(t, s, key)
 }
 
 // TestRedisReadOnly: a server that is no master any more answers nothing, not
@@ -101,13 +44,13 @@ func TestRedisReadOnly(t *testing.T) {
 	server := e2e.StartRedis(t)
 	s, key, r := aSession(t, server.URL)
 	server.Do(t, "replicaof", "127.0.0.1", "1")
-	for what, err := range everything(t.Context(), s, key, r) {
+	for what, err := range storetest.Everything(t.Context(), s, key, r) {
 		if what != "Count" {
-			couldNotTell(t, what, err)
+			storetest.CouldNotTell(t, what, err)
 		}
 	}
 	server.Do(t, "replicaof", "no", "one")
-	unchanged(t, s, key, r)
+	storetest.Unchanged(t, s, key, r)
 }
 
 // TestRedisFull: what exists is read and can be ended; nothing is half
@@ -117,13 +60,13 @@ func TestRedisFull(t *testing.T) {
 	server := e2e.StartRedis(t)
 	s, key, r := aSession(t, server.URL)
 	server.Do(t, "config", "set", "maxmemory", "1")
-	load(t, s, key)
-	couldNotTell(t, "Create", s.Create(t.Context(), storetest.Key(2), r))
-	couldNotTell(t, "Update", s.Update(t.Context(), key, r))
-	couldNotTell(t, "Touch", s.Touch(t.Context(), key, r.Seen, r.Expires.Add(time.Minute), r.Mark))
-	couldNotTell(t, "Probe", s.Probe(t.Context()))
+	storetest.Load(t, s, key)
+	storetest.CouldNotTell(t, "Create", s.Create(t.Context(), storetest.Key(2), r))
+	storetest.CouldNotTell(t, "Update", s.Update(t.Context(), key, r))
+	storetest.CouldNotTell(t, "Touch", s.Touch(t.Context(), key, r.Seen, r.Expires.Add(time.Minute), r.Mark))
+	storetest.CouldNotTell(t, "Probe", s.Probe(t.Context()))
 	server.Do(t, "config", "set", "maxmemory", "0")
-	unchanged(t, s, key, r)
+	storetest.Unchanged(t, s, key, r)
 	server.Do(t, "config", "set", "maxmemory", "1")
 	if _, err := s.Delete(t.Context(), key); err != nil {
 		t.Errorf("Delete: %v", err)
@@ -151,24 +94,24 @@ func hang(t *testing.T, url string, servers []*e2e.RedisServer) {
 	t.Helper()
 	s, key, r := aSession(t, url)
 	before := scripts(t, servers...)
-	other := openRedis(t, sessions.RedisOptions{URL: url})
-	if usual := other.SetStep(0); usual != 2*time.Second {
+	other := openRedis(t, redisstore.Options{URL: url})
+	if usual := other.SetTimeout(0); usual != 2*time.Second {
 		t.Errorf("a step may take %s, want 2s", usual)
 	}
 	_ = other.Close()
-	s.SetStep(500 * time.Millisecond)
+	s.SetTimeout(500 * time.Millisecond)
 	for _, server := range servers {
 		server.Pause(t)
 	}
 	begin := time.Now()
-	couldNotTell(t, "Update", s.Update(t.Context(), key, r))
-	couldNotTell(t, "Create", s.Create(t.Context(), storetest.Key(2), r))
+	storetest.CouldNotTell(t, "Update", s.Update(t.Context(), key, r))
+	storetest.CouldNotTell(t, "Create", s.Create(t.Context(), storetest.Key(2), r))
 	_, err := s.Load(t.Context(), key)
-	couldNotTell(t, "Load", err)
+	storetest.CouldNotTell(t, "Load", err)
 	if took := time.Since(begin); took > e2e.Patience {
 		t.Errorf("three calls took %s", took)
 	}
-	s.SetStep(e2e.Patience)
+	s.SetTimeout(e2e.Patience)
 	for _, server := range servers {
 		server.Resume(t)
 	}
@@ -217,8 +160,8 @@ func TestRedisLosesTheAnswer(t *testing.T) {
 			})
 			cutter.Cut()
 			cutter.Deafen(false)
-			couldNotTell(t, "Create", <-result)
-			load(t, s, storetest.Key(2))
+			storetest.CouldNotTell(t, "Create", <-result)
+			storetest.Load(t, s, storetest.Key(2))
 			if n := scripts(t, server) - before; n != 1 {
 				t.Errorf("it was sent %d times", n)
 			}
@@ -252,12 +195,12 @@ func TestRedisGone(t *testing.T) {
 		t.Errorf("Update without scripts: %v", err)
 	}
 	server.Kill(t)
-	for what, err := range everything(t.Context(), s, key, r) {
-		couldNotTell(t, what, err)
+	for what, err := range storetest.Everything(t.Context(), s, key, r) {
+		storetest.CouldNotTell(t, what, err)
 	}
 	server.Run(t)
 	e2e.Eventually(t, func() error { return s.Create(t.Context(), key, r) })
-	unchanged(t, s, key, load(t, s, key))
+	storetest.Unchanged(t, s, key, storetest.Load(t, s, key))
 }
 
 // TestRedisStartsLater: NewRedis does not need the server.
@@ -265,9 +208,9 @@ func TestRedisStartsLater(t *testing.T) {
 	t.Parallel()
 	server := e2e.StartRedis(t)
 	server.Kill(t)
-	s := openRedis(t, sessions.RedisOptions{URL: server.URL})
+	s := openRedis(t, redisstore.Options{URL: server.URL})
 	_, err := s.Load(t.Context(), storetest.Key(1))
-	couldNotTell(t, "Load", err)
+	storetest.CouldNotTell(t, "Load", err)
 	server.Run(t)
 	e2e.Eventually(t, func() error { return s.Probe(t.Context()) })
 	if err := s.Close(); err != nil {
@@ -283,8 +226,8 @@ func TestRedisFailover(t *testing.T) {
 	e2e.StartRedisReplica(t, master)
 	_, url := e2e.StartSentinel(t, master)
 	s, key, r := aSession(t, url)
-	w := watch(t, s)
-	w.await(t, "missed")
+	w := storetest.Watch(t, s)
+	w.Await(t, "missed")
 	master.Replicate(t)
 	master.Kill(t)
 	e2e.Eventually(t, func() error {
@@ -294,9 +237,9 @@ func TestRedisFailover(t *testing.T) {
 		}
 		return err
 	})
-	w.await(t, "missed")
-	unchanged(t, s, key, r)
-	w.await(t, key)
+	w.Await(t, "missed")
+	storetest.Unchanged(t, s, key, r)
+	w.Await(t, key)
 }
 
 // TestRedisDropped: what Redis has dropped by itself leaves nothing behind

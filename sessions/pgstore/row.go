@@ -1,4 +1,4 @@
-package sessions
+package pgstore
 
 import (
 	"errors"
@@ -11,24 +11,25 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"gatehouse/internal/postgres"
+	"gatehouse/sessions"
 )
 
-// postgresValues gives the values of the columns behind key.
-func postgresValues(r *Record, version uint64) []any {
-	n := r.normal(version)
+// rowValues gives the values of the columns behind key.
+func rowValues(r *sessions.Record, version uint64) []any {
+	n := r.Stored(version)
 	return []any{
-		postgresVersion(n.Version), escapeText(n.User), escapeText(n.Source), escapeText(n.Stamp),
-		postgresTime(n.Created), postgresTime(n.Login), postgresTime(n.Seen), n.Expires, postgresTime(n.Limit),
+		signedVersion(n.Version), escapeText(n.User), escapeText(n.Source), escapeText(n.Stamp),
+		nullTime(n.Created), nullTime(n.Login), nullTime(n.Seen), n.Expires, nullTime(n.Limit),
 		n.Idle, n.Browser, escapeText(n.Addr), escapeText(n.Agent), n.Data,
-		postgresTime(n.AuthTime), n.Level, escapeTexts(n.Methods), escapeText(n.Actor), n.Proof, n.Mark,
+		nullTime(n.AuthTime), n.Level, escapeTexts(n.Methods), escapeText(n.Actor), n.Proof, n.Mark,
 	}
 }
 
-// scanPostgres reads a row that begins with postgresColumns. Of one that holds
-// what postgresValues does not make, it returns the key, and ErrDamaged: whatever
+// scanRow reads a row that begins with columns. Of one that holds
+// what rowValues does not make, it returns the key, and ErrDamaged: whatever
 // the columns can hold is read first, because the database sends no more rows
 // once one could not be.
-func scanPostgres(row postgres.Row) (e Entry, err error) {
+func scanRow(row postgres.Row) (e sessions.Entry, err error) {
 	var created, login, seen, expires, ends, proved pgtype.Timestamptz
 	var methods pgtype.FlatArray[pgtype.Text]
 	var version int64
@@ -39,18 +40,18 @@ func scanPostgres(row postgres.Row) (e Entry, err error) {
 		&proved, &e.Level, &methods, texts[5], &e.Proof, &e.Mark,
 	}
 	if err := row.Scan(dest...); err != nil {
-		return Entry{}, err
+		return sessions.Entry{}, err
 	}
-	e.Version = uint64(version) //nolint:gosec // see postgresVersion
+	e.Version = uint64(version) //nolint:gosec // see signedVersion
 	times := []*time.Time{&e.Created, &e.Login, &e.Seen, &e.Expires, &e.Limit, &e.AuthTime}
 	var bad error
 	for i, from := range []pgtype.Timestamptz{created, login, seen, expires, ends, proved} {
-		*times[i], err = momentOf(from)
+		*times[i], err = timeOf(from)
 		bad = errors.Join(bad, err)
 	}
 	for _, m := range methods {
 		if e.Methods = append(e.Methods, m.String); !m.Valid {
-			bad = ErrDamaged
+			bad = sessions.ErrDamaged
 		}
 	}
 	for i := range e.Methods {
@@ -61,7 +62,7 @@ func scanPostgres(row postgres.Row) (e Entry, err error) {
 		bad = errors.Join(bad, err)
 	}
 	if bad != nil {
-		return Entry{Key: e.Key}, damaged(e.Key)
+		return sessions.Entry{Key: e.Key}, fmt.Errorf("sessions: read %s: %w", sessions.Handle(e.Key), sessions.ErrDamaged)
 	}
 	for _, b := range []*[]byte{&e.Data, &e.Proof, &e.Mark} {
 		if len(*b) == 0 {
@@ -71,28 +72,32 @@ func scanPostgres(row postgres.Row) (e Entry, err error) {
 	return e, nil
 }
 
-// postgresVersion is a version with the bits of a signed number, which is what
+// signedVersion is a version with the bits of a signed number, which is what
 // the database has.
-func postgresVersion(v uint64) int64 { return int64(v) } //nolint:gosec // on purpose
+func signedVersion(v uint64) int64 { return int64(v) } //nolint:gosec // on purpose
 
-// postgresTime gives nil, which is null, for the zero time.
-func postgresTime(t time.Time) *time.Time {
+// nullTime gives nil, which is null, for the zero time.
+func nullTime(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
-	t = stored(t)
+	t = micros(t)
 	return &t
 }
 
-// momentOf gives what postgresTime was given.
-func momentOf(t pgtype.Timestamptz) (time.Time, error) {
+// micros returns t as the database keeps times, and Record.Stored does: in UTC,
+// in whole microseconds.
+func micros(t time.Time) time.Time { return time.UnixMicro(t.UnixMicro()).UTC() }
+
+// timeOf gives what nullTime was given.
+func timeOf(t pgtype.Timestamptz) (time.Time, error) {
 	switch {
 	case !t.Valid:
 		return time.Time{}, nil
 	case t.InfinityModifier != pgtype.Finite:
-		return time.Time{}, ErrDamaged
+		return time.Time{}, sessions.ErrDamaged
 	}
-	return stored(t.Time), nil
+	return micros(t.Time), nil
 }
 
 // escapeText gives s as text of the database, which has neither NUL nor
@@ -145,12 +150,12 @@ func unescapeText(s string) (string, error) {
 		case len(rest) >= 3 && rest[0] == 'x':
 			v, err := strconv.ParseUint(rest[1:3], 16, 8)
 			if err != nil {
-				return "", ErrDamaged
+				return "", sessions.ErrDamaged
 			}
 			b.WriteByte(byte(v))
 			s = rest[3:]
 		default:
-			return "", ErrDamaged
+			return "", sessions.ErrDamaged
 		}
 	}
 }

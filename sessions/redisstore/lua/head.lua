@@ -1,5 +1,5 @@
 -- A record is one line for these scripts, the user, and what Go has encoded
--- (redis_value.go). The line: a format, version, seen, expires, limit, idle and
+-- (value.go). The line: a format, version, seen, expires, limit, idle and
 -- the length of the user, in decimal digits, and the mark in hexadecimal ones;
 -- times in microseconds, - for none. Format 1 has no mark.
 -- They stay text wherever they can: numbers of Lua have 53 bits.

@@ -1,6 +1,6 @@
 //go:build e2e
 
-package sessions_test
+package pgstore_test
 
 import (
 	"context"
@@ -14,18 +14,19 @@ import (
 
 	"gatehouse/internal/e2e"
 	"gatehouse/sessions"
+	"gatehouse/sessions/pgstore"
 	"gatehouse/sessions/storetest"
 )
 
 // aRow gives a store with a record, which the key is of.
-func aRow(t *testing.T, url string) (*sessions.Postgres, string, sessions.Record) {
+func aRow(t *testing.T, url string) (*pgstore.Store, string, sessions.Record) {
 	t.Helper()
-	s := sessions.NewPostgres(openPostgres(t, url))
+	s := pgstore.New(openPostgres(t, url))
 	key := storetest.Key(1)
 	if err := s.Create(t.Context(), key, storetest.Record("alice")); err != nil {
 		t.Fatal(err)
 	}
-	return s, key, load(t, s, key)
+	return s, key, storetest.Load(t, s, key)
 }
 
 // TestPostgresAnnounces: what any node does is heard; that a session is used,
@@ -33,8 +34,8 @@ func aRow(t *testing.T, url string) (*sessions.Postgres, string, sessions.Record
 func TestPostgresAnnounces(t *testing.T) {
 	t.Parallel()
 	s, key, r := aRow(t, e2e.Postgres(t).URL)
-	w := watch(t, s)
-	w.await(t, "missed")
+	w := storetest.Watch(t, s)
+	w.Await(t, "missed")
 	if err := s.Touch(t.Context(), storetest.Key(1), r.Seen, r.Expires, r.Mark); err != nil {
 		t.Error(err)
 	}
@@ -46,17 +47,17 @@ func TestPostgresAnnounces(t *testing.T) {
 	if _, err := s.Delete(t.Context(), storetest.Key(2)); err != nil {
 		t.Error(err)
 	}
-	if got := <-w.heard; got != storetest.Key(2) {
+	if got := <-w.Heard; got != storetest.Key(2) {
 		t.Errorf("first heard %q, want what was deleted", got)
 	}
 	if err := s.Update(t.Context(), key, r); err != nil {
 		t.Error(err)
 	}
-	w.await(t, key)
+	w.Await(t, key)
 	if gone, err := s.DeleteExpired(t.Context(), r.Expires, 10); len(gone) != 2 || err != nil {
 		t.Errorf("DeleteExpired = %v, %v", gone, err)
 	}
-	heard := map[string]bool{<-w.heard: true, <-w.heard: true}
+	heard := map[string]bool{<-w.Heard: true, <-w.Heard: true}
 	if !heard[key] || !heard[storetest.Key(3)] {
 		t.Errorf("of two that were swept, heard %v", heard)
 	}
@@ -70,8 +71,8 @@ func TestPostgresListensAgain(t *testing.T) {
 	d := server.Database(t)
 	cutter := e2e.StartCutter(t, server.Addr, "listen ")
 	direct, key, r := aRow(t, d.URL)
-	w := watch(t, sessions.NewPostgres(openPostgres(t, cutter.Through(d.URL))))
-	w.await(t, "missed")
+	w := storetest.Watch(t, pgstore.New(openPostgres(t, cutter.Through(d.URL))))
+	w.Await(t, "missed")
 	for name, trouble := range map[string]func(){
 		"killed by the server": func() {
 			d.Do(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ 'LISTEN|listening' AND pid <> pg_backend_pid()")
@@ -82,7 +83,7 @@ func TestPostgresListensAgain(t *testing.T) {
 	} {
 		t.Log(name)
 		trouble()
-		w.await(t, "missed")
+		w.Await(t, "missed")
 		e2e.Eventually(t, func() error {
 			if err := direct.Create(t.Context(), key, r); !errors.Is(err, sessions.ErrExists) {
 				return err
@@ -92,14 +93,14 @@ func TestPostgresListensAgain(t *testing.T) {
 		if _, err := direct.Delete(t.Context(), key); err != nil {
 			t.Error(err)
 		}
-		w.await(t, key)
+		w.Await(t, key)
 	}
 }
 
 func TestCachedPostgresRaces(t *testing.T) {
 	t.Parallel()
 	url := e2e.Postgres(t).URL
-	raceCaches(t, sessions.NewPostgres(openPostgres(t, url)), sessions.NewPostgres(openPostgres(t, url)))
+	storetest.RaceCaches(t, pgstore.New(openPostgres(t, url)), pgstore.New(openPostgres(t, url)))
 }
 
 // TestPostgresHangs: no call waits for long, and nobody is told that there is
@@ -113,17 +114,17 @@ func TestPostgresHangs(t *testing.T) {
 	}
 	server.Pause(t)
 	begin := time.Now()
-	couldNotTell(t, "Touch", s.Touch(t.Context(), key, r.Seen, r.Expires, r.Mark))
-	couldNotTell(t, "Create", s.Create(t.Context(), storetest.Key(2), r))
+	storetest.CouldNotTell(t, "Touch", s.Touch(t.Context(), key, r.Seen, r.Expires, r.Mark))
+	storetest.CouldNotTell(t, "Create", s.Create(t.Context(), storetest.Key(2), r))
 	_, err := s.Load(t.Context(), key)
-	couldNotTell(t, "Load", err)
+	storetest.CouldNotTell(t, "Load", err)
 	if took := time.Since(begin); took > e2e.Patience {
 		t.Errorf("three calls took %s", took)
 	}
 	s.SetPatience(e2e.Patience)
 	server.Resume(t)
 	e2e.Eventually(t, func() error { return s.Probe(t.Context()) })
-	load(t, s, key)
+	storetest.Load(t, s, key)
 }
 
 // TestPostgresGone: what was stored is there again afterwards, also when the
@@ -133,11 +134,11 @@ func TestPostgresGone(t *testing.T) {
 	server := e2e.StartPostgres(t)
 	s, key, r := aRow(t, server.Database(t).URL)
 	server.Stop(t)
-	for what, err := range everything(t.Context(), s, key, r) {
-		couldNotTell(t, what, err)
+	for what, err := range storetest.Everything(t.Context(), s, key, r) {
+		storetest.CouldNotTell(t, what, err)
 	}
 	server.Start(t)
-	unchanged(t, s, key, r)
+	storetest.Unchanged(t, s, key, r)
 }
 
 // TestPostgresReadOnly: what exists is read; nothing is half written, and it
@@ -150,15 +151,15 @@ func TestPostgresReadOnly(t *testing.T) {
 	d.Do(t, "ALTER DATABASE "+name+" SET default_transaction_read_only = on")
 	d.Do(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
 	e2e.Eventually(t, func() error { _, err := s.Load(t.Context(), key); return err })
-	for what, err := range everything(t.Context(), s, key, r) {
+	for what, err := range storetest.Everything(t.Context(), s, key, r) {
 		if what != "Load" && what != "List" && what != "Count" {
-			couldNotTell(t, what, err)
+			storetest.CouldNotTell(t, what, err)
 		} else if err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 	d.Server.Do(t, "postgres", "ALTER DATABASE "+name+" RESET default_transaction_read_only")
-	unchanged(t, s, key, r)
+	storetest.Unchanged(t, s, key, r)
 }
 
 // TestPostgresSweepers: several nodes that sweep at once report each session
@@ -166,7 +167,7 @@ func TestPostgresReadOnly(t *testing.T) {
 func TestPostgresSweepers(t *testing.T) {
 	t.Parallel()
 	db := openPostgres(t, e2e.Postgres(t).URL)
-	s := sessions.NewPostgres(db)
+	s := pgstore.New(db)
 	r := storetest.Record("alice")
 	const n = 300
 	for i := range n {
@@ -237,5 +238,5 @@ func TestPostgresSweepsWhatNobodyUses(t *testing.T) {
 	if gone, err := s.DeleteExpired(t.Context(), r.Expires, 10); err != nil || len(gone) != 0 {
 		t.Errorf("afterwards: %v, %v", gone, err)
 	}
-	load(t, s, key)
+	storetest.Load(t, s, key)
 }

@@ -1,4 +1,4 @@
-package sessions
+package redisstore
 
 import (
 	"context"
@@ -12,9 +12,11 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"gatehouse/sessions"
 )
 
-// Redis is the Shared store in Redis or Valkey, 6.2 or later: one server, a
+// Store is the Shared store in Redis or Valkey, 6.2 or later: one server, a
 // master that Sentinel watches, or a Cluster.
 //
 // Records are spread over 16 shards by the first digit of their key, so that
@@ -43,58 +45,62 @@ import (
 // What might have been done is not done again: a script whose answer did not
 // come is an error and not a wrong ErrExists. No call takes longer than 2
 // seconds for each of its steps.
-type Redis struct {
+type Store struct {
 	client  redis.UniversalClient
 	prefix  string
 	channel string
 	log     *slog.Logger
-	step    time.Duration
+	timeout time.Duration
 	now     func() time.Time
 }
 
-// RedisOptions are what a Redis store is made of.
-type RedisOptions struct {
-	URL              string      // required; see RedisConfig.URL
+// Options are what a Redis store is made of.
+type Options struct {
+	URL              string      // required; see Config.URL
 	Password         string      // in place of one in URL; "": that
 	SentinelPassword string      // of the Sentinels themselves; "": none
 	KeyPrefix        string      // before each key; "": gatehouse:
 	TLS              *tls.Config // for rediss; nil: whom the system trusts. The name is always that of the server asked
 	Log              *slog.Logger
 
-	step      time.Duration                                  // 0: redisStep
+	// Timeout is how long one command may take, with waiting for a connection
+	// and making one. 0: 2 seconds, and 250 milliseconds for a Cache, which must
+	// not cost more than it saves.
+	Timeout time.Duration
+
 	connected func(ctx context.Context, c *redis.Conn) error // is told of each new connection; may be nil
 }
 
 const (
-	redisStep  = 2 * time.Second // how long a command may take, with waiting and connecting
-	redisConns = 64              // connections to each server at most, but for the one of Watch
-	redisDials = 8               // connections that are being made at a time; who waits may get another's
-	redisSlack = 24 * time.Hour  // how long Redis keeps what has expired
+	defaultTimeout = 2 * time.Second // how long a command may take, with waiting and connecting
+	maxConns       = 64              // connections to each server at most, but for the one of Watch
+	maxDials       = 8               // connections that are being made at a time; who waits may get another's
+	slack          = 24 * time.Hour  // how long Redis keeps what has expired
 )
 
-//go:embed redis/*.lua
-var redisFiles embed.FS
+//go:embed lua/*.lua
+var luaFiles embed.FS
 
-// NewRedis checks the options. It does not connect: a server that does not
+// New checks the options. It does not connect: a server that does not
 // answer now may do so later, and until then every call fails.
-func NewRedis(o RedisOptions) (*Redis, error) {
-	at, err := parseRedisURL(o.URL)
+func New(o Options) (*Store, error) {
+	at, err := parseURL(o.URL)
 	if err != nil {
 		return nil, fmt.Errorf("sessions: the URL of redis %w", err)
 	}
 	if o.KeyPrefix == "" {
-		o.KeyPrefix = redisPrefix
+		o.KeyPrefix = defaultPrefix
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.step == 0 {
-		o.step = redisStep
+	if o.Timeout == 0 {
+		o.Timeout = defaultTimeout
 	}
 	redis.SetLogger(silent{}) // what it would write by the way to stderr, calls return as well
-	return &Redis{
+	return &Store{
 		client: at.client(&o), prefix: o.KeyPrefix, channel: o.KeyPrefix + "changed",
-		log: o.Log, step: o.step, now: time.Now,
+		log: o.Log, timeout: o.Timeout, now: time.Now,
 	}, nil
 }
 
@@ -104,15 +110,15 @@ type silent struct{}
 func (silent) Printf(context.Context, string, ...any) {}
 
 // client makes the client for the kind of address.
-func (a *redisAddress) client(o *RedisOptions) redis.UniversalClient {
+func (a *address) client(o *Options) redis.UniversalClient {
 	u := &redis.UniversalOptions{
 		Addrs: a.hosts, MasterName: a.master, DB: a.db, Username: a.user, Password: a.password,
 		SentinelPassword: o.SentinelPassword, OnConnect: o.connected,
 		Protocol: 2, DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		MaxRetries:               -1, DialerRetries: 1, ContextTimeoutEnabled: true,
-		DialTimeout: o.step, ReadTimeout: o.step, WriteTimeout: o.step, PoolTimeout: o.step,
-		PoolSize: redisConns, MaxActiveConns: redisConns, MaxConcurrentDials: redisDials, ConnMaxIdleTime: 5 * time.Minute, PipelinePoolSize: -1,
+		DialTimeout: o.Timeout, ReadTimeout: o.Timeout, WriteTimeout: o.Timeout, PoolTimeout: o.Timeout,
+		PoolSize: maxConns, MaxActiveConns: maxConns, MaxConcurrentDials: maxDials, ConnMaxIdleTime: 5 * time.Minute, PipelinePoolSize: -1,
 	}
 	if o.Password != "" {
 		u.Password = o.Password
@@ -155,7 +161,7 @@ var (
 func loadScript(name string) script {
 	var text strings.Builder
 	for _, file := range []string{"head", name} {
-		b, err := redisFiles.ReadFile("redis/" + file + ".lua")
+		b, err := luaFiles.ReadFile("lua/" + file + ".lua")
 		if err != nil {
 			panic(err) // it is embedded
 		}
@@ -172,7 +178,7 @@ func (once) NoRetry() bool { return true }
 
 // run does a script on the shard, for the records. A server that does not know
 // the script has done nothing, and is told it.
-func (s *Redis) run(ctx context.Context, what script, shard string, keys []string, args ...any) (any, error) {
+func (s *Store) run(ctx context.Context, what script, shard string, keys []string, args ...any) (any, error) {
 	ctx, cancel, err := s.begin(ctx)
 	if err != nil {
 		return nil, err
@@ -201,7 +207,7 @@ func (s *Redis) run(ctx context.Context, what script, shard string, keys []strin
 
 // Eval runs a script of others, in one step, on values that are no sessions:
 // they are called by name within kind, and lie in one slot of a Cluster.
-func (s *Redis) Eval(ctx context.Context, script *redis.Script, kind string, names []string, args ...any) (any, error) {
+func (s *Store) Eval(ctx context.Context, script *redis.Script, kind string, names []string, args ...any) (any, error) {
 	ctx, cancel, err := s.begin(ctx)
 	if err != nil {
 		return nil, err
@@ -219,17 +225,17 @@ func (s *Redis) Eval(ctx context.Context, script *redis.Script, kind string, nam
 }
 
 // begin begins a step, unless ctx has ended.
-func (s *Redis) begin(ctx context.Context) (context.Context, context.CancelFunc, error) {
+func (s *Store) begin(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.step)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	return ctx, cancel, nil
 }
 
 // failed wraps what is no answer. In a Cluster it may come from asking a
 // server that is not in charge any more.
-func (s *Redis) failed(err error) error {
+func (s *Store) failed(err error) error {
 	if c, ok := s.client.(*redis.ClusterClient); ok {
 		c.ReloadState(context.Background())
 	}
@@ -240,37 +246,50 @@ func (s *Redis) failed(err error) error {
 // those 16 names lie well apart in the slots of a Cluster.
 func shardOf(key string) string { return strings.Repeat(string("0123456789abcdef"[digit(key[0])]), 3) }
 
-func (s *Redis) record(key string) string { return s.prefix + "{" + shardOf(key) + "}:session:" + key }
+// digit returns the value of a hexadecimal digit; of any other byte that of a
+// neighbour in the order of bytes, so that shards stay in the order of keys.
+func digit(c byte) int {
+	switch {
+	case c <= '9':
+		return int(max(c, '0') - '0')
+	case c < 'a':
+		return 9
+	default:
+		return int(min(c, 'f')-'a') + 10
+	}
+}
 
-func (s *Redis) index(shard, name string) string { return s.prefix + "{" + shard + "}:" + name }
+func (s *Store) record(key string) string { return s.prefix + "{" + shardOf(key) + "}:session:" + key }
+
+func (s *Store) index(shard, name string) string { return s.prefix + "{" + shard + "}:" + name }
 
 // get reads a record. GETEX is a GET that only a master answers.
-func (s *Redis) get(ctx context.Context, key string) *redis.StringCmd {
+func (s *Store) get(ctx context.Context, key string) *redis.StringCmd {
 	return redis.NewStringCmd(ctx, "getex", s.record(key))
 }
 
 // Load serves Store.
-func (s *Redis) Load(ctx context.Context, key string) (Record, error) {
+func (s *Store) Load(ctx context.Context, key string) (sessions.Record, error) {
 	if key == "" {
-		return Record{}, errNoKey
+		return sessions.Record{}, errNoKey
 	}
 	ctx, cancel, err := s.begin(ctx)
 	if err != nil {
-		return Record{}, err
+		return sessions.Record{}, err
 	}
 	defer cancel()
 	cmd := s.get(ctx, key)
 	_ = s.client.Process(ctx, cmd) // cmd has the error
-	r, err := readRedis(key, cmd)
+	r, err := readRecord(key, cmd)
 	switch {
 	case errors.Is(err, redis.Nil):
-		return Record{}, ErrNotFound
-	case errors.Is(err, ErrDamaged):
-		return Record{}, err
+		return sessions.Record{}, sessions.ErrNotFound
+	case errors.Is(err, sessions.ErrDamaged):
+		return sessions.Record{}, err
 	case err != nil:
-		return Record{}, s.failed(err)
-	case r.expired(s.now()):
-		return Record{}, ErrNotFound
+		return sessions.Record{}, s.failed(err)
+	case r.Expired(s.now()):
+		return sessions.Record{}, sessions.ErrNotFound
 	}
 	return r, nil
 }
@@ -278,35 +297,35 @@ func (s *Redis) Load(ctx context.Context, key string) (Record, error) {
 var errNoKey = errors.New("sessions: the key is empty")
 
 // Create serves Store.
-func (s *Redis) Create(ctx context.Context, key string, r Record) error {
+func (s *Store) Create(ctx context.Context, key string, r sessions.Record) error {
 	if key == "" {
 		return errNoKey
 	}
-	r = r.normal(1)
-	free, err := s.run(ctx, scriptCreate, shardOf(key), []string{key}, key, encodeRedis(key, &r), redisSlack.Milliseconds())
+	r = r.Stored(1)
+	free, err := s.run(ctx, scriptCreate, shardOf(key), []string{key}, key, encode(key, &r), slack.Milliseconds())
 	if err == nil && free != int64(1) {
-		return ErrExists
+		return sessions.ErrExists
 	}
 	return err
 }
 
 // Update serves Store.
-func (s *Redis) Update(ctx context.Context, key string, r Record) error {
+func (s *Store) Update(ctx context.Context, key string, r sessions.Record) error {
 	if key == "" {
 		return errNoKey
 	}
-	next := r.normal(r.Version + 1)
+	next := r.Stored(r.Version + 1)
 	return verdict(s.run(ctx, scriptUpdate, shardOf(key), []string{key},
-		key, encodeRedis(key, &next), redisSlack.Milliseconds(), r.Version, redisTime(s.now()), s.channel))
+		key, encode(key, &next), slack.Milliseconds(), r.Version, formatTime(s.now()), s.channel))
 }
 
 // Touch serves Store.
-func (s *Redis) Touch(ctx context.Context, key string, seen, expires time.Time, mark []byte) error {
+func (s *Store) Touch(ctx context.Context, key string, seen, expires time.Time, mark []byte) error {
 	if key == "" {
 		return errNoKey
 	}
 	return verdict(s.run(ctx, scriptTouch, shardOf(key), []string{key},
-		key, redisTime(seen), redisSlack.Milliseconds(), redisTime(expires), redisTime(s.now()), redisMark(mark)))
+		key, formatTime(seen), slack.Milliseconds(), formatTime(expires), formatTime(s.now()), formatMark(mark)))
 }
 
 // verdict reads what update and touch say.
@@ -317,9 +336,9 @@ func verdict(said any, err error) error {
 	case said == "done":
 		return nil
 	case said == "absent":
-		return ErrNotFound
+		return sessions.ErrNotFound
 	case said == "changed":
-		return ErrConflict
+		return sessions.ErrConflict
 	default:
 		return fmt.Errorf("sessions: redis: unexpected answer %v", said)
 	}
@@ -327,32 +346,32 @@ func verdict(said any, err error) error {
 
 // Delete serves Store. A damaged record goes as well; what it said is not
 // known.
-func (s *Redis) Delete(ctx context.Context, key string) (Record, error) {
+func (s *Store) Delete(ctx context.Context, key string) (sessions.Record, error) {
 	if key == "" {
-		return Record{}, errNoKey
+		return sessions.Record{}, errNoKey
 	}
 	said, err := s.run(ctx, scriptDelete, shardOf(key), []string{key}, key, s.channel)
 	if err != nil {
-		return Record{}, err
+		return sessions.Record{}, err
 	}
 	value, ok := said.(string)
 	if !ok {
-		return Record{}, ErrNotFound
+		return sessions.Record{}, sessions.ErrNotFound
 	}
-	r, err := decodeRedis(key, value)
+	r, err := decode(key, value)
 	if err != nil {
-		return Record{}, nil //nolint:nilerr // it is gone, and that was the question
+		return sessions.Record{}, nil //nolint:nilerr // it is gone, and that was the question
 	}
 	return r, nil
 }
 
 // Probe says whether every shard can be written to: not when Redis is full, a
 // replica, or gone.
-func (s *Redis) Probe(ctx context.Context) error {
+func (s *Store) Probe(ctx context.Context) error {
 	return s.each(ctx, allShards, func(p redis.Pipeliner, shard string) {
 		p.Set(ctx, s.index(shard, "probe"), 1, time.Minute)
 	})
 }
 
 // Close serves Store.
-func (s *Redis) Close() error { return s.client.Close() }
+func (s *Store) Close() error { return s.client.Close() }

@@ -1,24 +1,24 @@
 //go:build e2e
 
-package sessions_test
+package redisstore_test
 
 import (
 	"crypto/rand"
 	"crypto/tls"
-	"errors"
 	"testing"
 	"time"
 
 	"gatehouse/internal/e2e"
 	"gatehouse/sessions"
+	"gatehouse/sessions/redisstore"
 	"gatehouse/sessions/storetest"
 )
 
 // openRedis gives an empty store: one of its own prefix.
-func openRedis(tb testing.TB, o sessions.RedisOptions) *sessions.Redis {
+func openRedis(tb testing.TB, o redisstore.Options) *redisstore.Store {
 	tb.Helper()
 	o.KeyPrefix = "gatehouse:" + rand.Text() + ":"
-	s, err := sessions.NewRedis(o)
+	s, err := redisstore.New(o)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -26,11 +26,12 @@ func openRedis(tb testing.TB, o sessions.RedisOptions) *sessions.Redis {
 }
 
 // conforms runs the specification of stores against a server.
-func conforms(t *testing.T, o sessions.RedisOptions) {
+func conforms(t *testing.T, o redisstore.Options) {
 	t.Helper()
 	storetest.RunServer(t, func(t *testing.T, now func() time.Time) sessions.Store {
 		t.Helper()
-		s := openRedis(t, o.WithStep(e2e.Patience))
+		o.Timeout = e2e.Patience
+		s := openRedis(t, o)
 		s.SetClock(now)
 		return s
 	})
@@ -38,13 +39,13 @@ func conforms(t *testing.T, o sessions.RedisOptions) {
 
 func TestRedis(t *testing.T) {
 	t.Parallel()
-	conforms(t, sessions.RedisOptions{URL: e2e.StartRedis(t).URL})
+	conforms(t, redisstore.Options{URL: e2e.StartRedis(t).URL})
 }
 
 func TestRedisCluster(t *testing.T) {
 	t.Parallel()
 	_, url := e2e.StartRedisCluster(t)
-	conforms(t, sessions.RedisOptions{URL: url})
+	conforms(t, redisstore.Options{URL: url})
 }
 
 func TestRedisSentinel(t *testing.T) {
@@ -52,7 +53,7 @@ func TestRedisSentinel(t *testing.T) {
 	master := e2e.StartRedis(t)
 	e2e.StartRedisReplica(t, master)
 	_, url := e2e.StartSentinel(t, master)
-	conforms(t, sessions.RedisOptions{URL: url})
+	conforms(t, redisstore.Options{URL: url})
 }
 
 // TestRedisTLS: with a certificate on both sides, and a user who may do no
@@ -67,8 +68,8 @@ func TestRedisTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := &tls.Config{RootCAs: ca.Pool, Certificates: []tls.Certificate{ours}, MinVersion: tls.VersionTLS12}
-	conforms(t, sessions.RedisOptions{URL: server.URL, Password: e2e.RedisPassword, TLS: good})
-	for name, o := range map[string]sessions.RedisOptions{
+	conforms(t, redisstore.Options{URL: server.URL, Password: e2e.RedisPassword, TLS: good})
+	for name, o := range map[string]redisstore.Options{
 		"a wrong password":         {URL: server.URL, Password: "another", TLS: good},
 		"no password":              {URL: server.URL, TLS: good},
 		"no certificate of ours":   {URL: server.URL, Password: e2e.RedisPassword, TLS: &tls.Config{RootCAs: ca.Pool, MinVersion: tls.VersionTLS12}},
@@ -76,17 +77,9 @@ func TestRedisTLS(t *testing.T) {
 	} {
 		s := openRedis(t, o)
 		_, err := s.Load(t.Context(), storetest.Key(1))
-		couldNotTell(t, name, err)
+		storetest.CouldNotTell(t, name, err)
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
-	}
-}
-
-// couldNotTell wants an error that is no answer.
-func couldNotTell(tb testing.TB, what string, err error) {
-	tb.Helper()
-	if err == nil || errors.Is(err, sessions.ErrNotFound) || errors.Is(err, sessions.ErrExists) || errors.Is(err, sessions.ErrConflict) {
-		tb.Errorf("%s: %v, want a failure that is no answer", what, err)
 	}
 }

@@ -1,4 +1,4 @@
-package sessions
+package redisstore
 
 import (
 	"context"
@@ -17,7 +17,7 @@ const (
 
 // Watch serves Shared. It notices within 3 seconds that nothing comes through
 // any more: after a second of silence it pings, and waits 2 more for anything.
-func (s *Redis) Watch(ctx context.Context, changed func(key string), missed func()) {
+func (s *Store) Watch(ctx context.Context, changed func(key string), missed func()) {
 	lost := false
 	for ctx.Err() == nil {
 		err := s.listen(ctx, changed, func() {
@@ -44,16 +44,16 @@ func (s *Redis) Watch(ctx context.Context, changed func(key string), missed func
 
 // listen hands on what is announced until the connection is lost. begun is
 // called once it listens.
-func (s *Redis) listen(ctx context.Context, changed func(key string), begun func()) error {
+func (s *Store) listen(ctx context.Context, changed func(key string), begun func()) error {
 	sub := s.client.Subscribe(ctx)
 	defer func() { _ = sub.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = sub.Close() })() // reading does not notice the end of ctx
-	first, cancel := context.WithTimeout(ctx, redisStep)
+	first, cancel := context.WithTimeout(ctx, defaultTimeout)
 	defer cancel()
 	if err := sub.Subscribe(first, s.channel); err != nil {
 		return err
 	}
-	for wait, pinged := redisStep, true; ; {
+	for wait, pinged := defaultTimeout, true; ; {
 		msg, err := sub.ReceiveTimeout(ctx, wait)
 		var timeout net.Error
 		switch {
@@ -64,7 +64,7 @@ func (s *Redis) listen(ctx context.Context, changed func(key string), begun func
 			if err := sub.Ping(ctx); err != nil {
 				return err
 			}
-			wait, pinged = redisStep, true
+			wait, pinged = defaultTimeout, true
 			continue
 		}
 		wait, pinged = watchPing, false
@@ -81,8 +81,8 @@ func (s *Redis) listen(ctx context.Context, changed func(key string), begun func
 
 // warnOfEviction says when Redis may drop an index, with which sessions would
 // be out of sight of those who end them. Not every user may ask.
-func (s *Redis) warnOfEviction(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, redisStep)
+func (s *Store) warnOfEviction(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
 	defer cancel()
 	info, err := s.client.Info(ctx, "memory").Result()
 	if err != nil {

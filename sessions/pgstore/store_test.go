@@ -1,6 +1,6 @@
 //go:build e2e
 
-package sessions_test
+package pgstore_test
 
 import (
 	"testing"
@@ -9,6 +9,7 @@ import (
 	"gatehouse/internal/e2e"
 	"gatehouse/internal/postgres"
 	"gatehouse/sessions"
+	"gatehouse/sessions/pgstore"
 	"gatehouse/sessions/storetest"
 )
 
@@ -31,12 +32,12 @@ func openPostgres(tb testing.TB, url string) *postgres.DB {
 }
 
 // emptyPostgres gives a store without any record in it.
-func emptyPostgres(tb testing.TB, db *postgres.DB) *sessions.Postgres {
+func emptyPostgres(tb testing.TB, db *postgres.DB) *pgstore.Store {
 	tb.Helper()
 	if _, err := db.Exec(tb.Context(), "DELETE FROM gatehouse.sessions"); err != nil {
 		tb.Fatal(err)
 	}
-	return sessions.NewPostgres(db)
+	return pgstore.New(db)
 }
 
 func TestPostgres(t *testing.T) {

@@ -1,4 +1,4 @@
-package sessions
+package redisstore
 
 import (
 	"crypto/tls"
@@ -18,12 +18,12 @@ import (
 	"gatehouse/internal/secret"
 )
 
-// redisPrefix is the default of key_prefix.
-const redisPrefix = "gatehouse:"
+// defaultPrefix is the default of key_prefix.
+const defaultPrefix = "gatehouse:"
 
-// RedisConfig is the section session.redis of the configuration, for the
+// Config is the section session.redis of the configuration, for the
 // store redis, or the cache in front of the store postgres.
-type RedisConfig struct {
+type Config struct {
 	// URL says where: redis://user:password@host:6379/0, rediss:// with TLS, or
 	// unix:///path?db=0. A Cluster is redis+cluster:// (or rediss+cluster://)
 	// with some of its servers, h1:6379,h2:6379. What Sentinel watches is
@@ -42,30 +42,30 @@ type RedisConfig struct {
 }
 
 // SetDefaults fills in what the documentation names as defaults.
-func (c *RedisConfig) SetDefaults() { c.KeyPrefix = redisPrefix }
+func (c *Config) SetDefaults() { c.KeyPrefix = defaultPrefix }
 
 // Used says whether anything is written in the section.
-func (c *RedisConfig) Used() bool {
+func (c *Config) Used() bool {
 	return !c.URL.IsZero() || !c.Password.IsZero() || !c.SentinelPassword.IsZero() ||
-		c.KeyPrefix != redisPrefix && c.KeyPrefix != "" || c.CAFile != "" || c.CertFile != "" || c.KeyFile != ""
+		c.KeyPrefix != defaultPrefix && c.KeyPrefix != "" || c.CAFile != "" || c.CertFile != "" || c.KeyFile != ""
 }
 
-// cluster reports whether the URL names a Cluster.
-func (c *RedisConfig) cluster() bool {
-	at, err := parseRedisURL(c.URL.Reveal())
+// IsCluster reports whether the URL names a Cluster.
+func (c *Config) IsCluster() bool {
+	at, err := parseURL(c.URL.Reveal())
 	return err == nil && at.cluster
 }
 
 // Same says whether both describe the same store in the same way.
-func (c *RedisConfig) Same(d *RedisConfig) bool {
+func (c *Config) Same(d *Config) bool {
 	return c.URL.Reveal() == d.URL.Reveal() && c.Password.Reveal() == d.Password.Reveal() &&
 		c.SentinelPassword.Reveal() == d.SentinelPassword.Reveal() && c.KeyPrefix == d.KeyPrefix &&
 		c.CAFile == d.CAFile && c.CertFile == d.CertFile && c.KeyFile == d.KeyFile
 }
 
 // Options reads the files that the section names.
-func (c *RedisConfig) Options(log *slog.Logger) (RedisOptions, error) {
-	o := RedisOptions{
+func (c *Config) Options(log *slog.Logger) (Options, error) {
+	o := Options{
 		URL: c.URL.Reveal(), Password: c.Password.Reveal(), SentinelPassword: c.SentinelPassword.Reveal(),
 		KeyPrefix: c.KeyPrefix, Log: log,
 	}
@@ -75,11 +75,11 @@ func (c *RedisConfig) Options(log *slog.Logger) (RedisOptions, error) {
 }
 
 // CheckFiles says what is wrong with the files, which read gives.
-func (c *RedisConfig) CheckFiles(read func(file string) ([]byte, error), report *problem.List) {
+func (c *Config) CheckFiles(read func(file string) ([]byte, error), report *problem.List) {
 	c.load(read, report)
 }
 
-func (c *RedisConfig) load(read func(string) ([]byte, error), report *problem.List) *tls.Config {
+func (c *Config) load(read func(string) ([]byte, error), report *problem.List) *tls.Config {
 	t := &tls.Config{MinVersion: tls.VersionTLS12}
 	if c.CAFile != "" {
 		switch text, err := read(c.CAFile); {
@@ -117,7 +117,7 @@ func (c *RedisConfig) load(read func(string) ([]byte, error), report *problem.Li
 
 // Check reports what is wrong with the section (report) or doubtful (report). That
 // it is needed, or not, is said by Config.
-func (c *RedisConfig) Check(report *problem.List) {
+func (c *Config) Check(report *problem.List) {
 	switch {
 	case c.CertFile != "" && c.KeyFile == "":
 		report.Errorf("key_file", "is missing; cert_file needs it, write the file of its private key")
@@ -130,7 +130,7 @@ func (c *RedisConfig) Check(report *problem.List) {
 	if c.URL.IsZero() {
 		return
 	}
-	a, err := parseRedisURL(c.URL.Reveal())
+	a, err := parseURL(c.URL.Reveal())
 	if err != nil {
 		report.Errorf("url", "%v", err)
 		return
@@ -165,8 +165,8 @@ func loopback(hostport string) bool {
 	return host == "localhost" || err == nil && a.Unmap().IsLoopback()
 }
 
-// A redisAddress is a URL, read.
-type redisAddress struct {
+// A address is a URL, read.
+type address struct {
 	hosts          []string // host:port, or one path
 	user, password string
 	db             int
@@ -175,9 +175,9 @@ type redisAddress struct {
 	master         string // not "": the hosts are Sentinels
 }
 
-// parseRedisURL reads RedisConfig.URL. What it says of a mistake shows nothing
+// parseURL reads Config.URL. What it says of a mistake shows nothing
 // that may be part of a password.
-func parseRedisURL(text string) (a redisAddress, err error) {
+func parseURL(text string) (a address, err error) {
 	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok {
 		return a, errors.New("has no scheme; write one like redis://127.0.0.1:6379/0")
@@ -247,7 +247,7 @@ func parseRedisURL(text string) (a redisAddress, err error) {
 	return a, nil
 }
 
-func (a *redisAddress) readHosts(list, port string) error {
+func (a *address) readHosts(list, port string) error {
 	if a.unix {
 		return nil
 	}
