@@ -1,14 +1,12 @@
 package config
 
 import (
-	"crypto/tls"
 	"fmt"
 	"io/fs"
 	"maps"
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"gatehouse/auth"
 	"gatehouse/internal/httpfield"
@@ -233,32 +231,4 @@ func (c *Config) checkFiles(a *across) {
 	c.checkUpstreamTLS(a)
 	c.checkRedisTLS(a)
 	c.checkFace(a)
-}
-
-func (c *Config) checkCertificate(a *across) {
-	cert, _, certErr := readSmall(under(a.dir, c.TLS.CertFile), MaxFile)
-	if certErr != nil {
-		a.Errorf("tls.cert_file", "%v", certErr)
-	}
-	key, info, keyErr := readSmall(under(a.dir, c.TLS.KeyFile), MaxFile)
-	if keyErr != nil {
-		a.Errorf("tls.key_file", "%v", keyErr)
-	}
-	if certErr != nil || keyErr != nil {
-		return
-	}
-	if openToOthers(info) {
-		a.Warnf("tls.key_file", "others may read the file %s (mode %#o); chmod 600 it", quote(c.TLS.KeyFile), info.Mode().Perm())
-	}
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		a.Errorf("tls.cert_file", "%s; write a certificate and its private key, both in PEM", strings.TrimPrefix(err.Error(), "tls: "))
-		return
-	}
-	switch now := time.Now(); {
-	case now.After(pair.Leaf.NotAfter):
-		a.Warnf("tls.cert_file", "the certificate has expired on %s; renew it", pair.Leaf.NotAfter.Format(time.DateOnly))
-	case now.Before(pair.Leaf.NotBefore):
-		a.Warnf("tls.cert_file", "the certificate is not valid before %s; check the clock", pair.Leaf.NotBefore.Format(time.DateOnly))
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,24 +109,6 @@ func (c *Config) Check(report *problem.List) {
 	}
 	if len(c.Routes) == 0 {
 		report.Warnf("routes", "there are none, so that nothing is forwarded; write at least one with its upstream")
-	}
-}
-
-// hstsRE is what tls.hsts may look like (RFC 6797, 6.1; preload is the browsers'
-// own).
-var hstsRE = regexp.MustCompile(`(?i)^max-age=[0-9]{1,10}( *; *(includeSubDomains|preload))*$`)
-
-// Check reports whether both files are there, or neither, and whether hsts can
-// be understood by browsers.
-func (c *TLSConfig) Check(report *problem.List) {
-	if c.HSTS != "" && !hstsRE.MatchString(c.HSTS) {
-		report.Errorf("hsts", "%s is not understood by browsers; write max-age=31536000, with or without ; includeSubDomains behind it", quote(c.HSTS))
-	}
-	switch {
-	case c.CertFile != "" && c.KeyFile == "":
-		report.Errorf("key_file", "is missing; cert_file needs it, write the file of its private key")
-	case c.CertFile == "" && c.KeyFile != "":
-		report.Errorf("cert_file", "is missing; key_file needs it, write the file of its certificate")
 	}
 }
 

@@ -86,20 +86,6 @@ func fileMode(s string) (fs.FileMode, bool) {
 	return fs.FileMode(n), err == nil && n <= 0o777 && (len(s) == 3 || len(s) == 4)
 }
 
-// TLSConfig is the section tls: both files, or neither for plain HTTP. A proxy
-// in front may speak TLS in our place.
-type TLSConfig struct {
-	CertFile string `yaml:"cert_file"` // PEM, the server's certificate first
-	KeyFile  string `yaml:"key_file"`  // PEM, without a passphrase
-	// HSTS is the value of Strict-Transport-Security (RFC 6797) on all answers
-	// over https, also where a proxy in front speaks it; "": applications' answers
-	// pass as they are, and our own pages say max-age=31536000.
-	HSTS string `yaml:"hsts"`
-}
-
-// Enabled says whether we speak TLS ourselves.
-func (c *TLSConfig) Enabled() bool { return c.CertFile != "" && c.KeyFile != "" }
-
 // LimitsConfig is the section limits: how many connections of visitors there
 // may be at a time. 0: as many as the system has file descriptors for.
 type LimitsConfig struct {

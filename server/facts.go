@@ -44,7 +44,7 @@ func (s *Server) facts(ctx context.Context, lns []net.Listener) StartupInfo {
 	f := StartupInfo{Users: len(c.Users), Store: c.Session.Store, DataDir: c.DataDir, File: c.File}
 	for _, ln := range lns {
 		f.Addrs = append(f.Addrs, ln.Addr())
-		f.URLs = append(f.URLs, urlOf(ln.Addr(), c.TLS.CertFile != ""))
+		f.URLs = append(f.URLs, urlOf(ln.Addr(), c.TLS.Enabled()))
 	}
 	for _, r := range c.Routes {
 		m := RouteFacts{Match: r.ASCIIHost() + r.Path, Upstreams: r.Upstreams}
@@ -116,7 +116,7 @@ func (f *StartupInfo) log(log *slog.Logger, c *config.Config, version string) {
 		routes[i] = r.String()
 	}
 	for i, a := range f.Addrs {
-		log.Info("listening", "address", a.String(), "url", f.URLs[i], "tls", c.TLS.CertFile != "",
+		log.Info("listening", "address", a.String(), "url", f.URLs[i], "tls", c.TLS.Enabled(),
 			"routes", routes, "users", f.Users, "accounts", f.Accounts, "more_accounts", f.More,
 			"store", f.Store, "file", f.File, "version", version)
 	}

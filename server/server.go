@@ -254,26 +254,11 @@ func (s *Server) visitors(live context.Context) (*http.Server, *door) {
 		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	var secure *tls.Config
-	if s.options.Config.TLS.CertFile != "" {
+	if s.options.Config.TLS.Enabled() {
 		protocols.SetUnencryptedHTTP2(true)
-		secure = &tls.Config{
-			MinVersion:     tls.VersionTLS12,
-			CipherSuites:   cipherSuites(),
-			NextProtos:     []string{"h2", "http/1.1"},
-			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.site.Load().certificate() },
-		}
+		secure = tlsConfig(func() certificateSource { return s.site.Load().certificates })
 	}
 	return hs, newDoor(secure, func() *config.Config { return s.site.Load().config }, s.log)
-}
-
-// cipherSuites are those of TLS 1.2 that have forward secrecy and AEAD: none of
-// RFC 9325, 4.2.1 is left out, and CBC is. TLS 1.3 has no others.
-func cipherSuites() []uint16 {
-	return []uint16{
-		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-		tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-	}
 }
 
 // control is the handler of the control socket.

@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -23,13 +21,13 @@ import (
 // A site is all that one configuration builds. It never changes; a reload
 // builds another beside it and swaps the two in one atomic step.
 type site struct {
-	config   *config.Config
-	sessions *sessions.Manager
-	accounts auth.Accounts
-	auth     *auth.Auth
-	proxy    *proxy.Proxy
-	cert     *tls.Certificate // nil: no TLS
-	handler  http.Handler
+	config       *config.Config
+	certificates certificateSource // nil: no TLS
+	sessions     *sessions.Manager
+	accounts     auth.Accounts
+	auth         *auth.Auth
+	proxy        *proxy.Proxy
+	handler      http.Handler
 }
 
 // shared are what sites are made of besides their configuration: what they
@@ -81,12 +79,9 @@ func (p *shared) build(c *config.Config) (*site, error) {
 
 func (p *shared) assemble(c *config.Config, keys [][]byte) (*site, error) {
 	s := &site{config: c}
-	if c.TLS.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(c.TLS.CertFile, c.TLS.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("read certificate: %w", err)
-		}
-		s.cert = &cert
+	var err error
+	if s.certificates, err = certificatesOf(&c.TLS); err != nil {
+		return nil, err
 	}
 	pages, err := web.NewPages(faceOf(c))
 	if err != nil {
@@ -256,7 +251,7 @@ func restart(old, next *config.Config) error {
 		{"session.cache", old.Session.Cache != next.Session.Cache},
 		{"session.postgres", !old.Session.Postgres.Same(&next.Session.Postgres)},
 		{"session.redis", !old.Session.Redis.Same(&next.Session.Redis)},
-		{"tls", (old.TLS.CertFile == "") != (next.TLS.CertFile == "")},
+		{"tls", old.TLS.Enabled() != next.TLS.Enabled()},
 		{"log.format", old.Log.Format != next.Log.Format},
 	} {
 		if k.changed {
@@ -272,12 +267,3 @@ func restart(old, next *config.Config) error {
 type restartError struct{ keys []string }
 
 func (e *restartError) Error() string { return "needs a restart: " + strings.Join(e.keys, ", ") }
-
-var errNoCertificate = errors.New("no certificate in the configuration")
-
-func (s *site) certificate() (*tls.Certificate, error) {
-	if s.cert == nil {
-		return nil, errNoCertificate
-	}
-	return s.cert, nil
-}

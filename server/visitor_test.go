@@ -48,8 +48,10 @@ func open(t *testing.T, secure bool, c *config.Config, handler http.HandlerFunc,
 	f := &front{addr: ln.Addr().String()}
 	st := &site{config: c}
 	if secure {
-		st.cert, f.tls = certificate(t)
-		c.TLS.CertFile = "given"
+		var cert *tls.Certificate
+		cert, f.tls = certificate(t)
+		st.certificates = fileCertificate{cert}
+		c.TLS.CertFile, c.TLS.KeyFile = "given", "given"
 	}
 	st.handler = web.RequestInfo(nil)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v, info := visitorOf(r.Context()), web.From(r.Context())
