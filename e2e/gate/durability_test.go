@@ -230,26 +230,22 @@ func signIn(t *testing.T, gate *e2e.Gate, name string) *e2e.Browser {
 	return b
 }
 
-// TestStartWithManySessions: with 100,000 sessions the first answer comes in
-// no time. Not parallel: it measures.
+// TestStartWithManySessions: with 100,000 sessions the first answer costs no
+// more than without. Measured in CPU time: the machine does other things as
+// well.
 func TestStartWithManySessions(t *testing.T) {
 	gate := e2e.New(t, e2e.HTTP1, e2e.Standard(e2e.Serve(t, "app")))
 	fill(t, filepath.Join(gate.Dir, "data"), 100_000)
 	gate.Run(t) // makes the secrets, once
 	gate.Stop(t)
-	best := time.Hour
-	for range 3 { // the machine does other things as well: the best counts
-		begin := time.Now()
-		gate.Run(t)
-		best = min(best, time.Since(begin))
-		if got := strings.Count(gate.Must(t, "", "session", "list", "--user", "user42"), "user42"); got != 100 {
-			t.Errorf("user42 has %d sessions, want 100", got)
-		}
-		gate.Stop(t)
+	gate.Run(t)
+	cost := e2e.CPU(t, gate.PID())
+	if got := strings.Count(gate.Must(t, "", "session", "list", "--user", "user42"), "user42"); got != 100 {
+		t.Errorf("user42 has %d sessions, want 100", got)
 	}
-	t.Logf("start to first answer: %s", best)
-	if limit := 100 * time.Millisecond * time.Duration(e2e.Slower()); best > limit {
-		t.Errorf("start to first answer took %s, want %s at most", best, limit)
+	t.Logf("start to first answer: %s of CPU time", cost)
+	if limit := 100 * time.Millisecond * time.Duration(e2e.Slower()); cost > limit {
+		t.Errorf("start to first answer took %s of CPU time, want %s at most", cost, limit)
 	}
 }
 

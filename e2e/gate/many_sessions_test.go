@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -42,7 +41,7 @@ func TestManySessions(t *testing.T) {
 	fillSessions(t, filepath.Join(data, "gatehouse.db"), n)
 	g.Run(t)
 	defer g.Stop(t)
-	before := resident(t, g.PID())
+	before := e2e.Memory(t, g.PID(), "RssAnon")
 	limit := int64(24 << 20)
 	if e2e.Race() {
 		limit *= 5 // it keeps a shadow of all memory
@@ -63,13 +62,13 @@ func TestManySessions(t *testing.T) {
 		in := bufio.NewScanner(out)
 		for in.Scan() {
 			if lines++; lines%5000 == 0 { // the client waits for us meanwhile
-				client, server = max(client, resident(t, cmd.Process.Pid)), max(server, resident(t, g.PID()))
+				client, server = max(client, e2e.Memory(t, cmd.Process.Pid, "RssAnon")), max(server, e2e.Memory(t, g.PID(), "RssAnon"))
 			}
 		}
 		if err := errors.Join(in.Err(), cmd.Wait()); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		server = max(server, resident(t, g.PID()))
+		server = max(server, e2e.Memory(t, g.PID(), "RssAnon"))
 		t.Logf("%s: %d lines in %v; client %.1f MiB, server %.1f MiB (%.1f before)", name, lines,
 			time.Since(began).Round(time.Millisecond), mib(client), mib(server), mib(before))
 		if client > limit || server > before+limit {
@@ -151,23 +150,3 @@ func fillSessions(t *testing.T, path string, n int) {
 }
 
 func mib(n int64) float64 { return float64(n) / (1 << 20) }
-
-// resident gives the memory of a process that is its own: the mapped file is
-// the kernel's.
-func resident(t *testing.T, pid int) int64 {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) == 3 && f[0] == "RssAnon:" {
-			kib, err := strconv.ParseInt(f[1], 10, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return kib << 10
-		}
-	}
-	return 0 // it has just ended
-}

@@ -15,8 +15,6 @@ import (
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/textproto"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -368,7 +366,7 @@ func TestLargeTransfers(t *testing.T) {
 				}
 				_, _ = io.CopyN(w, letters{}, size)
 			})
-			before := peak(t, gate.PID())
+			before := e2e.Memory(t, gate.PID(), "VmHWM")
 			req := alice.Request("POST", "/private", io.LimitReader(letters{}, size))
 			req.ContentLength = size
 			if a := alice.Send(req); a.Body != fmt.Sprintf("%d <nil> %s", size, sum) {
@@ -380,7 +378,7 @@ func TestLargeTransfers(t *testing.T) {
 			if n != size || err != nil || !bytes.Equal(got.Sum(nil), want.Sum(nil)) {
 				t.Errorf("download: %d bytes, error %v, right bytes: %t", n, err, bytes.Equal(got.Sum(nil), want.Sum(nil)))
 			}
-			if grown := peak(t, gate.PID()) - before; grown > 32<<20*e2e.Slower() {
+			if grown := e2e.Memory(t, gate.PID(), "VmHWM") - before; grown > 32<<20*int64(e2e.Slower()) {
 				t.Errorf("the gate's memory grew by %d MiB", grown>>20)
 			}
 		})
@@ -401,24 +399,4 @@ func (letters) Read(p []byte) (int, error) {
 		copy(p[i:], alphabet)
 	}
 	return n, nil
-}
-
-// peak reads how much memory a process ever had.
-func peak(t *testing.T, pid int) int {
-	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, err := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return kib << 10
-		}
-	}
-	t.Fatal("no VmHWM in /proc/PID/status")
-	return 0
 }
