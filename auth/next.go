@@ -3,7 +3,6 @@ package auth
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"gatehouse/internal/httpfield"
@@ -21,7 +20,7 @@ const maxNext = 16 << 10
 // Safe is a path of this origin alone: it begins with one slash; it holds no
 // backslash and no control character; its path has no dot segment, encoded or
 // not; it has at most 16 KiB; the proxy would not refuse it as malformed; and in
-// no reading (urlpath.Read) does it point below Prefix, where it could loop or
+// no interpretation (urlpath.Interpret) does it point below Prefix, where it could loop or
 // sign out. What comes after a ? or # is free. So there is nothing in it that
 // two readers of URLs could read differently (Django's
 // url_has_allowed_host_and_scheme allows more: other hosts, relative paths).
@@ -39,50 +38,17 @@ func SafeNext(next string) (string, bool) {
 	if i := strings.IndexAny(out, "?#"); i >= 0 {
 		p = out[:i]
 	}
-	if len(out) > maxNext || !urlpath.WellFormed(p) || !plainSegments(p) || maybeOurs(p) {
+	if len(out) > maxNext || !urlpath.WellFormed(p) || urlpath.MayBeginWithHost(p) || urlpath.MayHaveDotSegments(p) || maybeOurs(p) {
 		return "/", false
 	}
 	return out, true
 }
 
-// plainSegments reports whether the path has no host in front and no dot
-// segment, in the spellings that browsers and servers take for one: %2e for a
-// dot, parameters after a semicolon.
-func plainSegments(p string) bool {
-	rest, more, first := p[1:], true, true
-	for more {
-		var segment string
-		segment, rest, more = strings.Cut(rest, "/")
-		segment, _, _ = strings.Cut(segment, ";")
-		if first && segment == "" && more {
-			return false
-		}
-		switch strings.ReplaceAll(strings.ToLower(segment), "%2e", ".") {
-		case ".", "..":
-			return false
-		}
-		first = false
-	}
-	return true
-}
-
 // maybeOurs reports whether somebody could take the path for one of our own
 // pages, or whether it has too many readings to know.
 func maybeOurs(p string) bool {
-	own := func(place string) bool { return urlpath.Below(place, strings.TrimSuffix(Prefix, "/")) }
-	if urlpath.Plain(p) {
-		return own(p)
-	}
-	r, ok := urlpath.Read(p)
-	if !ok || slices.ContainsFunc(r.List, func(r urlpath.Reading) bool { return own(r.Path) }) {
-		return true
-	}
-	for place := range r.Named() {
-		if own(place) {
-			return true
-		}
-	}
-	return false
+	r, ok := urlpath.Interpret(p)
+	return !ok || r.MayBeBelow(strings.TrimSuffix(Prefix, "/"))
 }
 
 // carried percent-encodes what a header line cannot carry.

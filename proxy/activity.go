@@ -41,7 +41,7 @@ func (a *activity) counts(q *decisionInput, r *http.Request) bool {
 	if a.ignores(q.path) {
 		return false
 	}
-	return q.readings == nil || !slices.ContainsFunc(q.readings.List, func(r urlpath.Reading) bool { return a.ignores(r.Path) })
+	return q.readings == nil || !slices.ContainsFunc(q.readings.List, func(r urlpath.Interpretation) bool { return a.ignores(r.Path) })
 }
 
 func (a *activity) ignores(path string) bool {

@@ -188,7 +188,7 @@ func otherReading(path string) string {
 	if path == "" || path[0] != '/' || urlpath.Plain(path) {
 		return ""
 	}
-	readings, ok := urlpath.Read((&url.URL{Path: path}).EscapedPath())
+	readings, ok := urlpath.Interpret((&url.URL{Path: path}).EscapedPath())
 	if !ok {
 		return "something else"
 	}

@@ -118,7 +118,7 @@ func (p *Proxy) imagine(ctx context.Context, q ExplainRequest) (*exchange, error
 func (q *decisionInput) explain(who *access.Who) []Reading {
 	r := q.readings
 	if r == nil {
-		r, _ = urlpath.Read(q.path)
+		r, _ = urlpath.Interpret(q.path)
 	}
 	var out []Reading
 	for i := range r.List {

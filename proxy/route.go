@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/access"
 	"gatehouse/internal/problem"
+	"gatehouse/internal/urlpath"
 	"gatehouse/proxy/engine"
 )
 
@@ -82,13 +83,4 @@ func (r *route) hasUpgrade(protocol string) bool {
 
 // strip takes the route's path off the front of another, which may be spelled
 // so that it is not there although all readings lie in it.
-func (r *route) strip(path string) (rest string, ok bool) { return cutPrefix(path, r.prefix) }
-
-// cutPrefix does so with any prefix that has no slash at its end.
-func cutPrefix(path, prefix string) (rest string, ok bool) {
-	rest, ok = strings.CutPrefix(path, prefix)
-	if rest == "" {
-		return "/", ok
-	}
-	return rest, ok && rest[0] == '/'
-}
+func (r *route) strip(path string) (rest string, ok bool) { return urlpath.CutPrefix(path, r.prefix) }

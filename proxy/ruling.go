@@ -14,8 +14,8 @@ type decisionInput struct {
 	host     *hostRoutes
 	facts    access.Facts
 	path     string
-	query    string            // with its question mark
-	readings *urlpath.Readings // nil: path is the only one
+	query    string                   // with its question mark
+	readings *urlpath.Interpretations // nil: path is the only one
 }
 
 // newDecisionInput refuses a path which some upstream, or some browser, could read
@@ -35,28 +35,13 @@ func (q *decisionInput) read(hr *hostRoutes, path string, f access.Facts) error 
 		return nil
 	}
 	var ok bool
-	if q.readings, ok = urlpath.Read(path); !ok {
+	if q.readings, ok = urlpath.Interpret(path); !ok {
 		return refusePath(http.StatusBadRequest, errManyReadings)
 	}
-	if isOwn(q.readings) {
+	if q.readings.MayBeBelow(ownPrefix) {
 		return refusePath(http.StatusBadRequest, errOwnPath)
 	}
 	return nil
-}
-
-// isOwn reports whether somebody might read a path as one of ours.
-func isOwn(r *urlpath.Readings) bool {
-	for i := range r.List {
-		if ownLike(r.List[i].Path) {
-			return true
-		}
-	}
-	for place := range r.Named() {
-		if ownLike(place) {
-			return true
-		}
-	}
-	return false
 }
 
 // decide says what all readings agree on for who. Where they lead to different
@@ -127,7 +112,7 @@ func (q *decisionInput) stripped(all ruling, who *access.Who) error {
 	if !ok {
 		return ambiguous()
 	}
-	readings, ok := urlpath.Read(rest)
+	readings, ok := urlpath.Interpret(rest)
 	if !ok {
 		return ambiguous()
 	}

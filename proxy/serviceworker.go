@@ -41,7 +41,7 @@ func (s *exchange) atRoot() bool {
 	if strings.LastIndexByte(s.t.path, '/') == 0 {
 		return true
 	}
-	return s.question.readings != nil && slices.ContainsFunc(s.question.readings.List, func(r urlpath.Reading) bool {
+	return s.question.readings != nil && slices.ContainsFunc(s.question.readings.List, func(r urlpath.Interpretation) bool {
 		return !r.DenyOnly && strings.LastIndexByte(r.Path, '/') == 0
 	})
 }

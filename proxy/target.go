@@ -40,11 +40,14 @@ func readTarget(r *http.Request) (target, error) {
 	return t, nil
 }
 
-// ownPath says whether a path, in this very spelling, is our own.
+// ownPrefix is the path of our own pages, without a slash at its end.
+var ownPrefix = strings.TrimSuffix(auth.Prefix, "/")
+
+// ownPath reports whether a path, in this very spelling, is our own.
 func ownPath(path string) bool {
-	return strings.HasPrefix(path, auth.Prefix) || path == auth.Prefix[:len(auth.Prefix)-1]
+	return strings.HasPrefix(path, auth.Prefix) || path == ownPrefix
 }
 
 // ownLike reports whether a path would be our own for a reader who does not
 // care for letter case.
-func ownLike(path string) bool { return urlpath.Below(path, auth.Prefix[:len(auth.Prefix)-1]) }
+func ownLike(path string) bool { return urlpath.Below(path, ownPrefix) }

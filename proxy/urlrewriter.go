@@ -189,7 +189,7 @@ func (m *urlRewriter) stripped(ref string) (rest string, ok bool) {
 	if !urlpath.WellFormed(path) || !m.mayPrefix(path) {
 		return "", false
 	}
-	rest, ok = cutPrefix(path, m.prefix)
+	rest, ok = urlpath.CutPrefix(path, m.prefix)
 	return rest + query, ok
 }
 
@@ -201,7 +201,7 @@ func (m *urlRewriter) isOwn(scheme, authority string) bool {
 // mayPrefix says whether the prefix in front of a path keeps it in the route.
 func (m *urlRewriter) mayPrefix(path string) bool {
 	path, _ = cutAny(path, "?#")
-	return m.prefix == "" || !urlpath.HasDotSegments(strings.NewReplacer("%2e", ".", "%2E", ".").Replace(path))
+	return m.prefix == "" || !urlpath.MayHaveDotSegments(path)
 }
 
 // plainReference refuses what browsers drop or read as something else.

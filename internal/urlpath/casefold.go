@@ -6,17 +6,18 @@ import (
 	"unicode/utf8"
 )
 
-// EqualFold reports whether readers who do not care for letter case could take
-// a for b: Unicode's simple folding (which makes ſ an s, and the Kelvin sign a
-// k), and the Turkish ı and İ, which Python's regular expressions and others
-// take for an i.
+// EqualFold reports whether a reader that ignores letter case could take a for b:
+// by Unicode's simple folding (which makes ſ an s, and the Kelvin sign a k), or
+// because the Turkish ı and İ are an i, as they are to Python's regular
+// expressions and others.
 func EqualFold(a, b string) bool {
 	rest, ok := CutPrefixFold(a, b)
 	return ok && rest == ""
 }
 
-// CutPrefixFold returns s without the prefix, compared as EqualFold does. The
-// prefix in s may be longer than prefix itself.
+// CutPrefixFold returns s without the prefix, which is compared as EqualFold does;
+// s and false if s does not begin with it. The prefix may be longer in s than in
+// prefix, because letters that fold to the same may differ in length.
 func CutPrefixFold(s, prefix string) (rest string, ok bool) {
 	for prefix != "" {
 		if s == "" {
@@ -32,7 +33,7 @@ func CutPrefixFold(s, prefix string) (rest string, ok bool) {
 	return s, true
 }
 
-// Fold returns s so that two strings are EqualFold when they fold to the same.
+// Fold returns the one spelling of all strings that are EqualFold to s.
 func Fold(s string) string {
 	for i := range len(s) {
 		if c := s[i]; 'A' <= c && c <= 'Z' || c >= utf8.RuneSelf {
@@ -47,7 +48,7 @@ func foldAll(s string) string {
 	for i, r := range s {
 		if r == utf8.RuneError {
 			_, n := utf8.DecodeRuneInString(s[i:])
-			b.WriteString(s[i : i+n]) // bytes that are no character stay as they are
+			b.WriteString(s[i : i+n]) // invalid UTF-8 stays as it is
 			continue
 		}
 		b.WriteRune(fold(r))
@@ -55,7 +56,8 @@ func foldAll(s string) string {
 	return b.String()
 }
 
-// fold returns one rune for all those that differ by letter case alone.
+// fold returns the one rune that stands for all runes which differ from r by letter
+// case alone.
 func fold(r rune) rune {
 	switch {
 	case 'A' <= r && r <= 'Z':
@@ -75,9 +77,21 @@ func fold(r rune) rune {
 	return least
 }
 
-// Below reports whether path is prefix or lies below it by whole segments,
-// compared as EqualFold does. The prefix has no slash at its end.
+// Below reports whether path is prefix or lies below it, by whole segments and
+// compared as EqualFold does: /a/b and /A lie below /a, and /ab does not. prefix
+// has no slash at its end; everything lies below "".
 func Below(path, prefix string) bool {
 	rest, ok := CutPrefixFold(path, prefix)
 	return ok && (rest == "" || rest[0] == '/')
+}
+
+// CutPrefix returns path without a prefix of whole segments, compared byte for
+// byte; "/" if nothing else is left. ok is false if path does not lie below
+// prefix. prefix has no slash at its end.
+func CutPrefix(path, prefix string) (rest string, ok bool) {
+	rest, ok = strings.CutPrefix(path, prefix)
+	if rest == "" {
+		return "/", ok
+	}
+	return rest, ok && rest[0] == '/'
 }

@@ -6,9 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// Decode decodes escapes, and leaves what is none. After the first time there
-// may be broken ones, which some readers refuse and others leave alone, and
-// those of JavaScript (%u002f), which IIS reads.
+// Decode decodes the escapes of s once: %2F, and %u002f as JavaScript writes it and
+// IIS reads it. A broken escape stays as it is: a path that was sent has none
+// (WellFormed), but one that was decoded before may, and some readers leave them
+// alone.
 func Decode(s string) string {
 	i := strings.IndexByte(s, '%')
 	if i < 0 {
@@ -35,7 +36,8 @@ func Decode(s string) string {
 	return string(b)
 }
 
-// decodeUnit reads %uXXXX, two of them where they are surrogates.
+// decodeUnit decodes the %uXXXX that s begins with, or two that are a surrogate
+// pair. n is how many bytes they take; 0 if there is none.
 func decodeUnit(s string) (r rune, n int) {
 	unit := func(s string) int {
 		if len(s) < 6 || s[0] != '%' || s[1] != 'u' && s[1] != 'U' {
@@ -55,7 +57,8 @@ func decodeUnit(s string) (r rune, n int) {
 	return rune(high), 6 //nolint:gosec // G115: four digits
 }
 
-// hexNumber reads digits hexadecimal digits of s from i; -1: they are not there.
+// hexNumber returns the value of that many hexadecimal digits from s[i] on; -1 if
+// they are not there.
 func hexNumber(s string, i, digits int) int {
 	if i+digits > len(s) {
 		return -1
@@ -71,23 +74,23 @@ func hexNumber(s string, i, digits int) int {
 	return n
 }
 
-// opaque decodes those bytes only that cannot stand in a path, so that a
-// reader who compares the text has to write them as escapes as well: /%C3%BCber
-// is /über even to him, but /%61 is not /a.
+// opaque decodes only those bytes that cannot stand in a path unescaped. So even a
+// reader that compares paths without decoding them means these bytes by their
+// escapes: /%C3%BCber is /über to every reader, but /%61 is not /a to all of them.
 func opaque(s string) string {
 	return decodeSome(s, func(c byte) bool { return c >= utf8.RuneSelf || isOpaque(c) })
 }
 
 // isOpaque reports whether c is an ASCII character that cannot stand in a path
-// (RFC 3986, 3.3), and that no reader takes for structure.
+// unescaped (RFC 3986, 3.3), and that no reader takes for a part of its structure.
 func isOpaque(c byte) bool { return strings.IndexByte(" \"<>^`{|}", c) >= 0 }
 
-// decodeBut is Decode but for the escapes of the characters in keep.
+// decodeBut decodes all escapes except those of the characters in keep.
 func decodeBut(s, keep string) string {
 	return decodeSome(s, func(c byte) bool { return strings.IndexByte(keep, c) < 0 })
 }
 
-// decodeUnreserved decodes the escapes of what need not be escaped anywhere.
+// decodeUnreserved decodes the escapes of unreserved characters (RFC 3986, 2.3).
 func decodeUnreserved(s string) string {
 	return decodeSome(s, func(c byte) bool { return isAlnum(c) || strings.IndexByte("-._~", c) >= 0 })
 }
@@ -96,7 +99,7 @@ func isAlnum(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
-// decodeSome decodes the escapes of those characters that want says.
+// decodeSome decodes the escapes of those bytes for which want returns true.
 func decodeSome(s string, want func(c byte) bool) string {
 	if strings.IndexByte(s, '%') < 0 {
 		return s
@@ -115,8 +118,9 @@ func decodeSome(s string, want func(c byte) bool) string {
 	return string(b)
 }
 
-// decodeAll decodes until there is nothing left to decode, in one pass: an
-// escape that comes out of others is decoded as soon as it is whole.
+// decodeAll decodes until there is nothing left to decode, in one pass: an escape
+// that others decode to is decoded as soon as it is complete. The time is linear
+// in the length of s, however deep the escapes are nested.
 func decodeAll(s string) string {
 	if strings.IndexByte(s, '%') < 0 {
 		return s
@@ -135,7 +139,7 @@ func decodeAll(s string) string {
 	return string(b)
 }
 
-// closeEscape returns b with the escape at its end decoded; nil: there is none.
+// closeEscape returns b with the escape at its end decoded; nil if there is none.
 func closeEscape(b []byte) []byte {
 	if n := len(b) - 3; n >= 0 && b[n] == '%' {
 		if c := hexNumber(string(b[n:]), 1, 2); c >= 0 {
@@ -158,7 +162,7 @@ func closeEscape(b []byte) []byte {
 	return utf8.AppendRune(b[:n], r)
 }
 
-// Unhex returns the value of a hexadecimal digit; -1: it is none.
+// Unhex returns the value of a hexadecimal digit; -1 if c is none.
 func Unhex(c byte) int {
 	switch {
 	case '0' <= c && c <= '9':

@@ -5,18 +5,16 @@ import (
 	"unicode/utf8"
 )
 
-// A transform is something that an upstream does to a path on the way to the
-// place that it names.
+// A transform is something that upstreams do to a path before they use it.
 type transform struct {
-	name string
-	// apply returns what it makes of a path: the same string when there is
-	// nothing to do.
-	apply   func(string) string
-	decodes bool
-	rare    bool // what it gives can only refuse
+	name    string
+	apply   func(path string) string // returns path itself when there is nothing to do
+	decodes bool                     // it decodes escapes, which is done maxDecodings times at most
+	rare    bool                     // few upstreams do it: the result is DenyOnly
 }
 
-// transforms are what upstreams are known to do, each with an example of where.
+// transforms are those that upstreams are known to apply. Each is followed by an
+// example of who does it.
 var transforms = [...]transform{
 	{name: "decoded", apply: Decode, decodes: true},                                                         // everybody; twice behind another proxy
 	{name: "decoded but for %2F", apply: func(s string) string { return decodeBut(s, "/") }, decodes: true}, // Apache AllowEncodedSlashes NoDecode, Tomcat passthrough
@@ -39,7 +37,7 @@ var transforms = [...]transform{
 	{name: "authority cut", apply: cutLeadingAuthority, rare: true}, // code that parses the path as a URL
 }
 
-// cutParameters takes ;name=value off each segment.
+// cutParameters cuts each segment at its first semicolon.
 func cutParameters(s string) string {
 	if strings.IndexByte(s, ';') < 0 {
 		return s
@@ -50,7 +48,7 @@ func cutParameters(s string) string {
 	})
 }
 
-// eachName replaces what stands between slashes.
+// eachName replaces each segment by what f returns for it.
 func eachName(s string, f func(string) string) string {
 	names := strings.Split(s, "/")
 	for i, name := range names {
@@ -72,7 +70,25 @@ func mergeSlashes(s string) string {
 	return string(b)
 }
 
-// HasDotSegments reports whether a segment of an absolute path is . or ..
+// dotEscapes decodes the escapes of a dot alone.
+var dotEscapes = strings.NewReplacer("%2e", ".", "%2E", ".")
+
+// MayHaveDotSegments reports whether a segment of a path, as it is sent, is a dot
+// segment to browsers or servers: . or .. with dots that may be escaped (%2e, WHATWG
+// URL) and parameters behind a semicolon (..;x, Java servlets).
+func MayHaveDotSegments(path string) bool {
+	return HasDotSegments(cutParameters(dotEscapes.Replace(path)))
+}
+
+// MayBeginWithHost reports whether the first segment of a path, as it is sent, is
+// empty or has parameters only, and is not the last one. In a reference to a URL
+// (RFC 3986, 4.2) what follows is a host: //host/path.
+func MayBeginWithHost(path string) bool {
+	return strings.HasPrefix(cutParameters(path), "//")
+}
+
+// HasDotSegments reports whether a segment of an absolute path is . or .., in
+// this very spelling.
 func HasDotSegments(s string) bool {
 	for i := 0; ; {
 		at := strings.Index(s[i:], "/.")
@@ -87,12 +103,12 @@ func HasDotSegments(s string) bool {
 	}
 }
 
-// resolveDots is remove_dot_segments of RFC 3986, 5.2.4, for absolute paths.
+// resolveDots resolves dot segments in an absolute path (RFC 3986, 5.2.4).
 func resolveDots(s string) string {
 	if !HasDotSegments(s) {
 		return s
 	}
-	names := strings.Split(s[1:], "/") // what s begins with is a slash
+	names := strings.Split(s[1:], "/") // s begins with a slash
 	out := names[:0]
 	for i, name := range names {
 		last := i == len(names)-1
@@ -134,8 +150,8 @@ func cutAt(s, mark string) string {
 	return s
 }
 
-// trimNames takes dots and spaces off the end of each segment, but for those
-// that have nothing else.
+// trimNames cuts dots and spaces at the end of each segment. A segment of nothing
+// else stays as it is.
 func trimNames(s string) string {
 	if !strings.ContainsAny(s, ". ") {
 		return s
@@ -148,8 +164,9 @@ func trimNames(s string) string {
 	})
 }
 
-// foldOverlong reads two- to four-byte forms of characters that have a one-
-// byte form, as decoders did that never checked for them.
+// foldOverlong decodes ASCII characters that are written in two to four bytes of
+// UTF-8 (%C0%AF for a slash), as decoders do that don't check for such overlong
+// forms (RFC 3629, 3).
 func foldOverlong(s string) string {
 	if strings.IndexFunc(s, func(r rune) bool { return r == utf8.RuneError }) < 0 {
 		return s
@@ -166,6 +183,8 @@ func foldOverlong(s string) string {
 	return string(b)
 }
 
+// overlong returns the ASCII character whose overlong form s begins with, and the
+// length of that form; n is 0 if there is none.
 func overlong(s string) (n int, c byte) {
 	switch s[0] {
 	case 0xc0, 0xc1:
@@ -180,7 +199,7 @@ func overlong(s string) (n int, c byte) {
 	if len(s) < n {
 		return 0, 0
 	}
-	v := int(s[0] & 1) // of 0xc0 and 0xc1; the others bring nothing
+	v := int(s[0] & 1) // the bit in which 0xc0 and 0xc1 differ; 0xe0 and 0xf0 have no bits to add
 	for i := 1; i < n; i++ {
 		if s[i]&0xc0 != 0x80 {
 			return 0, 0
@@ -193,8 +212,8 @@ func overlong(s string) (n int, c byte) {
 	return n, byte(v)
 }
 
-// cutStreams takes NTFS's names of streams off: /admin::$INDEX_ALLOCATION is
-// /admin.
+// cutStreams cuts the names of streams of NTFS: /admin::$INDEX_ALLOCATION is /admin
+// on Windows.
 func cutStreams(s string) string {
 	if !strings.Contains(s, ":$") {
 		return s
@@ -207,8 +226,8 @@ func cutStreams(s string) string {
 	})
 }
 
-// cutLeadingAuthority reads //name/path as a URL without a scheme. The parser
-// of the WHATWG skips any number of slashes before the name.
+// cutLeadingAuthority returns the path of //host/path, read as a URL without a
+// scheme. As in the WHATWG's parser, any number of slashes stands before the host.
 func cutLeadingAuthority(s string) string {
 	if !strings.HasPrefix(s, "//") {
 		return s

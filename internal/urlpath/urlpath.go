@@ -1,19 +1,23 @@
-// Package urlpath is the one reader of request paths. Two readers who disagree
-// about a path are how a request gets past a rule, so everybody who has to know
-// what a path names asks here: the rules, the routes, where to go after a login,
-// and what keeps a session alive.
+// Package urlpath is the one reader of request paths. A request gets past a rule
+// when the gate and the upstream disagree about what its path names. So every room
+// that has to know that asks here: the rules, the routes, where to go after a
+// login, and which requests keep a session alive.
 //
-// A plain path has one reading. Any other has all those that some upstream is
-// known to come to (Reading), and a bound from above: the places that a reader
-// could end at whatever it decodes, resolves, cuts or drops (bound.go).
+// A plain path means the same to every reader (Plain). Any other has all the
+// interpretations that some upstream is known to come to, and a bound from above:
+// the places that a reader could end at, whatever it decodes, resolves, cuts or
+// drops (Interpret). A request has to be refused only where two interpretations
+// lead to different decisions.
 package urlpath
 
 import "strings"
 
-// Plain reports whether a path has one reading only: it holds no escapes,
-// parameters, backslashes and bytes beyond ASCII; no segment is empty (but the
-// last), is a dot segment, or ends in a dot; and no script stands before a
-// further segment (/index.php/admin).
+// Plain reports whether a path has one interpretation only. It begins with a
+// slash; it holds no escapes, parameters, backslashes and bytes beyond ASCII; no
+// segment but the last is empty, is a dot segment, or ends in a dot; and no script
+// stands before a further segment (/index.php/admin). The zero path is not plain.
+//
+// It is called for every request, and takes one scan without allocations.
 func Plain(path string) bool {
 	if path == "" || path[0] != '/' {
 		return false
@@ -53,7 +57,7 @@ const (
 	dollar
 )
 
-// kinds is what Plain looks for, by character.
+// kinds holds the kind of each byte; what is not listed is special.
 var kinds = func() (t [256]kind) {
 	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~!&'()*+,=:@") {
 		t[c] = ordinary
@@ -62,8 +66,8 @@ var kinds = func() (t [256]kind) {
 	return t
 }()
 
-// IsScript reports whether a file with this extension is a program that may
-// take the rest of the path for its PATH_INFO (RFC 3875, 4.1.5).
+// IsScript reports whether a file with this extension (.php, in any letter case) may
+// be a program that takes the rest of the path for its PATH_INFO (RFC 3875, 4.1.5).
 func IsScript(ext string) bool {
 	if len(ext) < 3 || len(ext) > 6 {
 		return false
@@ -76,11 +80,11 @@ func IsScript(ext string) bool {
 	return false
 }
 
-// WellFormed reports whether a path is one that no reader has to guess at. It
-// is not without a slash in front, with a broken escape, or with bytes that a
-// path cannot hold (a backslash, a fragment, spaces and controls). Bytes
-// beyond ASCII, though not allowed either, are common and mean the same to
-// everybody.
+// WellFormed reports whether a path, as it is sent, follows RFC 3986, 3.3, as far
+// as readers depend on it: it begins with a slash, and has no broken escape and no
+// byte that a path cannot hold (a backslash, #, spaces and controls). Bytes beyond
+// ASCII are not allowed there either, but they are common and mean the same to
+// every reader. Every other path is to be refused.
 func WellFormed(path string) bool {
 	if path == "" || path[0] != '/' {
 		return false

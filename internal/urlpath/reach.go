@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// A place is what a reader has kept of a path so far: a stack of names. nil is
-// the root.
+// A place is what a reader has kept of a path so far: a stack of names, of which it
+// is the last. nil is the root.
 type place struct {
 	parent *place
 	name   string
-	hard   bool // as of its atom
-	odd    bool // the same
+	hard   bool // see atom
+	odd    bool // see atom
 }
 
-// A places is a set in the order in which its members came. Equal places are
-// one, so that they can be compared by their addresses.
+// A places is a set of places in the order in which they were added. Each place
+// exists once, so that places are compared by their addresses.
 type places struct {
 	known map[place]*place
 	list  []*place
@@ -37,11 +37,11 @@ func (s *places) below(parent *place, a atom, name string) *place {
 	return p
 }
 
-// reach returns all the places that readers come to who agree on the slashes
-// of the path, and on nothing else: a slash that is hidden in an escape
-// separates names for some; a dot segment is one for some, and a name, or a
-// part of one, for others; the path may end at each mark that ends one for
-// some. ok is false when they are too many.
+// reach returns all the places that readers may come to that agree on the slashes
+// that were sent, and on nothing else. To some of them a slash in an escape
+// separates names; a dot segment is one to some, and a name or a part of one to
+// others; the path may end at each mark of atom.cut. ok is false when the places
+// are too many.
 func reach(atoms []atom) (ends []*place, ok bool) {
 	s := &places{known: map[place]*place{}}
 	now, done := []*place{nil}, &places{}
@@ -67,7 +67,7 @@ func reach(atoms []atom) (ends []*place, ok bool) {
 	return done.list, true
 }
 
-// step appends where readers who are at p come to by a name.
+// step appends to the list the places that readers at p come to by the name of a.
 func (s *places) step(to []*place, p *place, a atom, name string) []*place {
 	switch name {
 	case ".":
@@ -83,9 +83,9 @@ func (s *places) step(to []*place, p *place, a atom, name string) []*place {
 	return to
 }
 
-// parents returns where a dot-dot segment leads: past one name, which to some
-// readers reaches back to the last slash of the path itself; and past empty
-// ones for those who merge slashes.
+// parents returns where .. leads to: past one name, which may reach back to the last
+// slash that was sent for readers that keep escaped ones in a name, and past empty
+// names for readers that merge slashes.
 func (p *place) parents() []*place {
 	if p == nil {
 		return []*place{nil}
@@ -102,9 +102,10 @@ func (p *place) parents() []*place {
 	return list
 }
 
-// paths returns the place as a path, without empty names; and as those read it
-// who take the first name behind several slashes for a host. What still holds
-// dot segments is no place.
+// paths returns the place as a path without empty names, and, where several slashes
+// begin it, the paths that are left when a reader takes the first name for a host.
+// It returns nil if the place still holds dot segments: some other place is what
+// they resolve to.
 func (p *place) paths() []string {
 	stack := p.stack()
 	if stack == nil {
@@ -119,9 +120,10 @@ func (p *place) paths() []string {
 	return list
 }
 
-// behindHosts yields what those read who end a host at the first character
-// that cannot stand in one: to Node's url.parse, //user@host%61dmin is %61dmin.
-// Which character that is, each of them knows for himself.
+// behindHosts yields the paths of readers that end a host at the first character
+// that cannot stand in one: to Node's url.parse, the path of //user@host%61dmin is
+// %61dmin. Readers disagree about which characters those are, so every place in the
+// name counts.
 func (p *place) behindHosts(yield func(path string) bool) {
 	stack := p.stack()
 	for _, n := range hosts(stack) {
@@ -140,8 +142,8 @@ func (p *place) behindHosts(yield func(path string) bool) {
 	}
 }
 
-// stack returns the names, the last of which comes first; nil: one of them is
-// a dot segment.
+// stack returns the names from the last to the first; nil if one of them is a dot
+// segment.
 func (p *place) stack() []*place {
 	stack := []*place{}
 	for ; p != nil; p = p.parent {
@@ -153,8 +155,8 @@ func (p *place) stack() []*place {
 	return stack
 }
 
-// hosts returns where in a stack there are the names that may be a host, or the
-// end of one that holds slashes that are hidden: the first behind several slashes.
+// hosts returns the indexes in a stack of the names that may be a host, or the end
+// of one with escaped slashes in it: the first name behind several slashes.
 func hosts(stack []*place) (at []int) {
 	i := len(stack) - 1
 	if i < 1 || stack[i].name != "" {
@@ -172,7 +174,7 @@ func hosts(stack []*place) (at []int) {
 	return at
 }
 
-// pathOf joins names, the last of which stands first.
+// pathOf returns the path of a stack (see stack).
 func pathOf(stack []*place) string {
 	var b strings.Builder
 	for _, p := range slices.Backward(stack) {

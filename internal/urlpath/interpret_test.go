@@ -21,14 +21,14 @@ func TestPlain(t *testing.T) {
 		if !want || p == "" {
 			continue
 		}
-		r, ok := Read(p)
+		r, ok := Interpret(p)
 		if !ok || len(r.List) != 1 || len(slices.Collect(r.Named())) > 0 {
-			t.Errorf("%q is plain, but has the readings %v", p, r)
+			t.Errorf("%q is plain, but has the interpretations %v", p, r)
 		}
 	}
 }
 
-func TestRead(t *testing.T) {
+func TestInterpret(t *testing.T) {
 	for _, tt := range []struct{ path, want string }{
 		{"/a%2fb", "/a/b"},
 		{"/%252e%252e/a", "/a"},
@@ -53,22 +53,22 @@ func TestRead(t *testing.T) {
 		{"/a::$INDEX_ALLOCATION/b", "/a/b"},
 		{"/%C3%BC", "/ü"},
 	} {
-		r, ok := Read(tt.path)
-		if !ok || !slices.ContainsFunc(r.List, func(r Reading) bool { return r.Path == tt.want && !r.DenyOnly }) {
-			t.Errorf("readings of %s: %v, want %s among them", tt.path, r.List, tt.want)
+		r, ok := Interpret(tt.path)
+		if !ok || !slices.ContainsFunc(r.List, func(r Interpretation) bool { return r.Path == tt.want && !r.DenyOnly }) {
+			t.Errorf("interpretations of %s: %v, want %s among them", tt.path, r.List, tt.want)
 		}
 	}
-	if r, _ := Read("/%C3%BCber%20uns"); r.List[0].Path != "/über uns" {
+	if r, _ := Interpret("/%C3%BCber%20uns"); r.List[0].Path != "/über uns" {
 		t.Errorf("as sent: %q, want what has to be escaped to be decoded", r.List[0].Path)
 	}
 }
 
-// A path that is made to have many readings costs little, and is refused.
-func TestTooManyReadings(t *testing.T) {
+// A path that is made to have many interpretations costs little, and is refused.
+func TestTooManyInterpretations(t *testing.T) {
 	nasty := "/a%5c%3b%23%3f%00%20./%2e%2e%c0%af%e2%80%a5//x;/..%255c%253b::$x"
 	for _, p := range []string{strings.Repeat(nasty, 4), strings.Repeat(nasty, 400)} {
-		if r, ok := Read(p); ok {
-			t.Errorf("%d readings of a path of %d bytes were judged", len(r.List), len(p))
+		if r, ok := Interpret(p); ok {
+			t.Errorf("%d interpretations of a path of %d bytes were judged", len(r.List), len(p))
 		}
 	}
 }
@@ -81,20 +81,20 @@ func FuzzRead(f *testing.F) {
 		if !WellFormed(p) {
 			return
 		}
-		r, ok := Read(p)
+		r, ok := Interpret(p)
 		if !ok {
 			return
 		}
 		if Plain(p) && len(r.List) != 1 {
-			t.Errorf("%q is plain, but has the readings %v", p, r.List)
+			t.Errorf("%q is plain, but has the interpretations %v", p, r.List)
 		}
 		for i := range r.List {
 			one := &r.List[i]
 			if !strings.HasPrefix(one.Path, "/") {
-				t.Errorf("reading %q of %q is not absolute", one.Path, p)
+				t.Errorf("interpretation %q of %q is not absolute", one.Path, p)
 			}
 			if i > 0 && !one.DenyOnly && HasDotSegments(one.Path) {
-				t.Errorf("reading %q of %q has dot segments", one.Path, p)
+				t.Errorf("interpretation %q of %q has dot segments", one.Path, p)
 			}
 			_ = r.How(i)
 		}
@@ -134,7 +134,7 @@ func BenchmarkRead(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, ok := Read(p); !ok {
+				if _, ok := Interpret(p); !ok {
 					b.Fatal("too many")
 				}
 			}
