@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"gopkg.in/yaml.v3"
+	"gatehouse/internal/yaml"
 )
 
 // TestCases walks the configuration cases of testdata/cases (or of the folder

@@ -22,7 +22,7 @@ type checker interface {
 // that the configuration was read from.
 func (c *Config) check(r *reporter, dir string, info fs.FileInfo) {
 	checkSections(reflect.ValueOf(c).Elem(), "", r)
-	c.checkAcross(&across{reporter: r, dir: dir, info: info})
+	c.checkTogether(&crossCheck{reporter: r, dir: dir, info: info})
 }
 
 // checkSections calls Check of v and of all sections below it.

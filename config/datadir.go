@@ -23,20 +23,20 @@ func DataFolder(dir string) (folder string, inside bool) {
 }
 
 // checkDataDir finds what would keep the gate from using data_dir.
-func (c *Config) checkDataDir(a *across) {
+func (c *Config) checkDataDir(x *crossCheck) {
 	if c.DataDir == "" {
 		return
 	}
-	dir := under(a.dir, c.DataDir)
+	dir := under(x.dir, c.DataDir)
 	st, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 		return // it will be made, or belongs to another user
 	case err != nil:
-		a.Errorf("data_dir", "%s cannot be used: %v; write the path of a folder", quote(c.DataDir), err)
+		x.Errorf("data_dir", "%s cannot be used: %v; write the path of a folder", quote(c.DataDir), err)
 		return
 	case !st.IsDir():
-		a.Errorf("data_dir", "%s is not a folder; write the path of one", quote(c.DataDir))
+		x.Errorf("data_dir", "%s is not a folder; write the path of one", quote(c.DataDir))
 		return
 	}
 	folder, inside := DataFolder(dir)
@@ -44,8 +44,8 @@ func (c *Config) checkDataDir(a *across) {
 		return
 	}
 	if _, err := os.Lstat(filepath.Join(dir, "gatehouse.db")); err == nil {
-		a.Errorf("data_dir", "others can write to %s (mode %s), where a database lies already; chmod 700 it, or move the files into %s, which only their owner may enter", quote(c.DataDir), st.Mode(), quote(folder))
+		x.Errorf("data_dir", "others can write to %s (mode %s), where a database lies already; chmod 700 it, or move the files into %s, which only their owner may enter", quote(c.DataDir), st.Mode(), quote(folder))
 		return
 	}
-	a.Warnf("data_dir", "others can write to %s (mode %s), so everything is kept in the folder %s inside; give a folder that nobody else can write to, or mount the volume there", quote(c.DataDir), st.Mode(), quote(folder))
+	x.Warnf("data_dir", "others can write to %s (mode %s), so everything is kept in the folder %s inside; give a folder that nobody else can write to, or mount the volume there", quote(c.DataDir), st.Mode(), quote(folder))
 }

@@ -13,9 +13,8 @@ import (
 	"strings"
 	"testing"
 
-	"gopkg.in/yaml.v3"
-
 	"gatehouse/internal/problem"
+	"gatehouse/internal/yaml"
 )
 
 const (

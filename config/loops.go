@@ -40,12 +40,12 @@ func (c *Config) listeners(dir string) []listener {
 
 // checkLoops finds upstreams that are listeners of ours: one request would
 // come back as many, until no descriptor is left.
-func (c *Config) checkLoops(a *across) {
-	own := c.listeners(a.dir)
+func (c *Config) checkLoops(x *crossCheck) {
+	own := c.listeners(x.dir)
 	for i := range c.Routes {
 		c.Routes[i].EachUpstream(func(key, network, address string) {
 			if j := slices.IndexFunc(own, func(l listener) bool { return l.takes(network, address) }); j >= 0 {
-				a.Errorf(problem.Join(index("routes", i), key), "leads back to this gate, by %s; write where the application listens", own[j].key)
+				x.Errorf(problem.Join(index("routes", i), key), "leads back to this gate, by %s; write where the application listens", own[j].key)
 			}
 		})
 	}

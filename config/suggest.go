@@ -7,9 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"gopkg.in/yaml.v3"
-
 	"gatehouse/internal/problem"
+	"gatehouse/internal/yaml"
 )
 
 var indexes = regexp.MustCompile(`\[\d+\]`)

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	"gatehouse/internal/yaml"
 )
 
 // mostLocated bounds the files in which the line of a syntax error is

@@ -52,31 +52,31 @@ func (c *TLSConfig) Check(report *problem.List) {
 
 // checkCertificate reads the two files and keeps the certificate in them. It
 // warns of one that has expired and of a key that others can read.
-func (c *Config) checkCertificate(a *across) {
-	cert, _, certErr := readSmall(under(a.dir, c.TLS.CertFile), MaxFile)
+func (c *Config) checkCertificate(x *crossCheck) {
+	cert, _, certErr := readSmall(under(x.dir, c.TLS.CertFile), MaxFile)
 	if certErr != nil {
-		a.Errorf("tls.cert_file", "%v", certErr)
+		x.Errorf("tls.cert_file", "%v", certErr)
 	}
-	key, info, keyErr := readSmall(under(a.dir, c.TLS.KeyFile), MaxFile)
+	key, info, keyErr := readSmall(under(x.dir, c.TLS.KeyFile), MaxFile)
 	if keyErr != nil {
-		a.Errorf("tls.key_file", "%v", keyErr)
+		x.Errorf("tls.key_file", "%v", keyErr)
 	}
 	if certErr != nil || keyErr != nil {
 		return
 	}
 	if openToOthers(info) {
-		a.Warnf("tls.key_file", "others may read the file %s (mode %#o); chmod 600 it", quote(c.TLS.KeyFile), info.Mode().Perm())
+		x.Warnf("tls.key_file", "others may read the file %s (mode %#o); chmod 600 it", quote(c.TLS.KeyFile), info.Mode().Perm())
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		a.Errorf("tls.cert_file", "%s; write a certificate and its private key, both in PEM", strings.TrimPrefix(err.Error(), "tls: "))
+		x.Errorf("tls.cert_file", "%s; write a certificate and its private key, both in PEM", strings.TrimPrefix(err.Error(), "tls: "))
 		return
 	}
 	c.TLS.certificate = &pair
 	switch now := time.Now(); {
 	case now.After(pair.Leaf.NotAfter):
-		a.Warnf("tls.cert_file", "the certificate has expired on %s; renew it", pair.Leaf.NotAfter.Format(time.DateOnly))
+		x.Warnf("tls.cert_file", "the certificate has expired on %s; renew it", pair.Leaf.NotAfter.Format(time.DateOnly))
 	case now.Before(pair.Leaf.NotBefore):
-		a.Warnf("tls.cert_file", "the certificate is not valid before %s; check the clock", pair.Leaf.NotBefore.Format(time.DateOnly))
+		x.Warnf("tls.cert_file", "the certificate is not valid before %s; check the clock", pair.Leaf.NotBefore.Format(time.DateOnly))
 	}
 }

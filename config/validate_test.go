@@ -9,9 +9,8 @@ import (
 	"slices"
 	"testing"
 
-	"gopkg.in/yaml.v3"
-
 	"gatehouse/internal/problem"
+	"gatehouse/internal/yaml"
 )
 
 // loadSchema gives a function that tells what the published schema says of a

@@ -11,10 +11,10 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
-	"gopkg.in/yaml.v3"
 
 	"gatehouse/internal/demo"
 	"gatehouse/internal/e2e"
+	"gatehouse/internal/yaml"
 )
 
 // TestFronts does what the pages of docs/behind say: the web server with the

@@ -6,9 +6,8 @@ import (
 	"io"
 	"strings"
 
-	"gopkg.in/yaml.v3"
-
 	"gatehouse/internal/problem"
+	"gatehouse/internal/yaml"
 )
 
 // parseTree turns the file into a tree of nodes that holds nothing but maps,

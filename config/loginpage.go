@@ -12,49 +12,49 @@ import (
 )
 
 // checkFace reads the files that our pages are made of.
-func (c *Config) checkFace(a *across) {
-	c.Login.LogoURL = readLogo(a, "login.logo", c.Login.Logo)
+func (c *Config) checkFace(x *crossCheck) {
+	c.Login.LogoURL = readLogo(x, "login.logo", c.Login.Logo)
 	for i := range c.Routes {
 		login := &c.Routes[i].Login
-		login.LogoURL = readLogo(a, index("routes", i)+".login.logo", login.Logo)
+		login.LogoURL = readLogo(x, index("routes", i)+".login.logo", login.Logo)
 	}
 	if c.Login.Template != "" {
-		c.LoginHTML = readTemplate(a, c.Login.Template)
+		c.LoginHTML = readTemplate(x, c.Login.Template)
 	}
 }
 
 // readLogo gives the picture; "" when there is none, or a problem with it.
-func readLogo(a *across, key, file string) template.URL {
+func readLogo(x *crossCheck, key, file string) template.URL {
 	if file == "" {
 		return ""
 	}
-	data, _, err := readSmall(under(a.dir, file), MaxFile)
+	data, _, err := readSmall(under(x.dir, file), MaxFile)
 	if err != nil {
-		a.Errorf(key, "%v", err)
+		x.Errorf(key, "%v", err)
 		return ""
 	}
 	logo, err := web.ReadLogo(data)
 	if err != nil {
-		a.Errorf(key, "the file %s %v", quote(file), err)
+		x.Errorf(key, "the file %s %v", quote(file), err)
 	}
 	return logo
 }
 
 // readTemplate gives the text of the login page; "" when it cannot be used.
-func readTemplate(a *across, file string) string {
+func readTemplate(x *crossCheck, file string) string {
 	const key = "login.template"
-	text, _, err := readSmall(under(a.dir, file), MaxFile)
+	text, _, err := readSmall(under(x.dir, file), MaxFile)
 	switch {
 	case err != nil:
-		a.Errorf(key, "%v", err)
+		x.Errorf(key, "%v", err)
 		return ""
 	case len(bytes.TrimSpace(text)) == 0:
-		a.Errorf(key, "the file %s is empty; copy login.html and change it", quote(file))
+		x.Errorf(key, "the file %s is empty; copy login.html and change it", quote(file))
 		return ""
 	}
 	if err := auth.CheckTemplate(string(text)); err != nil {
 		line, what := whereInTemplate(err)
-		a.Errorf(key, "the file %s%s: %s; docs/login-page.md says what there is", quote(file), line, what)
+		x.Errorf(key, "the file %s%s: %s; docs/login-page.md says what there is", quote(file), line, what)
 		return ""
 	}
 	return string(text)

@@ -1,6 +1,8 @@
 package config
 
-import "strings"
+import (
+	"strings"
+)
 
 // A hint tells what to write in place of words that people bring along from
 // other programs, or from habit.

@@ -1,0 +1,88 @@
+package config
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// A variableValue is what stood in an environment variable.
+type variableValue struct{ name, value string }
+
+// An expandedValue is a value of the file with environment variables in it.
+type expandedValue struct {
+	key            string
+	written, value string // as it stands in the file, and with the variables put in
+}
+
+// mask puts ${NAME} in place of what came from the environment, and of every
+// long part of it. In a message about the key where it was put in, that goes for
+// every part that is quoted.
+func (r *reporter) mask(key, message string) string {
+	for _, e := range r.expanded {
+		message = e.mask(key, message)
+	}
+	for _, v := range r.env {
+		message = v.mask(message)
+	}
+	return message
+}
+
+// The shortest value that is masked wherever it stands, and the shortest part
+// of a longer one.
+const (
+	maskedValue = 3
+	maskedPart  = 12
+)
+
+// quoted is a text as strconv.Quote writes it.
+var quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+
+func (e expandedValue) mask(key, message string) string {
+	written := strconv.Quote(e.written)
+	message = strings.ReplaceAll(message, strconv.Quote(e.value), written)
+	if !within(e.key, key) {
+		return message
+	}
+	return quoted.ReplaceAllStringFunc(message, func(q string) string {
+		part, err := strconv.Unquote(q)
+		if err != nil || part == "" || !strings.Contains(e.value, part) || strings.Contains(e.written, part) {
+			return q
+		}
+		return written
+	})
+}
+
+// within reports whether the key is the section or below it.
+func within(key, section string) bool {
+	rest, ok := strings.CutPrefix(key, section)
+	return ok && (section == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+func (v variableValue) mask(message string) string {
+	name := "${" + v.name + "}"
+	if v.value == "" {
+		return message
+	}
+	message = strings.ReplaceAll(message, strconv.Quote(v.value), strconv.Quote(name))
+	if len(v.value) < maskedValue {
+		return message
+	}
+	message = strings.ReplaceAll(message, v.value, name)
+	quoted := strconv.Quote(v.value)
+	var b strings.Builder
+	for i := 0; i < len(message); {
+		n := 0
+		for end := i + maskedPart; end <= len(message) && (strings.Contains(v.value, message[i:end]) || strings.Contains(quoted, message[i:end])); end++ {
+			n = end - i
+		}
+		if n == 0 {
+			b.WriteByte(message[i])
+			i++
+			continue
+		}
+		b.WriteString(name)
+		i += n
+	}
+	return b.String()
+}
