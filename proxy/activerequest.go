@@ -7,88 +7,105 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gatehouse/auth"
 	"gatehouse/internal/web"
+	"gatehouse/proxy/engine"
+	"gatehouse/sessions"
 )
 
-// lastWord is how long an answer may go on that began after the end of its
+// lateAnswer is how long an answer may go on that began after the end of its
 // session.
-const lastWord = 10 * time.Second
+const lateAnswer = 10 * time.Second
 
-// What a passage has come to.
+// The stages of a request that is being forwarded.
 const (
-	isAsked    int32 = iota // the application has not answered yet
-	isAnswered              // the answer has begun
-	isStream                // the same, and it is a stream of events, or the protocol was switched
+	isAsked    int32 = iota // the upstream has not answered yet
+	isAnswered              // the final answer has begun
+	isStream                // it has, and is an event stream; or the protocol was switched
 )
 
-// progress knows how far a passage has come, for Live, which looks at it from
-// outside. It costs a request one atomic step a piece of a body.
-type progress struct {
-	stage atomic.Int32
-	sent  atomic.Int64  // bytes that the visitor sent, as far as they are a use
-	read  atomic.Int64  // bytes of the body that the visitor sent
-	ended atomic.Bool   // the body was read to its end
-	got   *web.Recorder // what the visitor got; nil: not known
+// An activeRequest is a request that is being forwarded, as far as the end of
+// its session and the session's idle time are concerned. The goroutine that
+// serves the request and the engine write to it while ActiveRequests looks at
+// it from outside; that costs one atomic step for each piece of a body.
+type activeRequest struct {
+	session    *sessions.Info // nil: nobody is signed in, and nothing is measured
+	prev, next *activeRequest // of the same session; guarded by ActiveRequests.mu
+	breaker    engine.Canceler
 
-	changes bool  // the method may change something (RFC 9110, 9.2.1)
-	length  int64 // of the body; -1: not known
-	body    meteredBody
-	frames  frameReader // of a WebSocket, from the visitor
+	activity  *activity
+	isUse     bool // the request is a use of the session, so what moves may be too
+	changes   bool // its method may change something (RFC 9110, 9.2.1)
+	webSocket bool // it asks for a WebSocket
 
-	// Live alone touches these, under its lock.
-	counted int64     // sent and got when it looked last
+	stage  atomic.Int32
+	sent   atomic.Int64  // bytes from the client that are a use
+	read   atomic.Int64  // bytes of the body that were read
+	ended  atomic.Bool   // the body was read to its end
+	got    *web.Recorder // what the client got; nil: not known
+	length int64         // of the body; -1: not known
+	body   meteredBody
+	frames frameReader // of a WebSocket, from the client
+
+	// Guarded by ActiveRequests.mu:
+	counted int64     // bytes that had moved when it looked last
 	late    bool      // the session ended before the answer began
-	begun   time.Time // when the late answer was seen to have begun
+	begun   time.Time // when the late answer was first seen to have begun
 }
 
-// A meteredBody is the visitor's body, and tells progress of what is read.
+// A meteredBody is a request's body that reports what is read from it.
 type meteredBody struct {
 	io.ReadCloser
-	s *exchange
+	a *activeRequest
 }
 
+// Read reads from the body and counts the bytes.
 func (b *meteredBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	b.s.read.Add(int64(n))
-	if b.s.p.activity.transfers {
-		b.s.sent.Add(int64(n))
+	b.a.read.Add(int64(n))
+	if b.a.activity.transfers {
+		b.a.sent.Add(int64(n))
 	}
 	if err == io.EOF {
-		b.s.ended.Store(true)
+		b.a.ended.Store(true)
 	}
-	return n, err //nolint:wrapcheck // the engine knows what a body says
+	return n, err //nolint:wrapcheck // the engine tells errors of bodies apart
 }
 
-// meter begins to look at what the visitor sends and gets.
-func (s *exchange) meter(w http.ResponseWriter) {
-	if s.id == nil {
+// begin begins to measure what the client of r sends and gets, if id is
+// somebody. isUse says whether the request is a use of their session.
+func (a *activeRequest) begin(w http.ResponseWriter, r *http.Request, id *auth.Identity, isUse bool, policy *activity) {
+	a.activity = policy
+	if id == nil {
 		return
 	}
-	s.got, _ = w.(*web.Recorder)
-	s.length, s.changes = s.in.ContentLength, !isSafe(s.in.Method)
-	if s.in.Body != nil && s.in.Body != http.NoBody && s.length != 0 {
-		s.body = meteredBody{s.in.Body, s}
-		s.in.Body = &s.body
+	a.session, a.isUse = &id.Session, isUse
+	a.got, _ = w.(*web.Recorder)
+	a.length, a.changes = r.ContentLength, !isSafe(r.Method)
+	if r.Body != nil && r.Body != http.NoBody && a.length != 0 {
+		a.body = meteredBody{r.Body, a}
+		r.Body = &a.body
 	}
 }
 
-// bodyRead reports whether nothing of the visitor's body is left to read.
-func (s *exchange) bodyRead() bool {
-	return s.length == 0 || s.ended.Load() || s.length > 0 && s.read.Load() >= s.length
+// bodyRead reports whether nothing of the body is left to read.
+func (a *activeRequest) bodyRead() bool {
+	return a.length == 0 || a.ended.Load() || a.length > 0 && a.read.Load() >= a.length
 }
 
-// answers notes that the answer has begun. Streams of events go on with nobody
-// in front of them.
-func (s *exchange) answers(status int, h http.Header) {
+// noteProgress is the answer filter that notes how far the answer is. An event
+// stream is told apart because it goes on with nobody in front of it.
+func noteProgress(s *exchange, status int, h http.Header) error {
 	switch {
 	case status == http.StatusSwitchingProtocols:
-		s.stage.Store(isStream)
+		s.active.stage.Store(isStream)
 	case status < http.StatusOK:
 	case isEventStream(h["Content-Type"]):
-		s.stage.Store(isStream)
+		s.active.stage.Store(isStream)
 	default:
-		s.stage.Store(isAnswered)
+		s.active.stage.Store(isAnswered)
 	}
+	return nil
 }
 
 func isEventStream(types []string) bool {
@@ -102,51 +119,54 @@ func isEventStream(types []string) bool {
 	return false
 }
 
-// spoke is told what the visitor sends over a connection that has switched
-// protocols.
-func (s *exchange) spoke(p []byte) {
+// spoke is told by the engine what the client sends over a connection that has
+// switched protocols.
+func (a *activeRequest) spoke(p []byte) {
 	switch {
-	case !s.p.activity.sockets:
-	case strings.EqualFold(s.out.Upgrade, webSocket):
-		s.sent.Add(s.frames.follow(p))
+	case !a.activity.sockets:
+	case a.webSocket:
+		a.sent.Add(a.frames.follow(p))
 	default:
-		s.sent.Add(int64(len(p)))
+		a.sent.Add(int64(len(p)))
 	}
 }
 
 // moved returns how many bytes have moved that are a use of the session.
-func (s *exchange) moved() int64 {
-	if !s.active {
+func (a *activeRequest) moved() int64 {
+	if !a.isUse {
 		return 0
 	}
-	n := s.sent.Load()
-	if s.p.activity.transfers && s.got != nil && s.stage.Load() != isStream {
-		n += s.got.Bytes()
+	n := a.sent.Load()
+	if a.activity.transfers && a.got != nil && a.stage.Load() != isStream {
+		n += a.got.Bytes()
 	}
 	return n
 }
 
-// end breaks the passage off, because its session has ended. One goes on: a
-// request that may have changed something, and came as a whole before; it does
-// so also while the connection to the application is being made. The
-// application does what it asks for, and somebody who was led to the login
-// instead of the answer would ask again. The answer then has lastWord; an
-// application that gives none is bounded by timeouts.response. An answer that
-// began before, or that is a stream, is cut like any other.
-func (s *exchange) end(now time.Time) {
-	stage := s.stage.Load()
+// cut breaks the request off because its session has ended. now is the time.
+//
+// A request that may change something, and that had arrived as a whole before
+// the session ended, goes on: the application does what was asked for anyway,
+// and a person who got the login page instead of the answer would ask again.
+// Its answer, once begun, has lateAnswer to end; an application that never
+// answers is bounded by timeouts.response. An answer that began before the
+// end, or that is a stream, is cut at once.
+//
+// cut is called again for as long as the request is under way.
+func (a *activeRequest) cut(now time.Time) {
+	stage := a.stage.Load()
 	switch {
-	case !s.changes, stage == isStream, !s.bodyRead():
+	case !a.changes, stage == isStream, !a.bodyRead():
 	case stage == isAsked:
-		s.late = true
+		a.late = true
 		return
-	case s.late && s.begun.IsZero():
-		s.begun = now
+	case a.late && a.begun.IsZero():
+		a.begun = now
 		return
-	case s.late && now.Sub(s.begun) < lastWord:
+	case a.late && now.Sub(a.begun) < lateAnswer:
 		return
 	}
-	s.breaker.Break()
+	a.breaker.Break()
 }
 
 // isSafe reports whether a method changes nothing (RFC 9110, 9.2.1).

@@ -130,29 +130,29 @@ func TestStreamOfAPostIsCut(t *testing.T) {
 // The answer to a session that has ended is bounded.
 func TestLateAnswer(t *testing.T) {
 	now := time.Now()
-	of := func(method string, stage int32) *exchange {
-		s := &exchange{}
+	of := func(method string, stage int32) *activeRequest {
+		s := &activeRequest{}
 		s.changes = !isSafe(method)
 		s.stage.Store(stage)
 		return s
 	}
 	began := of(http.MethodPost, isAnswered)
-	if began.end(now); !began.breaker.Broken() {
+	if began.cut(now); !began.breaker.Broken() {
 		t.Error("an answer that had begun before goes on")
 	}
 	late := of(http.MethodPost, isAsked)
-	late.end(now)
+	late.cut(now)
 	late.stage.Store(isAnswered)
-	for _, after := range []time.Duration{time.Hour, time.Hour + lastWord - 1} { // it is the answer that is bounded here
-		if late.end(now.Add(after)); late.breaker.Broken() {
+	for _, after := range []time.Duration{time.Hour, time.Hour + lateAnswer - 1} { // it is the answer that is bounded here
+		if late.cut(now.Add(after)); late.breaker.Broken() {
 			t.Errorf("cut %v after the end", after)
 		}
 	}
-	if late.end(now.Add(time.Hour + lastWord)); !late.breaker.Broken() {
-		t.Errorf("not cut %v after the answer began", lastWord)
+	if late.cut(now.Add(time.Hour + lateAnswer)); !late.breaker.Broken() {
+		t.Errorf("not cut %v after the answer began", lateAnswer)
 	}
-	for _, s := range []*exchange{of(http.MethodGet, isAsked), of(http.MethodHead, isAsked), of(http.MethodOptions, isAsked), of(http.MethodPost, isStream)} {
-		if s.end(now); !s.breaker.Broken() {
+	for _, s := range []*activeRequest{of(http.MethodGet, isAsked), of(http.MethodHead, isAsked), of(http.MethodOptions, isAsked), of(http.MethodPost, isStream)} {
+		if s.cut(now); !s.breaker.Broken() {
 			t.Errorf("%v goes on", s.changes)
 		}
 	}

@@ -23,8 +23,8 @@ import (
 //
 // The writer that it gives is the one for the engine. An error is one as the
 // engine's are.
-func (s *exchange) bufferBody(w http.ResponseWriter, r *engine.Request) (http.ResponseWriter, error) {
-	limit := s.bufferLimit()
+func (s *exchange) bufferBody(w http.ResponseWriter) (http.ResponseWriter, error) {
+	limit := s.route.bufferLimit()
 	if limit == 0 || s.in.ContentLength >= 0 || s.in.Body == nil || s.in.Body == http.NoBody {
 		return w, nil
 	}
@@ -40,14 +40,14 @@ func (s *exchange) bufferBody(w http.ResponseWriter, r *engine.Request) (http.Re
 	if body.left == 0 {
 		in.Body = http.NoBody
 	}
-	s.in, r.In = in, in
-	r.Header.Delete("Expect")
+	s.in, s.out.In = in, in
+	s.out.Header.Delete("Expect")
 	return &bufferedWriter{w}, nil
 }
 
 // bufferLimit is the most that is read; 0: nothing is.
-func (s *exchange) bufferLimit() int64 {
-	limit, most := int64(s.route.conf.BufferBody), int64(s.route.conf.MaxBody)
+func (r *route) bufferLimit() int64 {
+	limit, most := int64(r.conf.BufferBody), int64(r.conf.MaxBody)
 	if most > 0 {
 		return min(limit, most)
 	}
@@ -55,9 +55,9 @@ func (s *exchange) bufferLimit() int64 {
 }
 
 // tooLarge says what could have been sent, where that is not plain.
-func (s *exchange) tooLarge(err error) error {
+func (r *route) tooLarge(err error) error {
 	if errors.Is(err, errUnbuffered) {
-		msg := fmt.Sprintf("Without a Content-Length, no more than %v can be sent here.", value.Size(s.bufferLimit()))
+		msg := fmt.Sprintf("Without a Content-Length, no more than %v can be sent here.", value.Size(r.bufferLimit()))
 		return web.Fail(http.StatusRequestEntityTooLarge, msg, err)
 	}
 	return web.Refuse(http.StatusRequestEntityTooLarge, "")
@@ -74,15 +74,15 @@ func (s *exchange) readWhole(w http.ResponseWriter, limit int64) (*chunkBuffer, 
 	ctx := s.in.Context()
 	cut := func() { _ = rc.SetReadDeadline(time.Unix(1, 0)) }
 	defer context.AfterFunc(ctx, cut)()
-	s.breaker.Arm(cut)
-	defer s.breaker.Arm(nil)
+	s.active.breaker.Arm(cut)
+	defer s.active.breaker.Arm(nil)
 	body := &chunkBuffer{}
 	for {
 		space := body.space(limit)
 		if stall := s.route.conf.Timeouts.Stall.D(); stall > 0 {
 			_ = rc.SetReadDeadline(time.Now().Add(stall))
 		}
-		if ctx.Err() != nil || s.breaker.Broken() {
+		if ctx.Err() != nil || s.active.breaker.Broken() {
 			return nil, &engine.Error{Kind: engine.Visitor, Err: errors.New("visitor left, or was signed out")}
 		}
 		n, err := s.in.Body.Read(space)

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net/http"
 	"strings"
 	"unicode/utf8"
 
@@ -80,4 +81,39 @@ func (c *cookies) isOurs(item string, first bool) bool {
 // notInName knows what a cookie's name cannot hold (RFC 6265, 4.1.1).
 func notInName(c rune) bool {
 	return c >= utf8.RuneSelf || !httpfield.IsTokenChar(byte(c)) //nolint:gosec // G115: it is ASCII
+}
+
+// dropOwnCookies drops Set-Cookie lines that some reader could take for a
+// cookie of the gate, and those that are for the gate's own pages alone, where
+// they could only get in the way.
+func dropOwnCookies(s *exchange, _ int, h http.Header) error {
+	for _, name := range []string{"Set-Cookie", "Set-Cookie2"} {
+		lines := h[name]
+		kept := lines[:0]
+		for _, line := range lines {
+			if !s.p.cookies.mentions(line) && !forOwnPages(line) {
+				kept = append(kept, line)
+			}
+		}
+		switch {
+		case len(lines) == 0:
+		case len(kept) == 0:
+			delete(h, name)
+		default:
+			h[name] = kept
+		}
+	}
+	return nil
+}
+
+// forOwnPages reports whether the Path of a Set-Cookie line lies below the
+// prefix of the gate's own pages.
+func forOwnPages(line string) bool {
+	_, attributes, _ := strings.Cut(line, ";")
+	for part := range strings.SplitSeq(attributes, ";") {
+		if name, path := attribute(part); strings.EqualFold(name, "path") && ownLike(path) {
+			return true
+		}
+	}
+	return false
 }

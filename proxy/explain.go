@@ -9,21 +9,22 @@ import (
 	"strings"
 
 	"gatehouse/access"
+	"gatehouse/auth"
 	"gatehouse/internal/httpfield"
 	"gatehouse/internal/urlpath"
 	"gatehouse/internal/web"
 )
 
-// A ExplainRequest is a request that nobody makes: for gatehouse explain.
+// An ExplainRequest is a request that nobody makes, to be explained.
 type ExplainRequest struct {
-	Method string // "": GET
-	URL    string // absolute, or a path, which asks for a route without host
-	Client netip.Addr
-	Who    *access.Who // nil: not signed in
+	Method string      // "": GET
+	URL    string      // absolute, or a path alone, which asks the routes without a host
+	Client netip.Addr  // the zero Addr: unknown, so that no rule with networks selects the request
+	Who    *access.Who // nil: nobody is signed in
 }
 
-// An Explanation says which route and rule decide, and why, for each reading
-// of the path.
+// An Explanation says which route and rule decide about a request, and what
+// they would say to each interpretation of its path.
 type Explanation struct {
 	Decision string    `json:"decision"` // allow | optional | public | challenge | deny | ambiguous | own-page | no-route | bad-request
 	Why      string    `json:"why"`
@@ -38,7 +39,7 @@ type Explanation struct {
 }
 
 // A Reading is one way in which an upstream may read a path, and what is
-// decided of it.
+// decided about it.
 type Reading struct {
 	Path     string `json:"path"`
 	How      string `json:"how"` // such as "decoded, slashes merged"
@@ -47,45 +48,48 @@ type Reading struct {
 	Decision string `json:"decision"`
 }
 
-// Explain decides a question without forwarding anything. It goes the way of
-// ServeHTTP, so that both say the same.
+// RouteAt returns the place in the configuration of the route whose rule
+// decides, from 0; -1: none does.
+func (e *Explanation) RouteAt() int { return e.routeAt }
+
+// Explain explains what Decide says about a request. It is the same decision;
+// only the identity is taken from q instead of a session.
 func (p *Proxy) Explain(ctx context.Context, q ExplainRequest) Explanation {
-	s, err := p.imagine(ctx, q)
-	if err != nil {
-		return Explanation{Decision: "bad-request", Rule: -1, routeAt: -1, Why: err.Error()}
-	}
-	hr, err := s.open()
+	in, err := decodeRequest(ctx, q)
 	if err != nil {
 		return explainError(err)
 	}
-	if ownPath(s.t.path) && urlpath.Plain(s.t.path) {
-		return Explanation{Decision: "own-page", Rule: -1, routeAt: -1, Why: "our own pages are on every host, and need no route"}
-	}
-	question, err := newDecisionInput(hr, s.t.path, access.Facts{Method: s.in.Method, Client: q.Client})
-	if err != nil {
-		return explainError(err)
-	}
-	question.query = s.t.query
-	v, err := question.decide(nil)
-	if err == nil && v.Outcome != access.Public {
-		v, err = question.decide(q.Who)
-	}
+	var input decisionInput
+	d, err := p.decide(in, &input, func(*http.Request) (*auth.Identity, error) { return identityOf(q.Who), nil })
 	e := Explanation{Rule: -1, routeAt: -1}
-	if err != nil {
+	switch {
+	case err != nil:
 		e = explainError(err)
-	} else {
-		e.Decision, e.Route, e.Rule, e.Why = v.Outcome.String(), v.route.label, v.Rule, why(v, q.Who)
-		e.Asks, e.Has, e.routeAt = v.by.rules.Asks(v.Rule), has(q.Who), v.by.at
-		if v.as != "" {
-			e.Why = "judged as " + v.as + ", which the query names: " + e.Why
+	case d.OwnPage:
+		e.Decision, e.Why = "own-page", "our own pages are on every host, and need no route"
+	default:
+		e.Decision, e.Route, e.Rule, e.Why = d.Outcome.String(), d.Route(), d.Rule, why(d.ruling, q.Who)
+		e.Asks, e.Has, e.routeAt = d.by.rules.Asks(d.Rule), has(q.Who), d.by.at
+		if d.as != "" {
+			e.Why = "judged as " + d.as + ", which the query names: " + e.Why
 		}
 	}
-	e.Readings = question.explain(q.Who)
+	if input.routes != nil {
+		e.Readings = input.explain(q.Who)
+	}
 	return e
 }
 
-// imagine makes the request that the question is about.
-func (p *Proxy) imagine(ctx context.Context, q ExplainRequest) (*exchange, error) {
+// identityOf returns the identity of somebody of whom only this is known.
+func identityOf(who *access.Who) *auth.Identity {
+	if who == nil {
+		return nil
+	}
+	return &auth.Identity{Name: who.Name, Groups: who.Groups}
+}
+
+// decodeRequest makes the request that q describes.
+func decodeRequest(ctx context.Context, q ExplainRequest) (*incoming, error) {
 	if q.Method == "" {
 		q.Method = http.MethodGet
 	}
@@ -107,14 +111,15 @@ func (p *Proxy) imagine(ctx context.Context, q ExplainRequest) (*exchange, error
 		info.Scheme, info.Host, target = scheme, authority, rest
 	}
 	if i := strings.IndexByte(target, '#'); i >= 0 {
-		target = target[:i] // browsers keep it for themselves
+		target = target[:i] // browsers do not send it
 	}
 	r := &http.Request{Method: q.Method, RequestURI: target, Host: info.Host, URL: &url.URL{}, ProtoMajor: 1, ProtoMinor: 1}
-	return &exchange{p: p, in: r.WithContext(ctx), info: info}, nil
+	return &incoming{in: r.WithContext(ctx), info: info}, nil
 }
 
-// explain judges each reading by itself, and those places that a rule or a
-// route names among what somebody might end at.
+// explain returns what is decided about each interpretation by itself, and
+// about those of the places that the path may end at which a rule or a route
+// names, maxNamed of them at most.
 func (q *decisionInput) explain(who *access.Who) []Reading {
 	r := q.readings
 	if r == nil {
@@ -136,7 +141,6 @@ func (q *decisionInput) explain(who *access.Who) []Reading {
 	return out
 }
 
-// maxNamed is how many of them are shown.
 const maxNamed = 20
 
 func (q *decisionInput) describe(path, how string, who *access.Who) Reading {
@@ -150,11 +154,7 @@ func (q *decisionInput) describe(path, how string, who *access.Who) Reading {
 	return r
 }
 
-// RouteAt returns the place of the route whose rule decides, in the
-// configuration; -1: none does.
-func (e *Explanation) RouteAt() int { return e.routeAt }
-
-// has says who somebody is, as far as rules care.
+// has returns who somebody is, as far as rules care, as a phrase to read.
 func has(who *access.Who) string {
 	switch {
 	case who == nil:
@@ -166,9 +166,12 @@ func has(who *access.Who) string {
 	}
 }
 
+// explainError explains a decision that is an error.
 func explainError(err error) Explanation {
 	e := Explanation{Decision: "bad-request", Rule: -1, routeAt: -1, Why: err.Error()}
 	switch web.AsError(err).Code {
+	case http.StatusForbidden:
+		e.Decision = "deny"
 	case http.StatusMethodNotAllowed:
 		e.Why = "the method never passes, whatever the rules say"
 	case http.StatusMisdirectedRequest:
@@ -184,6 +187,7 @@ func explainError(err error) Explanation {
 	return e
 }
 
+// why returns the reason for a ruling, as a sentence to read.
 func why(v ruling, who *access.Who) string {
 	switch {
 	case v.Rule < 0 && v.Outcome == access.Deny:

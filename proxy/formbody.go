@@ -56,9 +56,9 @@ var errFormRefused = errors.New("a field of the body names a method that is not 
 // watchForm looks at the body from now on, where rules that were asked look at
 // the method and the body may be a form. One whose fields cannot be seen is
 // refused: it is in an encoding or a charset that some applications decode.
-func (s *exchange) watchForm(v ruling) error {
+func (s *exchange) watchForm(d *Decision) error {
 	in := s.in
-	if !v.byMethod || in.Body == nil || in.Body == http.NoBody || in.ContentLength == 0 {
+	if !d.byMethod || in.Body == nil || in.Body == http.NoBody || in.ContentLength == 0 {
 		return nil
 	}
 	types := linesOf(in.Header, "Content-Type")
@@ -72,8 +72,8 @@ func (s *exchange) watchForm(v ruling) error {
 		return e.Because(errors.New("the form is compressed or in an unusual charset, so that no rule can see a _method in it"))
 	}
 	s.form = &formBody{
-		ReadCloser: in.Body, p: s.p, in: in, question: s.question, allowed: v.Outcome,
-		who: s.who(), id: s.id, asked: v.Outcome != access.Public, fields: fields, left: in.ContentLength,
+		ReadCloser: in.Body, p: s.p, in: in, question: s.input, allowed: d.Outcome,
+		who: whoIs(s.id), id: s.id, asked: d.Outcome != access.Public, fields: fields, left: in.ContentLength,
 	}
 	in.Body = s.form
 	return nil
@@ -250,26 +250,22 @@ func (b *formBody) identify() error {
 		return web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("identify: %w", err))
 	}
 	if b.id = id; id != nil {
-		b.who = &access.Who{Name: id.Name, Groups: id.Groups}
+		b.who = whoIs(id)
 	}
 	return nil
 }
 
-// refuseForm answers in place of the application, as if the query had named
-// the method.
+// refuseForm returns the answer in place of the application: what it would be
+// if the query had named the method.
 func (s *exchange) refuseForm(w http.ResponseWriter) error {
 	b := s.form
 	s.in.Body = b.ReadCloser // there may be more to come
 	if s.in.ProtoMajor == 1 {
 		w.Header().Set("Connection", "close")
 	}
-	if s.asked = b.asked; b.id != nil {
-		s.id = b.id
-		s.info.User, s.info.Session = b.id.Name, b.id.Session.Handle
-	}
+	s.dependsOnSession = true
 	if b.refusal.err != nil {
-		web.AddVary(w.Header(), "Cookie")
 		return b.refusal.err
 	}
-	return s.act(w, b.refusal.ruling)
+	return &revisedDecision{Decision{ruling: b.refusal.ruling, Identity: b.id, DependsOnSession: true}}
 }

@@ -8,28 +8,32 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"time"
 
 	"gatehouse/internal/web"
 	"gatehouse/proxy/engine"
 )
 
-// statusGone is what nginx calls a request whose visitor left; nobody sees it
-// but the log.
+// statusGone is the status of a request whose client left, as nginx has it. It
+// is seen in the log only.
 const statusGone = 499
 
-// failed turns what the engine says into an answer, and counts it when it is
-// the upstream's fault. What the error holds (the upstream's address, say)
-// goes to the log only.
+// Requests that the limiter turns away are counted beside the kinds of
+// engine.Error.
+const kindBusy = "busy"
+
+var errBusy = errors.New("max_requests of the route are under way")
+
+// failed returns the answer to a request that could not be forwarded to the
+// end, and counts the failure if it is the upstream's. What err says, such as
+// the upstream's address, goes to the log only.
 func (s *exchange) failed(w http.ResponseWriter, err error) error {
-	if s.asked {
-		web.AddVary(w.Header(), "Cookie")
-	}
 	if s.in.ProtoMajor == 1 && s.in.ContentLength != 0 {
 		// What is left of the body must not be taken for the next request.
 		w.Header().Set("Connection", "close")
 	}
-	if s.unkept != nil { // not the upstream's fault
-		return web.Fail(http.StatusServiceUnavailable, "", s.unkept)
+	if s.data.failed != nil { // an answer filter refused the answer; the upstream did nothing wrong
+		return web.Fail(http.StatusServiceUnavailable, "", s.data.failed)
 	}
 	var e *engine.Error
 	if !errors.As(err, &e) {
@@ -37,11 +41,11 @@ func (s *exchange) failed(w http.ResponseWriter, err error) error {
 	}
 	switch e.Kind {
 	case engine.TooLarge:
-		return s.tooLarge(err)
+		return s.route.tooLarge(err)
 	case engine.Invalid:
 		return web.Fail(http.StatusBadRequest, "", err)
 	case engine.Visitor:
-		return s.visitorFailed(err)
+		return clientError(s.in.Context(), err)
 	}
 	s.p.metrics.UpstreamError(s.route.label, e.Kind)
 	if e.Kind == engine.Timeout || timedOut(e.Err) {
@@ -50,26 +54,37 @@ func (s *exchange) failed(w http.ResponseWriter, err error) error {
 	return web.Fail(http.StatusBadGateway, "", err)
 }
 
-// broke is told of an answer that the upstream broke off. The visitor has a
-// part of it, so all that is left is to say so in the log.
+// busy turns a request away before the upstream hears of it. There is no
+// queue, so that an upstream that hangs does not make the gate hang.
+func (s *exchange) busy() error {
+	s.p.metrics.UpstreamError(s.route.label, kindBusy)
+	return web.Later(http.StatusServiceUnavailable, "Too many requests are under way here. Please try again in a moment.", time.Second, errBusy)
+}
+
+// broke is told by the engine that the upstream broke off an answer that the
+// client has a part of already. All that is left is to note it for the access
+// line.
 func (s *exchange) broke(e *engine.Error) {
 	s.info.Failure = web.Fail(http.StatusBadGateway, "", fmt.Errorf("upstream broke off its answer: %w", e.Err))
 	s.p.metrics.UpstreamError(s.route.label, e.Kind)
 }
 
-func (s *exchange) visitorFailed(err error) error {
+// clientError returns the answer to a failure on the client's side: a body
+// that did not arrive, or a client that left.
+func clientError(ctx context.Context, err error) error {
 	switch {
 	case timedOut(err): // first, because net/http ends the context then as well
 		return web.Fail(http.StatusRequestTimeout, "The request did not arrive in time.", err)
-	case errors.Is(err, io.ErrUnexpectedEOF): // the end of half a body: who sent it may still be reading
+	case errors.Is(err, io.ErrUnexpectedEOF): // half a body: whoever sent it may still read
 		return web.Fail(http.StatusBadRequest, "", err)
-	case s.in.Context().Err() != nil, errors.Is(err, context.Canceled):
+	case ctx.Err() != nil, errors.Is(err, context.Canceled):
 		return web.Fail(statusGone, "The request was broken off.", err)
 	default:
 		return web.Fail(http.StatusBadRequest, "", err)
 	}
 }
 
+// timedOut reports whether err is a deadline that passed.
 func timedOut(err error) bool {
 	var n net.Error
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &n) && n.Timeout()

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"net/http"
 	"net/textproto"
 	"slices"
 	"strings"
@@ -9,7 +10,7 @@ import (
 	"unicode/utf8"
 
 	"gatehouse/auth"
-	"gatehouse/proxy/engine"
+	"gatehouse/internal/web"
 )
 
 // A claim is what an identity header can carry.
@@ -70,23 +71,26 @@ func identityHeaders(c IdentityConfig) []identityHeader {
 	return list
 }
 
-// setIdentity puts the lines into h, where none of that name can be: what a
-// client sent was never copied. A value that would not arrive as it is, such
-// as one with a line break, is an error: another name must not be sent than
-// the one that was checked.
-func (s *exchange) setIdentity(h *engine.Header, list []identityHeader) error {
-	for _, l := range list {
-		v, err := l.claim.of(s.id)
+// addIdentity is the request filter that tells the upstream who makes the
+// request. out holds no field of these names: what a client sent was never
+// copied. A value that would not arrive as it is, such as one with a line
+// break, is an error (500), because the upstream must not be told another name
+// than the one that was checked.
+func addIdentity(s *exchange, out *outgoing) error {
+	if s.id == nil {
+		return nil
+	}
+	for _, h := range s.route.identity {
+		v, err := h.claim.of(s.id)
+		if err == nil && v != "" && !survives(v) {
+			err = fmt.Errorf("%q cannot be sent in a header", v)
+		}
 		if err != nil {
-			return fmt.Errorf("identity header %s: %w", l.name, err)
+			return web.Fail(http.StatusInternalServerError, "", fmt.Errorf("identity header %s: %w", h.name, err))
 		}
-		if v == "" {
-			continue
+		if v != "" {
+			out.set(h.name, v)
 		}
-		if !survives(v) {
-			return fmt.Errorf("identity header %s: %q cannot be sent in a header", l.name, v)
-		}
-		s.set(h, l.name, v)
 	}
 	return nil
 }

@@ -11,11 +11,12 @@ import (
 	"gatehouse/proxy/form"
 )
 
-// judgeAs judges a request also as each of the methods that its query names:
-// frameworks take POST /x?_method=DELETE for a DELETE (Symfony, Laravel,
-// method-override of Express). The strictest decides. It is asked only where a
-// rule looks at the method. What the body names is looked for by formBody.
-func (q *decisionInput) judgeAs(v ruling, who *access.Who) (ruling, error) {
+// overrideMethod decides again as if the request had each of the methods that
+// its query names, and returns the strictest ruling: frameworks take POST
+// /x?_method=DELETE for a DELETE (Symfony, Laravel, method-override of Express).
+// Only where a rule looks at the method does this make a difference. Methods
+// that the body names are found by formBody.
+func (q *decisionInput) overrideMethod(v ruling, who *access.Who) (ruling, error) {
 	if q.query == "" || v.route == nil || !v.byMethod {
 		return v, nil
 	}
@@ -36,7 +37,7 @@ func (q *decisionInput) judgeAs(v ruling, who *access.Who) (ruling, error) {
 	return v, nil
 }
 
-// agreeOn is agree for another method than that of the request.
+// agreeOn is agree as if the request had the method.
 func (q *decisionInput) agreeOn(method string, who *access.Who) (ruling, error) {
 	own := q.facts.Method
 	defer func() { q.facts.Method = own }()

@@ -390,7 +390,7 @@ func madeOf(choices []byte) string {
 // ruled are rules and routes of every kind.
 func ruled(tb testing.TB) *hostRoutes {
 	tb.Helper()
-	var all table
+	var all routeTable
 	for _, c := range []RouteConfig{
 		{Host: host, Path: "/", Access: []access.RuleConfig{
 			{Path: "/static", Public: true},

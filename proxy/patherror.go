@@ -31,8 +31,16 @@ func ambiguous() error {
 
 func refusePath(code int, why *pathError) error { return web.Refuse(code, "").Because(why) }
 
-// noteRefused makes an audit event of a path that was refused.
+// noteRefused logs why a request was refused before a rule was asked: a path is
+// an audit event, the script of a service worker a warning. Other errors are
+// left to the access line.
 func (s *exchange) noteRefused(err error) {
+	if errors.Is(err, errWorker) {
+		s.p.log.LogAttrs(s.in.Context(), slog.LevelWarn, "service worker refused",
+			slog.String("request_id", s.info.ID), slog.String("client", s.info.Client.String()), slog.String("route", s.info.Route),
+			slog.String("path", s.target.path[:min(len(s.target.path), 256)]), slog.String("key", "service_workers"), slog.Any("reason", errWorker))
+		return
+	}
 	why, ok := errors.AsType[*pathError](err)
 	if !ok {
 		return

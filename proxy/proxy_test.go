@@ -218,7 +218,7 @@ func TestNewRefuses(t *testing.T) {
 func BenchmarkRouting(b *testing.B) {
 	for _, n := range []int{1, 1000} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
-			var tb table
+			var tb routeTable
 			for i := range n {
 				c := &RouteConfig{Host: fmt.Sprintf("h%d.example.test", i%100), Path: fmt.Sprintf("/app%d", i/100)}
 				rules, err := access.New(nil)

@@ -27,6 +27,9 @@ type route struct {
 	identity  []identityHeader
 	origins   []string // for WebSockets, besides the route's own
 
+	requestFilters []requestFilter
+	answerFilters  []answerFilter
+
 	requestHeaders, responseHeaders headerRules
 	passes                          passList
 	limiter                         limiter
@@ -55,7 +58,7 @@ func newRoute(c *RouteConfig, general IdentityConfig, log *slog.Logger) (*route,
 		return nil, fmt.Errorf("route %q: %w", c.label(), err)
 	}
 	r := &route{
-		conf: c, label: c.label(), prefix: strings.TrimSuffix(c.path(), "/"), rules: rules,
+		conf: c, label: c.label(), prefix: c.prefix(), rules: rules,
 		upstream: c.connectAll(list, log), addresses: list, identity: identityHeaders(general),
 		requestHeaders: newHeaderRules(c.RequestHeaders), responseHeaders: newHeaderRules(c.ResponseHeaders),
 	}
@@ -72,6 +75,7 @@ func newRoute(c *RouteConfig, general IdentityConfig, log *slog.Logger) (*route,
 	default:
 		r.host = c.HostHeader
 	}
+	r.requestFilters, r.answerFilters = newRequestFilters(r), newAnswerFilters(r)
 	return r, nil
 }
 
@@ -80,6 +84,10 @@ func newRoute(c *RouteConfig, general IdentityConfig, log *slog.Logger) (*route,
 func (r *route) hasUpgrade(protocol string) bool {
 	return !r.addresses[0].h2c && slices.ContainsFunc(r.conf.Upgrade, func(p string) bool { return strings.EqualFold(p, protocol) })
 }
+
+// prefix returns the path of a route without a slash at the end, as the route
+// table has it; "": the root.
+func (c *RouteConfig) prefix() string { return strings.TrimSuffix(c.path(), "/") }
 
 // strip takes the route's path off the front of another, which may be spelled
 // so that it is not there although all readings lie in it.

@@ -6,23 +6,23 @@ import (
 	"net/http"
 	"strings"
 
-	"gatehouse/access"
 	"gatehouse/internal/httpfield"
 	"gatehouse/internal/urlpath"
 )
 
-// A table finds the routes of a host. It never changes.
-type table struct {
+// A routeTable finds the routes of a host. It does not change once it is built.
+type routeTable struct {
 	exact map[string]*hostRoutes // by name or name:port
 	below map[string]*hostRoutes // by suffix, such as .example.com or .example.com:8443
 	any   *hostRoutes            // for every other host; nil: there are none
+	first string                 // the first host that a route names; "": none does
 }
 
 // find gives the routes of the most specific host: with its port before
 // without, exact before the longest wildcard before any. nil: nobody knows the
 // host. The routes of a less specific host are not asked for paths that are
 // missing here: a host has one list of routes.
-func (t *table) find(h httpfield.Host) *hostRoutes {
+func (t *routeTable) find(h httpfield.Host) *hostRoutes {
 	if h.Port != "" {
 		if hr := t.named(h.Name, ":"+h.Port); hr != nil {
 			return hr
@@ -36,31 +36,27 @@ func (t *table) find(h httpfield.Host) *hostRoutes {
 
 // known says whether a route names the host, so that it is not there for just
 // any.
-func (t *table) known(h httpfield.Host) bool {
+func (t *routeTable) known(h httpfield.Host) bool {
 	hr := t.find(h)
 	return hr != nil && hr != t.any
 }
 
-// hostOfOld returns the host that an HTTP/1.0 request without Host is for, as
-// load balancers send it to see whether we are well: the address that it came
-// to where a route is for any host, else the first host that a route names. A
-// visitor could have named it as well. "": there is none.
-func (p *Proxy) hostOfOld(r *http.Request) string {
-	if p.table.any != nil {
-		if a, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
-			return a.AddrPort().String()
-		}
-		return "localhost"
+// hostOfHTTP10 returns the host that an HTTP/1.0 request without Host is for.
+// Load balancers send such requests to see whether the gate is well. It is the
+// address that the request came to where a route takes any host, else the
+// first host that a route names; a client could have named either itself. "":
+// there is none.
+func (t *routeTable) hostOfHTTP10(r *http.Request) string {
+	if t.any == nil {
+		return t.first
 	}
-	for _, r := range p.routes {
-		if !strings.HasPrefix(r.conf.Host, "*") {
-			return r.conf.Host
-		}
+	if a, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok {
+		return a.AddrPort().String()
 	}
-	return ""
+	return "localhost"
 }
 
-func (t *table) named(name, port string) *hostRoutes {
+func (t *routeTable) named(name, port string) *hostRoutes {
 	if hr := t.exact[name+port]; hr != nil {
 		return hr
 	}
@@ -80,7 +76,7 @@ func (t *table) named(name, port string) *hostRoutes {
 	return nil
 }
 
-func (t *table) add(r *route) error {
+func (t *routeTable) add(r *route) error {
 	host := strings.ToLower(r.conf.Host)
 	var hr *hostRoutes
 	switch {
@@ -93,6 +89,9 @@ func (t *table) add(r *route) error {
 		hr = entry(&t.below, hostKey(host[1:]))
 	default:
 		hr = entry(&t.exact, hostKey(host))
+		if t.first == "" {
+			t.first = r.conf.Host
+		}
 	}
 	return hr.add(r)
 }
@@ -208,35 +207,4 @@ func hasCapitalOrDot(s string) bool {
 		}
 	}
 	return false
-}
-
-// A ruling is what one reading of a path leads to. The zero value denies.
-type ruling struct {
-	route    *route // nil: no route takes the path
-	by       *route // whose rule decided: that of a path which differs by letter case, or the same
-	Outcome  access.Decision
-	Rule     int    // -1: none
-	named    bool   // the rule has a path
-	byMethod bool   // rules that were asked look at the method
-	as       string // the method that the query names, where that decided
-}
-
-// decide routes and rules one reading. An application that does not care for
-// letter case must not be reached past a route that is spelled otherwise: the
-// stricter of both decides.
-func (hr *hostRoutes) decide(f access.Facts, who *access.Who) ruling {
-	r := hr.find(f.Path)
-	if r == nil {
-		return ruling{Rule: -1}
-	}
-	v := ruling{route: r, by: r, byMethod: r.rules.ByMethod()}
-	v.Outcome, v.Rule = r.rules.Decide(f, who)
-	v.named = r.rules.HasPath(v.Rule)
-	if near := hr.nearly(f.Path, r); near != nil {
-		v.byMethod = v.byMethod || near.rules.ByMethod()
-		if d, rule := near.rules.Decide(f, who); d < v.Outcome {
-			v.Outcome, v.Rule, v.named, v.by = d, rule, true, near
-		}
-	}
-	return v
 }

@@ -8,49 +8,80 @@ import (
 	"gatehouse/internal/web"
 )
 
-// A decisionInput is a request as the rules see it: one path for a plain one, else
-// all of its readings.
+// A ruling is what the rules say about one interpretation of a path, or what
+// they say about all of them. The zero value denies.
+type ruling struct {
+	Outcome access.Decision
+	Rule    int // the rule that decided, in the access section of by; -1: none
+
+	route    *route // that takes the path; nil: none does
+	by       *route // whose rule decided: route, or a stricter one whose path differs only in letter case or an extension
+	named    bool   // the rule names a path
+	byMethod bool   // a rule that was asked looks at the method
+	as       string // the method that the query or a form names, where that decided; "": the request's own
+}
+
+// decide routes one interpretation of a path and asks the rules. An application
+// that ignores letter case must not be reached past a route that is spelled
+// differently, so the stricter of both decides.
+func (hr *hostRoutes) decide(f access.Facts, who *access.Who) ruling {
+	r := hr.find(f.Path)
+	if r == nil {
+		return ruling{Rule: -1}
+	}
+	v := ruling{route: r, by: r, byMethod: r.rules.ByMethod()}
+	v.Outcome, v.Rule = r.rules.Decide(f, who)
+	v.named = r.rules.HasPath(v.Rule)
+	if near := hr.nearly(f.Path, r); near != nil {
+		v.byMethod = v.byMethod || near.rules.ByMethod()
+		if d, rule := near.rules.Decide(f, who); d < v.Outcome {
+			v.Outcome, v.Rule, v.named, v.by = d, rule, true, near
+		}
+	}
+	return v
+}
+
+// A decisionInput is a request as the rules see it. A path of plain characters
+// has one interpretation; any other has all that an upstream might make of it.
 type decisionInput struct {
-	host     *hostRoutes
+	routes   *hostRoutes // nil: nothing was read
 	facts    access.Facts
 	path     string
 	query    string                   // with its question mark
 	readings *urlpath.Interpretations // nil: path is the only one
 }
 
-// newDecisionInput refuses a path which some upstream, or some browser, could read
-// as one of ours, and one with too many readings.
-func newDecisionInput(hr *hostRoutes, path string, f access.Facts) (*decisionInput, error) {
-	q := new(decisionInput)
-	return q, q.read(hr, path, f)
-}
-
-// read makes it the question about a path.
-func (q *decisionInput) read(hr *hostRoutes, path string, f access.Facts) error {
-	*q = decisionInput{host: hr, facts: f, path: path}
-	if urlpath.Plain(path) {
-		if ownLike(path) {
+// read makes q the input for a target on a host with these routes. It refuses
+// a path that an upstream, or a browser, could take for one of the gate's own
+// pages, and one with too many interpretations; q is zero then.
+func (q *decisionInput) read(routes *hostRoutes, t *target, f access.Facts) error {
+	*q = decisionInput{}
+	var readings *urlpath.Interpretations
+	if urlpath.Plain(t.path) {
+		if ownLike(t.path) {
 			return refusePath(http.StatusNotFound, errOwnPath)
 		}
-		return nil
+	} else {
+		var ok bool
+		if readings, ok = urlpath.Interpret(t.path); !ok {
+			return refusePath(http.StatusBadRequest, errManyReadings)
+		}
+		if readings.MayBeBelow(ownPrefix) {
+			return refusePath(http.StatusBadRequest, errOwnPath)
+		}
 	}
-	var ok bool
-	if q.readings, ok = urlpath.Interpret(path); !ok {
-		return refusePath(http.StatusBadRequest, errManyReadings)
-	}
-	if q.readings.MayBeBelow(ownPrefix) {
-		return refusePath(http.StatusBadRequest, errOwnPath)
-	}
+	q.routes, q.facts, q.path, q.query, q.readings = routes, f, t.path, t.query, readings
 	return nil
 }
 
-// decide says what all readings agree on for who. Where they lead to different
-// routes or decisions, the request is refused: it might do to the upstream
-// what nobody allowed. No route: 404.
+// decide returns what the rules say for who, which all interpretations agree
+// on. It is an error if they lead to different routes or decisions (400): the
+// request might do to the upstream what no rule allows. It is one as well if no
+// route takes the path (404).
 func (q *decisionInput) decide(who *access.Who) (ruling, error) {
 	v, err := q.agree(who)
 	if err == nil {
-		v, err = q.judgeAs(v, who)
+		v, err = q.overrideMethod(v, who)
 	}
 	switch {
 	case err != nil:
@@ -62,6 +93,7 @@ func (q *decisionInput) decide(who *access.Who) (ruling, error) {
 	}
 }
 
+// agree returns what all interpretations agree on.
 func (q *decisionInput) agree(who *access.Who) (ruling, error) {
 	if q.readings == nil {
 		return q.rule(q.path, who), nil
@@ -81,15 +113,15 @@ func (q *decisionInput) agree(who *access.Who) (ruling, error) {
 			return ruling{}, ambiguous()
 		}
 	}
-	if err := q.stripped(all, who); err != nil {
+	if err := q.checkStripped(all, who); err != nil {
 		return ruling{}, err
 	}
 	return all, nil
 }
 
-// closer reports whether a place that somebody might end at is one that a rule
-// or a route names, and that asks for more, or goes elsewhere, than what all
-// other readings agree on.
+// closer reports whether v, for a place that the path may end at, contradicts
+// what the interpretations agree on: a closer route takes it, or a rule that
+// names a path is stricter.
 func closer(v, all ruling) bool {
 	switch {
 	case v.route == nil:
@@ -101,10 +133,10 @@ func closer(v, all ruling) bool {
 	}
 }
 
-// stripped looks at what the upstream of a route with strip_prefix reads: it
-// sees the rest alone, where a slash or dots that stood in the middle stand in
-// front.
-func (q *decisionInput) stripped(all ruling, who *access.Who) error {
+// checkStripped returns an error if what is left of the path after strip_prefix
+// can be read as something stricter. The upstream sees the rest alone, where
+// slashes or dots from the middle of the path stand in front.
+func (q *decisionInput) checkStripped(all ruling, who *access.Who) error {
 	if all.route == nil || !all.route.conf.StripPrefix || all.route.prefix == "" {
 		return nil
 	}
@@ -129,8 +161,9 @@ func (q *decisionInput) stripped(all ruling, who *access.Who) error {
 	return nil
 }
 
+// rule returns what the rules say about one interpretation.
 func (q *decisionInput) rule(path string, who *access.Who) ruling {
 	f := q.facts
 	f.Path = path
-	return q.host.decide(f, who)
+	return q.routes.decide(f, who)
 }

@@ -88,7 +88,7 @@ func drawPath(t *rapid.T) string {
 
 func testRoutes(tb testing.TB) *hostRoutes {
 	tb.Helper()
-	var all table
+	var all routeTable
 	for p, list := range map[string][]access.RuleConfig{"/": fixtureRules(), "/private": {{Path: "/private", Users: []string{"alice"}}}} {
 		rules, err := access.New(list)
 		if err != nil {
@@ -132,6 +132,11 @@ func TestNoReadingReachesMore(t *testing.T) {
 			t.Errorf("%q is forwarded, but may be read as %q (chain %v)", p, read, chain)
 		}
 	})
+}
+
+func newDecisionInput(hr *hostRoutes, path string, f access.Facts) (*decisionInput, error) {
+	q := new(decisionInput)
+	return q, q.read(hr, &target{path: path}, f)
 }
 
 // decide goes the way of ServeHTTP.

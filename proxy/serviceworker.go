@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"path"
@@ -18,39 +17,37 @@ import (
 
 var errWorker = errors.New("a service worker at the root of the host would see what is typed on the sign-in page; if that is meant, list it in service_workers of the route")
 
-// refuseWorker returns an error if a browser asks for the script of a service
-// worker that would take in our own pages: by default the scope of a worker is
-// the folder that its script lies in, and a worker sees every request of its
-// scope, passwords too. The route can list scripts that may.
+// checkWorker returns an error (403) if a browser asks for the script of a
+// service worker whose scope would include the gate's own pages. By default the
+// scope of a worker is the folder of its script, and a worker sees every request
+// in its scope, passwords included. The route may list scripts that are
+// allowed.
 //
-// What counts is the path as the browser has it: no prefix is stripped. Where
-// it can be read in several ways, none of them may lie at the root.
-func (s *exchange) refuseWorker() error {
-	if len(s.in.Header["Service-Worker"]) == 0 || !s.atRoot() || slices.Contains(s.route.conf.ServiceWorkers, s.t.path) {
+// What counts is the path as the browser has it, before a prefix is stripped.
+// None of its interpretations may lie at the root.
+func (q *decisionInput) checkWorker(h http.Header, r *route) error {
+	if len(h["Service-Worker"]) == 0 || !q.atRoot() || slices.Contains(r.conf.ServiceWorkers, q.path) {
 		return nil
 	}
-	s.p.log.LogAttrs(s.in.Context(), slog.LevelWarn, "service worker refused",
-		slog.String("request_id", s.info.ID), slog.String("client", s.info.Client.String()), slog.String("route", s.route.label),
-		slog.String("path", s.t.path[:min(len(s.t.path), 256)]), slog.String("key", "service_workers"), slog.Any("reason", errWorker))
 	return web.Fail(http.StatusForbidden, "This page may not install a service worker here.", errWorker)
 }
 
-// atRoot reports whether the path lies in the folder / in any reading, but for
-// those that can only refuse.
-func (s *exchange) atRoot() bool {
-	if strings.LastIndexByte(s.t.path, '/') == 0 {
+// atRoot reports whether the path lies in the folder / in some interpretation,
+// other than those that only deny.
+func (q *decisionInput) atRoot() bool {
+	if strings.LastIndexByte(q.path, '/') == 0 {
 		return true
 	}
-	return s.question.readings != nil && slices.ContainsFunc(s.question.readings.List, func(r urlpath.Interpretation) bool {
+	return q.readings != nil && slices.ContainsFunc(q.readings.List, func(r urlpath.Interpretation) bool {
 		return !r.DenyOnly && strings.LastIndexByte(r.Path, '/') == 0
 	})
 }
 
-// checkWorkers looks at service_workers.
+// checkWorkers reports problems of service_workers.
 func (c *RouteConfig) checkWorkers(report *problem.List) {
 	for i, script := range c.ServiceWorkers {
 		key := fmt.Sprintf("service_workers[%d]", i)
-		prefix := strings.TrimSuffix(c.path(), "/")
+		prefix := c.prefix()
 		switch {
 		case !urlpath.Plain(script):
 			report.Errorf(key, "%q is not the path of a script; write it as browsers ask for it, such as /sw.js", script)
@@ -64,22 +61,24 @@ func (c *RouteConfig) checkWorkers(report *problem.List) {
 	}
 }
 
-// dropWideWorker drops a Service-Worker-Allowed that takes in our own pages: a
-// service worker sees every request of its scope, so one script that somebody
-// managed to upload to an application could read passwords. The price: a
-// script that is to have the whole site as its scope must lie at the root of
-// the site, where browsers allow that without the header.
-func (s *exchange) dropWideWorker(h http.Header) {
+// dropWideWorker is the answer filter that drops a Service-Worker-Allowed whose
+// scope includes the gate's own pages: with it, one script that somebody
+// managed to upload to an application could read passwords. The price is that
+// a script whose scope is the whole site must lie at the root of the site,
+// where browsers need no such header.
+func dropWideWorker(s *exchange, _ int, h http.Header) error {
 	for _, v := range h["Service-Worker-Allowed"] {
-		if scopeCoversUs(v, s.t.path) {
+		if scopeCoversUs(v, s.target.path) {
 			delete(h, "Service-Worker-Allowed")
-			return
+			break
 		}
 	}
+	return nil
 }
 
-// scopeCoversUs resolves a scope as browsers do: relative to the script, and
-// as a prefix of the text of a path.
+// scopeCoversUs reports whether the scope includes pages of the gate. It
+// resolves the scope as browsers do: relative to the script, and as a prefix of
+// the text of a path. A scope that cannot be read counts as one that does.
 func scopeCoversUs(scope, script string) bool {
 	u, err := url.Parse(strings.TrimSpace(scope))
 	if err != nil {

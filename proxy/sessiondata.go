@@ -5,14 +5,17 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"gatehouse/internal/web"
-	"gatehouse/proxy/engine"
 	"gatehouse/sessions"
 )
 
-// A SessionData keeps values in sessions: *sessions.Manager is one.
+// SessionData is where applications keep values in sessions:
+// *sessions.Manager is one. Its methods are documented there. An error of
+// Find, Values and ChangeValues that is not sessions.ErrNotFound or ErrFull
+// means that it could not be told, never that there is nothing.
 type SessionData interface {
 	Find(r *http.Request) (sessions.Info, error)
 	Touch(i sessions.Info)
@@ -24,112 +27,142 @@ type SessionData interface {
 }
 
 // kindData is counted beside the kinds of engine.Error: an answer wanted
-// something to be kept that is too much, or cannot be read.
+// values kept that are too large, or cannot be read.
 const kindData = "session_data"
 
-// namespace names the values of a route: whatever answers at its host and path
-// has them, and no other route.
+// namespace returns the name under which sessions hold a route's values.
+// Whatever answers at its host and path shares them, and no other route does.
 func (c *RouteConfig) namespace(prefix string) string {
 	return hostKey(strings.ToLower(c.Host)) + prefix + "/"
 }
 
-// keepsData reports whether an answer with the status may change what the
-// application keeps: it may where the route says so, if the answer is final or
-// switches protocols. One of 500 and more keeps nothing (Django's
-// SessionMiddleware).
-func (s *exchange) keepsData(status int) bool {
-	return s.route.conf.SessionData &&
-		(status >= http.StatusOK && status < http.StatusInternalServerError || status == http.StatusSwitchingProtocols)
+// A dataSession is the session in which the application keeps values, during
+// one exchange of a route with session_data.
+type dataSession struct {
+	store     SessionData
+	limit     anonymousLimit // on sessions for visitors who have none
+	in        *http.Request
+	client    netip.Addr
+	namespace string
+
+	info   sessions.Info // zero: there is no session yet
+	isUse  bool          // the request is a use of it
+	change dataChange    // what the answer asks for
+	failed error         // why that could not be done; nil: it was
 }
 
-// findData finds the session in which the application keeps values: that of
-// who is signed in, or one that is nobody's. Without a cookie of ours there is
-// none, and nothing is looked up.
-func (s *exchange) findData() error {
-	s.asked = true
-	if s.id != nil {
-		s.data = s.id.Session
-		return nil
-	}
-	i, err := s.p.sessionData.Find(s.in)
-	switch {
-	case errors.Is(err, sessions.ErrNotFound):
-		return nil
-	case err != nil:
-		return err
-	case i.User != "": // on a public path: told nothing but what was kept, if the account still counts
-		id, err := s.p.auth.Identify(s.in)
-		if err != nil || id == nil {
-			return err
-		}
-		s.data = id.Session
-		return nil
-	}
-	s.data = i
-	if s.active = s.p.activity.counts(&s.question, s.in); s.active {
-		s.p.sessionData.Touch(i)
-	}
-	return nil
-}
-
-// tellData puts into h what the application has kept. That it cannot be told
-// is no reason to say that there is nothing.
-func (s *exchange) tellData(h *engine.Header) error {
-	if !s.route.conf.SessionData {
-		return nil
-	}
-	err := s.findData()
+// addSessionData is the request filter that tells the application its values.
+// When they cannot be read the request fails (503), because without the header
+// the application would believe that there are none.
+func addSessionData(s *exchange, out *outgoing) error {
+	s.dependsOnSession = true
+	d := &s.data
+	d.store, d.limit, d.in, d.client, d.namespace = s.p.sessionData, s.p.anonymous, s.in, s.info.Client, s.route.namespace
+	err := s.findDataSession()
 	var values map[string]string
-	if err == nil && s.data.Key != "" {
-		values, err = s.p.sessionData.Values(s.in, s.data, s.route.namespace)
+	if err == nil && d.info.Key != "" {
+		values, err = d.store.Values(d.in, d.info, d.namespace)
 	}
 	if err != nil {
 		return web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("read session data: %w", err))
 	}
 	if len(values) > 0 {
-		s.set(h, dataHeader, formatData(values))
+		out.set(dataHeader, formatData(values))
 	}
 	return nil
 }
 
-// keepData keeps what an answer asks for. When it returns, the next request
-// sees it. An error refuses the answer: the application believes that it was
-// kept, or deleted.
-func (s *exchange) keepData(h http.Header, c *dataChange) error {
-	refused := c.refused
-	over, err := s.storeData(h, c)
-	if errors.Is(err, sessions.ErrFull) {
-		refused = append(refused, err)
-		c.set = nil // what is to go goes
-		over, err = s.storeData(h, c)
+// findDataSession finds the session of whoever is signed in, or the visitor's
+// anonymous one. Without a session cookie there is none, and nothing is looked
+// up.
+func (s *exchange) findDataSession() error {
+	d := &s.data
+	if s.id != nil {
+		d.info, d.isUse = s.id.Session, s.active.isUse
+		return nil
 	}
-	if err == nil && c.expiry != nil && s.data.Key != "" {
-		err = s.p.sessionData.SetExpiry(s.in, h, s.data, *c.expiry)
-	}
+	i, err := d.store.Find(d.in)
 	switch {
 	case errors.Is(err, sessions.ErrNotFound):
-		s.p.log.LogAttrs(s.in.Context(), slog.LevelDebug, "session ended before its data were kept", s.about()...)
 		return nil
 	case err != nil:
-		s.unkept = fmt.Errorf("keep session data: %w", err)
-		return s.unkept
+		return err
+	case i.User != "": // a public path: the values are told, the identity is not; the account must still count
+		id, err := s.p.auth.Identify(d.in)
+		if err != nil || id == nil {
+			return err
+		}
+		d.info = id.Session
+		return nil
 	}
-	if refused = append(refused, over...); len(refused) > 0 {
-		s.p.metrics.UpstreamError(s.route.label, kindData)
-		s.p.log.LogAttrs(s.in.Context(), slog.LevelWarn, "session data refused",
-			append(s.about(), slog.Any("why", refused[0]), slog.Int("count", len(refused)))...)
+	d.info = i
+	if d.isUse = s.p.activity.counts(&s.input, d.in); d.isUse {
+		d.store.Touch(i)
 	}
 	return nil
 }
 
-// storeData changes the values, in a new session if there is none, and says
+// takeSessionData is the answer filter that takes out of an answer what it
+// asks to be kept. A final answer below 500 may ask, and one that switches
+// protocols (Django's SessionMiddleware does the same).
+func takeSessionData(s *exchange, status int, h http.Header) error {
+	s.data.change = dataChange{}
+	if status >= http.StatusOK && status < http.StatusInternalServerError || status == http.StatusSwitchingProtocols {
+		s.data.change = takeData(h)
+	}
+	return nil
+}
+
+// storeSessionData is the answer filter that keeps what an answer asks for
+// before it is passed on, so that the next request sees it. Where that fails
+// the answer is refused, because the application believes that it was done.
+func storeSessionData(s *exchange, _ int, h http.Header) error {
+	if !s.data.change.asks() {
+		return nil
+	}
+	refused, err := s.data.keep(h)
+	switch {
+	case errors.Is(err, sessions.ErrNotFound):
+		s.p.log.LogAttrs(s.in.Context(), slog.LevelDebug, "session ended before its data were kept", s.aboutData()...)
+		return nil
+	case err != nil:
+		s.data.failed = fmt.Errorf("keep session data: %w", err)
+		return s.data.failed
+	}
+	if len(refused) > 0 {
+		s.p.metrics.UpstreamError(s.route.label, kindData)
+		s.p.log.LogAttrs(s.in.Context(), slog.LevelWarn, "session data refused",
+			append(s.aboutData(), slog.Any("why", refused[0]), slog.Int("count", len(refused)))...)
+	}
+	return nil
+}
+
+// keep does what the answer with the header h asks for, and returns what is
+// refused of it. Where the new values are too large for a session, the others
+// are still deleted.
+func (d *dataSession) keep(h http.Header) (refused []error, err error) {
+	refused = d.change.refused
+	over, err := d.apply(h)
+	if errors.Is(err, sessions.ErrFull) {
+		refused = append(refused, err)
+		d.change.set = nil
+		over, err = d.apply(h)
+	}
+	if err == nil && d.change.expiry != nil && d.info.Key != "" {
+		err = d.store.SetExpiry(d.in, h, d.info, *d.change.expiry)
+	}
+	return append(refused, over...), err
+}
+
+// apply changes the values, in a new session if there is none, and returns
 // what was over the bounds.
-func (s *exchange) storeData(h http.Header, c *dataChange) (over []error, err error) {
+func (d *dataSession) apply(h http.Header) (over []error, err error) {
+	c := &d.change
 	switch {
 	case len(c.set)+len(c.delete) == 0:
 		return nil, nil
-	case s.data.Key != "":
-		err = s.p.sessionData.ChangeValues(s.in, s.data, s.route.namespace, s.active, func(values map[string]string) (changed bool) {
+	case d.info.Key != "":
+		err = d.store.ChangeValues(d.in, d.info, d.namespace, d.isUse, func(values map[string]string) (changed bool) {
 			changed, over = c.apply(values)
 			return changed
 		})
@@ -139,26 +172,27 @@ func (s *exchange) storeData(h http.Header, c *dataChange) (over []error, err er
 	if _, over = c.apply(values); len(values) == 0 {
 		return over, nil
 	}
-	if !s.p.anonymous.take(s.info.Client) {
+	if !d.limit.take(d.client) {
 		return append(over, errAnonymous), nil
 	}
-	if err = s.p.sessionData.NewValues(s.in, h, s.route.namespace, c.expiryOrNone(), values); err != nil {
+	if err = d.store.NewValues(d.in, h, d.namespace, c.expiryOrNone(), values); err != nil {
 		return over, err
 	}
-	c.expiry = nil // it has it
+	c.expiry = nil // the new session has it
 	return over, nil
 }
 
-// refreshData gives a session of nobody's whose cookie was signed with an older
-// secret one of the first.
-func (s *exchange) refreshData(h http.Header) {
-	if err := s.p.sessionData.Refresh(s.in, h); err != nil {
-		s.p.log.LogAttrs(s.in.Context(), slog.LevelWarn, "session not signed anew", append(s.about(), slog.Any("error", err))...)
+// refreshDataSession sets the cookie of an anonymous session again, which was
+// signed with an older secret. A failure is logged only: the next answer tries
+// again.
+func (s *exchange) refreshDataSession(h http.Header) {
+	if err := s.data.store.Refresh(s.in, h); err != nil {
+		s.p.log.LogAttrs(s.in.Context(), slog.LevelWarn, "session not signed anew", append(s.aboutData(), slog.Any("error", err))...)
 	}
 }
 
-func (s *exchange) about() []slog.Attr {
+func (s *exchange) aboutData() []slog.Attr {
 	return []slog.Attr{
-		slog.String("request_id", s.info.ID), slog.String("route", s.route.label), slog.String("session", s.data.Handle),
+		slog.String("request_id", s.info.ID), slog.String("route", s.route.label), slog.String("session", s.data.info.Handle),
 	}
 }

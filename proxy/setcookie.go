@@ -13,11 +13,11 @@ import (
 
 // changeCookies does to the upstream's cookies what the route asks for. Our
 // own are none of them: whatever is made here is looked through afterwards.
-func (s *exchange) changeCookies(h http.Header) {
+func changeCookies(s *exchange, _ int, h http.Header) error {
 	conf := s.route.conf
 	lines := h["Set-Cookie"]
 	if len(lines) == 0 {
-		return
+		return nil
 	}
 	if conf.Rewrite.Cookies {
 		p := s.cookiePlace()
@@ -28,6 +28,7 @@ func (s *exchange) changeCookies(h http.Header) {
 	for i, line := range lines {
 		lines[i] = conf.Cookies.harden(line, s.info.Secure())
 	}
+	return nil
 }
 
 // A cookiePlace says which hosts and paths the upstream may mean by a cookie.

@@ -25,31 +25,25 @@ func (c *cookies) addSticky(routes []RouteConfig) error {
 	return nil
 }
 
-// chosen is told which of the upstreams is asked.
-func (s *exchange) chosen(id string) { s.member = id }
-
-// wantedMember gives the upstream that the visitor was at; "": none, or there
-// are several answers.
-func (s *exchange) wantedMember() string {
-	if s.route.conf.Sticky == "" {
-		return ""
+// wantMember is the request filter that asks for the member of a balanced
+// upstream that the visitor's sticky cookie names. Without the cookie, and with
+// two of them, any member will do.
+func wantMember(s *exchange, out *outgoing) error {
+	if found := s.in.CookiesNamed(s.route.conf.Sticky); len(found) == 1 {
+		out.Member = found[0].Value
 	}
-	found := s.in.CookiesNamed(s.route.conf.Sticky)
-	if len(found) != 1 {
-		return ""
-	}
-	return found[0].Value
+	return nil
 }
 
-// stick sets the cookie where the visitor has not got it, or was sent
-// elsewhere. It reports whether it did.
-func (s *exchange) stick(status int, h http.Header) bool {
-	name := s.route.conf.Sticky
+// setSticky is the answer filter that sets the cookie where the visitor has
+// none, or was sent to another member than the one it names.
+func setSticky(s *exchange, status int, h http.Header) error {
 	final := status >= http.StatusOK || status == http.StatusSwitchingProtocols
-	if name == "" || s.member == "" || !final || s.out.Member == s.member {
-		return false
+	if s.member == "" || !final || s.out.Member == s.member {
+		return nil
 	}
-	cookie := http.Cookie{Name: name, Value: s.member, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.info.Secure()} //nolint:gosec // Secure follows the visitor's connection
+	cookie := http.Cookie{Name: s.route.conf.Sticky, Value: s.member, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.info.Secure()} //nolint:gosec // Secure follows the visitor's connection
 	h["Set-Cookie"] = append(h["Set-Cookie"], cookie.String())
-	return true
+	s.setsOwnCookie = true
+	return nil
 }

@@ -40,14 +40,18 @@ func readTarget(r *http.Request) (target, error) {
 	return t, nil
 }
 
-// ownPrefix is the path of our own pages, without a slash at its end.
+// isOwn reports whether the target is one of the gate's own pages, in a
+// spelling that nobody can misread.
+func (t *target) isOwn() bool { return ownPath(t.path) && urlpath.Plain(t.path) }
+
+// ownPrefix is auth.Prefix without the slash at its end.
 var ownPrefix = strings.TrimSuffix(auth.Prefix, "/")
 
-// ownPath reports whether a path, in this very spelling, is our own.
+// ownPath reports whether a path in exactly this spelling is below auth.Prefix.
 func ownPath(path string) bool {
 	return strings.HasPrefix(path, auth.Prefix) || path == ownPrefix
 }
 
-// ownLike reports whether a path would be our own for a reader who does not
-// care for letter case.
+// ownLike reports whether a path is below auth.Prefix for a reader that ignores
+// letter case.
 func ownLike(path string) bool { return urlpath.Below(path, ownPrefix) }

@@ -12,36 +12,36 @@ import (
 	"gatehouse/proxy/engine"
 )
 
-// upgrade asks the upstream to switch protocols, if the visitor does so in
-// the one way that nobody can misunderstand and the route allows it. Any other
-// Upgrade is left out, and the request goes on as an ordinary one: that is
-// what Upgrade means (RFC 9110, 7.8).
+// negotiateUpgrade is the request filter that asks the upstream to switch
+// protocols, if the client does so in the one way that nobody can misunderstand
+// and the route allows it. Any other Upgrade is left out and the request goes
+// on as an ordinary one, which is what Upgrade means (RFC 9110, 7.8).
 //
-// A WebSocket that a browser opens for another site's page is refused: it
+// A WebSocket that a browser opens for another site's page is refused (403): it
 // would carry this site's cookies.
-func (s *exchange) upgrade(r *engine.Request) error {
-	protocol := s.wanted()
+func negotiateUpgrade(s *exchange, out *outgoing) error {
+	protocol := requestedUpgrade(s.in)
 	if protocol == "" || !s.route.hasUpgrade(protocol) {
-		dropWebSocket(&r.Header)
+		dropWebSocket(&out.Header)
 		return nil
 	}
 	if strings.EqualFold(protocol, webSocket) {
 		if !handshake(s.in.Header) {
-			dropWebSocket(&r.Header)
+			dropWebSocket(&out.Header)
 			return nil
 		}
+		s.active.webSocket = true
 		if err := s.sameOrigin(); err != nil {
 			return web.Fail(http.StatusForbidden, "This page may not open a connection here.", err)
 		}
 	}
-	r.Upgrade = protocol
+	out.Upgrade = protocol
 	return nil
 }
 
-// wanted gives the protocol that the visitor asks for; "": none, or not so
-// that it could be granted.
-func (s *exchange) wanted() string {
-	in := s.in
+// requestedUpgrade returns the protocol that the client asks for, as it spells
+// it; "": none, or not in a way that could be granted.
+func requestedUpgrade(in *http.Request) string {
 	values := in.Header["Upgrade"]
 	switch {
 	case len(values) != 1 || !httpfield.IsProtocol(values[0]) || !httpfield.HasToken(in.Header["Connection"], "upgrade"):
@@ -56,22 +56,23 @@ func (s *exchange) wanted() string {
 	return values[0]
 }
 
-// handshake says whether a server that keeps RFC 6455, 4.2.1 would switch. A
-// server that does not is not given the chance: it might answer a refusal that
-// somebody else takes for an open tunnel.
+// handshake reports whether a server that keeps RFC 6455, 4.2.1 would switch.
+// Otherwise the upstream is not even asked: it might answer with a refusal that
+// a proxy on the way takes for an open tunnel.
 func handshake(h http.Header) bool {
 	version, key := h["Sec-Websocket-Version"], h["Sec-Websocket-Key"]
 	return len(version) == 1 && version[0] == "13" && len(key) == 1 && key[0] != ""
 }
 
-// dropWebSocket takes away what belongs to an upgrade that is not asked for.
+// dropWebSocket drops the fields of a handshake that does not take place.
 func dropWebSocket(h *engine.Header) {
 	*h = slices.DeleteFunc(*h, func(f engine.Field) bool { return strings.HasPrefix(f.Name, "Sec-Websocket-") })
 }
 
-// sameOrigin returns an error, which it notes, unless a page of the visitor's
-// origin opens the WebSocket, or one of the route's origins. Chromium does not
-// send Sec-Fetch-Site with WebSockets: there, Host must have the port.
+// sameOrigin returns an error, and logs it, unless the page that opens the
+// WebSocket is of the visitor's origin or of one of the route's origins.
+// Chromium sends no Sec-Fetch-Site with WebSockets, so there the Host has to
+// have the port.
 func (s *exchange) sameOrigin() error {
 	o := httpfield.Origin{Scheme: s.info.Scheme, Host: s.host.Text, Port: s.info.Port}
 	err := o.Check(s.in.Header, s.route.origins...)

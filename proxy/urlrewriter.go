@@ -7,7 +7,6 @@ import (
 
 	"gatehouse/internal/httpfield"
 	"gatehouse/internal/urlpath"
-	"gatehouse/proxy/engine"
 )
 
 // A urlRewriter translates addresses between what the upstream calls itself and
@@ -26,7 +25,7 @@ type urlRewriter struct {
 // An origin is compared as a whole; port is "" for the scheme's own.
 type origin struct{ scheme, name, port string }
 
-func (s *exchange) mirror() *urlRewriter {
+func (s *exchange) urlRewriter() *urlRewriter {
 	r := s.route
 	m := &urlRewriter{scheme: s.info.Scheme, host: s.host}
 	if r.conf.StripPrefix {
@@ -52,20 +51,10 @@ func (m *urlRewriter) add(scheme, authority string) {
 	}
 }
 
-// sentHost is the Host header that the upstream gets.
-func (s *exchange) sentHost() string {
-	if s.route.host != "" {
-		return s.route.host
-	}
-	return s.host.Text
-}
-
-// rewriteAnswer translates where an answer says that something is.
-func (s *exchange) rewriteAnswer(h http.Header) {
-	if !s.route.conf.Rewrite.URLs {
-		return
-	}
-	m := s.mirror()
+// rewriteLocations is the answer filter that translates where an answer says
+// that something is.
+func rewriteLocations(s *exchange, _ int, h http.Header) error {
+	m := s.urlRewriter()
 	for name, translate := range map[string]func(string) string{
 		"Location": m.toVisitor, "Content-Location": m.toVisitor, "Refresh": m.refresh,
 	} {
@@ -73,6 +62,7 @@ func (s *exchange) rewriteAnswer(h http.Header) {
 			h[name][i] = translate(v)
 		}
 	}
+	return nil
 }
 
 // toVisitor translates a reference in an answer. Absolute ones of the
@@ -147,16 +137,16 @@ func skip(s string, i int, chars string) int {
 	return i
 }
 
-// rewriteDestination translates where WebDAV's COPY and MOVE (RFC 4918, 10.3)
-// are to put something. What is not in the route stays as it is, and the
-// upstream refuses it as another server's.
-func (s *exchange) rewriteDestination(r *engine.Request) {
-	if !s.route.conf.Rewrite.URLs || r.Method != "COPY" && r.Method != "MOVE" {
-		return
+// rewriteDestination is the request filter that translates where COPY and MOVE
+// of WebDAV (RFC 4918, 10.3) are to put something. What does not lie in the
+// route stays as it is, and the upstream refuses it as another server's.
+func rewriteDestination(s *exchange, out *outgoing) error {
+	if isWebDAVMove(out.Method) {
+		if v := out.Header.Get("Destination"); len(v) == 1 {
+			out.Header.Set("Destination", s.urlRewriter().toUpstream(v[0]))
+		}
 	}
-	if v := r.Header.Get("Destination"); len(v) == 1 {
-		r.Header.Set("Destination", s.mirror().toUpstream(v[0]))
-	}
+	return nil
 }
 
 // toUpstream translates an absolute reference, or an absolute path, of a

@@ -45,17 +45,17 @@ func (v *via) names(lines []string) bool {
 
 var errLoop = errors.New("the request has come through this gate before: an upstream, or a proxy behind it, leads back here")
 
-// checkLoop refuses a request that this gate has forwarded already.
-func (s *exchange) checkLoop() error {
-	if lines := s.in.Header["Via"]; len(lines) > 0 && s.p.via.names(lines) {
+// checkLoop refuses (508) a request that this gate has forwarded already.
+func (v *via) checkLoop(r *http.Request) error {
+	if lines := r.Header["Via"]; len(lines) > 0 && v.names(lines) {
 		return web.Fail(http.StatusLoopDetected, "Something went wrong on our side.", errLoop)
 	}
 	return nil
 }
 
-// viaLine returns the Via of the request that goes on: that of those before
-// us, then us.
-func (s *exchange) viaLine() []string {
+// addVia is the request filter that adds this gate to Via, behind those that
+// the request came through before.
+func addVia(s *exchange, out *outgoing) error {
 	own := s.p.via.http11
 	switch {
 	case s.in.ProtoMajor == 2:
@@ -65,7 +65,9 @@ func (s *exchange) viaLine() []string {
 	}
 	before := s.in.Header["Via"]
 	if len(before) == 0 || httpfield.HasToken(s.in.Header["Connection"], "Via") {
-		return own
+		out.Header.Set("Via", own...)
+	} else {
+		out.set("Via", strings.Join(before, ", ")+", "+own[0])
 	}
-	return s.line(strings.Join(before, ", ") + ", " + own[0])
+	return nil
 }

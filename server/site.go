@@ -115,12 +115,16 @@ func (p *shared) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages
 	if html == "" {
 		html = p.loginHTML
 	}
+	looks, err := proxy.NewLoginLooks(c.Routes)
+	if err != nil {
+		return fmt.Errorf("routes: %w", err)
+	}
 	gate, err := auth.New(auth.Options{
 		Sessions: s.sessions, Accounts: s.accounts, Now: p.accounts,
 		Hasher: p.hasher, Throttle: p.throttle, Secrets: keys,
 		Username: c.Login.Username, PasswordMin: c.Login.PasswordMin,
 		Cookie: cookie, Remember: c.Session.RememberMe.D(), Title: c.Login.Title, LoginHTML: html,
-		Face: faceOf(c), LoginFor: func(r *http.Request, next string) auth.RouteLoginConfig { return s.proxy.LoginFor(r, next) },
+		Face: faceOf(c), LoginFor: looks.For,
 		Audit: p.audit, Metrics: p.metrics, Log: p.log,
 	})
 	if err != nil {

@@ -380,7 +380,7 @@ func cutAll(t *testing.T, live *ActiveRequests) {
 func TestLiveKeepsItsLists(t *testing.T) {
 	live := new(ActiveRequests)
 	a, b, c := of("k"), of("k"), of("other")
-	for _, s := range []*exchange{a, b, c} {
+	for _, s := range []*activeRequest{a, b, c} {
 		live.add(s)
 	}
 	live.remove(b)
@@ -397,6 +397,4 @@ func TestLiveKeepsItsLists(t *testing.T) {
 	}
 }
 
-func of(key string) *exchange {
-	return &exchange{id: &auth.Identity{Session: sessions.Info{Key: key}}}
-}
+func of(key string) *activeRequest { return &activeRequest{session: &sessions.Info{Key: key}} }

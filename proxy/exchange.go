@@ -1,0 +1,81 @@
+package proxy
+
+import (
+	"net/http"
+
+	"gatehouse/auth"
+	"gatehouse/internal/web"
+	"gatehouse/proxy/engine"
+)
+
+// An exchange is one request on its way to the upstream and its answer on the
+// way back. It belongs to the goroutine that serves the request; only active
+// is looked at from outside.
+type exchange struct {
+	p        *Proxy
+	incoming               // the request as it was read
+	input    decisionInput // what was decided about
+
+	route            *route         // the route that takes the request; nil: not known yet, or none
+	id               *auth.Identity // whom the upstream is told about; nil: nobody
+	dependsOnSession bool           // another session cookie may lead to another answer
+	byMethod         bool           // a rule that was asked looks at the method
+
+	out    outgoing      // the request as it is forwarded
+	form   *formBody     // the body, while it is searched for a method; nil: it is not
+	data   dataSession   // where the application keeps values; zero: the route has no session_data
+	active activeRequest // what ActiveRequests and the session's idle time need to know
+	member string        // the member of a balanced upstream that was asked last
+
+	setsOwnCookie bool // the answer carries a cookie of the gate
+
+	hooks *engine.Request // what every out begins with
+	spent bool            // the answer is complete, and nobody else refers to any of this
+}
+
+// newExchange returns an exchange for r. Exchanges are pooled: everything that
+// a request needs lives and dies with it, so it is one allocation, which is
+// used again.
+func (p *Proxy) newExchange(r *http.Request) *exchange {
+	s, ok := p.exchanges.Get().(*exchange)
+	if !ok {
+		s = &exchange{p: p}
+		s.hooks = &engine.Request{
+			Answer: s.answer, Trailer: s.trailer, Broke: s.broke, Chosen: s.chosen,
+			Switched: s.switched, FromVisitor: s.active.spoke, Breaker: &s.active.breaker,
+		}
+	}
+	s.in, s.info = r, web.From(r.Context())
+	return s
+}
+
+// release returns an exchange to the pool if its answer was forwarded to the
+// end by an upstream that keeps no reference to it. Any other is left to the
+// garbage collector.
+func (s *exchange) release() {
+	if !s.spent {
+		return
+	}
+	p, hooks := s.p, s.hooks
+	*s = exchange{} // in place: a literal with fields would be built on the stack, which an idle tunnel then keeps
+	s.p, s.hooks = p, hooks
+	p.exchanges.Put(s)
+}
+
+// sentHost returns the Host header that the upstream gets.
+func (s *exchange) sentHost() string {
+	if s.route.host != "" {
+		return s.route.host
+	}
+	return s.host.Text
+}
+
+// chosen is told by the engine which member of a balanced upstream is asked.
+func (s *exchange) chosen(id string) { s.member = id }
+
+// switched is told by the engine that the connection now carries another
+// protocol. It counts such connections while they last.
+func (s *exchange) switched() (ended func()) {
+	s.p.metrics.LiveStreams(1)
+	return func() { s.p.metrics.LiveStreams(-1) }
+}

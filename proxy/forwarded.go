@@ -1,0 +1,71 @@
+package proxy
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// addForwarded tells the upstream who the visitor is, as far as that is known.
+// What a trusted proxy said about those before it stays in front of
+// X-Forwarded-For. Forwarded is made anew even then, because nobody has read
+// the one that came.
+func addForwarded(s *exchange, out *outgoing) error {
+	line, client := forwarded(s.info.Client, s.host.Text, s.info.Scheme)
+	peer := ""
+	switch {
+	case s.info.Peer == s.info.Client:
+		peer = client
+	case s.info.Peer.IsValid():
+		peer = s.info.Peer.String()
+	}
+	if before := s.in.Header["X-Forwarded-For"]; s.info.Trusted && len(before) > 0 {
+		list := strings.Join(before, ", ")
+		if peer != "" { // a unix socket has no address to add
+			list += ", " + peer
+		}
+		out.set("X-Forwarded-For", list)
+	} else if peer != "" {
+		out.set("X-Forwarded-For", peer)
+	}
+	if client != "" {
+		out.set("X-Real-Ip", client)
+	}
+	out.set("X-Forwarded-Host", s.host.Text)
+	out.set("X-Forwarded-Proto", s.info.Scheme)
+	out.set("X-Forwarded-Port", s.host.EffectivePort(s.info.Scheme))
+	out.set("Forwarded", line)
+	out.set("X-Request-Id", s.info.ID)
+	return nil
+}
+
+// forwarded returns one element of Forwarded (RFC 7239), where what holds a
+// colon is quoted, and the client's address as it stands in there; "": it is
+// not known. Both are one allocation.
+func forwarded(client netip.Addr, host, proto string) (line, addr string) {
+	b := make([]byte, 0, 96)
+	b = append(b, "for="...)
+	begin, end := 0, 0
+	switch {
+	case !client.IsValid():
+		b = append(b, "unknown"...)
+	case client.Is4():
+		begin = len(b)
+		b = client.AppendTo(b)
+		end = len(b)
+	default:
+		b = append(b, `"[`...)
+		begin = len(b)
+		b = client.AppendTo(b)
+		end = len(b)
+		b = append(b, `]"`...)
+	}
+	b = append(b, ";host="...)
+	if strings.ContainsAny(host, ":[]") {
+		b = append(append(append(b, '"'), host...), '"')
+	} else {
+		b = append(b, host...)
+	}
+	b = append(append(b, ";proto="...), proto...)
+	line = string(b)
+	return line, line[begin:end]
+}

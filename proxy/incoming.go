@@ -1,0 +1,85 @@
+package proxy
+
+import (
+	"errors"
+	"net/http"
+
+	"gatehouse/internal/httpfield"
+	"gatehouse/internal/web"
+)
+
+// An incoming is a request as it came in, with what was read of it before
+// anything was decided.
+type incoming struct {
+	in     *http.Request
+	info   *web.Info
+	host   httpfield.Host // read from info.Host
+	target target         // read from the request line
+}
+
+// read reads the target and the host, and returns the routes of that host. It
+// refuses what never passes, whatever the rules say: some methods (405), a
+// malformed target or host (400), and a host that no route has (421).
+func (r *incoming) read(t *routeTable) (*hostRoutes, error) {
+	if err := checkMethod(r.in.Method); err != nil {
+		return nil, err
+	}
+	var err error
+	if r.target, err = readTarget(r.in); err != nil {
+		return nil, err
+	}
+	if r.info.Host == "" && !r.in.ProtoAtLeast(1, 1) {
+		r.info.Host = t.hostOfHTTP10(r.in)
+	}
+	if r.host, err = httpfield.ParseHost(r.info.Host, r.info.Scheme); err != nil {
+		return nil, web.Refuse(http.StatusBadRequest, "")
+	}
+	r.info.Host = r.host.Text
+	routes := t.find(r.host)
+	if routes == nil {
+		return nil, misdirected(errors.New("no route has this host"))
+	}
+	return routes, r.checkAuthority(t)
+}
+
+// checkAuthority refuses an absolute-form target whose host is not the Host of
+// the request, or not one that a route names. Such requests are meant for
+// forward proxies, and where a route takes any host the gate must not look like
+// one. (net/http has replaced the Host header by the authority.)
+func (r *incoming) checkAuthority(t *routeTable) error {
+	if r.target.authority == "" {
+		return nil
+	}
+	h, err := httpfield.ParseHost(r.target.authority, r.info.Scheme)
+	if err != nil {
+		return web.Refuse(http.StatusBadRequest, "")
+	}
+	if h.Name != r.host.Name || h.Port != r.host.Port || !t.known(h) {
+		return misdirected(errors.New("the target names a host as requests to a proxy do, which is not the Host or not one of the routes"))
+	}
+	return nil
+}
+
+func misdirected(why error) error { return web.Refuse(http.StatusMisdirectedRequest, "").Because(why) }
+
+// checkMethod refuses CONNECT, which would open a tunnel, TRACE and TRACK,
+// which would send the request back as it came, and any method that is not in
+// capitals, which readers might take for another one.
+func checkMethod(m string) error {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return nil
+	case http.MethodConnect, http.MethodTrace, "TRACK", "":
+		return notAllowed()
+	}
+	if !httpfield.IsMethod(m) {
+		return notAllowed()
+	}
+	return nil
+}
+
+func notAllowed() error {
+	e := web.Refuse(http.StatusMethodNotAllowed, "")
+	e.Header = http.Header{"Allow": {"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}}
+	return e
+}

@@ -1,0 +1,168 @@
+package proxy
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"gatehouse/access"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/web"
+	"gatehouse/proxy/engine"
+)
+
+// ServeHTTP decides about a request and answers it: with one of the gate's own
+// pages, with the upstream's answer, or with a challenge to sign in.
+//
+// It returns an error if it refuses the request or cannot answer it; nothing
+// has been written then, and the caller answers. Once an answer has begun, a
+// failure panics with http.ErrAbortHandler.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
+	s := p.newExchange(r)
+	if err := s.serve(w); err != nil {
+		s.vary(w.Header())
+		s.noteRefused(err)
+		return err
+	}
+	s.release()
+	return nil
+}
+
+func (s *exchange) serve(w http.ResponseWriter) error {
+	armBodyDeadline(w, s.in, s.p.unreadTime)
+	if err := s.p.via.checkLoop(s.in); err != nil {
+		return err
+	}
+	d, err := s.p.decide(&s.incoming, &s.input, s.p.identify)
+	s.note(&d)
+	switch {
+	case err != nil:
+		return err
+	case d.OwnPage:
+		web.AnswerWithin(w)
+		return s.p.auth.ServeHTTP(w, s.in)
+	case d.Outcome < access.Allow:
+		return s.turnAway(w, &d)
+	}
+	err = s.forward(w, &d)
+	if revised, ok := errors.AsType[*revisedDecision](err); ok {
+		s.note(&revised.Decision)
+		return s.turnAway(w, &revised.Decision)
+	}
+	return err
+}
+
+// note takes over what a decision says about the request, for the access line
+// and for forwarding.
+func (s *exchange) note(d *Decision) {
+	s.route, s.id, s.byMethod = d.route, d.Identity, d.byMethod
+	s.dependsOnSession = s.dependsOnSession || d.DependsOnSession
+	if d.route != nil {
+		s.info.Route = d.route.label
+	}
+	if d.Identity != nil {
+		s.info.User, s.info.Session = d.Identity.Name, d.Identity.Session.Handle
+	}
+}
+
+// turnAway answers a request that the rules do not let pass.
+func (s *exchange) turnAway(w http.ResponseWriter, d *Decision) error {
+	if d.Outcome == access.Challenge {
+		defer web.Linger(w, s.in, s.p.unreadTime)()
+		web.AnswerWithin(w)
+		s.vary(w.Header())
+		return s.p.auth.Challenge(w, s.in)
+	}
+	s.p.audit.Event(s.in.Context(), audit.AccessDenied,
+		slog.String("request_id", s.info.ID),
+		slog.String("user", s.info.User),
+		slog.String("client", s.info.Client.String()),
+		slog.String("method", s.in.Method),
+		slog.String("route", d.Route()),
+		slog.Int("rule", d.Rule),
+	)
+	if d.Identity == nil {
+		return web.Refuse(http.StatusForbidden, "This page may not be seen.")
+	}
+	return web.Refuse(http.StatusForbidden, "")
+}
+
+// forward sends a request that may pass to the upstream, and its answer back.
+func (s *exchange) forward(w http.ResponseWriter, d *Decision) error {
+	if d.Outcome == access.Allow && d.Identity == nil {
+		return web.Fail(http.StatusInternalServerError, "", errors.New("allowed, but nobody is signed in"))
+	}
+	isUse := s.id != nil && s.p.activity.counts(&s.input, s.in)
+	if isUse {
+		s.p.auth.RecordActivity(s.id)
+	}
+	if err := s.watchForm(d); err != nil {
+		return err
+	}
+	if !s.route.limiter.acquire() {
+		return s.busy()
+	}
+	defer s.route.limiter.release()
+	s.active.begin(w, s.in, s.id, isUse, &s.p.activity)
+	s.p.live.add(&s.active)
+	defer s.p.live.remove(&s.active)
+	if err := s.buildRequest(); err != nil {
+		return err
+	}
+	s.info.LetThrough()
+	clearBodyDeadline(w, s.in)
+	to, err := s.bufferBody(w)
+	if err == nil {
+		err = s.route.upstream.Forward(to, &s.out.Request)
+	}
+	switch {
+	case err == nil:
+		_, s.spent = s.route.upstream.(*engine.HTTP1)
+		return nil
+	case s.form != nil && s.form.refusal != nil:
+		return s.refuseForm(w)
+	case s.active.breaker.Broken(): // the session ended before anything was answered
+		return &revisedDecision{Decision{ruling: ruling{route: s.route, Outcome: access.Challenge, Rule: -1}, DependsOnSession: true}}
+	default:
+		return s.failed(w, err)
+	}
+}
+
+// buildRequest makes the request that goes upstream: nothing at first, to
+// which the filters of the route add what may pass.
+func (s *exchange) buildRequest() error {
+	out := &s.out
+	out.begin(s.hooks, &s.incoming)
+	out.Host, out.MaxBody = s.sentHost(), int64(s.route.conf.MaxBody)
+	out.Owner, out.Shared = s.owner()
+	for _, filter := range s.route.requestFilters {
+		if err := filter(s, out); err != nil {
+			return err
+		}
+	}
+	out.Target = out.path + s.target.query
+	return nil
+}
+
+// answer is shown the head of every answer of the upstream, 1xx included, and
+// may change it. An error refuses the answer, and forwarding fails with it.
+func (s *exchange) answer(status int, h http.Header) error {
+	for _, filter := range s.route.answerFilters {
+		if err := filter(s, status, h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// vary tells caches that another session may get another answer, where that is
+// so. It is the only place that does.
+func (s *exchange) vary(h http.Header) {
+	switch {
+	case !s.dependsOnSession:
+	case len(h["Vary"]) == 0:
+		h["Vary"] = varyCookie // shared, so that it costs no allocation
+	default:
+		web.AddVary(h, "Cookie")
+	}
+}
