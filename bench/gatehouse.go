@@ -54,7 +54,7 @@ func (c *gateConf) routesAndRules() {
 
 // gatehouse starts the gate for t, with a real session in the embedded store.
 func (l *lab) gatehouse(ctx context.Context, t *target) (err error) {
-	admin, err := freeAddr(ctx)
+	admin, err := l.freeAddr()
 	if err != nil {
 		return err
 	}

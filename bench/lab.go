@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"text/template"
+
+	"gatehouse/internal/freeport"
 )
 
 //go:embed conf
@@ -25,10 +27,11 @@ type lab struct {
 	dir      string // temporary
 	module   string // the module's folder
 	progress io.Writer
-	files    int     // descriptors that a process may have
-	pages    service // nginx with static files
-	sink     service // takes uploads and WebSockets
-	number   int     // of targets until now, for names of files
+	files    int      // descriptors that a process may have
+	pages    service  // nginx with static files
+	sink     service  // takes uploads and WebSockets
+	number   int      // of targets until now, for names of files
+	ports    []func() // each gives a port of freeAddr back
 }
 
 // A service is a process and where it listens.
@@ -54,13 +57,13 @@ func newLab(ctx context.Context, o options, progress io.Writer) (l *lab, err err
 	if err := l.makeFiles(); err != nil {
 		return l, err
 	}
-	if l.pages.addr, err = freeAddr(ctx); err != nil {
+	if l.pages.addr, err = l.freeAddr(); err != nil {
 		return l, err
 	}
 	if l.pages.process, err = l.nginx(ctx, "upstream.conf", nginxConf{Name: "upstream", Listen: l.pages.addr}); err != nil {
 		return l, err
 	}
-	if l.sink.addr, err = freeAddr(ctx); err != nil {
+	if l.sink.addr, err = l.freeAddr(); err != nil {
 		return l, err
 	}
 	if l.sink.process, err = l.start(ctx, "sink", l.program("upstream"), "-listen", l.sink.addr); err != nil {
@@ -69,8 +72,22 @@ func newLab(ctx context.Context, o options, progress io.Writer) (l *lab, err err
 	return l, errors.Join(l.pages.await(ctx, l.pages.addr), l.sink.await(ctx, l.sink.addr))
 }
 
+// freeAddr returns an address of this machine on which nothing listens. Its
+// port is reserved until the lab is closed, for the server that is told to
+// listen there.
+func (l *lab) freeAddr() (string, error) {
+	addr, release, err := freeport.Reserve()
+	if err == nil {
+		l.ports = append(l.ports, release)
+	}
+	return addr, err
+}
+
 // close stops what newLab started, and removes the folder.
 func (l *lab) close() error {
+	for _, release := range l.ports {
+		defer release()
+	}
 	for _, s := range []service{l.sink, l.pages} {
 		if s.process != nil {
 			s.stop()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -120,13 +119,4 @@ func get(ctx context.Context, client *http.Client, url, cookie string) (reply, e
 // browser makes a client that does not follow redirects.
 func browser(jar http.CookieJar) *http.Client {
 	return &http.Client{Jar: jar, Timeout: upTime, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-}
-
-// freeAddr gives an address of this machine that nobody listens on.
-func freeAddr(ctx context.Context) (string, error) {
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	return ln.Addr().String(), ln.Close()
 }

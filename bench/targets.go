@@ -73,7 +73,7 @@ func (l *lab) open(ctx context.Context, name string) (*target, error) {
 // launch is the one place that knows the targets. It may give a target with
 // the error, to be closed.
 func (l *lab) launch(ctx context.Context, name string) (*target, error) {
-	addr, err := freeAddr(ctx)
+	addr, err := l.freeAddr()
 	if err != nil {
 		return nil, err
 	}

@@ -15,36 +15,22 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/crypto/argon2"
-	"golang.org/x/sys/unix"
 )
 
 // Host is the site's name in every test. Nothing resolves it: browsers of
 // this package connect to the gate's address whatever the name is.
 const Host = "app.example.test"
-
-// Password belongs to alice, bob and carol, who is in the group admins.
-// Long72's is 72 times the letter a.
-const Password = "correct horse battery staple"
-
-// Patience is how long a test waits for something that should come soon.
-const Patience = 20 * time.Second
 
 // RaceOptions is GORACE for programs under test. Where they are built with the
 // race detector, each would sleep for a second before it ends.
@@ -94,26 +80,6 @@ type Gate struct {
 	mu      sync.Mutex
 	log     bytes.Buffer
 	secrets []string // that must not be written anywhere
-}
-
-// users is the section of the accounts.
-var users = sync.OnceValue(func() string {
-	usual, long := hash(Password), hash(strings.Repeat("a", 72))
-	return fmt.Sprintf(`users:
-  - {name: alice, email: alice@example.com, display_name: Alice, groups: [staff], password_hash: %[1]q}
-  - {name: bob, email: bob@example.com, display_name: Bob, password_hash: %[1]q}
-  - {name: carol, email: carol@example.com, display_name: Carol, groups: [staff, admins], password_hash: %[1]q}
-  - {name: long72, password_hash: %[2]q}
-`, usual, long)
-})
-
-// hash is a password hash as an operator would paste it, at the least cost
-// that is not warned of. The salt is always the same.
-func hash(password string) string {
-	salt := []byte("sixteen letters!")
-	key := argon2.IDKey([]byte(password), salt, 2, 19*1024, 1, 32)
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=2,p=1$%s$%s", argon2.Version, 19*1024,
-		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key))
 }
 
 // New makes a Gate that is not running yet. The configuration begins with
@@ -320,13 +286,6 @@ func (g *Gate) end(tb testing.TB) {
 	}
 }
 
-func tail(s string, n int) string {
-	if len(s) > n {
-		return "[...]" + s[len(s)-n:]
-	}
-	return s
-}
-
 // Command runs the program with the gate's configuration and gives what it
 // printed and its exit status.
 func (g *Gate) Command(tb testing.TB, stdin string, args ...string) (out string, code int) {
@@ -351,73 +310,6 @@ func (g *Gate) Must(tb testing.TB, stdin string, args ...string) string {
 		tb.Fatalf("gatehouse %v: exit status %d\n%s", args, code, out)
 	}
 	return out
-}
-
-// lastPort counts through the ports of FreeAddr.
-var lastPort atomic.Int64
-
-// FreeAddr returns an address of this machine that nobody listens on, and
-// that the caller's server alone can take until the test has ended, as often
-// as it is started: the port is held, see hold.
-func FreeAddr(tb testing.TB) string {
-	tb.Helper()
-	addr, release, err := freeAddr()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(release)
-	return addr
-}
-
-func freeAddr() (addr string, release func(), err error) {
-	const first, count = 10_000, 20_000
-	for range count {
-		port := first + (os.Getpid()*997+int(lastPort.Add(1)))%count
-		if release, err = hold(port); err == nil {
-			return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), release, nil
-		}
-	}
-	return "", nil, fmt.Errorf("no free port: %w", err)
-}
-
-// hold keeps a port from everybody but servers that are told to listen on it.
-// A socket is bound to it and never listens: the kernel gives the port to no
-// connection and to no listener on port 0, and a second hold fails, in any
-// process. Servers set SO_REUSEADDR, with which they may bind to it as well.
-func hold(port int) (release func(), err error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	release = func() { _ = unix.Close(fd) }
-	if err = unix.Bind(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err == nil {
-		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) // after bind, which is to fail where somebody is
-	}
-	if err != nil {
-		release()
-		return nil, err
-	}
-	return release, nil
-}
-
-// Eventually polls until f gives nil.
-func Eventually(tb testing.TB, f func() error) {
-	tb.Helper()
-	Within(tb, Patience, f)
-}
-
-// Within is Eventually for what may take longer.
-func Within(tb testing.TB, patience time.Duration, f func() error) {
-	tb.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		err := f()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			tb.Fatalf("still after %s: %v", patience, err)
-		}
-	}
 }
 
 // Config is the configuration as it lies on disk.

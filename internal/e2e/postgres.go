@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/internal/freeport"
+
 	"github.com/jackc/pgx/v5"
 )
 
@@ -147,7 +149,7 @@ const keeper = `"$@" & read -r _; kill -CONT $! 2>/dev/null; kill -QUIT $! 2>/de
 // start starts the server and waits until it answers.
 func (s *PostgresServer) start() error {
 	if s.Addr == "" {
-		addr, _, err := freeAddr()
+		addr, _, err := freeport.Reserve() // until the tests end
 		if err != nil {
 			return err
 		}

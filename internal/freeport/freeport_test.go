@@ -1,7 +1,6 @@
-package e2e
+package freeport
 
 import (
-	"context"
 	"net"
 	"strconv"
 	"testing"
@@ -9,8 +8,12 @@ import (
 
 // A port that was only looked at was taken by somebody else before the server
 // of a test began to listen on it.
-func TestAPortIsHeldForItsServer(t *testing.T) {
-	addr := FreeAddr(t)
+func TestAReservedPortIsItsServersAlone(t *testing.T) {
+	addr, release, err := Reserve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(release)
 	_, text, err := net.SplitHostPort(addr)
 	if err != nil {
 		t.Fatal(err)
@@ -21,10 +24,10 @@ func TestAPortIsHeldForItsServer(t *testing.T) {
 	}
 	if release, err := hold(port); err == nil {
 		release()
-		t.Error("another test gets the port, too")
+		t.Error("somebody else gets the port, too")
 	}
 	for range 2 { // a server that is started again
-		ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
+		ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", addr)
 		if err != nil {
 			t.Fatalf("the server itself cannot listen: %v", err)
 		}

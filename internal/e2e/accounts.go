@@ -1,0 +1,34 @@
+package e2e
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"sync"
+
+	"golang.org/x/crypto/argon2"
+)
+
+// Password belongs to alice, bob and carol, who is in the group admins.
+// Long72's is 72 times the letter a.
+const Password = "correct horse battery staple"
+
+// users is the section of the accounts.
+var users = sync.OnceValue(func() string {
+	usual, long := hash(Password), hash(strings.Repeat("a", 72))
+	return fmt.Sprintf(`users:
+  - {name: alice, email: alice@example.com, display_name: Alice, groups: [staff], password_hash: %[1]q}
+  - {name: bob, email: bob@example.com, display_name: Bob, password_hash: %[1]q}
+  - {name: carol, email: carol@example.com, display_name: Carol, groups: [staff, admins], password_hash: %[1]q}
+  - {name: long72, password_hash: %[2]q}
+`, usual, long)
+})
+
+// hash is a password hash as an operator would paste it, at the least cost
+// that is not warned of. The salt is always the same.
+func hash(password string) string {
+	salt := []byte("sixteen letters!")
+	key := argon2.IDKey([]byte(password), salt, 2, 19*1024, 1, 32)
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=2,p=1$%s$%s", argon2.Version, 19*1024,
+		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key))
+}
