@@ -45,13 +45,13 @@ func (a *Auth) Challenge(w http.ResponseWriter, r *http.Request) error {
 // did not sign stays, because it may be another gate's, and so do two that live:
 // the next login replaces them.
 func (a *Auth) forget(w http.ResponseWriter, r *http.Request) notice {
-	if !web.IsNavigation(r) || !a.o.Sessions.Carries(r) || web.From(r.Context()).Session != "" {
+	if !web.IsNavigation(r) || !a.o.Sessions.HasCookie(r) || web.From(r.Context()).Session != "" {
 		return ""
 	}
 	if _, err := a.o.Sessions.Find(r); !errors.Is(err, sessions.ErrNotFound) || errors.Is(err, sessions.ErrTwoSessions) {
 		return ""
 	}
-	a.o.Sessions.Expire(r, w.Header())
+	a.o.Sessions.ClearCookies(r, w.Header())
 	return a.endOf(r)
 }
 

@@ -65,7 +65,7 @@ func TestCookieOfAnEndedSession(t *testing.T) {
 // Django 94.
 func TestSessionWithoutStamp(t *testing.T) {
 	g := newGate(t)
-	s, h := g.manager.OpenID(""), http.Header{}
+	s, h := g.manager.OpenByID(""), http.Header{}
 	if err := s.Login(t.Context(), sessions.Login{User: "alice", Source: "database"}); err != nil {
 		t.Fatal(err)
 	}

@@ -43,8 +43,8 @@ func (a *Auth) postLogout(w http.ResponseWriter, r *http.Request) error {
 		if err := a.endOwn(w, r, id); err != nil {
 			return err
 		}
-	} else if a.o.Sessions.Carries(r) {
-		a.o.Sessions.Expire(r, w.Header())
+	} else if a.o.Sessions.HasCookie(r) {
+		a.o.Sessions.ClearCookies(r, w.Header())
 		a.leaveNotice(w, r, noticeLogout)
 	}
 	next, given := a.nextIn(f, r)

@@ -37,7 +37,7 @@ func noticeOf(reason string) notice {
 // endOf returns what is said to somebody who comes with the cookie of a session
 // that has ended; "" to everybody else.
 func (a *Auth) endOf(r *http.Request) notice {
-	if reason, ended := a.o.Sessions.WhyEnded(r); ended {
+	if reason, ended := a.o.Sessions.EndReason(r); ended {
 		return noticeOf(reason)
 	}
 	return ""

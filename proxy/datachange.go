@@ -90,7 +90,7 @@ func readExpiry(lines []string, now time.Time) (sessions.Expiry, error) {
 	case err != nil && !errors.Is(err, strconv.ErrRange), text != "" && text[0] == '+':
 		return sessions.Expiry{}, errors.New("is neither a number of seconds nor an HTTP date")
 	case n == 0:
-		return sessions.Expiry{Close: true}, nil
+		return sessions.Expiry{AtBrowserClose: true}, nil
 	}
 	return sessions.Expiry{After: time.Duration(min(n, longestExpiry)) * time.Second}, nil
 }

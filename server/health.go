@@ -75,7 +75,7 @@ func (s *Server) tryStore() error {
 	if _, err := s.parts.state.store.Load(ctx, nobody); err != nil && !errors.Is(err, sessions.ErrNotFound) {
 		return fmt.Errorf("the store of sessions does not answer: %w", err)
 	}
-	if err := s.parts.state.store.Probe(ctx); err != nil {
+	if err := s.parts.state.store.CheckHealth(ctx); err != nil {
 		return fmt.Errorf("the store of sessions takes nothing: %w", err)
 	}
 	if s.parts.state.db != nil {

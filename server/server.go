@@ -346,7 +346,7 @@ func (s *Server) sweep(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		n, err := s.site.Load().sessions.Purge(ctx)
+		n, err := s.site.Load().sessions.DeleteExpired(ctx)
 		if err != nil && ctx.Err() == nil {
 			s.log.Error("expired sessions not removed", "error", err)
 		} else if n > 0 {

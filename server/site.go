@@ -92,7 +92,7 @@ func (p *shared) assemble(c *config.Config, keys [][]byte) (*site, error) {
 		Store: p.state.store, Secrets: keys, Cookie: cookie,
 		IdleTimeout: c.Session.IdleTimeout.D(), Lifetime: c.Session.MaxAge.D(), RememberLifetime: c.Session.RememberMe.D(),
 		SessionCookie: c.Session.BrowserSession, MaxPerUser: c.Session.MaxPerUser, SlideAnonymous: true, DataLimit: int64(c.Session.DataLimit),
-		Ended: p.ended, Rejected: p.rejected, Format1Until: p.state.formerUntil, Log: p.log,
+		OnEnd: p.ended, OnInvalidRecord: p.rejected, LegacyUntil: p.state.formerUntil, Log: p.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sessions: %w", err)

@@ -87,7 +87,7 @@ func (s *Session) bind(ctx context.Context, e Expiry) (changed bool, err error) 
 	if s.content.Expiry != nil {
 		have = *s.content.Expiry
 	}
-	if have.After == e.After && have.Close == e.Close && have.At.Equal(e.At) {
+	if have.After == e.After && have.AtBrowserClose == e.AtBrowserClose && have.At.Equal(e.At) {
 		return false, nil
 	}
 	s.content.Expiry = &e

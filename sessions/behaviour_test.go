@@ -222,7 +222,7 @@ func TestLoginOverASessionWithoutStamp(t *testing.T) {
 func TestExpiryAloneIsStored(t *testing.T) {
 	m := newManager(t, Options{IdleTimeout: time.Hour})
 	s := m.Open(request())
-	check(t, s.SetExpiry(t.Context(), Expiry{Close: true}))
+	check(t, s.SetExpiry(t.Context(), Expiry{AtBrowserClose: true}))
 	if s.Empty() {
 		t.Error("a session with a policy counts as empty")
 	}

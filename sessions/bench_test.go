@@ -73,7 +73,7 @@ func BenchmarkLogin(b *testing.B) {
 	b.SetParallelism(8)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if err := m.OpenID("").Login(b.Context(), Login{User: "alice"}); err != nil {
+			if err := m.OpenByID("").Login(b.Context(), Login{User: "alice"}); err != nil {
 				b.Error(err)
 			}
 		}

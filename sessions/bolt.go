@@ -51,8 +51,8 @@ func NewBolt(db *bbolt.DB) (*Bolt, error) {
 	return &Bolt{db: db, writes: group{db: db}}, nil
 }
 
-// Probe fails when the file takes no writes: its disk is full, or broken.
-func (b *Bolt) Probe(ctx context.Context) error {
+// CheckHealth fails when the file takes no writes: its disk is full, or broken.
+func (b *Bolt) CheckHealth(ctx context.Context) error {
 	return b.writes.do(ctx, func(*bbolt.Tx) (verdict, err error) { return nil, nil }) // writes the lists of pages
 }
 

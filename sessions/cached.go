@@ -78,7 +78,7 @@ func NewCached(store Store, size int) *Cached {
 	for i := range c.keys {
 		c.keys[i].tickets, c.keys[i].writing = map[string]*ticket{}, map[string]*writers{}
 	}
-	if shared, ok := store.(Shared); ok {
+	if shared, ok := store.(SharedStore); ok {
 		c.life = sharedFor
 		c.watch.Go(func() { shared.Watch(ctx, c.evict, c.evictAll) })
 	}
@@ -289,10 +289,10 @@ func (c *Cached) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
 // Count serves Store: it asks the store.
 func (c *Cached) Count(ctx context.Context) (int, error) { return c.store.Count(ctx) }
 
-// Probe says whether the store can do all that it is asked, if it can tell.
-func (c *Cached) Probe(ctx context.Context) error {
-	if p, ok := c.store.(Prober); ok {
-		return p.Probe(ctx)
+// CheckHealth reports whether the store can do all that it is asked, if it can tell.
+func (c *Cached) CheckHealth(ctx context.Context) error {
+	if p, ok := c.store.(HealthChecker); ok {
+		return p.CheckHealth(ctx)
 	}
 	return nil
 }

@@ -75,9 +75,9 @@ func TestDiskFull(t *testing.T) {
 	wantUser(t, m, request(alice), "alice")
 	store.db.MaxSize = 0
 	wantUser(t, m, request(login(t, m, "carol")), "carol")
-	check(t, store.Probe(t.Context()))
+	check(t, store.CheckHealth(t.Context()))
 	check(t, store.db.Close())
-	if err := store.Probe(t.Context()); err == nil {
+	if err := store.CheckHealth(t.Context()); err == nil {
 		t.Error("a file that takes nothing is fit for use")
 	}
 }

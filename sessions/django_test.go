@@ -198,10 +198,10 @@ func (h *djangoSteps) step(step string) string {
 	arg, rest, _ := strings.Cut(rest, " ")
 	switch verb {
 	case "new":
-		h.sessions[arg] = h.m.OpenID("")
+		h.sessions[arg] = h.m.OpenByID("")
 		return "ok"
 	case "open":
-		h.sessions[arg] = h.m.OpenID(h.key(rest))
+		h.sessions[arg] = h.m.OpenByID(h.key(rest))
 		return "ok"
 	case "exists":
 		return strconv.FormatBool(h.exists(h.key(arg)))
@@ -218,7 +218,7 @@ func (h *djangoSteps) step(step string) string {
 	case "dbdelete":
 		return h.deleteFrom(h.inner, h.key(arg))
 	case "clearexpired":
-		_, err := h.m.Purge(context.Background())
+		_, err := h.m.DeleteExpired(context.Background())
 		return word(err)
 	case "clock":
 		n, err := strconv.Atoi(arg)
@@ -436,7 +436,7 @@ func (h *djangoSteps) expiry(text string) Expiry {
 	case dated:
 		return Expiry{At: time.Now().Add(d)}
 	case n == 0:
-		return Expiry{Close: true}
+		return Expiry{AtBrowserClose: true}
 	default:
 		return Expiry{After: d}
 	}

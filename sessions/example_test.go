@@ -71,7 +71,7 @@ func ExampleSession() {
 	}
 	defer m.Close()
 
-	s := m.OpenID("") // in a handler: m.Open(r)
+	s := m.OpenByID("") // in a handler: m.Open(r)
 	err = errors.Join(
 		s.Set(ctx, "basket", []string{"tea", "milk"}),
 		s.Save(ctx), // in a handler: m.Commit
@@ -79,7 +79,7 @@ func ExampleSession() {
 	fmt.Println(err)
 
 	var basket []string
-	found, err := m.OpenID(s.ID()).Get(ctx, "basket", &basket)
+	found, err := m.OpenByID(s.ID()).Get(ctx, "basket", &basket)
 	fmt.Println(basket, found, err)
 	// Output:
 	// <nil>

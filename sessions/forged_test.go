@@ -190,8 +190,8 @@ func testFormerRecord(t *testing.T, stores []Backend) {
 	for _, backend := range stores {
 		t.Run(backend.Name, func(t *testing.T) {
 			store, _ := backend.Open(t)
-			m := newManager(t, Options{Store: store, IdleTimeout: time.Hour, Lifetime: 12 * time.Hour, Format1Until: time.Now().Add(time.Hour)})
-			late := newManager(t, Options{Store: store, IdleTimeout: time.Hour, Lifetime: 12 * time.Hour, Format1Until: time.Now()})
+			m := newManager(t, Options{Store: store, IdleTimeout: time.Hour, Lifetime: 12 * time.Hour, LegacyUntil: time.Now().Add(time.Hour)})
+			late := newManager(t, Options{Store: store, IdleTimeout: time.Hour, Lifetime: 12 * time.Hour, LegacyUntil: time.Now()})
 			r := withData(t, m, "alice")
 			rec, i := recordOf(t, m, r)
 			rec.Proof, rec.Mark, rec.AuthTime, rec.Level, rec.Methods = nil, nil, time.Time{}, 0, nil

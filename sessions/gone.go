@@ -27,13 +27,13 @@ func goneBy(r *Record, reason string) gone {
 	return gone{reason, r.User != ""}
 }
 
-// WhyEnded reports whether the request brings a cookie that we have signed
+// EndReason reports whether the request brings a cookie that we have signed
 // whose session has ended, and why, for the person who was signed in with it:
 // idle (it was not used), max_age (it has reached its Limit), or else what
 // Options.Ended was told. "": that is not known, because another process has
 // ended it, or it is long ago. A session that is known to have been nobody's
 // has not ended for anybody.
-func (m *Manager) WhyEnded(r *http.Request) (reason string, ended bool) {
+func (m *Manager) EndReason(r *http.Request) (reason string, ended bool) {
 	now := m.now()
 	_, p, err := m.find(r, now)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 // wantEnd checks what is said of a session's end.
 func wantEnd(tb testing.TB, m *Manager, r *http.Request, reason string, ended bool) {
 	tb.Helper()
-	if got, ok := m.WhyEnded(r); got != reason || ok != ended {
+	if got, ok := m.EndReason(r); got != reason || ok != ended {
 		tb.Errorf("ended %v by %q; want %v by %q", ok, got, ended, reason)
 	}
 }

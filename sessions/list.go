@@ -146,8 +146,8 @@ list:
 	return int(n.Load()), first
 }
 
-// Purge removes the sessions that have expired, in batches, and says how many.
-func (m *Manager) Purge(ctx context.Context) (n int, err error) {
+// DeleteExpired removes the sessions that have expired, in batches, and says how many.
+func (m *Manager) DeleteExpired(ctx context.Context) (n int, err error) {
 	for {
 		gone, err := m.store.DeleteExpired(ctx, m.now(), purgeBatch)
 		for _, e := range gone {

@@ -34,21 +34,21 @@ type Options struct {
 	// tenth of Age, at least a second and at most a minute.
 	TouchEvery time.Duration
 
-	// Format1Until is until when records of format 1 count, which nothing
+	// LegacyUntil is until when records of format 1 count, which nothing
 	// authenticates: one Limit after the upgrade of this node, by a date that
 	// is kept outside of the store. They are written anew when they are used.
 	// Zero: they do not count.
-	Format1Until time.Time
+	LegacyUntil time.Time
 
-	// Rejected is told of a session whose record does not count, once a minute
+	// OnInvalidRecord is told of a session whose record does not count, once a minute
 	// at most, by its handle. It must not block. May be nil.
-	Rejected func(handle string)
+	OnInvalidRecord func(handle string)
 
-	// Ended is told of each session that this Manager ends: logout, expired,
+	// OnEnd is told of each session that this Manager ends: logout, expired,
 	// limit, replaced (by a new id), flush, and the reasons that are given to
 	// Revoke, RevokeUser and RevokeAll (revoked, password, account). It must
 	// not block, and may be called by several goroutines at once. May be nil.
-	Ended func(i Info, reason string)
+	OnEnd func(i Info, reason string)
 
 	Log *slog.Logger // nil: nothing is logged
 }
@@ -281,8 +281,8 @@ func later(start time.Time, passed time.Duration, wall time.Time) time.Time {
 func (m *Manager) ended(key string, r *Record, reason string) {
 	m.gone.put(key, goneBy(r, reason))
 	m.quota.add(-len(r.Data))
-	if m.o.Ended != nil {
-		m.o.Ended(newInfo(key, r), reason)
+	if m.o.OnEnd != nil {
+		m.o.OnEnd(newInfo(key, r), reason)
 	}
 }
 

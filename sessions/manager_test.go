@@ -89,7 +89,7 @@ func TestCookie(t *testing.T) {
 
 				// Deleting repeats what made it.
 				gone := http.Header{"Cache-Control": {"max-age=60"}, "Set-Cookie": {"other=1"}}
-				m.Expire(request(c), gone)
+				m.ClearCookies(request(c), gone)
 				wantLine := strings.Replace(strings.Replace(line, c.Value, "", 1), "Expires="+c.RawExpires, "Expires=Thu, 01 Jan 1970 00:00:00 GMT", 1)
 				if c.RawExpires != "" {
 					wantLine = strings.Replace(wantLine, fmt.Sprint("Max-Age=", c.MaxAge), "Max-Age=0", 1)
@@ -124,7 +124,7 @@ func TestCookieNameFollowsSecure(t *testing.T) {
 	r.URL.Scheme = "http"
 	wantNobody(t, m, r, "the prefixed name on http")
 	h := http.Header{}
-	m.Expire(request(c, plain), h)
+	m.ClearCookies(request(c, plain), h)
 	if n := len(h["Set-Cookie"]); n != 2 {
 		t.Errorf("Expire writes %d cookies, want one for each name: %q", n, h["Set-Cookie"])
 	}
@@ -243,7 +243,7 @@ func TestLogin(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var ends endings
-			m := newManager(t, Options{Ended: ends.ended})
+			m := newManager(t, Options{OnEnd: ends.ended})
 			s := m.Open(request())
 			check(t, s.Set(t.Context(), "k", "v"))
 			check(t, s.Login(t.Context(), alice)) // an anonymous session keeps its data
@@ -344,7 +344,7 @@ func TestSeen(t *testing.T) {
 			store, _ := open(t)
 			counted := &counting{Store: store}
 			var ends endings
-			m := newManager(t, Options{Store: counted, IdleTimeout: 30 * time.Minute, TouchEvery: time.Minute, Ended: ends.ended})
+			m := newManager(t, Options{Store: counted, IdleTimeout: 30 * time.Minute, TouchEvery: time.Minute, OnEnd: ends.ended})
 			defer m.Close()
 			r := request(login(t, m, "alice"))
 			use := func() {
@@ -463,7 +463,7 @@ func TestProofExpires(t *testing.T) {
 func TestMaxPerUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ends endings
-		m := newManager(t, Options{MaxPerUser: 3, Ended: ends.ended, IdleTimeout: 24 * time.Hour})
+		m := newManager(t, Options{MaxPerUser: 3, OnEnd: ends.ended, IdleTimeout: 24 * time.Hour})
 		defer m.Close()
 		other := login(t, m, "bob")
 		var cookies []*http.Cookie
@@ -494,7 +494,7 @@ func TestMaxPerUserAtOnce(t *testing.T) {
 	m := newManager(t, Options{MaxPerUser: 2})
 	var wg sync.WaitGroup
 	for range 20 {
-		wg.Go(func() { check(t, m.OpenID("").Login(t.Context(), Login{User: "alice"})) })
+		wg.Go(func() { check(t, m.OpenByID("").Login(t.Context(), Login{User: "alice"})) })
 	}
 	wg.Wait()
 	n := 0
@@ -510,7 +510,7 @@ func TestMaxPerUserAtOnce(t *testing.T) {
 // Django 104, 126.
 func TestRenew(t *testing.T) {
 	var ends endings
-	m := newManager(t, Options{Ended: ends.ended, Lifetime: 12 * time.Hour})
+	m := newManager(t, Options{OnEnd: ends.ended, Lifetime: 12 * time.Hour})
 	a, b := login(t, m, "alice"), login(t, m, "alice")
 	before, err := m.Find(request(a))
 	check(t, err)
@@ -530,7 +530,7 @@ func TestRenew(t *testing.T) {
 	wantNobody(t, m, request(b), "the other device")
 	wantUser(t, m, request(c), "alice")
 	ends.want(t, "alice replaced", "alice password")
-	if err := m.OpenID("").Renew(t.Context(), "s2"); !errors.Is(err, ErrNotFound) {
+	if err := m.OpenByID("").Renew(t.Context(), "s2"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("Renew of nobody's session: %v", err)
 	}
 }
@@ -539,7 +539,7 @@ func TestRenew(t *testing.T) {
 func TestRevoke(t *testing.T) {
 	var ends endings
 	store := NewMemory()
-	m := newManager(t, Options{Store: store, Ended: ends.ended})
+	m := newManager(t, Options{Store: store, OnEnd: ends.ended})
 	a, b := login(t, m, "alice"), login(t, m, "bob")
 	i, err := m.Find(request(a))
 	check(t, err)
@@ -580,7 +580,7 @@ func TestRevoke(t *testing.T) {
 func TestPurge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ends endings
-		m := newManager(t, Options{IdleTimeout: time.Hour, Ended: ends.ended})
+		m := newManager(t, Options{IdleTimeout: time.Hour, OnEnd: ends.ended})
 		login(t, m, "alice")
 		time.Sleep(40 * time.Minute)
 		bob := login(t, m, "bob")
@@ -590,7 +590,7 @@ func TestPurge(t *testing.T) {
 				t.Errorf("List yields %s, %v", i.User, err)
 			}
 		}
-		if n, err := m.Purge(t.Context()); n != 1 || err != nil {
+		if n, err := m.DeleteExpired(t.Context()); n != 1 || err != nil {
 			t.Errorf("Purge = %d, %v", n, err)
 		}
 		ends.want(t, "alice expired")

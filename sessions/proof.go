@@ -110,7 +110,7 @@ func (k *ring) verify(key string, r *Record) (by int, ok bool) {
 // are read, and is changed to what it would be today, but for Proof and Mark:
 // old says so. The error is ErrNotFound or a failure.
 func (m *Manager) admit(k *ring, key string, r *Record) (by int, old bool, err error) {
-	if len(r.Proof) == 0 && m.now().Before(m.o.Format1Until) {
+	if len(r.Proof) == 0 && m.now().Before(m.o.LegacyUntil) {
 		r.modernize()
 		return 0, true, nil
 	}
@@ -161,8 +161,8 @@ func (m *Manager) reject(key, why string) {
 	}
 	m.rejected.put(key, now)
 	m.o.Log.Warn("session record does not count", slog.String("session", Handle(key)), slog.String("reason", why))
-	if m.o.Rejected != nil {
-		m.o.Rejected(Handle(key))
+	if m.o.OnInvalidRecord != nil {
+		m.o.OnInvalidRecord(Handle(key))
 	}
 }
 

@@ -139,7 +139,7 @@ func TestCarries(t *testing.T) {
 	} {
 		r := request()
 		r.Header.Set("Cookie", line)
-		if got := m.Carries(r); got != want {
+		if got := m.HasCookie(r); got != want {
 			t.Errorf("Carries(%q) = %v", line, got)
 		}
 	}

@@ -144,7 +144,7 @@ func (s *Session) apply(r *Record, now time.Time) {
 	if s.content.Expiry != nil {
 		own = *s.content.Expiry
 	}
-	r.Browser = own.Close || o.SessionCookie && own.After == 0 && own.At.IsZero() && !s.content.Remember
+	r.Browser = own.AtBrowserClose || o.SessionCookie && own.After == 0 && own.At.IsZero() && !s.content.Remember
 	switch {
 	case !own.At.IsZero():
 		r.Idle, r.Expires = 0, own.At

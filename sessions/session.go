@@ -46,9 +46,9 @@ type state struct {
 
 // An Expiry is a session's own policy. The zero value is the manager's.
 type Expiry struct {
-	After time.Duration `json:"after,omitempty"` // of inactivity; negative: has expired
-	At    time.Time     `json:"at,omitzero"`     // then, whatever happens
-	Close bool          `json:"close,omitempty"` // with the browser; the record keeps the manager's Age
+	After          time.Duration `json:"after,omitempty"` // of inactivity; negative: has expired
+	At             time.Time     `json:"at,omitzero"`     // then, whatever happens
+	AtBrowserClose bool          `json:"close,omitempty"` // with the browser; the record keeps the manager's Age
 }
 
 // Open gives the request's session, or a new one when it has none. Lazy: the
@@ -65,10 +65,10 @@ func (m *Manager) Open(r *http.Request) *Session {
 	return s
 }
 
-// OpenID gives the session with the id, outside of any request, as Open does
+// OpenByID gives the session with the id, outside of any request, as Open does
 // with the id in a cookie. Ids of fewer than 8 or more than 128 characters
 // count as none.
-func (m *Manager) OpenID(id string) *Session {
+func (m *Manager) OpenByID(id string) *Session {
 	s := &Session{m: m, ctx: context.Background(), secure: true}
 	if len(id) >= 8 && len(id) <= 128 {
 		s.id = id

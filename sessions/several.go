@@ -119,9 +119,9 @@ func allCookies(lines []string, names ...string) (values []string) {
 	return values
 }
 
-// Carries reports whether the request brings a cookie that we have signed,
+// HasCookie reports whether the request brings a cookie that we have signed,
 // whether its session lives or not.
-func (m *Manager) Carries(r *http.Request) bool {
+func (m *Manager) HasCookie(r *http.Request) bool {
 	now := m.now()
 	name, other := m.names(m.secure(r))
 	return slices.ContainsFunc(allCookies(r.Header["Cookie"], name, other), func(v string) bool {
@@ -130,9 +130,9 @@ func (m *Manager) Carries(r *http.Request) bool {
 	})
 }
 
-// Expire puts Set-Cookie lines into h that delete the session's cookies which
+// ClearCookies puts Set-Cookie lines into h that delete the session's cookies which
 // the request has brought, as far as they are ours.
-func (m *Manager) Expire(r *http.Request, h http.Header) {
+func (m *Manager) ClearCookies(r *http.Request, h http.Header) {
 	m.sentBy(r).expire(m, h, false)
 }
 

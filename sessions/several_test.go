@@ -82,7 +82,7 @@ func TestCookieOfAnotherGateStays(t *testing.T) {
 	j.login(t, other)
 	wantNobody(t, ours, j.request(), "with the other's cookie alone")
 	h := http.Header{}
-	ours.Expire(j.request(), h)
+	ours.ClearCookies(j.request(), h)
 	if len(h["Set-Cookie"]) > 0 {
 		t.Errorf("the other's cookie is deleted: %q", h["Set-Cookie"])
 	}

@@ -65,8 +65,8 @@ type Store interface {
 	Close() error
 }
 
-// A Shared store is one that several processes write to at once.
-type Shared interface {
+// A SharedStore store is one that several processes write to at once.
+type SharedStore interface {
 	Store
 
 	// Watch tells what any process has done to the store, this one included,
@@ -79,11 +79,11 @@ type Shared interface {
 	Watch(ctx context.Context, changed func(key string), missed func())
 }
 
-// A Prober is a Store that may answer a Load and yet be of no use: full, or
+// A HealthChecker is a Store that may answer a Load and yet be of no use: full, or
 // not in charge any more.
-type Prober interface {
-	// Probe fails when the store takes no writes. It changes no record.
-	Probe(ctx context.Context) error
+type HealthChecker interface {
+	// CheckHealth fails when the store takes no writes. It changes no record.
+	CheckHealth(ctx context.Context) error
 }
 
 // A Record is all that a store knows of a session. Data means nothing to it.

@@ -144,6 +144,6 @@ func (s *store) Find(token string) (string, error) {
 }
 
 func (s *store) Sweep() error {
-	_, err := s.manager.Purge(context.Background())
+	_, err := s.manager.DeleteExpired(context.Background())
 	return err
 }

@@ -107,7 +107,7 @@ func (f *flow) cookieValue(key string) string {
 		f.t.Fatal(err)
 	}
 	defer m.Close()
-	s, h := m.OpenID(""), http.Header{}
+	s, h := m.OpenByID(""), http.Header{}
 	if err := s.Set(f.t.Context(), "k", 1); err != nil {
 		f.t.Fatal(err)
 	}

@@ -322,7 +322,7 @@ func expiry(ctx context.Context, s *sessions.Session, text string) (map[string]a
 	var e sessions.Expiry
 	switch {
 	case n != nil && *n == 0:
-		e.Close = true
+		e.AtBrowserClose = true
 	case n != nil:
 		e.After = time.Duration(*n * float64(time.Second))
 	}
@@ -413,7 +413,7 @@ func (v *flowViews) stored() int {
 
 func (v *flowViews) clearSessions() {
 	v.t.Helper()
-	if _, err := v.manager.Purge(v.t.Context()); err != nil {
+	if _, err := v.manager.DeleteExpired(v.t.Context()); err != nil {
 		v.t.Fatal(err)
 	}
 }

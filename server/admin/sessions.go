@@ -168,7 +168,7 @@ func (b *Backend) endSessions(ctx context.Context, which Revocation) (int, error
 }
 
 func (b *Backend) purge(ctx context.Context, _ none) (count, error) {
-	n, err := b.Site().Sessions.Purge(ctx)
+	n, err := b.Site().Sessions.DeleteExpired(ctx)
 	return count{n}, err
 }
 

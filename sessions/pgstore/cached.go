@@ -304,10 +304,10 @@ func (c *Cached) Close() error {
 	return c.cache.Close()
 }
 
-// DeleteExpired, Count, Create, List and Probe are the database's: an entry that
+// DeleteExpired, Count, Create, List and CheckHealth are the database's: an entry that
 // has expired is not believed.
 var _ interface {
-	sessions.Shared
-	sessions.Prober
+	sessions.SharedStore
+	sessions.HealthChecker
 	List(ctx context.Context, q sessions.Query) iter.Seq2[sessions.Entry, error]
 } = (*Cached)(nil)

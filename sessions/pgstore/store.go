@@ -199,9 +199,9 @@ func (s *Store) Watch(ctx context.Context, changed func(key string), missed func
 	s.db.Listen(ctx, channel, changed, missed)
 }
 
-// Probe says whether the store can be written to: not when the database is
+// CheckHealth reports whether the store can be written to: not when the database is
 // read-only, or gone.
-func (s *Store) Probe(ctx context.Context) error {
+func (s *Store) CheckHealth(ctx context.Context) error {
 	_, err := s.exec(ctx, `UPDATE gatehouse.sessions SET version = version WHERE key = ''`)
 	return err
 }

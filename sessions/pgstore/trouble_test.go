@@ -123,7 +123,7 @@ func TestPostgresHangs(t *testing.T) {
 	}
 	s.SetPatience(e2e.Patience)
 	server.Resume(t)
-	e2e.Eventually(t, func() error { return s.Probe(t.Context()) })
+	e2e.Eventually(t, func() error { return s.CheckHealth(t.Context()) })
 	storetest.Load(t, s, key)
 }
 

@@ -365,9 +365,9 @@ func (s *Store) Delete(ctx context.Context, key string) (sessions.Record, error)
 	return r, nil
 }
 
-// Probe says whether every shard can be written to: not when Redis is full, a
+// CheckHealth reports whether every shard can be written to: not when Redis is full, a
 // replica, or gone.
-func (s *Store) Probe(ctx context.Context) error {
+func (s *Store) CheckHealth(ctx context.Context) error {
 	return s.each(ctx, allShards, func(p redis.Pipeliner, shard string) {
 		p.Set(ctx, s.index(shard, "probe"), 1, time.Minute)
 	})

@@ -64,7 +64,7 @@ func TestRedisFull(t *testing.T) {
 	storetest.CouldNotTell(t, "Create", s.Create(t.Context(), storetest.Key(2), r))
 	storetest.CouldNotTell(t, "Update", s.Update(t.Context(), key, r))
 	storetest.CouldNotTell(t, "Touch", s.Touch(t.Context(), key, r.Seen, r.Expires.Add(time.Minute), r.Mark))
-	storetest.CouldNotTell(t, "Probe", s.Probe(t.Context()))
+	storetest.CouldNotTell(t, "CheckHealth", s.CheckHealth(t.Context()))
 	server.Do(t, "config", "set", "maxmemory", "0")
 	storetest.Unchanged(t, s, key, r)
 	server.Do(t, "config", "set", "maxmemory", "1")
@@ -115,7 +115,7 @@ func hang(t *testing.T, url string, servers []*e2e.RedisServer) {
 	for _, server := range servers {
 		server.Resume(t)
 	}
-	e2e.Eventually(t, func() error { return s.Probe(t.Context()) })
+	e2e.Eventually(t, func() error { return s.CheckHealth(t.Context()) })
 	if n := scripts(t, servers...) - before; n > 2 {
 		t.Errorf("two scripts were sent %d times", n)
 	}
@@ -212,7 +212,7 @@ func TestRedisStartsLater(t *testing.T) {
 	_, err := s.Load(t.Context(), storetest.Key(1))
 	storetest.CouldNotTell(t, "Load", err)
 	server.Run(t)
-	e2e.Eventually(t, func() error { return s.Probe(t.Context()) })
+	e2e.Eventually(t, func() error { return s.CheckHealth(t.Context()) })
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}

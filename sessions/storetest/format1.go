@@ -77,7 +77,7 @@ func format1Manager(t *testing.T, store sessions.Store, until time.Time) *sessio
 	t.Helper()
 	m, err := sessions.NewManager(sessions.Options{
 		Store: store, Secrets: [][]byte{format1Secret}, IdleTimeout: century / 2, Lifetime: century,
-		Format1Until: until, TouchEvery: time.Nanosecond,
+		LegacyUntil: until, TouchEvery: time.Nanosecond,
 	})
 	mustNot(t, err)
 	t.Cleanup(m.Close)

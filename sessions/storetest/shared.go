@@ -23,8 +23,8 @@ func Load(t *testing.T, s sessions.Store, key string) sessions.Record {
 
 // A Server is a store that lies in another process, for several nodes.
 type Server interface {
-	sessions.Shared
-	sessions.Prober
+	sessions.SharedStore
+	sessions.HealthChecker
 }
 
 // Everything calls each method for the record r under key, and returns their
@@ -41,7 +41,7 @@ func Everything(ctx context.Context, s Server, key string, r sessions.Record) ma
 		calls["List"] = err
 	}
 	_, calls["Delete"] = s.Delete(ctx, key)
-	calls["Probe"] = s.Probe(ctx)
+	calls["CheckHealth"] = s.CheckHealth(ctx)
 	return calls
 }
 
@@ -49,7 +49,7 @@ func Everything(ctx context.Context, s Server, key string, r sessions.Record) ma
 // the only one, and as it was.
 func Unchanged(t *testing.T, s Server, key string, want sessions.Record) {
 	t.Helper()
-	e2e.Eventually(t, func() error { return s.Probe(t.Context()) })
+	e2e.Eventually(t, func() error { return s.CheckHealth(t.Context()) })
 	if got := Load(t, s, key); got.Version != want.Version || got.User != want.User || !got.Expires.Equal(want.Expires) {
 		t.Errorf("afterwards the record is %+v, was %+v", got, want)
 	}
@@ -88,7 +88,7 @@ type Watcher struct {
 }
 
 // Watch listens to the store until the end of the test.
-func Watch(t *testing.T, s sessions.Shared) *Watcher {
+func Watch(t *testing.T, s sessions.SharedStore) *Watcher {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	w := &Watcher{Heard: make(chan string, 1000), done: make(chan struct{}), stop: stop}
@@ -132,7 +132,7 @@ func (w *Watcher) Await(t *testing.T, want string) {
 // RaceCaches is about the two races of Django's cached_db. Readers fill the
 // caches of two nodes all the time while one of them ends the session: on
 // that one no Load succeeds any more at once, on the other within a second.
-func RaceCaches(t *testing.T, a, b sessions.Shared) {
+func RaceCaches(t *testing.T, a, b sessions.SharedStore) {
 	t.Helper()
 	nodes := []*sessions.Cached{sessions.NewCached(a, 1<<24), sessions.NewCached(b, 1<<24)}
 	for round := range 10 {
