@@ -1,5 +1,5 @@
-// Package cli is the command line: it reads arguments and the configuration
-// file, calls what does the work, and tells people how it went.
+// Package cli is the command line: it reads the arguments and the configuration
+// file, calls the packages that do the work, and reports the result to people.
 package cli
 
 import (
@@ -12,22 +12,22 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Exit codes (contract: Command line).
+// The exit codes besides 0, which scripts and service managers rely on.
 const (
 	exitFailed  = 1
 	exitUsage   = 2
 	exitInvalid = 78 // EX_CONFIG of sysexits.h: do not start it again before the configuration is mended
 )
 
-// Streams are what a command reads and writes: data on Out, everything else on
-// Err.
+// Streams are the standard streams of a command: data go to Out, everything
+// else to Err.
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
 }
 
-// tell writes to people. That it fails is no failure of the command: there is
-// nobody left to tell.
+// tell writes a message for people to Err. Errors are ignored: there is nobody
+// left to tell.
 func (s Streams) tell(format string, args ...any) { _, _ = fmt.Fprintf(s.Err, format, args...) }
 
 // Build is what was put into the program when it was built.
@@ -36,8 +36,8 @@ type Build struct {
 	Release   string // the number of the release; "" in a build from the source tree
 }
 
-// Run is the whole program. It runs the command that args name, without the
-// program's own name, until it has ended or ctx is done, and returns the exit
+// Run is the whole program. It runs the command that args name (without the
+// program's own name) until it has ended or ctx is done, and returns the exit
 // code: 0, or one of those above.
 func Run(ctx context.Context, args []string, io Streams, b Build) int {
 	p := &cli{Streams: io, Build: b}
@@ -50,7 +50,7 @@ func Run(ctx context.Context, args []string, io Streams, b Build) int {
 	return p.explain(cmd, err)
 }
 
-// A cli is what the commands share.
+// A cli is what all commands share.
 type cli struct {
 	Streams
 	Build
@@ -80,9 +80,9 @@ who it is. The application is not changed.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		Version:           p.version(),
-		Args:              oneOfMine,
+		Args:              knownSubcommand,
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE:              work(func(*cobra.Command, []string) error { return p.begin() }),
+		RunE:              work(func(*cobra.Command, []string) error { return p.welcome() }),
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.SetIn(p.In)
@@ -96,7 +96,6 @@ who it is. The application is not changed.`,
 		&cobra.Group{ID: groupData, Title: "What is kept:"},
 		&cobra.Group{ID: groupHelp, Title: "Help:"},
 	)
-	root.SetHelpCommandGroupID(groupHelp)
 	root.SetUsageTemplate(usageTemplate(root.UsageTemplate()))
 	root.PersistentFlags().StringVar(&p.configFile, "config", "",
 		"the configuration `FILE` (default: $GATEHOUSE_CONFIG, ./gatehouse.yaml, /etc/gatehouse/config.yaml)")
@@ -107,10 +106,11 @@ who it is. The application is not changed.`,
 	root.AddCommand(inGroup(groupData, p.backupCommand(), p.compactCommand())...)
 	root.AddCommand(inGroup(groupHelp, p.versionCommand(), p.completionCommand(), p.manCommand())...)
 	root.SetHelpCommand(p.helpCommand(root))
+	root.SetHelpCommandGroupID(groupHelp) // of the command that is set by now
 	return root
 }
 
-// usageTemplate is cobra's in fewer words.
+// usageTemplate shortens cobra's template.
 func usageTemplate(s string) string {
 	return strings.NewReplacer(
 		"\n  {{.CommandPath}} [command]{{end}}", "\n  {{.CommandPath}} COMMAND [flags]{{end}}",
@@ -135,7 +135,7 @@ func (p *cli) helpCommand(root *cobra.Command) *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err == nil && len(rest) > 0 {
-				err = oneOfMine(cmd, rest)
+				err = knownSubcommand(cmd, rest)
 			}
 			if err != nil {
 				return err
@@ -147,7 +147,7 @@ func (p *cli) helpCommand(root *cobra.Command) *cobra.Command {
 
 func (p *cli) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: nothingMore,
+		Use: "version", Short: "Print the version", Args: noArguments,
 		Long:    "Print the version: of a release its number, of a build from a source tree its revision.",
 		Example: "  gatehouse version",
 		RunE: work(func(*cobra.Command, []string) error {
@@ -157,8 +157,8 @@ func (p *cli) versionCommand() *cobra.Command {
 	}
 }
 
-// version returns the number of the release or, of a build from the source
-// tree, its revision.
+// version returns the number of the release, or for a build from the source
+// tree its revision, with +changes if files were changed.
 func (b Build) version() string {
 	if b.Release != "" {
 		return b.Release

@@ -10,8 +10,8 @@ import (
 	"gatehouse/server/admin"
 )
 
-// What a shell is told of accounts and sessions comes from the running gate
-// alone, and soon: nobody waits for a key that completes.
+// Completion of names and IDs asks the running gate, and nothing else. It
+// returns nothing rather than make somebody wait who has pressed Tab.
 const (
 	completePatience = 500 * time.Millisecond
 	completeMost     = 100
@@ -20,7 +20,7 @@ const (
 func (p *cli) completionCommand() *cobra.Command {
 	const shells = "bash, zsh, fish or powershell"
 	return &cobra.Command{
-		Use: "completion SHELL", Short: "Print a script that completes commands in your shell", Args: one("the name of a shell (" + shells + ")"),
+		Use: "completion SHELL", Short: "Print a script that completes commands in your shell", Args: exactlyOne("the name of a shell (" + shells + ")"),
 		Long: `Print a script that makes your shell complete commands and flags, and the names
 of accounts and IDs of sessions while the gate runs. The shell is ` + shells + `.
 
@@ -49,14 +49,14 @@ of accounts and IDs of sessions while the gate runs. The shell is ` + shells + `
 	}
 }
 
-// completeFlag says how a flag's value is completed.
+// completeFlag sets how values of a flag are completed.
 func (p *cli) completeFlag(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {
 	if err := cmd.RegisterFlagCompletionFunc(flag, f); err != nil {
 		panic(err) // the flag is not there: a mistake in this program
 	}
 }
 
-// onlyFirst completes the first argument and no other.
+// onlyFirst completes the first argument with f and the others with nothing.
 func onlyFirst(f cobra.CompletionFunc) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if len(args) > 0 {
@@ -88,20 +88,4 @@ func (p *cli) sessionIDs(cmd *cobra.Command, _ []string, begun string) (ids []co
 		}
 	})
 	return ids, cobra.ShellCompDirectiveNoFileComp
-}
-
-// whileRunning asks the running gate, if there is one; no error is worth a
-// line in the middle of what somebody types.
-func (p *cli) whileRunning(ctx context.Context, f func(context.Context, *admin.Admin)) {
-	if ctx == nil {
-		ctx = context.Background()
-	}
-	ctx, cancel := context.WithTimeout(ctx, completePatience)
-	defer cancel()
-	gate, err := p.connect(ctx)
-	if err != nil {
-		return
-	}
-	defer gate.Close() //nolint:errcheck // it gives nil
-	f(ctx, gate)
 }

@@ -25,7 +25,7 @@ const demoListen = "127.0.0.1:8080"
 func (p *cli) demoCommand() *cobra.Command {
 	var listen, upstream string
 	cmd := &cobra.Command{
-		Use: "demo", Short: "Show the gate at work: no file needed", Args: nothingMore,
+		Use: "demo", Short: "Show the gate at work: no file needed", Args: noArguments,
 		Long: `Put a small built-in legacy application, or your own with --upstream, behind the
 gate. There is one account; its random password is printed here. What is kept
 lies in a temporary folder, which is removed at the end (Ctrl-C).`,
@@ -89,7 +89,8 @@ routes:
 	}})
 }
 
-// tellDemo says all that a person needs. Without a reader it is still a gate.
+// tellDemo prints the address, the name and the password. Errors are ignored:
+// the gate works without a reader.
 func (p *cli) tellDemo(url, password, behind string) {
 	s := screenOf(p.Out)
 	_, _ = fmt.Fprintf(p.Out, `
@@ -103,8 +104,9 @@ func (p *cli) tellDemo(url, password, behind string) {
 `, s.paint(bold, url+"/"), s.paint(bold, "demo"), s.paint(bold, password), behind)
 }
 
-// startDemoApplication serves the application on a socket that nobody else
-// can open: whoever reached it directly would be whoever they say.
+// startDemoApplication serves the demo application on a unix socket in a folder
+// that nobody else can enter: it believes the identity headers of whoever
+// connects.
 func startDemoApplication(ctx context.Context, path string) (stop func(), err error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "unix", path)
 	if err != nil {
@@ -115,8 +117,8 @@ func startDemoApplication(ctx context.Context, path string) (stop func(), err er
 	return func() { _ = hs.Close() }, nil // nothing to save
 }
 
-// demoPassword makes one that can be typed from a screen: about 80 bits in
-// four groups.
+// demoPassword returns a random password of about 80 bits, in four groups that
+// are easily typed from a screen.
 func demoPassword() string {
 	s := strings.ToLower(rand.Text())
 	return s[:4] + "-" + s[4:8] + "-" + s[8:12] + "-" + s[12:16]

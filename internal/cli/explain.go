@@ -15,7 +15,7 @@ func (p *cli) explainCommand() *cobra.Command {
 	q := admin.ExplainRequest{}
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "explain URL", Short: "Say which route and rule decide about a request, and why", Args: one("the URL of a request"),
+		Use: "explain URL", Short: "Say which route and rule decide about a request, and why", Args: exactlyOne("the URL of a request"),
 		Long: `Say which route and rule decide about a request, and why, without sending one.
 The rule's line in the configuration is shown, what it asks for, and what the
 person has. Where a path can be read in several ways, each is shown, and what
@@ -42,7 +42,7 @@ about whose readings its rules differ.`,
 			if _, err := fmt.Fprintln(p.Out, "\nThe path can be read in several ways:"); err != nil {
 				return err
 			}
-			t := newListing(p.Out, false, column{"AS", 10}, column{"PATH", 10}, column{"ROUTE", 10}, column{"RULE", 0}, column{"DECISION", 0})
+			t := newTable(p.Out, false, column{"AS", 10}, column{"PATH", 10}, column{"ROUTE", 10}, column{"RULE", 0}, column{"DECISION", 0})
 			for _, r := range e.Readings {
 				if err := t.row(r, r.How, r.Path, r.Route, ruleName(r.Rule), r.Decision); err != nil {
 					return err

@@ -42,7 +42,7 @@ is asked for twice on a terminal, or read from one line of standard input.`,
 
 const passwordStdin = "read the password from one line of standard input instead of asking"
 
-// newHash asks for a new password of that account and hashes it.
+// newHash asks for a new password for the account and returns its hash.
 func (p *cli) newHash(ctx context.Context, name string, fromStdin bool) (secret.Text, error) {
 	password, err := p.readNewPassword(ctx, name, fromStdin)
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// manCommand writes the manual, whose one source is the commands themselves.
-// It is for packagers and for the tests of docs/commands.md, so the help does
-// not name it.
+// manCommand writes the man pages and docs/commands.md from the commands
+// themselves. It is for packagers and for the tests of docs/commands.md, so it
+// is hidden from the help.
 func (p *cli) manCommand() *cobra.Command {
 	var markdown bool
 	cmd := &cobra.Command{
@@ -20,9 +20,9 @@ func (p *cli) manCommand() *cobra.Command {
 		Example: "  gatehouse man /usr/local/share/man/man1",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if markdown {
-				return nothingMore(cmd, args)
+				return noArguments(cmd, args)
 			}
-			return one("the name of a folder")(cmd, args)
+			return exactlyOne("the name of a folder")(cmd, args)
 		},
 		RunE: work(func(cmd *cobra.Command, args []string) error {
 			pages := manual(cmd.Root())

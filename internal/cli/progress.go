@@ -12,9 +12,9 @@ const (
 	progressEvery = 250 * time.Millisecond
 )
 
-// progress shows on a terminal that work goes on, once it has taken more than
-// a second: what is done, and what now says of it, which may be "". It is
-// gone when stop has been called. In a pipe it does nothing.
+// progress shows on a terminal, once it has taken more than a second, that work
+// goes on: what is done, and what now returns about it, which may be "". Call
+// stop to remove the line. In a pipe it does nothing.
 func (p *cli) progress(ctx context.Context, what string, now func(ctx context.Context) string) (stop func()) {
 	if !screenOf(p.Err).redraw {
 		return func() {}
@@ -38,7 +38,7 @@ func (p *cli) progress(ctx context.Context, what string, now func(ctx context.Co
 			}
 			line = shorten(line, screenOf(p.Err).columns-1)
 			p.redraw(line, shown)
-			shown = columnsOf(line)
+			shown = textWidth(line)
 			wait.Reset(progressEvery)
 		}
 	})
@@ -48,13 +48,12 @@ func (p *cli) progress(ctx context.Context, what string, now func(ctx context.Co
 	}
 }
 
-// redraw writes a line over the one before, which took so many columns, and
-// leaves nothing of it.
+// redraw replaces a line of so many columns by another.
 func (p *cli) redraw(line string, before int) {
 	if line == "" && before == 0 {
 		return
 	}
-	p.tell("\r%s%s", line, strings.Repeat(" ", max(0, before-columnsOf(line))))
+	p.tell("\r%s%s", line, strings.Repeat(" ", max(0, before-textWidth(line))))
 	if line == "" {
 		p.tell("\r")
 	}

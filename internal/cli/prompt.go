@@ -15,7 +15,8 @@ import (
 	"gatehouse/auth"
 )
 
-// terminal gives the terminal that a terminal types at; nil: nobody does.
+// terminal returns the terminal that a person types at; nil if standard input
+// is none.
 func (p *cli) terminal() *os.File {
 	if f, ok := p.In.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return f
@@ -25,8 +26,9 @@ func (p *cli) terminal() *os.File {
 
 const passwordTries = 3
 
-// readNewPassword asks twice without echo on a terminal, and reads one line
-// elsewhere, or when it is told to. What it gives may be set.
+// readNewPassword asks for a password twice without echo on a terminal.
+// Elsewhere, and with fromStdin, it reads one line. The password that it
+// returns has passed auth's rules for new ones.
 func (p *cli) readNewPassword(ctx context.Context, name string, fromStdin bool) (string, error) {
 	tty := p.terminal()
 	if fromStdin || tty == nil {
@@ -47,10 +49,10 @@ func (p *cli) readNewPassword(ctx context.Context, name string, fromStdin bool) 
 	return "", errors.New("no password was set; nothing was changed")
 }
 
-// least is how many characters a new password has at least.
+// least returns how many characters a new password must have.
 func (p *cli) least() int { return cmp.Or(p.passwordMin, auth.DefaultPasswordMin) }
 
-// A refusedError says why a new password is asked for once more.
+// A refusedError is a sentence about why a password has to be typed again.
 type refusedError struct{ text string }
 
 func (e *refusedError) Error() string { return e.text }
@@ -90,11 +92,12 @@ func strengthLook(s auth.Strength) string {
 	}
 }
 
-// sentence begins with a capital and ends with a stop.
+// sentence makes a sentence of an error's text: a capital first, a full stop
+// last.
 func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] + "." }
 
-// askHidden reads a line without echo. The echo is back when it returns, also
-// when ctx ends it (Ctrl-C).
+// askHidden reads a line without echo. The echo is on again when it returns,
+// also if ctx ended it (Ctrl-C).
 func (p *cli) askHidden(ctx context.Context, tty *os.File, prompt string) (string, error) {
 	fd := int(tty.Fd())
 	before, err := term.GetState(fd)
@@ -113,7 +116,7 @@ func (p *cli) askHidden(ctx context.Context, tty *os.File, prompt string) (strin
 	return line, nil
 }
 
-// confirm asks a question that is answered by yes or no; whatever is not yes
+// confirm asks a question and reports whether the answer is yes. Anything else
 // is no.
 func (p *cli) confirm(ctx context.Context, question string) (bool, error) {
 	p.tell("%s [y/N] ", question)
@@ -134,8 +137,9 @@ func (p *cli) confirm(ctx context.Context, question string) (bool, error) {
 	}
 }
 
-// readInterruptible waits for what a person types, or for the end of ctx: nothing else
-// ends a read from a terminal.
+// readInterruptible waits for read or for the end of ctx. A read from a
+// terminal cannot be ended, so it goes on in its goroutine until the process
+// exits.
 func readInterruptible(ctx context.Context, read func() (string, error)) (string, error) {
 	type line struct {
 		text string
@@ -154,11 +158,11 @@ func readInterruptible(ctx context.Context, read func() (string, error)) (string
 	}
 }
 
-// maxLine bounds what is read as a password; auth.CheckPassword says what is
-// too long.
+// maxLine bounds the bytes that are read as a password. It is far more than
+// auth accepts, so that auth says what is too long.
 const maxLine = 64 << 10
 
-// readLine reads one line; the line break is not part of it.
+// readLine returns one line without its line break; an empty one is an error.
 func readLine(r io.Reader) (string, error) {
 	line, err := bufio.NewReader(io.LimitReader(r, maxLine)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {

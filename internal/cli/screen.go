@@ -9,16 +9,16 @@ import (
 	"golang.org/x/text/width"
 )
 
-// A screen is what is known of a stream that a person may be looking at. The
-// zero value is a pipe: nothing is cut, coloured, or written twice.
+// A screen describes an output stream that a person may be looking at. The zero
+// value is a pipe: nothing is cut, coloured or redrawn.
 type screen struct {
 	columns int  // 0: no terminal
 	colour  bool // never needed to understand
 	redraw  bool // a line can be written again, for progress
 }
 
-// screenOf looks at the stream. NO_COLOR (no-color.org) and TERM=dumb are
-// honoured.
+// screenOf returns what is known of the stream. It honours NO_COLOR
+// (no-color.org) and TERM=dumb.
 func screenOf(w io.Writer) screen {
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
@@ -32,10 +32,10 @@ func screenOf(w io.Writer) screen {
 	return screen{columns: columns, redraw: smart, colour: smart && os.Getenv("NO_COLOR") == ""}
 }
 
-// isTerminal says whether a person is there.
+// isTerminal reports whether the stream is a terminal.
 func (s screen) isTerminal() bool { return s.columns > 0 }
 
-// The looks of a word.
+// The looks of a word, as SGR parameters (ECMA-48).
 const (
 	bold   = "1"
 	red    = "31"
@@ -43,7 +43,7 @@ const (
 	yellow = "33"
 )
 
-// paint gives the text in that look, where there are colours.
+// paint returns the text in that look, or as it is where there are no colours.
 func (s screen) paint(look, text string) string {
 	if !s.colour || text == "" {
 		return text
@@ -51,15 +51,15 @@ func (s screen) paint(look, text string) string {
 	return "\x1b[" + look + "m" + text + "\x1b[0m"
 }
 
-// columnsOf says how many columns a printable text takes on a terminal.
-func columnsOf(s string) (n int) {
+// textWidth returns how many columns a printable text takes on a terminal.
+func textWidth(s string) (n int) {
 	for _, r := range s {
-		n += columnsOfRune(r)
+		n += runeWidth(r)
 	}
 	return n
 }
 
-func columnsOfRune(r rune) int {
+func runeWidth(r rune) int {
 	if r < 0x300 {
 		return 1
 	}
@@ -74,22 +74,22 @@ func columnsOfRune(r rune) int {
 	}
 }
 
-// shorten cuts a text to so many columns; … stands for what is missing.
+// shorten cuts a text to so many columns, with … in place of the rest.
 func shorten(s string, columns int) string {
-	if columnsOf(s) <= columns {
+	if textWidth(s) <= columns {
 		return s
 	}
 	n := 0
 	for i, r := range s {
-		if n += columnsOfRune(r); n > columns-1 {
+		if n += runeWidth(r); n > columns-1 {
 			return s[:i] + "…"
 		}
 	}
 	return s
 }
 
-// printable replaces what would move the cursor or change colours: agents and
-// names come from strangers.
+// printable replaces whatever would move the cursor or change colours.
+// User-Agents and names come from strangers.
 func printable(s string) string {
 	clean := true
 	for _, r := range s {

@@ -9,17 +9,15 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"gatehouse/config"
 	"gatehouse/server"
-	"gatehouse/server/admin"
 )
 
-// findConfig says which file is meant: the flag, then the environment, then
-// the places where it usually lies.
+// findConfig returns the path of the configuration: the flag, else the
+// environment, else the first of the usual places where there is a file.
 func (p *cli) findConfig() (string, error) {
 	if p.configFile != "" {
 		return p.configFile, nil
@@ -46,7 +44,7 @@ func (p *cli) loadConfig() (*config.Config, error) {
 
 func (p *cli) serveCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "serve", Short: "Run the gate", Args: nothingMore, SuggestFor: []string{"run", "start", "up"},
+		Use: "serve", Short: "Run the gate", Args: noArguments, SuggestFor: []string{"run", "start", "up"},
 		Long: `Run the gate until SIGTERM or SIGINT. SIGHUP reads the configuration again:
 all or nothing, without dropping a request.
 
@@ -72,9 +70,9 @@ dangerous; elsewhere the log does, as JSON.`,
 	}
 }
 
-// serve runs the server, and reloads it on SIGHUP.
+// serve runs the server until ctx is done, and reloads it on SIGHUP.
 func (p *cli) serve(ctx context.Context, o server.Options) error {
-	// The reader of the log may end: a write then fails, and the gate goes on.
+	// A write to the log fails if its reader has ended; the gate goes on.
 	signal.Ignore(syscall.SIGPIPE)
 	log, err := server.NewLog(o.Config.Log, p.Err)
 	if err != nil {
@@ -89,10 +87,10 @@ func (p *cli) serve(ctx context.Context, o server.Options) error {
 	return server.Run(ctx, o)
 }
 
-// shownRoutes is how many routes serve names.
+// shownRoutes is how many routes serve names on a terminal.
 const shownRoutes = 12
 
-// tellServe says to a person what the gate does from now on.
+// tellServe tells a person where the gate listens and what it protects.
 func (p *cli) tellServe(f server.StartupInfo) {
 	s := screenOf(p.Err)
 	line := func(what, text string) { p.tell("  %-10s %s\n", what, text) }
@@ -103,7 +101,7 @@ func (p *cli) tellServe(f server.StartupInfo) {
 	what := "Protects"
 	for i, r := range f.Routes {
 		if i == shownRoutes {
-			line("", fmt.Sprintf("and %s more", many(len(f.Routes)-i, "route", "routes")))
+			line("", fmt.Sprintf("and %s more", plural(len(f.Routes)-i, "route", "routes")))
 			break
 		}
 		line(what, printable(r.Match+"  ->  "+strings.Join(r.Upstreams, ", ")))
@@ -119,22 +117,22 @@ func (p *cli) tellServe(f server.StartupInfo) {
 }
 
 func accountsInWords(f *server.StartupInfo) string {
-	inFile := number(int64(f.Users)) + " in the configuration"
+	inFile := formatNumber(int64(f.Users)) + " in the configuration"
 	switch {
 	case f.Accounts < 0:
 		return inFile + "; those of the database cannot be read now"
 	case f.Users+f.Accounts == 0:
 		return "none yet, so that nobody can sign in: gatehouse user add alice"
 	case f.More:
-		return inFile + ", more than " + number(int64(f.Accounts)) + " in the database"
+		return inFile + ", more than " + formatNumber(int64(f.Accounts)) + " in the database"
 	default:
-		return inFile + ", " + number(int64(f.Accounts)) + " in the database"
+		return inFile + ", " + formatNumber(int64(f.Accounts)) + " in the database"
 	}
 }
 
 func (p *cli) checkCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "check", Short: "Check the configuration: every problem at once", Args: nothingMore, SuggestFor: []string{"validate", "test", "lint", "verify"},
+		Use: "check", Short: "Check the configuration: every problem at once", Args: noArguments, SuggestFor: []string{"validate", "test", "lint", "verify"},
 		Long: `Check the configuration as serve would, without starting anything: every
 problem with its file, line and key, and what to do about it. Exit status 0
 when it can be served (warnings are shown), 78 when it cannot.`,
@@ -150,60 +148,7 @@ when it can be served (warnings are shown), 78 when it cannot.`,
 			for _, w := range c.Warnings {
 				p.tell("warning: %v\n", w)
 			}
-			_, err = fmt.Fprintf(p.Out, "%s: ok, %s, %s in it\n", c.File, many(len(c.Routes), "route", "routes"), many(len(c.Users), "account", "accounts"))
-			return err
-		}),
-	}
-}
-
-// connect gives the gate that runs with the configuration.
-func (p *cli) connect(ctx context.Context) (*admin.Admin, error) {
-	c, err := p.loadConfig()
-	if err != nil {
-		return nil, err
-	}
-	return admin.Dial(ctx, c)
-}
-
-func (p *cli) reloadCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "reload", Short: "Make the running gate read its configuration again", Args: nothingMore,
-		Long: `Make the running gate read its configuration again: all or nothing, without
-dropping a request. Every problem is shown, and then the old configuration goes
-on. What only a restart can change is named.`,
-		Example: "  gatehouse check && gatehouse reload",
-		RunE: work(func(cmd *cobra.Command, _ []string) error {
-			gate, err := p.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer gate.Close() //nolint:errcheck // it gives nil
-			return gate.Reload(cmd.Context())
-		}),
-	}
-}
-
-// healthLimit is how long health waits for an answer: one that comes later is
-// none.
-const healthLimit = 5 * time.Second
-
-func (p *cli) healthCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "health", Short: "Say whether the running gate is ready", Args: nothingMore,
-		Long:    "Exit status 0 when the gate that runs with this configuration is ready, else 1: for container health checks.",
-		Example: "  gatehouse health --config /etc/gatehouse/config.yaml",
-		RunE: work(func(cmd *cobra.Command, _ []string) error {
-			gate, err := p.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer gate.Close() //nolint:errcheck // it gives nil
-			ctx, cancel := context.WithTimeout(cmd.Context(), healthLimit)
-			defer cancel()
-			if err := gate.Ready(ctx); err != nil {
-				return fmt.Errorf("not ready: %w", err)
-			}
-			_, err = fmt.Fprintln(p.Out, "ready")
+			_, err = fmt.Fprintf(p.Out, "%s: ok, %s, %s in it\n", c.File, plural(len(c.Routes), "route", "routes"), plural(len(c.Users), "account", "accounts"))
 			return err
 		}),
 	}

@@ -15,7 +15,7 @@ import (
 
 func (p *cli) sessionCommand() *cobra.Command {
 	session := &cobra.Command{
-		Use: "session", Short: "Sessions: who is signed in", Args: oneOfMine,
+		Use: "session", Short: "Sessions: who is signed in", Args: knownSubcommand,
 		Long: `Sessions: who is signed in, from where, and since when.
 
 A session's ID names it and opens nothing; the secret in the visitor's cookie
@@ -33,7 +33,7 @@ func (p *cli) sessionList() *cobra.Command {
 	var idle, older value.Duration
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "list", Short: "List sessions", Args: nothingMore, SuggestFor: []string{"ls", "all"},
+		Use: "list", Short: "List sessions", Args: noArguments, SuggestFor: []string{"ls", "all"},
 		Long: `List the sessions that live, by ID. With several flags, a session is listed that
 fits them all. A million sessions are listed as they are read, in constant
 memory; --limit and --after give them page by page.`,
@@ -77,7 +77,7 @@ func (p *cli) listSessions(ctx context.Context, a *admin.Admin, q admin.SessionQ
 	if limit > 0 {
 		q.Limit++ // one more tells whether there are more
 	}
-	t := newListing(p.Out, asJSON, column{"ID", 0}, column{"USER", 8}, column{"SIGNED IN", 0},
+	t := newTable(p.Out, asJSON, column{"ID", 0}, column{"USER", 8}, column{"SIGNED IN", 0},
 		column{"LAST USED", 0}, column{"ENDS", 0}, column{"ADDRESS", 15}, column{"AGENT", 5})
 	n, last := 0, ""
 	for s, err := range a.Sessions(ctx, q) {
@@ -88,7 +88,7 @@ func (p *cli) listSessions(ctx context.Context, a *admin.Admin, q admin.SessionQ
 			break
 		}
 		last = s.ID
-		if err := t.row(s, s.ID, s.User, t.moment(s.Login), t.moment(s.Seen), t.moment(s.Expires), s.Addr, s.Agent); err != nil {
+		if err := t.row(s, s.ID, s.User, t.relativeTime(s.Login), t.relativeTime(s.Seen), t.relativeTime(s.Expires), s.Addr, s.Agent); err != nil {
 			return err
 		}
 	}
@@ -115,7 +115,7 @@ func checkPage(limit int, source string) error {
 func (p *cli) sessionShow() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "show ID", Short: "Show a session", Args: one("the ID of a session"), SuggestFor: []string{"get", "info"},
+		Use: "show ID", Short: "Show a session", Args: exactlyOne("the ID of a session"), SuggestFor: []string{"get", "info"},
 		Long:    "Show all that is known of a session. The beginning of its ID suffices where no other begins so.",
 		Example: "  gatehouse session show 3f9a5c0d1e2b4a67",
 		RunE: p.withAdmin(func(ctx context.Context, a *admin.Admin, args []string) error {
@@ -203,7 +203,7 @@ func (p *cli) revoke(ctx context.Context, a *admin.Admin, which admin.Revocation
 
 func (p *cli) sessionPurge() *cobra.Command {
 	return &cobra.Command{
-		Use: "purge", Short: "Remove expired sessions now", Args: nothingMore, SuggestFor: []string{"clean", "clear", "clearsessions"},
+		Use: "purge", Short: "Remove expired sessions now", Args: noArguments, SuggestFor: []string{"clean", "clear", "clearsessions"},
 		Long: `Remove expired sessions from the store. The running gate does so by itself every
 few minutes. The file gets no smaller by it, but uses the space again; see
 gatehouse compact.`,
@@ -221,7 +221,8 @@ gatehouse compact.`,
 	}
 }
 
-// fewer says for a progress how many sessions there are fewer than at first.
+// fewer returns a function for progress that reports by how many sessions the
+// number has gone down.
 func (p *cli) fewer(ctx context.Context, a *admin.Admin) func(context.Context) string {
 	if !screenOf(p.Err).redraw {
 		return nil
@@ -237,6 +238,6 @@ func (p *cli) fewer(ctx context.Context, a *admin.Admin) func(context.Context) s
 		if err != nil || n >= first {
 			return ""
 		}
-		return fmt.Sprintf("%s gone, %s left", number(int64(first-n)), number(int64(n)))
+		return fmt.Sprintf("%s gone, %s left", formatNumber(int64(first-n)), formatNumber(int64(n)))
 	}
 }

@@ -9,11 +9,12 @@ import (
 	"time"
 )
 
-// A tableWriter prints rows for people, or a JSON object a line for machines. It
-// holds a screenful of rows at a time, so that a million rows need no memory.
+// A tableWriter prints rows as a table for people, or as one JSON object a line
+// for programs. It holds a screenful of rows at a time, so a million rows need
+// no memory.
 //
-// On a terminal, columns that may be cut (least) are, until a row fits; in a
-// pipe everything is there.
+// On a terminal it cuts columns that may be cut until a row fits. In a pipe
+// nothing is cut.
 type tableWriter struct {
 	w      *bufio.Writer
 	screen screen
@@ -24,7 +25,7 @@ type tableWriter struct {
 	begun  bool
 }
 
-// A column of a listing.
+// A column is the head of a column, and whether it may be cut.
 type column struct {
 	head  string
 	least int // columns to which it may be cut; 0: it is never
@@ -32,7 +33,7 @@ type column struct {
 
 const screenful = 200
 
-func newListing(w io.Writer, asJSON bool, heads ...column) *tableWriter {
+func newTable(w io.Writer, asJSON bool, heads ...column) *tableWriter {
 	t := &tableWriter{w: bufio.NewWriterSize(w, 32<<10), heads: heads, screen: screenOf(w)}
 	if asJSON {
 		t.json = json.NewEncoder(t.w)
@@ -40,12 +41,12 @@ func newListing(w io.Writer, asJSON bool, heads ...column) *tableWriter {
 	}
 	t.widths = make([]int, len(heads))
 	for i, c := range heads {
-		t.widths[i] = columnsOf(c.head)
+		t.widths[i] = textWidth(c.head)
 	}
 	return t
 }
 
-// row prints one row: v for machines, cells for people.
+// row prints one row: v as JSON, or cells as text.
 func (t *tableWriter) row(v any, cells ...string) error {
 	if t.json != nil {
 		return t.json.Encode(v)
@@ -72,7 +73,7 @@ func (t *tableWriter) end() error {
 func (t *tableWriter) flush() error {
 	for _, r := range t.rows {
 		for i, c := range r {
-			t.widths[i] = max(t.widths[i], columnsOf(c))
+			t.widths[i] = max(t.widths[i], textWidth(c))
 		}
 	}
 	widths := t.fit()
@@ -93,8 +94,8 @@ func (t *tableWriter) flush() error {
 
 const gap = 2
 
-// fit gives the widths at which a row fits the terminal, as far as columns
-// may be cut: the widest gives first.
+// fit returns the widths of the columns at which a row fits the terminal, as
+// far as columns may be cut. It takes from the widest first.
 func (t *tableWriter) fit() []int {
 	widths := slices.Clone(t.widths)
 	if !t.screen.isTerminal() {
@@ -119,7 +120,7 @@ func (t *tableWriter) fit() []int {
 	return widths
 }
 
-// line writes one line; a failure shows at Flush.
+// line writes one line. bufio keeps an error until Flush.
 func (t *tableWriter) line(cells []string, widths []int, look string) {
 	var b strings.Builder
 	for i, c := range cells {
@@ -128,21 +129,22 @@ func (t *tableWriter) line(cells []string, widths []int, look string) {
 		}
 		b.WriteString(c)
 		if i < len(cells)-1 {
-			b.WriteString(strings.Repeat(" ", max(0, widths[i]-columnsOf(c))+gap))
+			b.WriteString(strings.Repeat(" ", max(0, widths[i]-textWidth(c))+gap))
 		}
 	}
-	_, _ = t.w.WriteString(t.screen.paintAll(look, b.String()) + "\n")
+	_, _ = t.w.WriteString(t.screen.paintLine(look, b.String()) + "\n")
 }
 
-func (s screen) paintAll(look, text string) string {
+func (s screen) paintLine(look, text string) string {
 	if look == "" {
 		return text
 	}
 	return s.paint(look, text)
 }
 
-// moment writes a time for a cell: short on a terminal, in full elsewhere.
-func (t *tableWriter) moment(at time.Time) string {
+// relativeTime writes a time for a cell: "5m ago" on a terminal, in full
+// elsewhere.
+func (t *tableWriter) relativeTime(at time.Time) string {
 	if !t.screen.isTerminal() || at.IsZero() {
 		return formatTime(at)
 	}
@@ -152,41 +154,20 @@ func (t *tableWriter) moment(at time.Time) string {
 	return humanDuration(time.Since(at)) + " ago"
 }
 
-// humanDuration gives a duration in its largest unit.
-func humanDuration(d time.Duration) string {
-	for _, u := range []struct {
-		of   time.Duration
-		name string
-	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}} {
-		if d >= 2*u.of || d >= u.of && u.of == time.Minute {
-			return number(int64(d/u.of)) + u.name
-		}
-	}
-	return number(int64(d/time.Second)) + "s"
-}
-
-// formatTime writes a time with its zone's clock.
-func formatTime(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.Local().Format("2006-01-02 15:04:05")
-}
-
-// writeFields prints names and values, one pair a line; empty values are left
-// out.
+// writeFields prints pairs of a name and a value, one pair a line. It leaves
+// out empty values.
 func writeFields(w io.Writer, pairs ...string) error {
 	widest := 0
 	for pair := range slices.Chunk(pairs, 2) {
 		if pair[1] != "" {
-			widest = max(widest, columnsOf(pair[0]))
+			widest = max(widest, textWidth(pair[0]))
 		}
 	}
 	var b strings.Builder
 	s := screenOf(w)
 	for pair := range slices.Chunk(pairs, 2) {
 		if name, value := pair[0], pair[1]; value != "" {
-			b.WriteString(s.paint(bold, name+":") + strings.Repeat(" ", widest-columnsOf(name)+gap) + printable(value) + "\n")
+			b.WriteString(s.paint(bold, name+":") + strings.Repeat(" ", widest-textWidth(name)+gap) + printable(value) + "\n")
 		}
 	}
 	_, err := io.WriteString(w, b.String())

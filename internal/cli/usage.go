@@ -1,29 +1,18 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"gatehouse/config"
-	"gatehouse/internal/boltfile"
-	"gatehouse/server/admin"
 )
 
-// A failedError is an error of a command's work; all others are of its words.
-type failedError struct{ err error }
-
-func (e *failedError) Error() string { return e.err.Error() }
-func (e *failedError) Unwrap() error { return e.err }
-
-// A usageError is one of a command's words, in a sentence that says what to
+// A usageError is a mistake in the arguments, in a sentence that says what to
 // write.
 type usageError struct{ text string }
 
@@ -31,28 +20,16 @@ func (e *usageError) Error() string { return e.text }
 
 func usage(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
-// work marks the errors of f as a command's work.
-func work(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) error {
-		err := f(cmd, args)
-		var usage *usageError
-		if err == nil || errors.As(err, &usage) {
-			return err
-		}
-		return &failedError{err}
-	}
-}
-
-// nothingMore is for commands that take flags alone.
-func nothingMore(cmd *cobra.Command, args []string) error {
+// noArguments accepts flags only.
+func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usage("%s takes no %q: nothing but flags follows it", cmd.CommandPath(), args[0])
 	}
 	return nil
 }
 
-// one is for commands that take one thing.
-func one(thing string) cobra.PositionalArgs {
+// exactlyOne accepts one argument; thing says in errors what it is.
+func exactlyOne(thing string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch len(args) {
 		case 0:
@@ -66,8 +43,9 @@ func one(thing string) cobra.PositionalArgs {
 	}
 }
 
-// oneOfMine is for commands that only have others below them.
-func oneOfMine(cmd *cobra.Command, args []string) error {
+// knownSubcommand is for commands that only have subcommands: any argument that
+// gets here is the name of none, and the error suggests one.
+func knownSubcommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
@@ -88,7 +66,7 @@ func oneOfMine(cmd *cobra.Command, args []string) error {
 	return usage("there is no command %q; there are: %s", cmd.CommandPath()+" "+args[0], strings.Join(names, ", "))
 }
 
-// flagError says in a sentence what pflag found.
+// flagError returns the error of pflag as a sentence that says what to write.
 func flagError(cmd *cobra.Command, err error) error {
 	if e, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		if letters := e.GetSpecifiedShortnames(); letters != "" {
@@ -124,13 +102,14 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usage("%v", err)
 }
 
-// wanted says what flags want whose values do not say so themselves.
+// wanted holds what values of a flag look like, for types whose errors do not
+// say so.
 var wanted = map[string]string{
 	"network": "a network such as 10.0.0.0/8 or 2001:db8::/32",
 	"address": "an IP address such as 192.0.2.7 or 2001:db8::1",
 }
 
-// flagNames lists the flags of a command, but not those of all.
+// flagNames returns the flags of a command, then those of all commands.
 func flagNames(cmd *cobra.Command) (names []string) {
 	cmd.NonInheritedFlags().VisitAll(func(f *pflag.Flag) {
 		if !f.Hidden {
@@ -151,79 +130,4 @@ func nearestFlag(cmd *cobra.Command, name string) string {
 		known = append(known, strings.ReplaceAll(strings.TrimPrefix(n, "--"), "-", "_"))
 	}
 	return strings.ReplaceAll(config.Nearest(name, known), "_", "-")
-}
-
-// explain writes an error for people: what went wrong, and what to do about it.
-func (p *cli) explain(cmd *cobra.Command, err error) int {
-	s := screenOf(p.Err)
-	say := func(format string, args ...any) {
-		p.tell("%s %s\n", s.paint(red, "gatehouse:"), printableLines(fmt.Sprintf(format, args...)))
-	}
-	if problems, ok := errors.AsType[config.Problems](err); ok {
-		p.tell("%v\n", problems)
-		return exitInvalid
-	}
-	if failed, ok := errors.AsType[*failedError](err); ok {
-		say("%v", inWords(failed.err))
-		if what := remedy(failed.err); what != "" {
-			p.tell("%s\n", what)
-		}
-		return exitFailed
-	}
-	say("%v", err)
-	if example := firstLine(cmd.Example); example != "" && !cmd.HasAvailableSubCommands() {
-		p.tell("Example:  %s\n", example)
-	}
-	p.tell("Help:     %s --help\n", cmd.CommandPath())
-	return exitUsage
-}
-
-// printableLines is printable for a text that may have several lines.
-func printableLines(s string) string {
-	lines := strings.Split(s, "\n")
-	for i, l := range lines {
-		lines[i] = printable(l)
-	}
-	return strings.Join(lines, "\n")
-}
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
-	return line
-}
-
-func inWords(err error) error {
-	if errors.Is(err, context.Canceled) {
-		return errors.New("interrupted")
-	}
-	return err
-}
-
-// remedy says what to do about what went wrong, "" where the error says so
-// itself.
-func remedy(err error) string {
-	switch {
-	case errors.Is(err, admin.ErrNoServer):
-		return "Start it with:  gatehouse serve"
-	case errors.Is(err, admin.ErrNoUser):
-		return "All accounts:  gatehouse user list"
-	case errors.Is(err, admin.ErrNoSession):
-		return "All sessions:  gatehouse session list"
-	case errors.Is(err, admin.ErrExists):
-		return "Change it with:  gatehouse user set, or gatehouse user passwd"
-	case errors.Is(err, boltfile.ErrLocked):
-		return "Stop the other one, or give this one another data_dir. If it has only just begun or ended, try again."
-	case errors.Is(err, admin.ErrRunning):
-		return "For example:  systemctl stop gatehouse && gatehouse compact && systemctl start gatehouse"
-	case errors.Is(err, syscall.EADDRINUSE):
-		return "Another program listens there (ss -ltnp shows which). Stop it, or write another address."
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return "This machine has no such address (ip addr shows those that it has)."
-	case errors.Is(err, syscall.ENOSPC):
-		return "The disk is full. Free some space, then try again."
-	case errors.Is(err, fs.ErrPermission):
-		return "Run it as the user that owns the files, for example:  sudo -u OWNER gatehouse ..."
-	default:
-		return ""
-	}
 }

@@ -3,53 +3,19 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"gatehouse/auth"
-	"gatehouse/server"
 	"gatehouse/server/admin"
 )
 
-// admin gives the running server's Admin, or one that has the files when no
-// server runs.
-func (p *cli) admin(ctx context.Context) (*admin.Admin, error) {
-	c, err := p.loadConfig()
-	if err != nil {
-		return nil, err
-	}
-	p.passwordMin = c.Login.PasswordMin
-	client, err := admin.Dial(ctx, c)
-	if err == nil {
-		return client, nil
-	}
-	if !errors.Is(err, admin.ErrNoServer) {
-		return nil, err
-	}
-	log := slog.New(slog.NewTextHandler(p.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	return server.OpenFiles(c, p.LoginHTML, log)
-}
-
-// withAdmin opens an Admin for f.
-func (p *cli) withAdmin(f func(ctx context.Context, a *admin.Admin, args []string) error) func(*cobra.Command, []string) error {
-	return work(func(cmd *cobra.Command, args []string) (err error) {
-		a, err := p.admin(cmd.Context())
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, a.Close()) }()
-		return f(cmd.Context(), a, args)
-	})
-}
-
 func (p *cli) userCommand() *cobra.Command {
 	user := &cobra.Command{
-		Use: "user", Short: "Accounts: who may sign in", Args: oneOfMine, SuggestFor: []string{"users", "account", "accounts"},
+		Use: "user", Short: "Accounts: who may sign in", Args: knownSubcommand, SuggestFor: []string{"users", "account", "accounts"},
 		Long: `Accounts: who may sign in. These commands change the accounts of the database; an
 account of the configuration file is changed there, and wins over one of the
 same name in the database.`,
@@ -69,8 +35,8 @@ same name in the database.`,
 	return user
 }
 
-// anAccount is what the commands of one account take.
-var anAccount = one("the name of an account")
+// anAccount accepts the name of one account.
+var anAccount = exactlyOne("the name of an account")
 
 func (p *cli) userAdd() *cobra.Command {
 	var u admin.NewUser
@@ -113,7 +79,7 @@ that looks like that of another account is warned of.`,
 	return cmd
 }
 
-// warnOfTwins names the accounts that people would take for that of the name.
+// warnOfTwins warns of accounts whose names look like the new one to people.
 func (p *cli) warnOfTwins(ctx context.Context, a *admin.Admin, name string) error {
 	look := auth.Look(name)
 	for u, err := range a.Users(ctx, admin.UserQuery{}) {
@@ -234,7 +200,7 @@ func (p *cli) userList() *cobra.Command {
 	var q admin.UserQuery
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "list", Short: "List accounts, of the file and of the database", Args: nothingMore, SuggestFor: []string{"ls", "all"},
+		Use: "list", Short: "List accounts, of the file and of the database", Args: noArguments, SuggestFor: []string{"ls", "all"},
 		Long: `List the accounts of the configuration file, then those of the database by name.
 With several flags, an account is listed that fits them all.`,
 		Example: `  gatehouse user list
@@ -244,7 +210,7 @@ With several flags, an account is listed that fits them all.`,
 			if err := checkPage(q.Limit, q.Source); err != nil {
 				return err
 			}
-			t := newListing(p.Out, asJSON, column{"NAME", 8}, column{"SOURCE", 0}, column{"STATE", 0}, column{"GROUPS", 8}, column{"EMAIL", 8})
+			t := newTable(p.Out, asJSON, column{"NAME", 8}, column{"SOURCE", 0}, column{"STATE", 0}, column{"GROUPS", 8}, column{"EMAIL", 8})
 			for u, err := range a.Users(ctx, q) {
 				if err != nil {
 					return err

@@ -19,7 +19,7 @@ import (
 func (p *cli) backupCommand() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
-		Use: "backup FILE", Short: "Copy the database, also while the gate runs", Args: one("the name of the file to write"),
+		Use: "backup FILE", Short: "Copy the database, also while the gate runs", Args: exactlyOne("the name of the file to write"),
 		Long: `Write a copy of gatehouse.db, as it is at one moment, to FILE, also while the gate
 runs. It holds the accounts of the database and all sessions. The file is
 readable by its owner alone, is checked, and appears whole or not at all; one
@@ -56,13 +56,13 @@ func (p *cli) backupToStdout(ctx context.Context, a *admin.Admin) error {
 	if screenOf(p.Out).isTerminal() {
 		return usage("a backup is not for a terminal; send it to a program or a file: gatehouse backup - | gzip > FILE")
 	}
-	w := &counted{w: p.Out}
+	w := &countingWriter{w: p.Out}
 	defer p.progress(ctx, "backing up", w.inWords)()
 	return a.Backup(ctx, w, w.begin)
 }
 
-// backup writes a temporary file beside FILE, checks it, and gives it its
-// name.
+// backup writes a temporary file beside path, checks it, and renames it to
+// path.
 func (p *cli) backup(ctx context.Context, a *admin.Admin, path string, force bool) (err error) {
 	if _, err := os.Lstat(path); err == nil && !force {
 		return fmt.Errorf("%s is there already; name another file, or write --force to replace it", path)
@@ -72,7 +72,7 @@ func (p *cli) backup(ctx context.Context, a *admin.Admin, path string, force boo
 		return fmt.Errorf("backup: %w", err)
 	}
 	defer func() { _ = os.Remove(f.Name()) }() // it has its own name by then, or is of no use
-	w := &counted{w: f}
+	w := &countingWriter{w: f}
 	stop := p.progress(ctx, "backing up", w.inWords)
 	err = errors.Join(a.Backup(ctx, w, w.begin), f.Sync(), f.Close())
 	stop()
@@ -88,19 +88,19 @@ func (p *cli) backup(ctx context.Context, a *admin.Admin, path string, force boo
 	if err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	if err := place(f.Name(), path, force); err != nil {
+	if err := moveIntoPlace(f.Name(), path, force); err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	_, err = fmt.Fprintf(p.Out, "wrote %s: %s, checked\n", path, bytesInWords(w.done.Load()))
+	_, err = fmt.Fprintf(p.Out, "wrote %s: %s, checked\n", path, formatBytes(w.done.Load()))
 	if screenOf(p.Out).isTerminal() {
 		p.tell("The keys in data_dir/secrets are not in it: keep a copy of that file as well.\n")
 	}
 	return err
 }
 
-// place gives the file temp its name for good, and never takes one that is
-// there unless it may.
-func place(temp, path string, force bool) error {
+// moveIntoPlace renames the file temp to path. It replaces a file that is there
+// only with force.
+func moveIntoPlace(temp, path string, force bool) error {
 	if force {
 		if err := os.Rename(temp, path); err != nil {
 			return err
@@ -127,63 +127,24 @@ func syncFolder(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// counted counts what is written, for a progress.
-type counted struct {
+// A countingWriter counts what is written, so that progress can show it.
+type countingWriter struct {
 	w          io.Writer
 	done, size atomic.Int64
 }
 
-func (c *counted) begin(size int64) { c.size.Store(size) }
+func (c *countingWriter) begin(size int64) { c.size.Store(size) }
 
-func (c *counted) Write(b []byte) (int, error) {
+func (c *countingWriter) Write(b []byte) (int, error) {
 	n, err := c.w.Write(b)
 	c.done.Add(int64(n))
 	return n, err
 }
 
-func (c *counted) inWords(context.Context) string {
+func (c *countingWriter) inWords(context.Context) string {
 	size := c.size.Load()
 	if size == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d %% of %s", 100*c.done.Load()/size, bytesInWords(size))
-}
-
-func (p *cli) compactCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "compact", Short: "Make the database smaller, while the gate does not run", Args: nothingMore, SuggestFor: []string{"vacuum", "shrink"},
-		Long: `Write gatehouse.db anew, without the space that nothing uses any more, and say how
-large it was and is. The file does not shrink by itself when sessions end: it
-uses the space again.
-
-The gate must not run. The new file takes the place of the old one in one step
-once it is whole and checked; whatever happens before that, the old one is as it
-was. For as long as it works there must be space for both.`,
-		Example: "  systemctl stop gatehouse && gatehouse compact && systemctl start gatehouse",
-		RunE: work(func(cmd *cobra.Command, _ []string) error {
-			c, err := p.loadConfig()
-			if err != nil {
-				return err
-			}
-			var temp atomic.Pointer[string]
-			stop := p.progress(cmd.Context(), "compacting", func(context.Context) string {
-				name := temp.Load()
-				if name == nil {
-					return ""
-				}
-				info, err := os.Stat(*name)
-				if err != nil {
-					return ""
-				}
-				return bytesInWords(info.Size()) + " written"
-			})
-			before, after, err := admin.Compact(cmd.Context(), c, func(name string) { temp.Store(&name) })
-			stop()
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(p.Out, "gatehouse.db had %s and has %s\n", bytesInWords(before), bytesInWords(after))
-			return err
-		}),
-	}
+	return fmt.Sprintf("%d %% of %s", 100*c.done.Load()/size, formatBytes(size))
 }

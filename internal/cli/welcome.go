@@ -1,9 +1,11 @@
 package cli
 
-import "fmt"
+import (
+	"fmt"
+)
 
-// begin is what gatehouse alone says: what to do next.
-func (p *cli) begin() error {
+// welcome prints what to do next, for gatehouse without a command.
+func (p *cli) welcome() error {
 	s := screenOf(p.Out)
 	line := func(what, how string) string { return fmt.Sprintf("  %-22s %s\n", what, s.paint(bold, how)) }
 	text := "Gatehouse puts a login in front of any web application.\n\n"

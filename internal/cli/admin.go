@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"gatehouse/server"
+	"gatehouse/server/admin"
+)
+
+// connect returns the Admin of the gate that runs with the configuration. The
+// error is admin.ErrNoServer if none runs.
+func (p *cli) connect(ctx context.Context) (*admin.Admin, error) {
+	c, err := p.loadConfig()
+	if err != nil {
+		return nil, err
+	}
+	return admin.Dial(ctx, c)
+}
+
+// admin returns the Admin of the running server, or one that works on the files
+// if no server runs.
+func (p *cli) admin(ctx context.Context) (*admin.Admin, error) {
+	c, err := p.loadConfig()
+	if err != nil {
+		return nil, err
+	}
+	p.passwordMin = c.Login.PasswordMin
+	client, err := admin.Dial(ctx, c)
+	if err == nil {
+		return client, nil
+	}
+	if !errors.Is(err, admin.ErrNoServer) {
+		return nil, err
+	}
+	log := slog.New(slog.NewTextHandler(p.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return server.OpenFiles(c, p.LoginHTML, log)
+}
+
+// withAdmin returns the work of a command that needs an Admin: it opens one for
+// f and closes it.
+func (p *cli) withAdmin(f func(ctx context.Context, a *admin.Admin, args []string) error) func(*cobra.Command, []string) error {
+	return work(func(cmd *cobra.Command, args []string) (err error) {
+		a, err := p.admin(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, a.Close()) }()
+		return f(cmd.Context(), a, args)
+	})
+}
+
+// whileRunning calls f with the Admin of the running gate, if there is one. It
+// reports no errors: nobody wants one in the middle of a line that they type.
+func (p *cli) whileRunning(ctx context.Context, f func(context.Context, *admin.Admin)) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	ctx, cancel := context.WithTimeout(ctx, completePatience)
+	defer cancel()
+	gate, err := p.connect(ctx)
+	if err != nil {
+		return
+	}
+	defer gate.Close() //nolint:errcheck // it gives nil
+	f(ctx, gate)
+}
