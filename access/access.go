@@ -135,7 +135,7 @@ func (rs *Rules) Decide(f Facts, who *Who) (Decision, int) {
 	near, nearAt := Public, -1 // the first rule that is met nearly
 	for i := range rs.list {
 		r := &rs.list[i]
-		m := r.match(&f)
+		m := r.match(f)
 		switch {
 		case m == met:
 			if d := r.decide(who); nearAt < 0 || d <= near {

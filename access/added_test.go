@@ -45,7 +45,7 @@ func TestAddedConditionAndRequirement(t *testing.T) {
 // addressFamily is a condition: it holds for clients of IPv4 or IPv6.
 type addressFamily int
 
-func (v addressFamily) holds(f *Facts) bool { return f.Client.Is4() == (v == 4) }
+func (v addressFamily) holds(f Facts) bool { return f.Client.Is4() == (v == 4) }
 
 // initial is a requirement that people can meet by proving more of who they
 // are.

@@ -13,7 +13,7 @@ import (
 // for HEAD as well.
 type methodCondition []string
 
-func (c methodCondition) holds(f *Facts) bool {
+func (c methodCondition) holds(f Facts) bool {
 	return slices.Contains(c, f.Method) || f.Method == "HEAD" && slices.Contains(c, "GET")
 }
 

@@ -25,7 +25,7 @@ func newNetworkCondition(networks []string) (networkCondition, error) {
 	return c, nil
 }
 
-func (c networkCondition) holds(f *Facts) bool {
+func (c networkCondition) holds(f Facts) bool {
 	if !f.Client.IsValid() {
 		return false
 	}

@@ -14,7 +14,7 @@ type rule struct {
 // their path. It has no state and does no I/O; a key that is absent makes no
 // condition.
 type condition interface {
-	holds(f *Facts) bool
+	holds(f Facts) bool
 }
 
 // A requirement is a key of a rule that says who may pass. It has no state and
@@ -38,7 +38,7 @@ const (
 )
 
 // match returns how well the rule fits the request.
-func (r *rule) match(f *Facts) match {
+func (r *rule) match(f Facts) match {
 	for _, c := range r.conditions {
 		if !c.holds(f) {
 			return missed

@@ -113,7 +113,8 @@ func (d *Decision) identify(r *http.Request, input *decisionInput, identify iden
 		return nil
 	}
 	d.Identity = id
-	v, err := input.decide(whoIs(id))
+	input.who = access.Who{Name: id.Name, Groups: id.Groups}
+	v, err := input.decide(&input.who)
 	if err != nil {
 		return err
 	}

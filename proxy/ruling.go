@@ -49,6 +49,8 @@ type decisionInput struct {
 	path     string
 	query    string                   // with its question mark
 	readings *urlpath.Interpretations // nil: path is the only one
+
+	who access.Who // whom Decision.identify asks for; here, it costs no allocation
 }
 
 // read makes q the input for a target on a host with these routes. It refuses
