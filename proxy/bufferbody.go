@@ -83,7 +83,7 @@ func (s *exchange) readWhole(w http.ResponseWriter, limit int64) (*chunkBuffer, 
 			_ = rc.SetReadDeadline(time.Now().Add(stall))
 		}
 		if ctx.Err() != nil || s.active.breaker.Broken() {
-			return nil, &engine.Error{Kind: engine.Visitor, Err: errors.New("visitor left, or was signed out")}
+			return nil, &engine.Error{Kind: engine.VisitorFault, Err: errors.New("visitor left, or was signed out")}
 		}
 		n, err := s.in.Body.Read(space)
 		if body.left+int64(n) > limit {
@@ -95,7 +95,7 @@ func (s *exchange) readWhole(w http.ResponseWriter, limit int64) (*chunkBuffer, 
 			_ = rc.SetReadDeadline(time.Time{})
 			return body, nil
 		case err != nil:
-			return nil, &engine.Error{Kind: engine.Visitor, Err: fmt.Errorf("read body: %w", err)}
+			return nil, &engine.Error{Kind: engine.VisitorFault, Err: fmt.Errorf("read body: %w", err)}
 		}
 	}
 }

@@ -44,7 +44,7 @@ func (s *exchange) failed(w http.ResponseWriter, err error) error {
 		return s.route.tooLarge(err)
 	case engine.Invalid:
 		return web.Fail(http.StatusBadRequest, "", err)
-	case engine.Visitor:
+	case engine.VisitorFault:
 		return clientError(s.in.Context(), err)
 	}
 	s.p.metrics.UpstreamError(s.route.label, e.Kind)

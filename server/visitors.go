@@ -132,8 +132,8 @@ type visitorKey struct{}
 func withVisitor(ctx context.Context, c net.Conn) context.Context {
 	if v, ok := c.(*visitor); ok {
 		ctx, v.own = engine.WithVisitor(ctx)
-		v.own.SayReason = v.phrase.say
-		v.own.LeaveBody = func() { v.lingers.Store(true) }
+		v.own.SetReason = v.phrase.say
+		v.own.AbandonBody = func() { v.lingers.Store(true) }
 		return context.WithValue(ctx, visitorKey{}, v)
 	}
 	return ctx

@@ -130,7 +130,7 @@ func TestBalancedGoesOnWhenOneCannotBeConnected(t *testing.T) {
 }
 
 func TestBalancedRepeatsNothingElse(t *testing.T) {
-	for _, kind := range []string{Timeout, Protocol, Aborted, TooLarge, Visitor, Refused, Invalid} {
+	for _, kind := range []string{Timeout, Protocol, Aborted, TooLarge, VisitorFault, Refused, Invalid} {
 		c := newCast(t, "a", "b")
 		c.fails["a"] = kind
 		c.expect(t, "", "a", kind)

@@ -38,8 +38,8 @@ func BenchmarkForward(b *testing.B) {
 	}
 }
 
-// BenchmarkStandard carries the same over http.Transport.
-func BenchmarkStandard(b *testing.B) {
+// BenchmarkTransport carries the same over http.Transport.
+func BenchmarkTransport(b *testing.B) {
 	for _, size := range []int{1 << 10, 100 << 10} {
 		b.Run(fmt.Sprintf("served/%d", size), func(b *testing.B) {
 			up := NewTransport(TransportOptions{Address: benchUpstream(b, size).addr, Timeouts: short})

@@ -90,8 +90,8 @@ func TestAbortedBodyNeverLooksWhole(t *testing.T) {
 			g := front(t, HTTP1Options{Address: up.addr}, nil)
 			c, _ := ask(t, g, "POST / HTTP/1.1\r\nHost: a\r\n"+rest)
 			_ = c.(*net.TCPConn).CloseWrite()
-			if err := <-g.errs; kind(err) != Visitor {
-				t.Errorf("got %v, want kind %s", err, Visitor)
+			if err := <-g.errs; kind(err) != VisitorFault {
+				t.Errorf("got %v, want kind %s", err, VisitorFault)
 			}
 			if up.conns.Load() == 0 {
 				return // the best answer

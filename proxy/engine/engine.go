@@ -47,7 +47,7 @@ type Request struct {
 	kept       []byte // a small body that was read before the connection failed
 
 	// Breaker breaks the request off from outside; nil: nobody does. An
-	// Error has Kind Visitor then.
+	// Error has Kind VisitorFault then.
 	Breaker *Canceler
 
 	// Answer is called with the head of each answer (1xx, 101 and the final
@@ -99,15 +99,15 @@ type Timeouts struct {
 
 // The kinds of an Error; they are labels of gatehouse_upstream_errors_total.
 const (
-	Connect   = "connect"   // no connection
-	Timeout   = "timeout"   // connected, but no answer in time
-	Protocol  = "protocol"  // an answer that is not HTTP as it should be
-	Aborted   = "aborted"   // the connection broke before the answer's head was whole
-	Truncated = "truncated" // the answer broke off behind its head; only Request.Broke gets it
-	TooLarge  = "too_large" // the visitor's body is over MaxBody: not the upstream's fault
-	Visitor   = "visitor"   // the visitor left, stalled, or sent a broken body: not the upstream's fault
-	Refused   = "refused"   // Request.Answer refused the answer
-	Invalid   = "invalid"   // the Request cannot be put into HTTP/1.1 (a CR in a value, say): nothing was sent, the caller's fault
+	Connect      = "connect"   // no connection
+	Timeout      = "timeout"   // connected, but no answer in time
+	Protocol     = "protocol"  // an answer that is not HTTP as it should be
+	Aborted      = "aborted"   // the connection broke before the answer's head was whole
+	Truncated    = "truncated" // the answer broke off behind its head; only Request.Broke gets it
+	TooLarge     = "too_large" // the visitor's body is over MaxBody: not the upstream's fault
+	VisitorFault = "visitor"   // the visitor left, stalled, or sent a broken body: not the upstream's fault
+	Refused      = "refused"   // Request.Answer refused the answer
+	Invalid      = "invalid"   // the Request cannot be put into HTTP/1.1 (a CR in a value, say): nothing was sent, the caller's fault
 )
 
 // An Error says why there is no answer of the upstream.

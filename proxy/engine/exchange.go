@@ -7,10 +7,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"slices"
-	"time"
-
-	"gatehouse/internal/httpfield"
 )
 
 const (
@@ -28,62 +24,39 @@ var errStale = errors.New("idle connection was closed by the upstream")
 
 // An exchange is one request and its answer.
 type exchange struct {
+	client
 	up *HTTP1
-	w  http.ResponseWriter
-	r  *Request
-	rc http.ResponseController
 
-	length    int64    // of the visitor's body; -1: unknown
 	expect    bool     // the visitor waits for 100 Continue
-	small     *[]byte  // holds the body, when it is small
-	body      []byte   // that body
+	small     []byte   // the body, where it is small and has been read
+	buffer    *[]byte  // borrowed, holds small; nil: there is none
 	trailers  []string // names of trailers to send
 	handshake bool     // the request carries an Authorization that signs in the connection
 	lane      *lane    // the visitor's own connections; nil: the visitor has none
 	early     bool     // the answer came before the body was sent
 	broken    bool     // the upstream broke off the answer
-	own       []string // names that the caller has put into w.Header()
-	ownRoom   [4]string
 
 	c      *conn
 	sender *sender // nil: the body was sent with the head, or has not been asked for
 
-	offered time.Time // when the write deadline towards the visitor was set
-	awaited time.Time // when the read deadline was
-	eager   bool      // the visitor gets each byte at once
-	piece   int64     // the most to splice at a time
+	awaitsMore bool  // the visitor gets each byte at once
+	piece      int64 // the most to splice at a time
 }
 
 // prepare does what can be done without the upstream: it refuses what is too
-// large by its own word, and takes in a small body.
-func (x *exchange) prepare() *Error {
-	in := x.r.In
-	x.handshake = binds(x.r.Header.Get("Authorization"))
-	x.lane = x.up.private.of(x.r)
-	x.r.once = x.up.o.NoReuse
-	x.own = x.ownRoom[:0]
-	for name := range x.w.Header() {
-		x.own = append(x.own, name)
+// large by its own word, and reads a small body.
+func (x *exchange) prepare(w http.ResponseWriter, r *Request) *Error {
+	e := x.init(w, r, x.up.o.Timeouts.Stall)
+	x.handshake = binds(r.Header.Get("Authorization"))
+	x.lane = x.up.private.of(r)
+	x.expect = x.waitsForContinue()
+	r.once = x.up.o.NoReuse
+	if e != nil || x.body.length == 0 {
+		return e
 	}
-	if in.Body != nil && in.Body != http.NoBody {
-		x.length = in.ContentLength
-	}
-	if x.length == 0 {
-		x.r.Header.Delete("Expect")
-		return nil
-	}
-	if x.r.MaxBody > 0 && x.length > x.r.MaxBody {
-		return &Error{Kind: TooLarge, Err: fmt.Errorf("body of %d bytes is over %d", x.length, x.r.MaxBody)}
-	}
-	x.r.once = x.r.once || mayLeaveBody(x.r.Method)
-	x.trailers = trailerNames(x.r)
-	if httpfield.HasToken(x.r.Header.Get("Expect"), "100-continue") {
-		x.expect = in.ProtoAtLeast(1, 1)
-		if !x.expect {
-			x.r.Header.Delete("Expect") // RFC 9110, 10.1.1: HTTP/1.0 knows no 100
-		}
-	}
-	if x.expect || x.length < 0 || x.length > smallBody {
+	r.once = r.once || mayLeaveBody(r.Method)
+	x.trailers = trailerNames(r)
+	if x.expect || x.body.length < 0 || x.body.length > smallBody {
 		return nil
 	}
 	return x.readSmall()
@@ -91,21 +64,20 @@ func (x *exchange) prepare() *Error {
 
 func (x *exchange) readSmall() *Error {
 	if x.r.kept != nil {
-		x.body = x.r.kept
+		x.small = x.r.kept
+		x.body.whole.Store(true)
 		return nil
 	}
-	x.small = x.up.borrow()
-	buf := (*x.small)[:x.length]
-	n := 0
-	for n < len(buf) {
-		m, err := x.readBody(buf[n:], x.up.o.Timeouts.Stall)
-		n += m
-		if e := x.checkBody(int64(n), err); e != nil {
-			x.up.buffers.Put(x.small)
+	x.buffer = x.up.borrow()
+	x.small = (*x.buffer)[:0]
+	for x.body.unread() {
+		n, _ := x.body.read((*x.buffer)[len(x.small):x.body.length])
+		if e := x.body.fault.Load(); e != nil {
+			x.up.buffers.Put(x.buffer)
 			return e
 		}
+		x.small = x.small[:len(x.small)+n]
 	}
-	x.body = buf
 	return nil
 }
 
@@ -118,7 +90,7 @@ func (x *exchange) try(idle bool) *Error {
 		return e
 	}
 	c.begin()
-	c.hadBody, c.pending = x.length != 0, false
+	c.hadBody, c.pending = x.body.length != 0, false
 	x.c = c
 	x.up.leaving.watch(ctx, c)
 	x.r.Breaker.Arm(c.cutFunc)
@@ -133,7 +105,7 @@ func (x *exchange) try(idle bool) *Error {
 	}
 	a, err := x.ask()
 	if err != nil {
-		return x.verdict(err, reused)
+		return x.classifyError(err, reused)
 	}
 	if a.status == http.StatusSwitchingProtocols {
 		done = true
@@ -144,11 +116,11 @@ func (x *exchange) try(idle bool) *Error {
 }
 
 func (x *exchange) head(b []byte) ([]byte, *Error) {
-	b, err := appendHead(b, x.r, x.length, x.trailers)
+	b, err := appendHead(b, x.r, x.body.length, x.trailers)
 	if err != nil {
 		return b, &Error{Kind: Invalid, Err: err}
 	}
-	return append(b, x.body...), nil
+	return append(b, x.small...), nil
 }
 
 // ask writes the request and reads heads up to the final one (or 101), which
@@ -161,7 +133,7 @@ func (x *exchange) ask() (answer, error) {
 	half := err != nil
 	// A failed write is not the verdict: the upstream may have answered first.
 	switch {
-	case err != nil || x.length == 0 || x.body != nil:
+	case err != nil || x.bodyInHead():
 		x.c.requestSent(x.up.o.Timeouts.Response)
 	case x.expect:
 		x.c.readWithin(x.up.o.Continue)
@@ -187,7 +159,10 @@ func (x *exchange) ask() (answer, error) {
 		if size += len(head); size > maxHead {
 			return answer{}, answerError("interim answers are over 64 KiB")
 		}
-		x.interim(a.status)
+		if a.status == http.StatusContinue && x.expect && x.sender == nil {
+			x.startSender()
+		}
+		x.writeInterim(a.status)
 	}
 	return answer{}, answerError("there are too many interim answers")
 }
@@ -206,7 +181,7 @@ func (x *exchange) readHead() (string, error) {
 
 // judge parses a head into w.Header() and shows it to Answer.
 func (x *exchange) judge(head string) (answer, error) {
-	h := x.w.Header()
+	h := x.Header()
 	a, err := parseAnswer(head, x.r.Method, x.own, h)
 	if err != nil {
 		return a, err
@@ -233,51 +208,10 @@ func (x *exchange) judge(head string) (answer, error) {
 	return a, nil
 }
 
-// interim passes a 1xx on. A 100 is not: it is for us, who then read the
-// body, which makes net/http send one to a visitor who waits for it.
-func (x *exchange) interim(status int) {
-	switch {
-	case status == http.StatusContinue:
-		if x.expect && x.sender == nil {
-			x.startSender()
-		}
-	case x.r.In.ProtoAtLeast(1, 1):
-		x.offer()
-		x.w.WriteHeader(status)
-	}
-	x.forget()
-}
-
-// forget takes the upstream's fields out of w.Header() again.
-func (x *exchange) forget() {
-	h := x.w.Header()
-	for name := range h {
-		if !slices.Contains(x.own, name) {
-			delete(h, name)
-		}
-	}
-}
-
-// unread tells whether there is more of the visitor's body to come.
-func (x *exchange) unread() bool {
-	return x.length != 0 && x.body == nil && (x.sender == nil || !x.sender.whole.Load())
-}
-
-// leaveBody makes sure that nobody is kept waiting for a body that is not
-// wanted: net/http would read it to its end, to find the next request behind
-// it, and before that hold back the answer of whoever answers in our place.
-func (x *exchange) leaveBody() {
-	if x.unread() && x.r.In.ProtoMajor == 1 {
-		x.w.Header()["Connection"] = []string{"close"}
-		leaveBody(x.r.In.Context())
-		_ = x.rc.SetReadDeadline(time.Now().Add(linger))
-	}
-}
-
 // keepBody leaves a body that was read in to whoever tries next.
 func (x *exchange) keepBody() {
-	if x.small != nil {
-		x.r.kept = bytes.Clone(x.body)
+	if x.buffer != nil {
+		x.r.kept = bytes.Clone(x.small)
 	}
 }
 
@@ -295,25 +229,27 @@ func (x *exchange) drop() {
 
 // repeatable reports whether the request may be sent again, and can be (RFC
 // 9110, 9.2.2).
-func (x *exchange) repeatable() bool {
-	return (x.length == 0 || x.body != nil) && idempotent(x.r.Method)
-}
+func (x *exchange) repeatable() bool { return x.bodyInHead() && idempotent(x.r.Method) }
 
-// verdict says why there is no answer, and cleans w.Header().
-func (x *exchange) verdict(err error, reused bool) *Error {
-	x.forget()
+// bodyInHead reports whether the head of the request is all that is sent: there
+// is no body, or a small one is behind it.
+func (x *exchange) bodyInHead() bool { return x.body.length == 0 || x.small != nil }
+
+// classifyError says why there is no answer, and resets the headers.
+func (x *exchange) classifyError(err error, reused bool) *Error {
+	x.resetHeaders()
 	var e *Error
 	var bad answerError
 	ctx := x.r.In.Context()
 	switch {
-	case x.sender != nil && x.sender.fault.Load() != nil:
-		return x.sender.fault.Load()
+	case x.body.fault.Load() != nil:
+		return x.body.fault.Load()
 	case errors.As(err, &e):
 		return e
 	case errors.As(err, &bad):
 		return &Error{Kind: Protocol, Err: err}
 	case x.r.Breaker.Broken():
-		return &Error{Kind: Visitor, Err: errBroken}
+		return &Error{Kind: VisitorFault, Err: errBroken}
 	case ctx.Err() != nil:
 		return gone(ctx)
 	case errors.Is(err, os.ErrDeadlineExceeded):

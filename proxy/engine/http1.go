@@ -92,13 +92,13 @@ func (u *HTTP1) Close() {
 // not one byte was answered, the body is small or there is none, and the method
 // is idempotent (RFC 9110, 9.2.2).
 func (u *HTTP1) Forward(w http.ResponseWriter, r *Request) error {
-	x := exchange{up: u, w: w, r: r, rc: *http.NewResponseController(w)}
-	if e := x.prepare(); e != nil {
-		x.leaveBody()
+	x := exchange{up: u}
+	if e := x.prepare(w, r); e != nil {
+		x.abandonBody()
 		return e
 	}
-	if x.small != nil {
-		defer u.buffers.Put(x.small)
+	if x.buffer != nil {
+		defer u.buffers.Put(x.buffer)
 	}
 	e := x.try(true)
 	if e != nil && errors.Is(e, errStale) {
@@ -110,7 +110,7 @@ func (u *HTTP1) Forward(w http.ResponseWriter, r *Request) error {
 	case e.Kind == Connect && (r.again || errors.Is(e, errSpeaksHTTP2)):
 		x.keepBody()
 	default:
-		x.leaveBody()
+		x.abandonBody()
 	}
 	return e
 }
@@ -175,5 +175,5 @@ func (u *HTTP1) borrow() *[]byte {
 }
 
 func gone(ctx context.Context) *Error {
-	return &Error{Kind: Visitor, Err: fmt.Errorf("visitor left: %w", context.Cause(ctx))}
+	return &Error{Kind: VisitorFault, Err: fmt.Errorf("visitor left: %w", context.Cause(ctx))}
 }

@@ -46,10 +46,10 @@ func (x *exchange) splice(left int64) (int64, error) {
 	if n < minSplice {
 		return 0, nil
 	}
-	x.offered = time.Time{}
-	x.offer()
+	x.armed = time.Time{}
+	x.armWrite()
 	defer func() {
-		if time.Since(x.offered) <= x.up.o.Timeouts.Stall/32 || x.up.o.Timeouts.Stall == 0 {
+		if time.Since(x.armed) <= x.up.o.Timeouts.Stall/32 || x.up.o.Timeouts.Stall == 0 {
 			x.piece = min(2*x.piece, maxSplice)
 		} else {
 			x.piece = max(x.piece/2, minSplice)

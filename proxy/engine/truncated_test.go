@@ -89,7 +89,7 @@ func TestReasonPhrasePasses(t *testing.T) {
 			} {
 				var got saying
 				g := before(t, to, func(r *Request) {
-					visitorOf(r.In.Context()).SayReason = func(status int, reason string) { got = saying{status, reason} }
+					visitorOf(r.In.Context()).SetReason = func(status int, reason string) { got = saying{status, reason} }
 				})
 				exchangeRaw(t, g, get)
 				g.wait(t)

@@ -25,9 +25,9 @@ func (x *exchange) mayUpgrade(a *answer) error {
 		return answerError("101 that nobody asked for")
 	case !strings.EqualFold(a.upgrade, x.r.Upgrade):
 		return answerError("101 to another protocol than was asked for")
-	case x.length != 0 && x.body == nil && (x.sender == nil || !x.sender.sent.Load()):
+	case !x.bodyInHead() && (x.sender == nil || !x.sender.sent.Load()):
 		return answerError("101 before the end of the request")
-	case !acceptFits(x.r, x.w.Header()):
+	case !acceptFits(x.r, x.Header()):
 		return answerError("101 whose Sec-WebSocket-Accept does not fit the key")
 	}
 	return nil
@@ -37,10 +37,10 @@ func (x *exchange) mayUpgrade(a *answer) error {
 // closes the upstream's in any case.
 func (x *exchange) upgrade(a *answer) *Error {
 	defer x.drop()
-	visitor, rw, err := x.rc.Hijack()
+	visitor, rw, err := x.Hijack()
 	if err != nil {
-		x.forget()
-		return &Error{Kind: Refused, Err: fmt.Errorf("upgrade: %w", err)}
+		x.resetHeaders()
+		return &Error{Kind: Refused, Err: fmt.Errorf("take over the visitor's connection: %w", err)}
 	}
 	defer visitor.Close() //nolint:errcheck // nothing is left to be done about it
 	ended := func() {}
@@ -63,7 +63,7 @@ func (x *exchange) upgrade(a *answer) *Error {
 	x.r.Breaker.Arm(end)
 
 	_ = visitor.SetWriteDeadline(after(handover))
-	if err := writeSwitch(rw.Writer, x.w.Header(), a.upgrade); err != nil {
+	if err := writeSwitch(rw.Writer, x.Header(), a.upgrade); err != nil {
 		return nil
 	}
 	_ = visitor.SetWriteDeadline(time.Time{})

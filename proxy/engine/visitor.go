@@ -1,69 +1,80 @@
 package engine
 
 import (
+	"bufio"
 	"context"
+	"net"
 	"net/http"
-	"sync"
+	"time"
 )
 
-// A VisitorConn is one connection of a visitor. Connections to upstreams that were
-// signed in by NTLM or Negotiate are kept for it alone, and end with it.
-type VisitorConn struct {
-	// SayReason is called with a reason phrase that is not the usual one, before
-	// the head of the answer is written. Over HTTP/2 there are none. nil: the
-	// visitor gets the usual one.
-	SayReason func(status int, reason string)
-	// LeaveBody is called when an answer over HTTP/1 goes out while the visitor
-	// may still be sending the body. The connection is to be closed behind it, but
-	// not before the visitor has had time to read it (RFC 9112, 9.6). nil: it is
-	// closed as net/http closes it.
-	LeaveBody func()
+// A Visitor is the client's side of one request: all that the engine does with
+// the client's connection goes through it. A ResponseWriter that is given to
+// Upstream.Forward and implements Visitor is used as it is. Any other one is
+// driven by an http.ResponseController, as those of net/http and their wrappers
+// can be, and by the VisitorConn of the request's context.
+//
+// A Visitor may implement io.ReaderFrom as well. Large answers from a plain
+// connection go through it then, which lets the kernel move them from socket
+// to socket.
+//
+// While the handler's goroutine writes, another one may read the request's
+// body and set the read deadline. Nothing else happens at once.
+type Visitor interface {
+	http.ResponseWriter
 
-	mu     sync.Mutex
-	closed bool
-	at     []*privates // where it has connections of its own
+	// FlushError sends what has been written and is still buffered. The engine
+	// does not look at the error: a connection that has failed also fails the
+	// next Write, or ends the request's context.
+	FlushError() error
+
+	// SetReadDeadline bounds the reads of the request's body that are under way
+	// and those to come. The zero time removes the bound. At the end of the body
+	// over HTTP/1 the Visitor removes it by itself, before it begins to wait for
+	// the client's departure.
+	SetReadDeadline(t time.Time) error
+
+	// SetWriteDeadline bounds writes in the same way. Over HTTP/2 a deadline that
+	// passes ends the stream even if nothing is being written. Over HTTP/1 the
+	// Visitor removes it before the next request.
+	SetWriteDeadline(t time.Time) error
+
+	// Hijack hands over the connection of an HTTP/1.1 request, without deadlines,
+	// and what of it has been read ahead. Nobody else reads, writes or closes it
+	// afterwards.
+	Hijack() (net.Conn, *bufio.ReadWriter, error)
+
+	// SetReason replaces the usual reason phrase of the answer with this status.
+	// It is called at most once, before WriteHeader, and over HTTP/1 only.
+	SetReason(status int, reason string)
+
+	// AbandonBody announces that the rest of the request's body is not read. It is
+	// called before the head of the answer is written, over HTTP/1 only, and may
+	// be called more than once. The connection is to be closed behind the answer,
+	// but not before the client has had time to read it (RFC 9112, 9.6).
+	AbandonBody()
 }
 
-type visitorKey struct{}
-
-// WithVisitor gives the context of a new connection of a visitor, for
-// http.Server.ConnContext. The server calls Close at the connection's end.
-// Without it, no connection to an upstream outlives a request that signs it in.
-func WithVisitor(ctx context.Context) (context.Context, *VisitorConn) {
-	v := &VisitorConn{}
-	return context.WithValue(ctx, visitorKey{}, v), v
+// A controlled Visitor is a ResponseWriter of net/http, or a wrapper of one.
+type controlled struct {
+	http.ResponseWriter
+	http.ResponseController
+	ctx context.Context //nolint:containedctx // the request's, which leads to its VisitorConn
 }
 
-// visitorOf gives the connection that a request came over; nil: it is not known.
-func visitorOf(ctx context.Context) *VisitorConn {
-	v, _ := ctx.Value(visitorKey{}).(*VisitorConn)
-	return v
-}
+// FlushError implements Visitor.
+func (c *controlled) FlushError() error { return c.ResponseController.Flush() }
 
-// sayReason passes on a reason phrase that is not the one that net/http sends.
-func sayReason(ctx context.Context, status int, reason string) {
-	if reason == http.StatusText(status) {
-		return
+// SetReason implements Visitor.
+func (c *controlled) SetReason(status int, reason string) {
+	if v := visitorOf(c.ctx); v != nil && v.SetReason != nil {
+		v.SetReason(status, reason)
 	}
-	if v := visitorOf(ctx); v != nil && v.SayReason != nil {
-		v.SayReason(status, reason)
-	}
 }
 
-// leaveBody tells the visitor's connection that the rest of a body is not wanted.
-func leaveBody(ctx context.Context) {
-	if v := visitorOf(ctx); v != nil && v.LeaveBody != nil {
-		v.LeaveBody()
-	}
-}
-
-// Close closes what is kept for the connection. It may be called more than once.
-func (v *VisitorConn) Close() {
-	v.mu.Lock()
-	at := v.at
-	v.at, v.closed = nil, true
-	v.mu.Unlock()
-	for _, p := range at {
-		p.leave(v)
+// AbandonBody implements Visitor.
+func (c *controlled) AbandonBody() {
+	if v := visitorOf(c.ctx); v != nil && v.AbandonBody != nil {
+		v.AbandonBody()
 	}
 }

@@ -55,7 +55,7 @@ func TestVisitorLeaves(t *testing.T) {
 			case <-time.After(5 * time.Second):
 				t.Fatal("the upstream was not told")
 			}
-			if err := <-g.errs; kind(err) != Visitor && err.Error() != "aborted" {
+			if err := <-g.errs; kind(err) != VisitorFault && err.Error() != "aborted" {
 				t.Errorf("got %v", err)
 			}
 			if len(g.idle()) > 0 {
@@ -78,8 +78,8 @@ func TestVisitorStallsSending(t *testing.T) {
 			g := front(t, HTTP1Options{Address: up.addr, Timeouts: Timeouts{Stall: 200 * time.Millisecond}}, nil)
 			c, _ := ask(t, g, "POST / HTTP/1.1\r\nHost: a\r\n"+rest)
 			defer shut(c)
-			if err := <-g.errs; kind(err) != Visitor {
-				t.Errorf("got %v, want kind %s", err, Visitor)
+			if err := <-g.errs; kind(err) != VisitorFault {
+				t.Errorf("got %v, want kind %s", err, VisitorFault)
 			}
 		})
 	}

@@ -70,7 +70,7 @@ func TestBreaker(t *testing.T) {
 				switch ferr := <-failed; {
 				case path == "/half" && (err == nil || ferr != nil):
 					t.Errorf("%s: the visitor reads a whole answer (%v), Forward gives %v", path, err, ferr)
-				case path == "/silent" && (!errors.As(ferr, &e) || e.Kind != Visitor):
+				case path == "/silent" && (!errors.As(ferr, &e) || e.Kind != VisitorFault):
 					t.Errorf("%s: Forward gives %v", path, ferr)
 				}
 			}

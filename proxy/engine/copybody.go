@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"time"
 )
 
 // answer sends the final answer to the visitor and gives the connection
@@ -14,49 +13,22 @@ import (
 // connection, and panics when the answer cannot be completed.
 func (x *exchange) answer(a *answer) (done bool) {
 	x.c.answerBegun()
-	h := x.w.Header()
-	if x.unread() {
-		// The body is not read to its end. net/http would read on beside the
-		// sender to find the next request, unless there is none.
-		a.last = a.last || x.sender == nil
-		if x.r.In.ProtoMajor == 1 {
-			h["Connection"] = []string{"close"}
-			leaveBody(x.r.In.Context())
-		}
-	}
-	if _, ok := h["Content-Type"]; !ok {
-		h["Content-Type"] = nil // or net/http would guess one
-	}
-	x.eager = a.stream || a.chunked || a.length == untilClose || a.length > largeBuffer
-	if a.reason != http.StatusText(a.status) && x.r.In.ProtoMajor == 1 {
-		sayReason(x.r.In.Context(), a.status, a.reason)
-	}
-	x.offer()
-	x.w.WriteHeader(a.status)
-	if err := x.relay(a); err != nil {
-		x.breakOff(err)
+	// net/http would read the rest of a body that nobody reads to its end, to find
+	// the next request behind it, unless there is none.
+	a.last = a.last || x.sender == nil && x.body.unread()
+	x.awaitsMore = a.stream || a.chunked || a.length == untilClose || a.length > largeBuffer
+	x.writeHead(a.status, a.reason)
+	if err := x.copyBody(a); err != nil {
+		x.breakOff(err, x.broken)
 	}
 	return x.release(a)
-}
-
-// breakOff ends an answer that cannot be completed: what has come is sent, and
-// the visitor's connection broken off, so that it does not look whole.
-func (x *exchange) breakOff(err error) {
-	if x.broken {
-		x.flush()
-		atFault := x.sender == nil || x.sender.fault.Load() == nil // else it was cut because of the visitor's body
-		if atFault && x.r.Broke != nil && x.r.In.Context().Err() == nil && !x.r.Breaker.Broken() {
-			x.r.Broke(&Error{Kind: Truncated, Err: err})
-		}
-	}
-	panic(http.ErrAbortHandler)
 }
 
 // release gives the connection back to the pool if nothing speaks against it.
 func (x *exchange) release(a *answer) (done bool) {
 	switch {
-	case x.sender == nil && x.unread():
-		x.leaveBody()
+	case x.sender == nil && x.body.unread():
+		x.abandonBody()
 	case x.sender != nil:
 		x.flush()
 		if a.last || !x.sender.complete() {
@@ -92,22 +64,22 @@ func (x *exchange) giveBack() bool {
 	return true
 }
 
-// relay copies the body.
-func (x *exchange) relay(a *answer) error {
+// copyBody copies the body.
+func (x *exchange) copyBody(a *answer) error {
 	switch {
 	case a.chunked:
-		return x.relayChunks()
+		return x.copyChunks()
 	case a.length > 0:
-		return x.relayLength(a)
+		return x.copyLength(a)
 	case a.length == untilClose:
-		return x.relayRest()
+		return x.copyRest()
 	}
 	return nil
 }
 
-// relayLength copies a body of known length, from socket to socket where
+// copyLength copies a body of known length, from socket to socket where
 // that can be done.
-func (x *exchange) relayLength(a *answer) error {
+func (x *exchange) copyLength(a *answer) error {
 	splice := x.canSplice(a)
 	x.piece = x.firstPiece()
 	for left := a.length; left > 0; {
@@ -139,8 +111,8 @@ func (x *exchange) relayLength(a *answer) error {
 	return nil
 }
 
-// relayRest copies up to the end of the connection.
-func (x *exchange) relayRest() error {
+// copyRest copies up to the end of the connection.
+func (x *exchange) copyRest() error {
 	for {
 		if b := x.c.buffered(); len(b) > 0 {
 			x.c.r += len(b)
@@ -157,8 +129,8 @@ func (x *exchange) relayRest() error {
 	}
 }
 
-// relayChunks copies a chunked body, and its trailers.
-func (x *exchange) relayChunks() error {
+// copyChunks copies a chunked body, and its trailers.
+func (x *exchange) copyChunks() error {
 	d := dechunker{lenient: x.up.o.Lenient}
 	for {
 		data, used, err := d.step(x.c.buffered())
@@ -169,7 +141,7 @@ func (x *exchange) relayChunks() error {
 		case errors.Is(err, errMore):
 			err = unexpected(x.more())
 		case err == io.EOF: //nolint:errorlint // only the bare one is an end
-			return x.relayTrailers(string(d.trailer))
+			return x.copyTrailers(string(d.trailer))
 		default:
 			x.broken = true
 		}
@@ -179,30 +151,20 @@ func (x *exchange) relayChunks() error {
 	}
 }
 
-// relayTrailers hands the trailers to net/http, which sends them behind the
-// body.
-func (x *exchange) relayTrailers(lines string) error {
+// copyTrailers sends the trailers behind the body.
+func (x *exchange) copyTrailers(lines string) error {
 	if lines == "" {
 		return nil
 	}
 	t := http.Header{}
 	err := eachField(lines, func(name, value string) error {
-		if !neverTrailer(name) {
-			t[name] = append(t[name], value)
-		}
+		t[name] = append(t[name], value)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if x.r.Trailer != nil {
-		x.r.Trailer(t)
-	}
-	h := x.w.Header()
-	for name, values := range t {
-		h[http.TrailerPrefix+name] = values
-	}
-	x.flush() // or net/http might find a length for the body, and send no trailers
+	x.addTrailers(t)
 	return nil
 }
 
@@ -237,17 +199,17 @@ func (x *exchange) peekChunks(a *answer) error {
 // setLength tells the visitor the length of a body that came in chunks.
 func (x *exchange) setLength(n int64) {
 	if !slices.Contains(x.own, "Content-Length") {
-		x.w.Header()["Content-Length"] = []string{strconv.FormatInt(n, 10)}
+		x.Header()["Content-Length"] = []string{strconv.FormatInt(n, 10)}
 	}
 }
 
 // more waits for the upstream, as long as it takes. The visitor gets what is
 // there before, unless the body is small and its length known.
 func (x *exchange) more() error {
-	if x.eager {
+	if x.awaitsMore {
 		x.flush()
 	}
-	x.rest()
+	x.disarmWrite()
 	x.c.readWithin(0)
 	x.c.enlarge(&x.up.buffers)
 	err := x.c.fill()
@@ -260,37 +222,4 @@ func unexpected(err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
-}
-
-func (x *exchange) write(b []byte) error {
-	x.offer()
-	_, err := x.w.Write(b)
-	return err
-}
-
-// flush sends what net/http holds back; an error shows at the next write.
-func (x *exchange) flush() {
-	x.offer()
-	_ = x.rc.Flush()
-}
-
-// rest takes the deadline back while nothing is offered: over HTTP/2 it would
-// end the stream although nobody is writing.
-func (x *exchange) rest() {
-	if x.r.In.ProtoMajor == 1 || x.offered.IsZero() {
-		return
-	}
-	x.offered = time.Time{}
-	_ = x.rc.SetWriteDeadline(time.Time{})
-}
-
-// offer gives the visitor so long to take what is written next. The deadline
-// is left behind in the end: what net/http has not sent yet needs it, and
-// before the next request net/http takes it back.
-func (x *exchange) offer() {
-	stall := x.up.o.Timeouts.Stall
-	if now := time.Now(); stall > 0 && now.Sub(x.offered) >= stall/8 {
-		x.offered = now
-		_ = x.rc.SetWriteDeadline(now.Add(stall + stall/8))
-	}
 }

@@ -47,8 +47,8 @@ type TransportOptions struct {
 type TransportUpstream struct {
 	o         TransportOptions
 	transport atomic.Pointer[http.Transport]
-	switching *http.Transport // HTTP/1.1 only: HTTP/2 has no Upgrade
-	buffers   sync.Pool       // of *[]byte
+	switching *HTTP1    // for Upgrade, which HTTP/2 does not have
+	buffers   sync.Pool // of *[]byte
 	private   *privates
 	own       bool // all of this is one visitor's
 }
@@ -81,10 +81,7 @@ func NewTransport(o TransportOptions) *TransportUpstream {
 		u.private = &privates{}
 	}
 	u.transport.Store(o.newTransport())
-	u.switching = o.newTransport()
-	u.switching.ForceAttemptHTTP2 = false
-	u.switching.Protocols = new(http.Protocols)
-	u.switching.Protocols.SetHTTP1(true)
+	u.switching = NewHTTP1(HTTP1Options{Network: o.Network, Address: o.Address, TLS: o.TLS, Timeouts: o.Timeouts, IdleTimeout: o.IdleTimeout, NoReuse: o.NoReuse})
 	return u
 }
 
@@ -128,7 +125,7 @@ func (o TransportOptions) newTransport() *http.Transport {
 // Close drops idle connections; requests under way end by themselves.
 func (u *TransportUpstream) Close() {
 	u.transport.Load().CloseIdleConnections()
-	u.switching.CloseIdleConnections()
+	u.switching.Close()
 	u.private.close()
 }
 
@@ -149,11 +146,15 @@ func (u *TransportUpstream) Forward(w http.ResponseWriter, r *Request) error {
 		defer done()
 		return to.Forward(w, r)
 	}
-	x := &transportExchange{up: u, w: w, r: r, rc: http.NewResponseController(w)}
-	for name := range w.Header() {
-		x.own = append(x.own, name)
+	if r.Upgrade != "" && httpfield.IsValue(r.Upgrade) { // one that is not valid is refused below, before anything is connected
+		return u.switching.Forward(w, r)
 	}
-	e := x.run()
+	x := &transportExchange{up: u}
+	e := x.init(w, r, u.o.Timeouts.Stall)
+	if e == nil {
+		x.waitsForContinue()
+		e = x.run()
+	}
 	if e != nil && errors.Is(e, errStale) {
 		x.over, x.interims = false, 0
 		e = x.run()
@@ -161,7 +162,7 @@ func (u *TransportUpstream) Forward(w http.ResponseWriter, r *Request) error {
 	if e != nil && e.Kind == Connect && (r.again || errors.Is(e, errNoHTTP2)) {
 		return e // the body has not been touched
 	}
-	x.leaveBody()
+	x.abandonBody()
 	if e != nil {
 		return e
 	}
@@ -205,49 +206,38 @@ func (x *transportExchange) run() *Error {
 	if e != nil {
 		return e
 	}
-	if x.body != nil {
-		x.body.giveUp = cancel
+	if x.sent != nil {
+		x.sent.giveUp = cancel
 		defer x.body.stop()
 		// Transport waits for whoever reads the body, even when its context has ended.
-		x.r.Breaker.Arm(func() { cancel(); _ = x.body.Close() })
+		x.r.Breaker.Arm(func() { cancel(); x.body.close() })
 	}
-	transport := x.up.transport.Load()
-	if x.r.Upgrade != "" {
-		transport = x.up.switching
-	}
-	res, err := transport.RoundTrip(out)
+	res, err := x.up.transport.Load().RoundTrip(out)
 	x.interimOver()
-	if x.body != nil {
-		x.body.answered()
+	if x.sent != nil {
+		x.sent.answered()
 	}
 	if err != nil {
-		x.forget()
-		return x.verdict(err)
+		x.resetHeaders()
+		return x.classifyError(err)
 	}
 	defer res.Body.Close() //nolint:errcheck // nothing is left to be done about it
-	if x.body != nil {
+	if x.sent != nil {
 		// Before Close, which over HTTP/2 waits for whoever reads the body.
 		defer x.body.stop()
-	}
-	if res.StatusCode == http.StatusSwitchingProtocols {
-		return x.upgrade(res)
 	}
 	return x.answer(res)
 }
 
 // A transportExchange is one request and its answer.
 type transportExchange struct {
+	client
 	up   *TransportUpstream
-	w    http.ResponseWriter
-	r    *Request
-	rc   *http.ResponseController
-	own  []string // names that the caller has put into w.Header()
-	body *transportBody
+	sent *transportBody // the body, as Transport reads it; nil: there is none, or it has been read before
 
 	connected atomic.Bool
 	reused    atomic.Bool // the connection had served before
 	answering atomic.Bool // something of an answer has come
-	unsent    bool        // the visitor sends a body, which nobody has begun to read
 
 	mu       sync.Mutex // held while an interim answer is passed on
 	over     bool       // the final answer, or an error, is there
@@ -258,7 +248,6 @@ type transportExchange struct {
 // request makes what RoundTrip takes.
 func (x *transportExchange) request(ctx context.Context) (*http.Request, *Error) {
 	in, r := x.r.In, x.r
-	x.unsent = in.Body != nil && in.Body != http.NoBody && in.ContentLength != 0 && r.kept == nil
 	header, e := standardHeader(r)
 	if e != nil {
 		return nil, e
@@ -274,7 +263,7 @@ func (x *transportExchange) request(ctx context.Context) (*http.Request, *Error)
 		return nil, &Error{Kind: Invalid, Err: err}
 	}
 	out := (&http.Request{
-		Method: r.Method, URL: u, Host: r.Host, Header: header, ContentLength: in.ContentLength,
+		Method: r.Method, URL: u, Host: r.Host, Header: header, ContentLength: x.body.length,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(i httptrace.GotConnInfo) {
@@ -285,30 +274,18 @@ func (x *transportExchange) request(ctx context.Context) (*http.Request, *Error)
 		Got1xxResponse:       x.interim,
 	}))
 	x.hopFields(out)
-	if x.r.kept != nil {
-		out.Body = io.NopCloser(bytes.NewReader(x.r.kept))
-		return out, nil
-	}
-	if in.Body == nil || in.Body == http.NoBody || in.ContentLength == 0 {
-		out.ContentLength = 0
-		delete(out.Header, "Expect")
+	switch {
+	case r.kept != nil:
+		x.body.whole.Store(true)
+		out.Body = io.NopCloser(bytes.NewReader(r.kept))
+	case x.body.length == 0:
 		if len(in.Header["Content-Length"]) > 0 && r.Method != http.MethodGet && r.Method != http.MethodHead {
 			out.TransferEncoding = []string{"identity"} // makes Transport send Content-Length: 0
 		}
-		return out, nil
+	default:
+		x.sent = newTransportBody(&x.body, r, x.up.o.Timeouts.Response)
+		out.Body, out.Trailer = x.sent, x.sent.trailer
 	}
-	if r.MaxBody > 0 && in.ContentLength > r.MaxBody {
-		return nil, &Error{Kind: TooLarge, Err: fmt.Errorf("body of %d bytes is over %d", in.ContentLength, r.MaxBody)}
-	}
-	if !in.ProtoAtLeast(1, 1) {
-		delete(out.Header, "Expect") // RFC 9110, 10.1.1: HTTP/1.0 knows no 100
-	}
-	// Without this, net/http reads the whole body before it sends an answer.
-	_ = x.rc.EnableFullDuplex()
-	x.body = newStandardBody(x.r, x.rc, x.up.o.Timeouts)
-	x.unsent = false
-	out.Body = x.body
-	out.Trailer = x.body.trailer
 	return out, nil
 }
 
@@ -316,9 +293,6 @@ func (x *transportExchange) request(ctx context.Context) (*http.Request, *Error)
 // saying more than the visitor did.
 func (x *transportExchange) hopFields(out *http.Request) {
 	h := out.Header
-	if x.r.Upgrade != "" {
-		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{x.r.Upgrade}
-	}
 	if x.r.Trailers {
 		h["Te"] = []string{"trailers"}
 	}
@@ -391,18 +365,12 @@ func (x *transportExchange) interim(status int, header textproto.MIMEHeader) err
 		x.refused = &Error{Kind: Protocol, Err: errors.New("there are too many interim answers")}
 		return x.refused
 	}
-	if status == http.StatusContinue || !x.r.In.ProtoAtLeast(1, 1) {
-		return nil
-	}
 	if err := x.take(status, http.Header(header)); err != nil {
-		x.forget()
+		x.resetHeaders()
 		x.refused = &Error{Kind: Refused, Err: err}
 		return x.refused
 	}
-	x.offer()
-	x.w.WriteHeader(status)
-	x.taken()
-	x.forget()
+	x.writeInterim(status)
 	return nil
 }
 
@@ -414,7 +382,7 @@ func (x *transportExchange) interimOver() {
 
 // take copies the upstream's fields into w.Header() and shows them to Answer.
 func (x *transportExchange) take(status int, from http.Header) error {
-	h := x.w.Header()
+	h := x.Header()
 	nominated := from["Connection"]
 	for name, values := range from {
 		if !hopByHop(name) && !httpfield.HasToken(nominated, name) && !slices.Contains(x.own, name) {
@@ -427,44 +395,30 @@ func (x *transportExchange) take(status int, from http.Header) error {
 	return nil
 }
 
-// forget takes the upstream's fields out of w.Header() again.
-func (x *transportExchange) forget() {
-	h := x.w.Header()
-	for name := range h {
-		if !slices.Contains(x.own, name) {
-			delete(h, name)
-		}
-	}
-}
-
 // answer sends the final answer, and panics when it cannot be completed.
 func (x *transportExchange) answer(res *http.Response) *Error {
 	if res.StatusCode < http.StatusOK {
 		return &Error{Kind: Protocol, Err: fmt.Errorf("status %d", res.StatusCode)}
 	}
 	if err := x.take(res.StatusCode, res.Header); err != nil {
-		x.forget()
+		x.resetHeaders()
 		return &Error{Kind: Refused, Err: err}
 	}
-	h := x.w.Header()
-	if _, ok := h["Content-Type"]; !ok {
-		h["Content-Type"] = nil // or net/http would guess one
-	}
-	if x.unread() && x.r.In.ProtoMajor == 1 {
-		// net/http must not look for the next request in the rest of this one.
-		h["Connection"] = []string{"close"}
-		leaveBody(x.r.In.Context())
-	}
-	x.claim(h)
-	if x.r.In.ProtoMajor == 1 && res.ProtoMajor == 1 {
-		sayReason(x.r.In.Context(), res.StatusCode, strings.TrimSpace(strings.TrimPrefix(res.Status, strconv.Itoa(res.StatusCode))))
-	}
-	x.offer()
-	x.w.WriteHeader(res.StatusCode)
-	if err := x.relay(res); err != nil {
-		x.breakOff(err)
+	x.claim(x.Header())
+	x.writeHead(res.StatusCode, reasonOf(res))
+	if err := x.copyBody(res); err != nil {
+		x.breakOff(err, errors.Is(err, errBroke))
 	}
 	return nil
+}
+
+// reasonOf returns the reason phrase of an answer over HTTP/1; over HTTP/2 there
+// are none, and it is the usual one.
+func reasonOf(res *http.Response) string {
+	if res.ProtoMajor > 1 {
+		return http.StatusText(res.StatusCode)
+	}
+	return strings.TrimSpace(strings.TrimPrefix(res.Status, strconv.Itoa(res.StatusCode)))
 }
 
 // claim makes what follows the visitor's own affair when the answer asks for a
@@ -476,55 +430,28 @@ func (x *transportExchange) claim(h http.Header) {
 	}
 }
 
-// breakOff ends an answer that cannot be completed: what has come is sent, and
-// the visitor's stream or connection broken off, so that it does not look whole.
-func (x *transportExchange) breakOff(err error) {
-	if errors.Is(err, errBroke) {
-		x.offer()
-		_ = x.rc.Flush()
-		if x.r.Broke != nil && x.r.In.Context().Err() == nil && !x.r.Breaker.Broken() {
-			x.r.Broke(&Error{Kind: Truncated, Err: err})
-		}
-	}
-	panic(http.ErrAbortHandler)
-}
-
 // errBroke says that the upstream broke off the body of its answer.
 var errBroke = errors.New("read body")
 
-// unread tells whether there is more of the visitor's body to come.
-func (x *transportExchange) unread() bool {
-	return x.unsent || x.body != nil && !x.body.complete()
-}
-
-// leaveBody makes sure that nobody is kept waiting for a body that is not
-// wanted, as that of exchange does.
-func (x *transportExchange) leaveBody() {
-	if x.unread() && x.r.In.ProtoMajor == 1 {
-		x.w.Header()["Connection"] = []string{"close"}
-		leaveBody(x.r.In.Context())
-		_ = x.rc.SetReadDeadline(time.Now().Add(linger))
-	}
-}
-
-// relay copies the body and what comes behind it. What is there is sent at
+// copyBody copies the body and what comes behind it. What is there is sent at
 // once, unless more is about to come.
-func (x *transportExchange) relay(res *http.Response) error {
-	buf := x.up.buffers.Get().(*[]byte)
+func (x *transportExchange) copyBody(res *http.Response) error {
+	buf := x.up.buffers.Get().(*[]byte) //nolint:forcetypeassert // it holds nothing else
 	defer x.up.buffers.Put(buf)
 	left := res.ContentLength // -1: unknown
 	if left < 0 {
-		if err := x.rc.Flush(); err != nil {
-			return fmt.Errorf("send head: %w", err)
-		}
+		x.flush()
 	}
-	x.taken()
 	for {
+		x.disarmWrite()
 		n, err := res.Body.Read(*buf)
 		if n > 0 {
 			left -= int64(n)
-			if err := x.write((*buf)[:n], left != 0 && n < len(*buf)); err != nil {
-				return err
+			if err := x.write((*buf)[:n]); err != nil {
+				return fmt.Errorf("write body: %w", err)
+			}
+			if left != 0 && n < len(*buf) {
+				x.flush()
 			}
 		}
 		if err == io.EOF {
@@ -539,71 +466,25 @@ func (x *transportExchange) relay(res *http.Response) error {
 		// like the end of a body that ends with the connection.
 		return fmt.Errorf("read body: %w", err)
 	}
-	x.trailers(res.Trailer)
-	x.offer() // net/http sends the end when the handler has returned
+	x.addTrailers(res.Trailer)
+	x.armWrite() // net/http sends the end when the handler has returned
 	return nil
 }
 
-func (x *transportExchange) write(b []byte, flush bool) error {
-	x.offer()
-	defer x.taken()
-	if _, err := x.w.Write(b); err != nil {
-		return fmt.Errorf("write body: %w", err)
-	}
-	if flush {
-		if err := x.rc.Flush(); err != nil {
-			return fmt.Errorf("flush body: %w", err)
-		}
-	}
-	return nil
-}
-
-func (x *transportExchange) trailers(from http.Header) {
-	if len(from) == 0 {
-		return
-	}
-	t := http.Header{}
-	for name, values := range from {
-		if !neverTrailer(name) {
-			t[name] = values
-		}
-	}
-	if x.r.Trailer != nil {
-		x.r.Trailer(t)
-	}
-	for name, values := range t {
-		x.w.Header()[http.TrailerPrefix+name] = values
-	}
-}
-
-// offer gives the visitor a moment to take what is written next, and taken
-// ends it: an upstream may be silent for as long as it likes.
-func (x *transportExchange) offer() {
-	if d := x.up.o.Timeouts.Stall; d > 0 {
-		_ = x.rc.SetWriteDeadline(time.Now().Add(d))
-	}
-}
-
-func (x *transportExchange) taken() {
-	if x.up.o.Timeouts.Stall > 0 {
-		_ = x.rc.SetWriteDeadline(time.Time{})
-	}
-}
-
-// verdict says why there is no answer.
-func (x *transportExchange) verdict(err error) *Error {
+// classifyError says why there is no answer.
+func (x *transportExchange) classifyError(err error) *Error {
 	var dial *net.OpError
 	var timeout net.Error
 	switch {
-	case x.body != nil && x.body.fault.Load() != nil:
+	case x.body.fault.Load() != nil:
 		return x.body.fault.Load()
 	case x.refused != nil:
 		return x.refused
 	case x.r.Breaker.Broken():
-		return &Error{Kind: Visitor, Err: errBroken}
-	case x.r.In.Context().Err() != nil && (x.body == nil || !x.body.cutShort.Load()):
+		return &Error{Kind: VisitorFault, Err: errBroken}
+	case x.r.In.Context().Err() != nil && !x.body.wasInterrupted():
 		return gone(x.r.In.Context())
-	case x.body != nil && x.body.late.Load():
+	case x.sent != nil && x.sent.late.Load():
 		return &Error{Kind: Timeout, Err: fmt.Errorf("body is not taken, and no answer within %v", x.up.o.Timeouts.Response)}
 	case !x.connected.Load(), errors.As(err, &dial) && dial.Op == "dial":
 		return &Error{Kind: Connect, Err: err}
@@ -611,7 +492,7 @@ func (x *transportExchange) verdict(err error) *Error {
 		return &Error{Kind: Timeout, Err: err}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
 		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, os.ErrDeadlineExceeded):
-		if x.reused.Load() && !x.answering.Load() && x.body == nil && !x.unsent && idempotent(x.r.Method) {
+		if x.reused.Load() && !x.answering.Load() && x.sent == nil && idempotent(x.r.Method) {
 			return &Error{Kind: Aborted, Err: errStale}
 		}
 		return &Error{Kind: Aborted, Err: err}

@@ -90,7 +90,7 @@ func heard(t *testing.T, answer string) (o TransportOptions, asked *atomic.Int32
 	return o, asked, ended
 }
 
-func TestStandardVisitorLeaves(t *testing.T) {
+func TestTransportVisitorLeaves(t *testing.T) {
 	tests := []struct{ name, request, answer, waitFor string }{
 		{"while the upstream is silent", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "", ""},
 		{"in an event stream", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n", "data: 1"},
@@ -119,7 +119,7 @@ func TestStandardVisitorLeaves(t *testing.T) {
 			case <-time.After(5 * time.Second):
 				t.Fatal("the upstream was not told")
 			}
-			if err := <-g.errs; kind(err) != Visitor && (err == nil || err.Error() != "aborted") {
+			if err := <-g.errs; kind(err) != VisitorFault && (err == nil || err.Error() != "aborted") {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -128,7 +128,7 @@ func TestStandardVisitorLeaves(t *testing.T) {
 
 // An upstream that answers our leave with one of its own must not make half an
 // answer look whole to a visitor whose session has ended.
-func TestStandardBrokenOffAnswerNeverLooksWhole(t *testing.T) {
+func TestTransportBrokenOffAnswerNeverLooksWhole(t *testing.T) {
 	for range 20 { // it is a race
 		o, _, _ := heard(t, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n")
 		var b Canceler
@@ -148,7 +148,7 @@ func TestStandardBrokenOffAnswerNeverLooksWhole(t *testing.T) {
 	}
 }
 
-func TestStandardVisitorStallsSending(t *testing.T) {
+func TestTransportVisitorStallsSending(t *testing.T) {
 	for name, rest := range map[string]string{
 		"known length": "Content-Length: 100000\r\n\r\nabc",
 		"chunked":      "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
@@ -159,14 +159,14 @@ func TestStandardVisitorStallsSending(t *testing.T) {
 			g := before(t, NewTransport(o), nil)
 			c, _ := ask(t, g, "POST / HTTP/1.1\r\nHost: a\r\n"+rest)
 			defer shut(c)
-			if err := <-g.errs; kind(err) != Visitor {
-				t.Errorf("got %v, want kind %s", err, Visitor)
+			if err := <-g.errs; kind(err) != VisitorFault {
+				t.Errorf("got %v, want kind %s", err, VisitorFault)
 			}
 		})
 	}
 }
 
-func TestStandardVisitorStallsTaking(t *testing.T) {
+func TestTransportVisitorStallsTaking(t *testing.T) {
 	for name, head := range map[string]string{
 		"known length": fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", 1<<30),
 		"unknown":      "HTTP/1.1 200 OK\r\n\r\n",
@@ -194,7 +194,7 @@ func TestStandardVisitorStallsTaking(t *testing.T) {
 }
 
 // Half an answer must not look whole.
-func TestStandardUpstreamBreaksOff(t *testing.T) {
+func TestTransportUpstreamBreaksOff(t *testing.T) {
 	for name, answer := range map[string]string{
 		"known length": "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
 		"chunked":      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
@@ -222,7 +222,7 @@ func TestStandardUpstreamBreaksOff(t *testing.T) {
 	}
 }
 
-func TestStandardRelaysInterimAnswersAndTrailers(t *testing.T) {
+func TestTransportRelaysInterimAnswersAndTrailers(t *testing.T) {
 	got := make(chan string, 1)
 	_, o := sealed(t, func(c net.Conn, br *bufio.Reader, _ int) {
 		head := readHead(br)
@@ -244,7 +244,7 @@ func TestStandardRelaysInterimAnswersAndTrailers(t *testing.T) {
 	}
 }
 
-func TestStandardAnswerHookRefuses(t *testing.T) {
+func TestTransportAnswerHookRefuses(t *testing.T) {
 	for name, answer := range map[string]string{
 		"an interim answer": "HTTP/1.1 103 Early Hints\r\nX-Bad: 1\r\n\r\n" + ok,
 		"the final answer":  "HTTP/1.1 200 OK\r\nX-Bad: 1\r\nContent-Length: 2\r\n\r\nok",
@@ -266,7 +266,7 @@ func TestStandardAnswerHookRefuses(t *testing.T) {
 	}
 }
 
-func TestStandardEarlyAnswer(t *testing.T) {
+func TestTransportEarlyAnswer(t *testing.T) {
 	const early = "HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nearly"
 	for name, after := range map[string]func(c net.Conn, br *bufio.Reader){
 		"keeps reading": func(_ net.Conn, br *bufio.Reader) { _, _ = io.Copy(io.Discard, br) },
@@ -297,7 +297,7 @@ func TestStandardEarlyAnswer(t *testing.T) {
 	}
 }
 
-func TestStandardMaxBody(t *testing.T) {
+func TestTransportMaxBody(t *testing.T) {
 	chunk := "a000\r\n" + strings.Repeat("x", 40<<10) + "\r\n"
 	for name, rest := range map[string]string{
 		"declared": "Content-Length: 50000\r\n\r\n",
@@ -329,7 +329,7 @@ func TestStandardMaxBody(t *testing.T) {
 }
 
 // What may have been acted upon is not sent again.
-func TestStandardRepeatsHarmlessRequestsOnly(t *testing.T) {
+func TestTransportRepeatsHarmlessRequestsOnly(t *testing.T) {
 	for request, want := range map[string]string{
 		"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n":                                                  "",
 		"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n":                            Aborted,
@@ -370,7 +370,7 @@ func TestStandardRepeatsHarmlessRequestsOnly(t *testing.T) {
 }
 
 // An upstream that takes nothing of a body does not answer either.
-func TestStandardUpstreamDoesNotTakeTheBody(t *testing.T) {
+func TestTransportUpstreamDoesNotTakeTheBody(t *testing.T) {
 	done := make(chan struct{})
 	_, o := sealed(t, func(_ net.Conn, br *bufio.Reader, _ int) {
 		readHead(br)
@@ -392,7 +392,7 @@ func TestStandardUpstreamDoesNotTakeTheBody(t *testing.T) {
 	close(done)
 }
 
-func TestStandardPanickingBody(t *testing.T) {
+func TestTransportPanickingBody(t *testing.T) {
 	o, _, _ := heard(t, "")
 	g := before(t, NewTransport(o), func(r *Request) {
 		r.In = r.In.Clone(r.In.Context())
@@ -404,7 +404,7 @@ func TestStandardPanickingBody(t *testing.T) {
 	}
 }
 
-func TestStandardRefusesWhatIsNoRequest(t *testing.T) {
+func TestTransportRefusesWhatIsNoRequest(t *testing.T) {
 	o, asked, _ := heard(t, ok)
 	for name, change := range map[string]func(*Request){
 		"CONNECT":               func(r *Request) { r.Method = http.MethodConnect },
