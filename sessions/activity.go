@@ -7,27 +7,28 @@ import (
 	"gatehouse/internal/problem"
 )
 
-// ActivityConfig is the section session.activity: which requests are a use of
-// the session, from which its idle time begins again.
+// ActivityConfig is the section session.activity: which requests are a use of the
+// session, from which its idle timeout counts anew. By default all are.
 type ActivityConfig struct {
-	// Ignore are paths that are never a use, whoever asks for them: by whole
-	// segments, on every host, as visitors send them.
+	// Ignore are paths of which requests are never a use: they and all below them, by
+	// whole segments, on every host, as clients send them.
 	Ignore []string `yaml:"ignore"`
-	// Background says that a request which is no navigation is a use as well:
-	// what the script of an open page fetches, a WebSocket that it opens.
+	// Background says that a request which is no navigation is a use as well: what the
+	// script of an open page fetches, and a WebSocket that it opens.
 	Background bool `yaml:"background"`
-	// Transfers says that a session is in use while bytes of an upload or a
-	// download move that such a request has begun, but for streams of events.
+	// Transfers says that a session is in use while bytes of an upload or a download
+	// are moving, if its request was a use. Streams of events (text/event-stream) are
+	// not counted.
 	Transfers bool `yaml:"transfers"`
-	// Sockets says the same of what a visitor sends over a WebSocket.
+	// Sockets says the same of what the client sends over a WebSocket.
 	Sockets bool `yaml:"sockets"`
 }
 
 // SetDefaults fills in the defaults.
 func (c *ActivityConfig) SetDefaults() { c.Background, c.Transfers, c.Sockets = true, true, true }
 
-// Check reports what is wrong with the section (report) or doubtful (report). Keys
-// are relative to the section.
+// Check adds to report what is wrong with the section, and warnings of what is
+// doubtful. Keys in report are relative to the section.
 func (c *ActivityConfig) Check(report *problem.List) {
 	for i, path := range c.Ignore {
 		key := fmt.Sprintf("ignore[%d]", i)
@@ -42,7 +43,7 @@ func (c *ActivityConfig) Check(report *problem.List) {
 	}
 }
 
-// plainSegments says whether every reader takes the path for the same one.
+// plainSegments reports whether every program reads the path in the same way.
 func plainSegments(path string) bool {
 	rest := strings.TrimSuffix(path[1:], "/")
 	if rest == "" {

@@ -6,18 +6,19 @@ import (
 	"net/http"
 )
 
-// NewValues makes a session of nobody's that holds the values in one space, and
-// puts its cookie into h, for a request that has none. It ends by e, and
-// like others by its idle time and at its Limit. A login takes the values along, under a new
-// id. ErrFull: nothing was made. Any other error: the store could not tell.
-func (m *Manager) NewValues(r *http.Request, h http.Header, space string, e Expiry, values map[string]string) error {
+// NewValues makes a session for a request that has none: it is nobody's, and holds
+// the values under one namespace (see Values). Its cookie is put into h. It ends by
+// e, and by the idle timeout and lifetime of Options. A login of the same browser
+// keeps the values, under a new id. ErrFull means that Options.DataLimit is
+// reached, and nothing was made; after any other error it is not known.
+func (m *Manager) NewValues(r *http.Request, h http.Header, namespace string, e Expiry, values map[string]string) error {
 	ctx, cancel := detach(r.Context())
 	defer cancel()
 	s := &Session{m: m, ctx: ctx, secure: m.secure(r), state: state{loaded: true}}
-	if err := s.content.setSpace(space, values); err != nil {
+	if err := s.content.setNamespace(namespace, values); err != nil {
 		return err
 	}
-	if err := m.quota.room(ctx, m, len(s.content.Values[spacePrefix+space])); err != nil {
+	if err := m.quota.room(ctx, m, len(s.content.Values[namespacePrefix+namespace])); err != nil {
 		return err
 	}
 	if e != (Expiry{}) {
@@ -31,12 +32,13 @@ func (m *Manager) NewValues(r *http.Request, h http.Header, space string, e Expi
 	return s.sendCookie(h)
 }
 
-// SetExpiry gives the session that Find has found for the request a policy of
-// its own, and its browser a cookie of it, unless it has that policy already.
-// In a session that somebody is signed in with, it only makes the end earlier:
-// After counts up to Age, and At moves the Limit.
+// SetExpiry gives the session that Find has returned for the request a policy of
+// its own, and puts a cookie that follows it into h. It does nothing if the session
+// has that policy already. For a session that somebody is signed in with, it can
+// only make the end earlier: After counts up to Options.IdleTimeout, and At takes
+// the place of the session's lifetime.
 //
-// ErrNotFound: the session has ended, or has got a new id.
+// ErrNotFound means that the session has ended or has a new id.
 func (m *Manager) SetExpiry(r *http.Request, h http.Header, i Info, e Expiry) error {
 	id, ok := m.idOf(r, i.Key)
 	if !ok {
@@ -63,8 +65,8 @@ func (m *Manager) SetExpiry(r *http.Request, h http.Header, i Info, e Expiry) er
 	}
 }
 
-// bind loads the session anew, gives it the policy, and reports whether that is
-// another one than it had.
+// bind loads the session anew, gives it the policy, and reports whether it had
+// another one.
 func (s *Session) bind(ctx context.Context, e Expiry) (changed bool, err error) {
 	if s.rec, s.content, err = s.read(ctx); err != nil {
 		return false, err

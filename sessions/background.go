@@ -10,21 +10,21 @@ import (
 
 const (
 	workMax   = 4096 // jobs that may wait; more are dropped
-	workBatch = 64   // jobs done at the same time, so that a store can write them in one go
+	workBatch = 64   // jobs that run at the same time, so that a store can write them together
 )
 
-// A job is a session that was used, one that has probably expired, or one
-// whose record is of format 1.
+// A job is work for one session: to record its use, to remove it, or to write a
+// record of format 1 anew.
 type job struct {
 	key     string
 	ring    *ring
-	seen    time.Time
-	expired bool
-	rewrite bool
+	seen    time.Time // when it was used
+	expired bool      // it has probably expired: remove it if so
+	rewrite bool      // its record is of format 1
 }
 
-// background does jobs beside the requests, one for a session at a time. Its
-// goroutine runs only while there is work.
+// background runs jobs beside the requests, one for a session at a time. Its
+// goroutine exists only while there is work.
 type background struct {
 	do func(job)
 
@@ -36,7 +36,8 @@ type background struct {
 	done    sync.WaitGroup
 }
 
-// add takes a job, unless there is one for the session, or too many.
+// add queues a job. It drops the job if there is one for the session already, or if
+// too many wait: what is dropped ends a session earlier, never later.
 func (b *background) add(j job) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -54,7 +55,7 @@ func (b *background) add(j job) {
 	}
 }
 
-// run does what waits, a batch at a time, until nothing does.
+// run does the jobs that wait, a batch at a time, until none does.
 func (b *background) run() {
 	for {
 		batch := b.take()
@@ -74,6 +75,7 @@ func (b *background) run() {
 	}
 }
 
+// take removes a batch from the queue; none, and run ends.
 func (b *background) take() []job {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -84,7 +86,7 @@ func (b *background) take() []job {
 	return batch
 }
 
-// close takes no more jobs, and returns when those that wait are done.
+// close returns when the jobs that wait are done. Later ones are dropped.
 func (b *background) close() {
 	b.mu.Lock()
 	b.closed = true
@@ -92,18 +94,20 @@ func (b *background) close() {
 	b.done.Wait()
 }
 
-// Seen records a use of the session: its idle time begins again. It writes
-// at most once every Options.TouchEvery, in the background, and never brings
-// back a session that has ended. When more uses wait than can be written,
-// some are forgotten: that session ends earlier, never later.
+// Touch records a use of the session that Find has returned: its idle timeout begins
+// anew. It returns at once. The use is written in the background, once every
+// Options.TouchEvery at most, and never brings back a session that has ended. When
+// too many uses wait to be written, some are dropped; such a session ends earlier,
+// never later.
 func (m *Manager) Touch(i Info) {
 	now := m.now()
 	if d := now.Sub(i.Seen); d >= 0 && d < m.o.TouchEvery || i.Idle <= 0 {
-		return // a use in the future is one before the clock was set back
+		return // d < 0: the clock was set back after the last use
 	}
 	m.work.add(job{key: i.Key, ring: i.ring, seen: now})
 }
 
+// doWork does a job. That the session has ended or changed meanwhile is no failure.
 func (m *Manager) doWork(j job) {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTime)
 	defer cancel()
@@ -121,10 +125,10 @@ func (m *Manager) doWork(j job) {
 	}
 }
 
-// touch asks for the session's own idle time: it may have changed since. The
-// mark is made with the secret that the record is signed with, so that a node
-// which does not know the newest one yet can verify both. Should the record
-// get a proof by another secret meanwhile, the mark follows.
+// touch records a use. It loads the record first, because its idle timeout may have
+// changed since Find. The mark is made with the secret that has signed the record,
+// so that a node which does not know the newest secret yet can verify both. If the
+// record is signed with another secret meanwhile, touch marks it again.
 func (m *Manager) touch(ctx context.Context, j job) error {
 	k, err := m.ours(j.ring)
 	if err != nil {
@@ -151,8 +155,8 @@ func (m *Manager) touch(ctx context.Context, j job) error {
 	}
 }
 
-// rewrite stores a record of format 1 anew. When somebody else is faster,
-// that has been done.
+// rewrite stores a record of format 1 in the present format. If another process is
+// faster, nothing is left to do.
 func (m *Manager) rewrite(ctx context.Context, j job) error {
 	k, err := m.ours(j.ring)
 	if err != nil {
@@ -169,13 +173,14 @@ func (m *Manager) rewrite(ctx context.Context, j job) error {
 	return m.rewriteAs(ctx, k, j, r)
 }
 
+// rewriteAs stores the record in the present format, as used when the job says.
 func (m *Manager) rewriteAs(ctx context.Context, k *ring, j job, r Record) error {
 	r.Seen, r.Expires = j.seen, r.use(j.seen)
 	k.prove(0, j.key, &r, r.Version+1)
 	return m.store.Update(ctx, j.key, r)
 }
 
-// use says when the session expires if it is used at the time.
+// use returns when the session expires if it is used at the time.
 func (r *Record) use(at time.Time) time.Time {
 	if r.Idle <= 0 {
 		return r.Expires
@@ -196,7 +201,7 @@ func (m *Manager) endExpired(ctx context.Context, key string) error {
 		if e.Key != key || !e.over(m.now()) {
 			return nil
 		}
-		m.gone.put(key, goneBy(&e.Record, "expired")) // before it is gone, for who asks at that moment
+		m.gone.put(key, goneBy(&e.Record, "expired")) // before it is removed, for a request that asks EndReason at this moment
 	}
 	r, err := m.store.Delete(ctx, key)
 	if err != nil {

@@ -14,28 +14,29 @@ import (
 	"gatehouse/internal/boltfile"
 )
 
-// The buckets. The sequence of bucketRecords is the number of records, so
-// that nobody has to count them.
+// The buckets. The sequence number of bucketRecords is the number of records, so that
+// Count need not look at them.
 var (
 	bucketRecords = []byte("sessions")         // key: record
 	bucketUsers   = []byte("sessions_by_user") // user, NUL, key: nothing
 	bucketExpiry  = []byte("sessions_expiry")  // time in 8 bytes, key: nothing
 )
 
-// pageLen is how many records one read transaction looks at: a transaction
-// that is left open keeps the file from reusing space.
+// pageLen is how many records one read transaction of List looks at. While a
+// transaction is open, the file cannot reuse space, and grows.
 const pageLen = 256
 
-// Bolt is the Store in the embedded file. What Create, Update, Delete and
-// DeleteExpired did is on disk when they return; calls at the same time share
-// one write.
+// Bolt is the Store in an embedded file of one process, in bbolt. What Create, Update,
+// Touch, Delete and DeleteExpired have done is on disk when they return. Calls at the
+// same time share one transaction, so that many writers wait for one fsync together.
 type Bolt struct {
 	db     *bbolt.DB
 	writes group
 }
 
-// NewBolt uses three buckets of db, which it makes. The db stays the
-// caller's: it is closed after the store.
+// NewBolt returns a store in db, where it makes three buckets: sessions,
+// sessions_by_user and sessions_expiry. The db stays the caller's, who closes it after
+// the store.
 func NewBolt(db *bbolt.DB) (*Bolt, error) {
 	err := boltfile.Update(db, func(tx *bbolt.Tx) error {
 		for _, name := range [][]byte{bucketRecords, bucketUsers, bucketExpiry} {
@@ -53,7 +54,7 @@ func NewBolt(db *bbolt.DB) (*Bolt, error) {
 
 // CheckHealth fails when the file takes no writes: its disk is full, or broken.
 func (b *Bolt) CheckHealth(ctx context.Context) error {
-	return b.writes.do(ctx, func(*bbolt.Tx) (verdict, err error) { return nil, nil }) // writes the lists of pages
+	return b.writes.do(ctx, func(*bbolt.Tx) (verdict, err error) { return nil, nil }) // an empty transaction is written as well
 }
 
 // Load serves Store.
@@ -108,8 +109,8 @@ func (b *Bolt) Touch(ctx context.Context, key string, seen, expires time.Time, m
 	})
 }
 
-// change replaces a record that is there by what f makes of it. Whether it is
-// there is asked before, too: what has gone stays so, and costs no write.
+// change replaces a record that is there with what f makes of it. It first looks in a
+// read transaction, so that a record which is gone costs no write.
 func (b *Bolt) change(ctx context.Context, key string, f func(old *Record) (*Record, error)) error {
 	if _, err := b.Load(ctx, key); err != nil {
 		return err
@@ -130,8 +131,8 @@ func (b *Bolt) change(ctx context.Context, key string, f func(old *Record) (*Rec
 	})
 }
 
-// Delete serves Store. A damaged record goes as well; what it said is not
-// known.
+// Delete serves Store. Where the indexes have a damaged record is not known, so its
+// entries there stay, and lead nowhere.
 func (b *Bolt) Delete(ctx context.Context, key string) (Record, error) {
 	if err := ctx.Err(); err != nil {
 		return Record{}, err
@@ -141,7 +142,7 @@ func (b *Bolt) Delete(ctx context.Context, key string) (Record, error) {
 		return err
 	})
 	if err != nil && !errors.Is(err, ErrDamaged) {
-		return Record{}, err // what has gone costs no write
+		return Record{}, err // a record that is gone costs no write
 	}
 	var old Record
 	err = b.writes.do(ctx, func(tx *bbolt.Tx) (verdict, err error) {
@@ -157,7 +158,8 @@ func (b *Bolt) Delete(ctx context.Context, key string) (Record, error) {
 	return old, nil
 }
 
-// DeleteExpired serves Store. Damaged records go by what the index says.
+// DeleteExpired serves Store. Damaged records are removed when the index says that
+// they have expired.
 func (b *Bolt) DeleteExpired(ctx context.Context, now time.Time, limit int) ([]Entry, error) {
 	var gone []Entry
 	err := b.writes.do(ctx, func(tx *bbolt.Tx) (verdict, err error) {
@@ -177,7 +179,7 @@ func (b *Bolt) DeleteExpired(ctx context.Context, now time.Time, limit int) ([]E
 	return gone, nil
 }
 
-// expiredEntries gives what the index has up to now, oldest first.
+// expiredEntries returns the records that have expired by the index, oldest first.
 func expiredEntries(tx *bbolt.Tx, now time.Time, limit int) (gone []Entry, err error) {
 	c := tx.Bucket(bucketExpiry).Cursor()
 	for k, _ := c.First(); k != nil && len(gone) < limit; k, _ = c.Next() {
@@ -223,8 +225,8 @@ func (b *Bolt) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
 	}
 }
 
-// readPage gives what q selects among the next keys after the given one, the
-// last key that was looked at, and whether there may be more.
+// readPage returns the records that q selects among the keys after the given one, the
+// last key that it looked at, and whether there may be more.
 func readPage(tx *bbolt.Tx, q Query, after string) (page []listed, last string, more bool, err error) {
 	bucket, lead := tx.Bucket(bucketRecords), ""
 	if q.User != "" {
@@ -239,7 +241,7 @@ func readPage(tx *bbolt.Tx, q Query, after string) (page []listed, last string, 
 		}
 		r, err := load(tx, key)
 		if q.User != "" && errors.Is(err, ErrNotFound) {
-			continue // the key of another user, whose name goes on with NUL
+			continue // it is the key of another user, whose name has a NUL where this one ends
 		}
 		bad := errors.Is(err, ErrDamaged)
 		if err != nil && !bad {
@@ -267,14 +269,13 @@ func (b *Bolt) Count(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-// Close serves Store: it waits for writes that are under way. The file stays
-// open.
+// Close serves Store. It waits for writes that are under way; the db stays open.
 func (b *Bolt) Close() error {
 	b.writes.wait()
 	return nil
 }
 
-// load gives the record under the key, expired or not.
+// load returns the record under the key, expired or not.
 func load(tx *bbolt.Tx, key string) (Record, error) {
 	raw := tx.Bucket(bucketRecords).Get([]byte(key))
 	if raw == nil {
@@ -287,7 +288,7 @@ func load(tx *bbolt.Tx, key string) (Record, error) {
 	return r, nil
 }
 
-// put stores r, in place of old unless that is nil, and keeps the indexes.
+// put stores r, in place of old unless that is nil, and mends the indexes.
 func put(tx *bbolt.Tx, key string, old, r *Record) error {
 	records, users, expiry := tx.Bucket(bucketRecords), tx.Bucket(bucketUsers), tx.Bucket(bucketExpiry)
 	if old == nil {
@@ -307,10 +308,10 @@ func put(tx *bbolt.Tx, key string, old, r *Record) error {
 	return move(expiry, expiryKey(old.Expires, key), expiryKey(r.Expires, key))
 }
 
-// remove deletes the record and its places in the indexes.
+// remove deletes the record, and its entries in the indexes.
 func remove(tx *bbolt.Tx, key string, old *Record) error {
 	records := tx.Bucket(bucketRecords)
-	if records.Get([]byte(key)) != nil { // a damaged file may name what is not there
+	if records.Get([]byte(key)) != nil { // the index of a damaged file may name records that are not there
 		if err := records.SetSequence(records.Sequence() - 1); err != nil {
 			return err
 		}
@@ -324,7 +325,7 @@ func remove(tx *bbolt.Tx, key string, old *Record) error {
 	return move(tx.Bucket(bucketExpiry), expiryKey(old.Expires, key), nil)
 }
 
-// move takes one key out of an index and puts another in; nil is none.
+// move removes one key from an index and puts another into it; nil is no key.
 func move(index *bbolt.Bucket, from, to []byte) error {
 	if bytes.Equal(from, to) {
 		return nil
@@ -340,6 +341,7 @@ func move(index *bbolt.Bucket, from, to []byte) error {
 	return index.Put(to, []byte{})
 }
 
+// userKey returns the entry in bucketUsers; nil for nobody's.
 func userKey(user, key string) []byte {
 	if user == "" {
 		return nil
@@ -347,6 +349,7 @@ func userKey(user, key string) []byte {
 	return []byte(user + "\x00" + key)
 }
 
+// expiryKey returns the entry in bucketExpiry.
 func expiryKey(t time.Time, key string) []byte {
 	return append(binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(key)), timeBits(t)), key...)
 }

@@ -2,24 +2,24 @@ package sessions
 
 import "sync"
 
-// bounded is a map of a bounded size, in shards. When a shard is full, a new
-// entry takes the place of those that were not asked for lately (the clock
-// algorithm: a hand goes round and takes each entry's mark away, until it
-// finds one without). Safe for concurrent use.
+// bounded is a map of a bounded size, in shards of which each has a lock. When a
+// shard is full, a new entry replaces some that were not asked for lately, by the
+// clock algorithm: a hand goes round and clears the used mark of each entry, until
+// it finds one without a mark. It is safe for concurrent use.
 type bounded[K comparable, V any] struct {
 	shards [16]boundedShard[K, V]
-	spread func(K) byte // evenly distributed over the low four bits
+	spread func(K) byte // its low four bits, evenly distributed, choose the shard
 }
 
 type boundedShard[K comparable, V any] struct {
 	mu    sync.Mutex
 	at    map[K]int
 	slots []slot[K, V]
-	free  []int // places that remove has emptied
-	hand  int
-	size  int // of all entries
+	free  []int // places in slots that remove has emptied
+	hand  int   // of the clock: the next place that evict looks at
+	size  int   // the cost of all entries
 	max   int
-	cost  func(V) int // the size of an entry; nil: 1
+	cost  func(V) int // of an entry; nil: 1
 }
 
 type slot[K comparable, V any] struct {
@@ -29,13 +29,13 @@ type slot[K comparable, V any] struct {
 	used bool
 }
 
-// newBounded makes room for n entries, at least one in each shard.
+// newBounded returns a map for n entries, but one in each shard at least.
 func newBounded[K comparable, V any](n int, spread func(K) byte) *bounded[K, V] {
 	return newSized[K, V](max(n, 16), spread, nil)
 }
 
-// newSized makes room for entries of a size of n together, each of which has
-// the cost of its value. One that is larger than a sixteenth of n is not kept.
+// newSized returns a map for entries of which the costs add up to n at most. An entry
+// that costs more than a sixteenth of n is not kept.
 func newSized[K comparable, V any](n int, spread func(K) byte, cost func(V) int) *bounded[K, V] {
 	b := &bounded[K, V]{spread: spread}
 	for i := range b.shards {
@@ -123,7 +123,7 @@ func (s *boundedShard[K, V]) remove(k K) {
 	s.free = append(s.free, i)
 }
 
-// clear empties every place.
+// clear removes all entries.
 func (b *bounded[K, V]) clear() {
 	for i := range b.shards {
 		s := &b.shards[i]

@@ -9,39 +9,42 @@ import (
 	"time"
 )
 
-// Cached keeps the records of a Store in memory, a bounded number of bytes,
-// and is exact as long as all writes to the store pass through it: what a
-// call has written, every later Load sees. Of a Shared store, to which others
-// write as well, it forgets what the store announces as changed, and keeps
-// nothing for longer than sharedFor: that is the longest time for which it
-// may be behind.
+// Cached is a Store that keeps records of another Store in memory, up to a number
+// of bytes. It is exact as long as all writes to that store pass through it: every
+// Load sees what calls before it have written.
 //
-// The trap of such a cache is a reader that missed, reads the old record, and
-// puts it into the cache after a logout. So a reader may only fill if its
-// ticket still counts, and every write to the key takes tickets away and lets
-// nobody have one until it is done.
+// Other processes may write to a SharedStore. Of such a store, Cached forgets each
+// record that is announced as changed, and keeps none for longer than 3 seconds:
+// this is how long a revocation on another node may stay unnoticed in the worst
+// case.
+//
+// The danger of such a cache is a reader that missed, reads the old record, and puts
+// it into the cache after a logout. Therefore a reader needs a ticket to fill the
+// cache. A write invalidates all tickets for its key, and none is issued until it
+// has completed.
 type Cached struct {
 	store   Store
-	life    time.Duration // of what is kept; 0: for ever
+	life    time.Duration // how long a record is kept; 0: until it is forgotten
 	records *bounded[string, *kept]
 	keys    [16]keyShard
 	stop    context.CancelFunc
 	watch   sync.WaitGroup
 }
 
-// kept is what is known of a session, and until when to believe it. It never
-// changes: another one takes its place.
+// kept is a record in the cache. It is shared by all readers, and so its fields
+// never change, except proved: a change of the record puts another kept in its
+// place.
 type kept struct {
 	Record
-	until  time.Time   // zero: for ever
+	until  time.Time   // after it the store is asked again; zero: never
 	proved atomic.Bool // a Manager has authenticated it
 }
 
-// keptSize is what a record takes in memory at least: the record, its key,
+// keptSize is how many bytes a record without text takes in memory: with its key,
 // and its place in the cache.
 const keptSize = 640
 
-// size is what the record takes in memory, about.
+// size returns about how many bytes the record takes in memory.
 func (k *kept) size() int {
 	n := keptSize + len(k.Data) + len(k.User) + len(k.Source) + len(k.Stamp) + len(k.Addr) + len(k.Agent) + len(k.Actor) + len(k.Proof) + len(k.Mark)
 	for _, method := range k.Methods {
@@ -50,7 +53,7 @@ func (k *kept) size() int {
 	return n
 }
 
-// sharedFor is how long a record of a Shared store is believed.
+// sharedFor is how long a record of a SharedStore is believed.
 const sharedFor = 3 * time.Second
 
 // A keyShard knows which keys are being read for the cache or written to.
@@ -63,15 +66,17 @@ type keyShard struct {
 // writers are the calls that write to a key at the same time.
 type writers struct {
 	n       int
-	several bool // there was more than one at some time: which was the last one is not known
+	several bool // there were several at some time, so it is not known which was the last
 }
 
-// A ticket is a reader's right to fill.
+// A ticket is the right of readers to fill the cache for a key. Readers that read at
+// the same time share one.
 type ticket struct{ readers int }
 
-// NewCached keeps up to size bytes of records of store in memory; a record
-// that would take more than a sixteenth of them is not kept. If the store is
-// Shared it listens to its announcements until Close.
+// NewCached returns a Store that keeps up to size bytes of records of store in
+// memory. A record that would take more than a sixteenth of them is not kept. The
+// store is its own from then on: Close closes it too. If it is a SharedStore,
+// Cached listens to its announcements until Close.
 func NewCached(store Store, size int) *Cached {
 	ctx, stop := context.WithCancel(context.Background())
 	c := &Cached{store: store, records: newSized(size, lastByte, (*kept).size), stop: stop}
@@ -85,6 +90,7 @@ func NewCached(store Store, size int) *Cached {
 	return c
 }
 
+// lastByte spreads keys over the shards by their last digit.
 func lastByte(key string) byte {
 	if key == "" {
 		return 0
@@ -103,12 +109,13 @@ func (c *Cached) Load(ctx context.Context, key string) (Record, error) {
 	return r.clone(), nil
 }
 
-// view is Load, but that the record is that of the cache: nobody changes it.
+// view is Load without the copy: it returns the record of the cache, which must not
+// be changed.
 func (c *Cached) view(ctx context.Context, key string, now time.Time) (*kept, error) {
 	if r, ok := c.records.get(key); ok {
 		switch {
 		case !r.until.IsZero() && (now.After(r.until) || r.Expired(now)):
-			// Others may have ended the session, or used it, since.
+			// Another process may have ended the session, or used it, since.
 		case r.Expired(now):
 			return nil, ErrNotFound
 		default:
@@ -118,7 +125,7 @@ func (c *Cached) view(ctx context.Context, key string, now time.Time) (*kept, er
 	return c.read(ctx, key)
 }
 
-// read asks the store, and keeps what it says.
+// read asks the store, and keeps the record.
 func (c *Cached) read(ctx context.Context, key string) (*kept, error) {
 	t := c.begin(key)
 	r, err := c.store.Load(ctx, key)
@@ -130,8 +137,8 @@ func (c *Cached) read(ctx context.Context, key string) (*kept, error) {
 	return k, nil
 }
 
-// fresh is Load of what the store has at this moment: nothing else counts
-// where others write to it as well.
+// fresh is Load, but of what the store has at this moment, even if other processes
+// write to it.
 func (c *Cached) fresh(ctx context.Context, key string) (Record, error) {
 	if c.life > 0 {
 		return c.store.Load(ctx, key)
@@ -139,7 +146,7 @@ func (c *Cached) fresh(ctx context.Context, key string) (Record, error) {
 	return c.Load(ctx, key)
 }
 
-// begin gives a reader its ticket; none while the key is being written.
+// begin returns a ticket for a reader; nil while the key is being written.
 func (c *Cached) begin(key string) *ticket {
 	s := c.keyShard(key)
 	s.mu.Lock()
@@ -156,10 +163,10 @@ func (c *Cached) begin(key string) *ticket {
 	return t
 }
 
-// fill puts what was read into the cache, if the ticket still counts. That
-// there is nothing, or a later version, is the last word, though the
-// announcement of it may be on its way still: another reader who has read the
-// old record meanwhile must not put that back.
+// fill puts what was read into the cache if the ticket is still valid. ErrNotFound
+// invalidates all tickets for the key, and a later version is never replaced by an
+// earlier one: the announcement of a change may still be on its way, and another
+// reader, who has read the old record before it, must not put that back.
 func (c *Cached) fill(key string, t *ticket, r *kept, err error) {
 	s := c.keyShard(key)
 	s.mu.Lock()
@@ -180,7 +187,7 @@ func (c *Cached) fill(key string, t *ticket, r *kept, err error) {
 	}
 }
 
-// newKept returns what is kept of a record from now on.
+// newKept returns what to keep of a record that was read or written just now.
 func (c *Cached) newKept(r Record) *kept {
 	k := &kept{Record: r}
 	if c.life > 0 {
@@ -189,9 +196,10 @@ func (c *Cached) newKept(r Record) *kept {
 	return k
 }
 
-// write does a write to the key, and forgets what was known of it before and
-// after. What f returns is what the store has now, nil if that is not known; it
-// is kept unless another write to the key was under way at any time meanwhile.
+// write calls f, which writes to the key in the store. The cache forgets the key
+// before it. f returns the record that the store has now, or nil if that is not
+// known. The record is kept, unless another write to the key was under way at any
+// time meanwhile.
 func (c *Cached) write(key string, f func() (*Record, error)) error {
 	s := c.keyShard(key)
 	s.mu.Lock()
@@ -219,6 +227,7 @@ func (c *Cached) write(key string, f func() (*Record, error)) error {
 	return err
 }
 
+// forget removes the key from the cache.
 func (c *Cached) forget(key string) {
 	s := c.records.shard(key)
 	s.mu.Lock()
@@ -226,12 +235,12 @@ func (c *Cached) forget(key string) {
 	s.remove(key)
 }
 
-// evict forgets the record without a write.
+// evict forgets a record that was changed past this cache.
 func (c *Cached) evict(key string) {
 	_ = c.write(key, func() (*Record, error) { return nil, nil })
 }
 
-// evictAll forgets everything: what has changed is not known.
+// evictAll forgets everything, because it is not known what has changed.
 func (c *Cached) evictAll() {
 	for i := range c.keys {
 		s := &c.keys[i]
@@ -289,7 +298,7 @@ func (c *Cached) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
 // Count serves Store: it asks the store.
 func (c *Cached) Count(ctx context.Context) (int, error) { return c.store.Count(ctx) }
 
-// CheckHealth reports whether the store can do all that it is asked, if it can tell.
+// CheckHealth serves HealthChecker: it asks the store, if that is one.
 func (c *Cached) CheckHealth(ctx context.Context) error {
 	if p, ok := c.store.(HealthChecker); ok {
 		return p.CheckHealth(ctx)
@@ -297,7 +306,7 @@ func (c *Cached) CheckHealth(ctx context.Context) error {
 	return nil
 }
 
-// Close closes the store, and listens no more.
+// Close ends listening, and closes the store.
 func (c *Cached) Close() error {
 	c.stop()
 	c.watch.Wait()

@@ -8,8 +8,8 @@ import (
 	"gatehouse/internal/problem"
 )
 
-// Check reports what is wrong with the section (report) or doubtful (report). It
-// touches nothing outside of c. Keys are relative to the section.
+// Check adds to report what is wrong with the section, and warnings of what is
+// doubtful. It reads nothing but c. Keys in report are relative to the section.
 func (c *Config) Check(report *problem.List) {
 	c.checkTimes(report)
 	if c.MaxPerUser < 0 {
@@ -30,6 +30,7 @@ func (c *Config) Check(report *problem.List) {
 	}
 }
 
+// checkTimes looks at how long sessions live.
 func (c *Config) checkTimes(report *problem.List) {
 	idle, age := c.IdleTimeout, c.MaxAge
 	switch {
@@ -52,7 +53,7 @@ func (c *Config) checkTimes(report *problem.List) {
 	}
 }
 
-// weakSecret says what is wrong with a secret, "" if nothing is.
+// weakSecret returns what is wrong with a secret; "" if nothing is.
 func weakSecret(s string) string {
 	low := strings.ToLower(s)
 	switch {
@@ -76,7 +77,7 @@ func weakSecret(s string) string {
 	return ""
 }
 
-// period gives the length of the shortest pattern of which s is a repetition.
+// period returns the length of the shortest pattern that s repeats.
 func period(s string) int {
 	for n := 1; n < len(s); n++ {
 		if s[n:] == s[:len(s)-n] {
@@ -86,7 +87,8 @@ func period(s string) int {
 	return len(s)
 }
 
-// Check reports what is wrong with the section (report) or doubtful (report).
+// Check adds to report what is wrong with the section, and warnings of what is
+// doubtful.
 func (c *CookieConfig) Check(report *problem.List) {
 	for _, prefix := range []string{hostPrefix, "__Secure-"} {
 		if len(c.Name) >= len(prefix) && strings.EqualFold(c.Name[:len(prefix)], prefix) {
@@ -116,6 +118,7 @@ func (c *CookieConfig) Check(report *problem.List) {
 	c.checkDomain(report)
 }
 
+// checkDomain looks at Domain (RFC 6265, 4.1.2.3).
 func (c *CookieConfig) checkDomain(report *problem.List) {
 	if c.Domain == "" {
 		return
@@ -137,7 +140,7 @@ func (c *CookieConfig) checkDomain(report *problem.List) {
 	}
 }
 
-// validDomain says whether d is made of labels as in a host name (RFC 1123).
+// validDomain reports whether d is made of labels as in a host name (RFC 1123).
 func validDomain(d string) bool {
 	if len(d) > 253 {
 		return false

@@ -10,21 +10,21 @@ import (
 	"gatehouse/internal/value"
 )
 
-// Config is what the section session of the configuration says of sessions,
-// wherever they are stored. Which store there is, and its own section, is for
-// the program to add, so that this package knows none of them.
+// Config is the part of the section session of the configuration that is the same for
+// every store. The room config adds the choice of a store and the stores' own
+// sections, so that this package knows none of them.
 type Config struct {
-	IdleTimeout    value.Duration `yaml:"idle_timeout"` // 0: none
-	MaxAge         value.Duration `yaml:"max_age"`      // from login, whatever the use
-	RememberMe     value.Duration `yaml:"remember_me"`  // 0: not offered
-	BrowserSession bool           `yaml:"browser_session"`
-	MaxPerUser     int            `yaml:"max_per_user"` // 0: no limit
-	DataLimit      value.Size     `yaml:"data_limit"`   // of session_data, in all sessions together; 0: no limit
+	IdleTimeout    value.Duration `yaml:"idle_timeout"`    // after the last use; 0: none
+	MaxAge         value.Duration `yaml:"max_age"`         // after the login, whatever the use; 0: none
+	RememberMe     value.Duration `yaml:"remember_me"`     // after the login, if asked for; 0: not offered
+	BrowserSession bool           `yaml:"browser_session"` // browsers forget the cookie when they close
+	MaxPerUser     int            `yaml:"max_per_user"`    // 0: no limit
+	DataLimit      value.Size     `yaml:"data_limit"`      // of session_data, in all sessions together; 0: no limit
 	Activity       ActivityConfig `yaml:"activity"`
-	Secrets        []secret.Text  `yaml:"secrets"` // the first signs, all verify; empty: data_dir/secrets
+	Secrets        []secret.Text  `yaml:"secrets"` // the first signs, all verify; empty: the file secrets in data_dir
 }
 
-// SetDefaults fills in what contract.md names as defaults.
+// SetDefaults fills in the defaults that are not zero.
 func (c *Config) SetDefaults() {
 	c.IdleTimeout = value.Duration(30 * time.Minute)
 	c.MaxAge = value.Duration(12 * time.Hour)
@@ -32,18 +32,19 @@ func (c *Config) SetDefaults() {
 
 // CookieConfig is the section cookie of the configuration.
 type CookieConfig struct {
-	Name     string `yaml:"name"`
-	Domain   string `yaml:"domain"`
+	Name     string `yaml:"name"`      // without the prefix __Host-
+	Domain   string `yaml:"domain"`    // "": this host only
 	SameSite string `yaml:"same_site"` // lax | strict | none
-	Secure   string `yaml:"secure"`    // auto | true | false
+	Secure   string `yaml:"secure"`    // auto: where the client speaks https | true | false
 }
 
-// SetDefaults fills in what contract.md names as defaults.
+// SetDefaults fills in the defaults that are not zero.
 func (c *CookieConfig) SetDefaults() {
 	c.Name, c.SameSite, c.Secure = "gatehouse", "lax", "auto"
 }
 
-// ASCIIDomain is Domain as browsers take it, with A-labels for what is not ASCII.
+// ASCIIDomain returns Domain as browsers take it, with A-labels for labels that are not
+// ASCII (RFC 5890).
 func (c *CookieConfig) ASCIIDomain() string {
 	domain, err := httpfield.ASCIIHost(strings.TrimPrefix(c.Domain, "."))
 	if err != nil || domain == strings.TrimPrefix(c.Domain, ".") {
@@ -52,7 +53,7 @@ func (c *CookieConfig) ASCIIDomain() string {
 	return domain
 }
 
-// Mode gives SameSite as net/http names it.
+// Mode returns SameSite as net/http has it; Lax for what it does not know.
 func (c *CookieConfig) Mode() http.SameSite {
 	switch c.SameSite {
 	case "strict":

@@ -18,34 +18,34 @@ import (
 const (
 	hostPrefix = "__Host-"
 
-	// An id is 256 random bits, in the cookie and in Session.ID as base64url.
+	// An id is 256 random bits; the cookie and Session.ID have it as base64url.
 	idBytes = 32
 	idLen   = 43
 
-	// cookieLen is the length of every value that we write: securecookie's
-	// base64 of time, "|", base64 of the id, "|" and HMAC.
+	// cookieLen is the length of every value that we write: securecookie's base64
+	// of the time, "|", base64 of the id, "|" and the HMAC.
 	cookieLen = 140
 
-	// provedMax bounds what is remembered of cookies that were verified.
+	// provedMax is how many cookies that were verified are remembered.
 	provedMax = 64 << 10
 )
 
-// A proof is what securecookie has proved of a cookie's value.
+// A proof is what is known of a cookie's value of which the signature is good.
 type proof struct {
 	key   string
 	ring  *ring // authenticates the session's record
-	until int64 // seconds since 1970: the signature counts until then, this second included
-	old   bool  // made with a secret that is no longer the first
+	until int64 // in seconds since 1970: the last second in which the signature counts
+	old   bool  // it was signed with a secret that is no longer the first
 }
 
-// newID makes the id of a new session.
+// newID returns the id of a new session.
 func newID() string {
 	var b [idBytes]byte
 	_, _ = rand.Read(b[:]) // never fails, see its documentation
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// keyOf gives the key under which the store has the session with the id.
+// keyOf returns the key under which the store has the session with the id.
 func keyOf(id string) string {
 	sum := sha256.Sum256([]byte(id))
 	return hex.EncodeToString(sum[:])
@@ -76,9 +76,8 @@ func (m *Manager) prove(value string, now time.Time) (p proof, ok bool) {
 	return p, true
 }
 
-// findCookie gives the value of the cookie with the name, and how many there
-// are. Names are compared exactly: a cookie's name has letter case, and no
-// quotes.
+// findCookie returns the value of the last cookie with the name, and how many there
+// are. Names are compared byte by byte: letter case counts in them.
 func findCookie(lines []string, name string) (value string, n int) {
 	for _, line := range lines {
 		for len(line) > 0 {
@@ -95,11 +94,10 @@ func findCookie(lines []string, name string) (value string, n int) {
 	return value, n
 }
 
-// verify checks the form of a cookie's value, then its signature, and gives
-// the id, the second in which it was signed, and which of the secrets has
-// signed it. There is one way to write a
-// value: base64 that a decoder would merely tolerate is refused, so that no
-// two values open the same session.
+// verify checks the form of a cookie's value, then its signature. It returns the id,
+// the second in which it was signed, and the index of the secret that has signed
+// it. Each value has one spelling: base64 that a decoder would merely tolerate is
+// refused, so that no two values open the same session.
 func (m *Manager) verify(value string) (id string, signed int64, by int, ok bool) {
 	if len(value) != cookieLen || strings.ContainsAny(value, "\r\n") {
 		return "", 0, 0, false
@@ -110,8 +108,8 @@ func (m *Manager) verify(value string) (id string, signed int64, by int, ok bool
 	}
 	for by, c := range m.codecs {
 		var b []byte
-		// Every error means that the value is not ours: what else may fail in
-		// securecookie is a codec that was set up wrongly, see deriveKeys.
+		// Every error means that the value is not ours. securecookie fails for one
+		// other reason, a codec that was set up wrongly; see deriveKeys.
 		if c.Decode(m.o.Cookie.Name, value, &b) != nil {
 			continue
 		}
@@ -122,7 +120,7 @@ func (m *Manager) verify(value string) (id string, signed int64, by int, ok bool
 	return "", 0, 0, false
 }
 
-// validID says whether id has the form of what newID makes.
+// validID reports whether id has the form of what newID returns.
 func validID(id string) bool {
 	if len(id) != idLen || strings.ContainsAny(id, "\r\n") {
 		return false
@@ -131,16 +129,17 @@ func validID(id string) bool {
 	return err == nil && len(b) == idBytes
 }
 
-// sign gives the cookie's value for the id.
+// sign returns the cookie's value for the id.
 func (m *Manager) sign(id string) (string, error) {
 	return m.codecs[0].Encode(m.o.Cookie.Name, []byte(id))
 }
 
+// secure reports whether the answer to r carries a Secure cookie.
 func (m *Manager) secure(r *http.Request) bool {
 	return m.o.Cookie.Secure == nil || m.o.Cookie.Secure(r)
 }
 
-// nameFor is the name under which a cookie of ours is set.
+// nameFor returns the name under which our cookie is set.
 func (m *Manager) nameFor(secure bool) string {
 	if secure && m.o.Cookie.Domain == "" && m.o.Cookie.Path == "/" {
 		return m.hostName
@@ -148,11 +147,12 @@ func (m *Manager) nameFor(secure bool) string {
 	return m.o.Cookie.Name
 }
 
-// Refresh gives the session of a request whose Info has Old a cookie that the
-// first secret has signed, and seals its data with it, so that the older
-// secrets can go (Django's SECRET_KEY_FALLBACKS). The id stays: requests that
-// are under way with it go on. Call it before the first byte of the answer. A
-// session that has ended meanwhile is left alone.
+// Refresh signs the cookie of the request's session with the first secret, and
+// encrypts and authenticates its record with it, so that older secrets can be
+// removed (Django's SECRET_KEY_FALLBACKS). Call it when Find returns an Info with
+// StaleSignature, before the first byte of the answer, whose header is h. The id
+// stays: requests that are under way with it go on. A session that has ended
+// meanwhile is left alone.
 func (m *Manager) Refresh(r *http.Request, h http.Header) error {
 	s := m.Open(r)
 	if _, err := s.Info(r.Context()); errors.Is(err, ErrNotFound) {
@@ -163,12 +163,12 @@ func (m *Manager) Refresh(r *http.Request, h http.Header) error {
 	return m.Commit(s, h, http.StatusOK)
 }
 
-// CookieNames gives the names under which our cookie may travel: none of them
-// may pass to an upstream, or come from one.
+// CookieNames returns the names under which our cookie may travel. A proxy must
+// not let them through to an upstream, or take them from one.
 func (m *Manager) CookieNames() []string { return []string{m.o.Cookie.Name, m.hostName} }
 
-// cookie gives the cookie's name, value and attributes: those of a browser
-// that forgets it at its end.
+// cookie returns a cookie with our attributes, which browsers forget when they
+// close.
 func (m *Manager) cookie(name, value string, secure bool) *http.Cookie {
 	//nolint:gosec // Secure follows the visitor's connection; see Cookie.Secure
 	return &http.Cookie{
@@ -177,9 +177,9 @@ func (m *Manager) cookie(name, value string, secure bool) *http.Cookie {
 	}
 }
 
-// putCookie is the one place that writes our Set-Cookie, in place of one for
-// the same name and Domain. Such an answer depends on who asks and belongs to
-// nobody else, so it says so to caches.
+// putCookie is the one place that writes our Set-Cookie. It replaces one with the
+// same name and Domain. An answer with our cookie is for one browser, and the header
+// says so to caches.
 func putCookie(h http.Header, c *http.Cookie) {
 	lines := h["Set-Cookie"]
 	kept := make([]string, 0, len(lines)+1)
@@ -200,7 +200,7 @@ func domainOf(line string) string {
 	return domain
 }
 
-// validCookieName says whether name is a token (RFC 6265, 4.1.1) of 1 to 64
+// validCookieName reports whether name is a token (RFC 6265, 4.1.1) of 1 to 64
 // bytes.
 func validCookieName(name string) bool {
 	if name == "" || len(name) > 64 {
@@ -214,7 +214,7 @@ func validCookieName(name string) bool {
 	return true
 }
 
-// validCookiePath says whether path can stand in a cookie (RFC 6265, 4.1.1):
+// validCookiePath reports whether path can stand in a cookie (RFC 6265, 4.1.1):
 // it begins with a slash, and holds no control character and no semicolon.
 func validCookiePath(path string) bool {
 	return strings.HasPrefix(path, "/") && strings.IndexFunc(path, func(c rune) bool { return c < ' ' || c >= 0x7f || c == ';' }) < 0

@@ -7,20 +7,21 @@ import (
 	"time"
 )
 
-// A record on disk is a format byte, a checksum of the key and of what
-// follows, and the fields in the order of appendRecord. The checksum is there
-// because bbolt has none, and lists read records that they cannot
-// authenticate. Format 1 ends behind Data.
+// An encoded record is a format byte, a checksum of the key and of what follows, and
+// the fields in the order of appendRecord. The checksum finds damage in lists, which
+// cannot authenticate what they read; it is no protection against anybody. Format 1
+// ends after Data.
 const (
 	recordFormat    = 2
 	recordFormatOld = 1
 	recordHead      = 1 + 4
 )
 
-// methodsMax is how many methods a record may name.
+// methodsMax is how many methods a record may have.
 const methodsMax = 16
 
-// EncodeRecord gives the bytes that DecodeRecord reads.
+// EncodeRecord returns the record as bytes, for stores that keep bytes. The key under
+// which it is stored is part of its checksum.
 func EncodeRecord(key string, r *Record) []byte {
 	b := make([]byte, recordHead, recordHead+256+len(r.Data)+len(r.User)+len(r.Agent))
 	b = appendRecord(b, r)
@@ -29,7 +30,8 @@ func EncodeRecord(key string, r *Record) []byte {
 	return b
 }
 
-// appendRecord appends all fields in one unambiguous way.
+// appendRecord appends all fields, so that no two different records have the same
+// bytes: they are also what proof signs.
 func appendRecord(b []byte, r *Record) []byte {
 	b = binary.AppendUvarint(b, r.Version)
 	for _, t := range []time.Time{r.Created, r.Login, r.Seen, r.Expires, r.Limit} {
@@ -60,9 +62,9 @@ func appendText[T string | []byte](b []byte, s T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// DecodeRecord returns a record that shares no memory with b, or an error for
-// bytes that EncodeRecord, of this version or the one before, did not write
-// for this key.
+// DecodeRecord returns the record that EncodeRecord, of this version or the one
+// before it, has encoded for the key. It returns ErrDamaged for any other bytes. The
+// record shares no memory with b.
 func DecodeRecord(key string, b []byte) (Record, error) {
 	if len(b) < recordHead || b[0] != recordFormat && b[0] != recordFormatOld ||
 		binary.BigEndian.Uint32(b[1:]) != checksum(key, b[recordHead:]) {
@@ -91,6 +93,7 @@ func DecodeRecord(key string, b []byte) (Record, error) {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+// checksum returns the CRC-32C of the key and what follows it.
 func checksum(key string, body []byte) uint32 {
 	return crc32.Update(crc32.Checksum([]byte(key), castagnoli), castagnoli, body)
 }
@@ -98,7 +101,7 @@ func checksum(key string, body []byte) uint32 {
 // noTime stands for the zero time.
 const noTime = math.MinInt64
 
-// timeBits gives microseconds since 1970 as bits that sort like the times.
+// timeBits returns the microseconds since 1970 as bits that sort like the times.
 func timeBits(t time.Time) uint64 {
 	us := int64(noTime)
 	if !t.IsZero() {
@@ -107,7 +110,7 @@ func timeBits(t time.Time) uint64 {
 	return uint64(us) ^ 1<<63 //nolint:gosec // the sign bit is flipped on purpose
 }
 
-// bitsTime gives the time of timeBits.
+// bitsTime returns the time of which timeBits has returned the bits.
 func bitsTime(bits uint64) time.Time {
 	us := int64(bits ^ 1<<63) //nolint:gosec // the sign bit is flipped back
 	if us == noTime {
@@ -116,13 +119,14 @@ func bitsTime(bits uint64) time.Time {
 	return time.UnixMicro(us).UTC()
 }
 
-// decoder reads fields until one is not there.
+// A decoder reads fields. After one that cannot be read, bad is set, and all others
+// are zero.
 type decoder struct {
 	rest []byte
 	bad  bool
 }
 
-// proofs reads what format 1 had not.
+// proofs reads the fields that format 1 did not have.
 func (d *decoder) proofs(r *Record) {
 	r.AuthTime, r.Level = d.time(), int(d.varint())
 	n := d.uvarint()
@@ -137,7 +141,7 @@ func (d *decoder) proofs(r *Record) {
 	r.Proof, r.Mark = d.copied(), d.copied()
 }
 
-// copied returns nil for no bytes.
+// copied returns a copy of the next bytes; nil if there are none.
 func (d *decoder) copied() []byte { return append([]byte(nil), d.bytes()...) }
 
 func (d *decoder) uvarint() uint64 {
@@ -186,7 +190,7 @@ func (d *decoder) take(n int) []byte {
 	return b
 }
 
-// skip takes the n bytes that were read; none or fewer is damage.
+// skip removes n bytes that were read. n is 0 or less if they could not be.
 func (d *decoder) skip(n int) {
 	if n <= 0 {
 		d.bad, d.rest = true, nil

@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// goneMax bounds what is remembered of sessions that have ended.
+// goneMax is how many sessions that have ended are remembered.
 const goneMax = 16 << 10
 
 // A gone is what is remembered of a session that has ended.
@@ -14,7 +14,8 @@ type gone struct {
 	user   bool // it was somebody's
 }
 
-// goneBy returns it for the record of a session that ends for the reason.
+// goneBy returns what to remember of a session that ends for the reason. For one
+// that has expired it says by which of its times.
 func goneBy(r *Record, reason string) gone {
 	if reason == "expired" {
 		switch {
@@ -27,12 +28,12 @@ func goneBy(r *Record, reason string) gone {
 	return gone{reason, r.User != ""}
 }
 
-// EndReason reports whether the request brings a cookie that we have signed
-// whose session has ended, and why, for the person who was signed in with it:
-// idle (it was not used), max_age (it has reached its Limit), or else what
-// Options.Ended was told. "": that is not known, because another process has
-// ended it, or it is long ago. A session that is known to have been nobody's
-// has not ended for anybody.
+// EndReason reports whether the request brings a cookie that we have signed whose
+// session has ended, so that a login page can tell the person why they are there.
+// The reason is idle (it was not used), max_age (its lifetime is over), or else what
+// Options.OnEnd was told. It is "" when it is not known, because another process has
+// ended the session, or many others have ended since. For a session that is known to
+// have been nobody's, ended is false.
 func (m *Manager) EndReason(r *http.Request) (reason string, ended bool) {
 	now := m.now()
 	_, p, err := m.find(r, now)
@@ -43,7 +44,7 @@ func (m *Manager) EndReason(r *http.Request) (reason string, ended bool) {
 		return "", false
 	}
 	g, ok := m.gone.get(p.key)
-	if !ok { // perhaps it has only just expired
+	if !ok { // perhaps it has expired just now
 		ctx, cancel := detach(r.Context())
 		defer cancel()
 		_ = m.endExpired(ctx, p.key) // what fails is tried again in the background

@@ -13,10 +13,9 @@ import (
 // groupMax is how many calls share one transaction.
 const groupMax = 256
 
-// group lets calls that wait for the disk at the same time share one
-// transaction, and so one fsync. Unlike bbolt's Batch it never waits for
-// company: what came while the last transaction was being written is the
-// next one.
+// group lets calls that wait for the disk at the same time share one transaction,
+// and so one fsync. Unlike bbolt's Batch it never waits for more calls to come: the
+// calls that came while a transaction was being written make up the next one.
 type group struct {
 	db *bbolt.DB
 
@@ -26,18 +25,19 @@ type group struct {
 	done    sync.WaitGroup
 }
 
-// A write says what it found (verdict, which is no reason to undo what others
-// do in the same transaction) or that the transaction cannot go on (err). It
-// may be called again after that.
+// A write is one call of do.
 type write struct {
+	// f does it. It returns a verdict, which is the caller's alone and does not undo
+	// what others do in the same transaction, or err if the transaction cannot go
+	// on. It may be called again after that.
 	f       func(tx *bbolt.Tx) (verdict, err error)
 	verdict error
 	result  chan error
 }
 
-// do runs f and gives its verdict once it is on disk. When ctx ends before f
-// has begun, f is not done at all; else do waits for the end of it, so that
-// its caller always knows.
+// do runs f, and returns its verdict once the transaction is on disk. If ctx ends
+// before f has begun, f is not run. Otherwise do waits for its end, so that the
+// caller always knows what was done.
 func (g *group) do(ctx context.Context, f func(tx *bbolt.Tx) (verdict, err error)) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -67,6 +67,7 @@ func (g *group) do(ctx context.Context, f func(tx *bbolt.Tx) (verdict, err error
 	return <-w.result
 }
 
+// run writes what waits, a batch at a time, until nothing does.
 func (g *group) run() {
 	for {
 		g.mu.Lock()
@@ -82,8 +83,8 @@ func (g *group) run() {
 	}
 }
 
-// write does the batch in one transaction. If that fails, each call gets one
-// of its own: the failure may be one call's alone.
+// write runs the batch in one transaction. If that fails, each call gets a
+// transaction of its own, because only one of them may be at fault.
 func (g *group) write(batch []*write) {
 	err := boltfile.Update(g.db, func(tx *bbolt.Tx) (err error) {
 		for _, w := range batch {
@@ -107,4 +108,5 @@ func (g *group) write(batch []*write) {
 	}
 }
 
+// wait returns when nothing is being written.
 func (g *group) wait() { g.done.Wait() }

@@ -10,14 +10,15 @@ import (
 	"sync/atomic"
 )
 
-// purgeBatch is how many expired sessions a store removes in one go. In the
-// embedded file that is one transaction of some milliseconds, for which others
-// wait who write: 1,000 take no less time in all, and hold the processor for
-// so long that requests notice.
+// purgeBatch is how many expired sessions a store removes at a time. In the
+// embedded file that is one transaction of a few milliseconds, for which all other
+// writers wait. Batches of 1,000 save no time, and are long enough for requests to
+// notice.
 const purgeBatch = 250
 
-// List yields sessions, expired ones left out. A damaged record is the session
-// of nobody: it is left out as well, and reported in the log.
+// List yields the sessions that q selects, by key, without those that have ended.
+// Damaged records are left out too, and logged. An error is the last thing that it
+// yields.
 func (m *Manager) List(ctx context.Context, q Query) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		for i, err := range m.present(ctx, q) {
@@ -28,8 +29,8 @@ func (m *Manager) List(ctx context.Context, q Query) iter.Seq2[Info, error] {
 	}
 }
 
-// present is List with the damaged records: it yields their keys, with
-// ErrDamaged. Whoever ends sessions ends them too.
+// present is List with the damaged records: it yields their keys with ErrDamaged.
+// Ending sessions ends these too.
 func (m *Manager) present(ctx context.Context, q Query) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		for e, err := range m.store.List(ctx, q) {
@@ -49,8 +50,9 @@ func (m *Manager) present(ctx context.Context, q Query) iter.Seq2[Info, error] {
 	}
 }
 
-// Revoke ends the session with the handle (or longer prefix of the key).
-// ErrNotFound when there is none; an error that names both when two match.
+// Revoke ends the session with the handle, or with a longer beginning of its key,
+// for the reason that Options.OnEnd is told. It returns ErrNotFound if there is no
+// such session, and an error that names two if several begin so.
 func (m *Manager) Revoke(ctx context.Context, handle, reason string) (Info, error) {
 	if len(handle) < handleLen || strings.Trim(handle, "0123456789abcdef") != "" {
 		return Info{}, ErrNotFound
@@ -80,8 +82,9 @@ func (m *Manager) revoke(ctx context.Context, key, reason string) error {
 	return nil
 }
 
-// RevokeUser ends every session of the user but those for which keep is true
-// (nil: keeps none) and says how many. No user ("") has no sessions.
+// RevokeUser ends the user's sessions, except those for which keep returns true
+// (nil: none), and returns how many it has ended. It ends nobody's sessions ("") for
+// no user. After an error, some may not have ended: call it again.
 func (m *Manager) RevokeUser(ctx context.Context, user, reason string, keep func(Info) bool) (int, error) {
 	if user == "" {
 		return 0, nil
@@ -89,13 +92,14 @@ func (m *Manager) RevokeUser(ctx context.Context, user, reason string, keep func
 	return m.revokeAll(ctx, Query{User: user}, reason, keep)
 }
 
-// RevokeAll ends every session and says how many.
+// RevokeAll ends every session, and returns how many. After an error, some may not
+// have ended: call it again.
 func (m *Manager) RevokeAll(ctx context.Context, reason string) (int, error) {
 	return m.revokeAll(ctx, Query{}, reason, nil)
 }
 
-// revokers is how many sessions are ended at a time, so that stores can write
-// them together.
+// revokers is how many sessions are ended at the same time, so that stores can
+// write them together.
 const revokers = 256
 
 func (m *Manager) revokeAll(ctx context.Context, q Query, reason string, keep func(Info) bool) (int, error) {
@@ -146,7 +150,9 @@ list:
 	return int(n.Load()), first
 }
 
-// DeleteExpired removes the sessions that have expired, in batches, and says how many.
+// DeleteExpired removes the records of sessions that have expired, and returns how
+// many (Django's clearsessions). Expired sessions open nothing with or without it;
+// call it every few minutes, so that the store does not grow.
 func (m *Manager) DeleteExpired(ctx context.Context) (n int, err error) {
 	for {
 		gone, err := m.store.DeleteExpired(ctx, m.now(), purgeBatch)

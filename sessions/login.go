@@ -12,16 +12,33 @@ import (
 	"time"
 )
 
-// Login is who has just proved to be whom, and from where.
+// A Login says who has just proved who they are, how, and from where.
 type Login struct {
+	// User is the name of the account, and Source the source of accounts that has
+	// it. User is required.
 	User, Source string
-	Stamp        string // the account's; the session ends when it moves
-	Addr, Agent  string // for lists
-	Remember     bool   // "keep me signed in"
 
-	Methods []string // how they have proved who they are, in the names of RFC 8176, 16 at most; nil: MethodPassword
-	Level   int      // by how many factors; 0: 1
-	Actor   string   // who acts in the name of User; "": User
+	// Stamp is a value of the account that changes with its password. The session
+	// keeps it, so that the caller can end sessions of another stamp (Django's
+	// session auth hash).
+	Stamp string
+
+	// Addr and Agent are the client's address and User-Agent, for lists.
+	Addr, Agent string
+
+	// Remember is "keep me signed in": the session lives for
+	// Options.RememberLifetime.
+	Remember bool
+
+	// Methods are how they have proved it, in the names of RFC 8176, 16 at most.
+	// nil: MethodPassword.
+	Methods []string
+
+	// Level is by how many factors. 0: 1.
+	Level int
+
+	// Actor is who acts in the name of User. "": User.
+	Actor string
 }
 
 // MethodPassword is the name of a password in RFC 8176.
@@ -30,10 +47,11 @@ const MethodPassword = "pwd"
 // agentMax is how much of a User-Agent is kept.
 const agentMax = 256
 
-// Login makes the session l.User's, always under a new id: the data stay when
-// it was nobody's or already this user's with the same stamp, and go when it
-// was somebody else's (Django's auth.login). The record is in the store when
-// it returns; Commit sends the cookie.
+// Login makes the session l.User's, always under a new id (Django's auth.login).
+// Its data stay if it was nobody's, or this user's with the same stamp, and are
+// removed if it was somebody else's. The record is in the store when Login
+// returns; Commit sends the cookie. If the user has more sessions than
+// Options.MaxPerUser then, the oldest ones end.
 func (s *Session) Login(ctx context.Context, l Login) error {
 	if l.User == "" {
 		return errors.New("sessions: a login without a user")
@@ -85,9 +103,9 @@ func (s *Session) become(l Login) {
 	}
 }
 
-// Renew gives the session a new id and the new stamp, after its owner has
-// changed the password (Django's update_session_auth_hash). ErrNotFound: the
-// session was logged out meanwhile, and stays so.
+// Renew gives the session a new id and a new stamp, after its owner has changed
+// the password (Django's update_session_auth_hash). It returns ErrNotFound if the
+// session has ended meanwhile, and does not bring it back.
 func (s *Session) Renew(ctx context.Context, stamp string) error {
 	ctx, cancel := detach(ctx)
 	defer cancel()
@@ -108,21 +126,22 @@ func (s *Session) Renew(ctx context.Context, stamp string) error {
 	return nil
 }
 
+// loginLock returns the lock that logins of the user hold; some users share one.
 func (m *Manager) loginLock(user string) *sync.Mutex {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(user))
 	return &m.logins[h.Sum32()%uint32(len(m.logins))]
 }
 
-// loginSkew is how far apart the clocks of nodes may be, and logins that do not
-// see each other, before the one with the key own is newer than every other.
+// loginSkew is how far ahead of ours the clock of another node may be before its
+// logins are taken for older than the present one; see sortLogins.
 const loginSkew = 10 * time.Second
 
-// endOldest ends the user's oldest sessions, by the time of login, until
-// there are no more than Max. It is called after the one with the key own was
-// created. All nodes put sessions into the same order, so that two logins at
-// once end the same ones and not each other: whoever comes last sees all of
-// them. A failure is no failure of the login: the next one counts again.
+// endOldest ends the user's oldest sessions, by the time of login, until no more
+// than MaxPerUser are left. It is called after the session with the key own was
+// created. All nodes put sessions into the same order, so that two logins at the
+// same time end the same ones and not each other: the one that lists last sees all
+// of them. If it fails, the login stands; the next one counts again.
 func (m *Manager) endOldest(ctx context.Context, user, own string) {
 	var all []Info
 	for i, err := range m.List(ctx, Query{User: user}) {
@@ -141,8 +160,9 @@ func (m *Manager) endOldest(ctx context.Context, user, own string) {
 	}
 }
 
-// sortLogins puts the oldest first. What claims to be newer than own by more
-// than loginSkew was made by a node whose clock is wrong, and is older.
+// sortLogins sorts by the time of login, the oldest first. A session that claims
+// to be newer than own by more than loginSkew was made by a node whose clock is
+// wrong, and counts as older than all others.
 func sortLogins(all []Info, own string) {
 	var now time.Time
 	for _, i := range all {
@@ -161,7 +181,7 @@ func sortLogins(all []Info, own string) {
 	})
 }
 
-// cut gives valid UTF-8 of at most n bytes.
+// cut returns the first n bytes of s at most, without what is not valid UTF-8.
 func cut(s string, n int) string {
 	return strings.ToValidUTF8(s[:min(len(s), n)], "")
 }

@@ -13,87 +13,139 @@ import (
 	"github.com/gorilla/securecookie"
 )
 
-// Options are what a Manager is made of. Store and Secrets are required.
+// Options are what a Manager is made of. Store, Secrets, and one of IdleTimeout
+// and Lifetime are required; the zero value of every other field is a default.
 type Options struct {
-	Store   Store
-	Secrets [][]byte // 32 bytes or more each; the first signs and seals, all verify and open
+	// Store keeps the sessions. It stays the caller's, who closes it after the
+	// Manager.
+	Store Store
 
-	Cookie           Cookie
-	IdleTimeout      time.Duration // a session lives this long after its last use (Django's SESSION_COOKIE_AGE); 0: until Limit alone
-	Lifetime         time.Duration // a session lives this long after login (nobody's: after its creation), whatever its use; 0: no such limit
-	RememberLifetime time.Duration // the Limit of a session with Login.Remember, which has no Age; 0: Remember counts for nothing
-	SessionCookie    bool          // cookies of browser length, unless the session says otherwise
-	MaxPerUser       int           // sessions a user may have; a login over it ends the oldest; 0: no limit
-	SlideAnonymous   bool          // Seen is called for nobody's sessions as well, so browsers keep their cookies longer than Age
+	// Secrets sign cookies and protect records, 32 random bytes or more each. The
+	// first signs and encrypts; all of them verify and decrypt, so that a new one
+	// can be put in front while sessions of the older ones go on (Django's
+	// SECRET_KEY and SECRET_KEY_FALLBACKS).
+	Secrets [][]byte
 
-	// DataLimit bounds the bytes of data that ChangeValues and NewValues keep in
-	// all sessions together, as they are stored; 0: no limit.
+	// Cookie is how the session's cookie looks. The zero Cookie is __Host-gatehouse,
+	// Secure, HttpOnly and SameSite=Lax.
+	Cookie Cookie
+
+	// IdleTimeout is how long a session lives after its last use (Django's
+	// SESSION_COOKIE_AGE). 0: as long as Lifetime says.
+	IdleTimeout time.Duration
+
+	// Lifetime is how long a session lives after the login, or after its creation
+	// while it is nobody's, whatever its use. 0: no such limit.
+	Lifetime time.Duration
+
+	// RememberLifetime takes the place of both for a session with Login.Remember:
+	// it lives this long after the login, used or not. 0: Remember is ignored.
+	RememberLifetime time.Duration
+
+	// SessionCookie makes cookies that browsers forget when they close (Django's
+	// SESSION_EXPIRE_AT_BROWSER_CLOSE), except for sessions with Login.Remember
+	// or an Expiry of their own.
+	SessionCookie bool
+
+	// MaxPerUser is how many sessions a user may have. A login over it ends the
+	// oldest ones. 0: no limit.
+	MaxPerUser int
+
+	// SlideAnonymous says that Touch is called for nobody's sessions as well as
+	// for those of users. Their cookies are then made to last until the end of
+	// Lifetime, because a use can prolong the session without a new cookie.
+	SlideAnonymous bool
+
+	// DataLimit bounds the bytes, as stored, of the data that ChangeValues and
+	// NewValues keep in all sessions together. 0: no limit.
 	DataLimit int64
 
-	// TouchEvery is how often a use is written to the store, at most; 0: one
-	// tenth of Age, at least a second and at most a minute.
+	// TouchEvery is how often Touch writes the uses of one session to the store,
+	// at most. 0: a tenth of IdleTimeout, but a second at least and a minute at
+	// most.
 	TouchEvery time.Duration
 
-	// LegacyUntil is until when records of format 1 count, which nothing
-	// authenticates: one Limit after the upgrade of this node, by a date that
-	// is kept outside of the store. They are written anew when they are used.
-	// Zero: they do not count.
+	// LegacyUntil is until when records of format 1 count, which are not
+	// authenticated: somebody who can write to the store can make one. It should be
+	// one Lifetime after the upgrade of this node, and the date be kept outside of
+	// the store. Such records are written anew at their first use. The zero time:
+	// they do not count.
 	LegacyUntil time.Time
 
-	// OnInvalidRecord is told of a session whose record does not count, once a minute
-	// at most, by its handle. It must not block. May be nil.
+	// OnInvalidRecord is called with the handle of a session whose record is
+	// damaged or fails authentication, once a minute at most for each. The session
+	// does not exist for its owner. It must not block. nil: nobody is told.
 	OnInvalidRecord func(handle string)
 
-	// OnEnd is told of each session that this Manager ends: logout, expired,
-	// limit, replaced (by a new id), flush, and the reasons that are given to
-	// Revoke, RevokeUser and RevokeAll (revoked, password, account). It must
-	// not block, and may be called by several goroutines at once. May be nil.
+	// OnEnd is called for each session that this Manager ends, after it has
+	// ended, with the reason: logout, flush, expired, limit (MaxPerUser), replaced
+	// (by a new id), or what was given to Revoke, RevokeUser or RevokeAll. Several
+	// goroutines may call it at the same time. It must not block. nil: nobody is
+	// told.
 	OnEnd func(i Info, reason string)
 
-	Log *slog.Logger // nil: nothing is logged
+	// Log receives warnings and errors of work in the background. nil: they are
+	// discarded.
+	Log *slog.Logger
 }
 
-// A Cookie says how the session's cookie looks. The zero value of each field
-// is the safe one.
+// A Cookie says how the session's cookie looks. The zero value of each field is
+// the safe one.
 type Cookie struct {
-	Name     string        // without the prefix __Host-; "" is gatehouse
-	Domain   string        // "": this host only
-	Path     string        // "": all, which is what the gate needs; another one suits an application below a path
-	SameSite http.SameSite // 0 is Lax
-	// Secure says whether the answer to r carries a Secure cookie. It decides
-	// the name as well: Secure, no Domain and no Path is __Host-Name. nil: always.
+	// Name is the name without the prefix __Host-, which is added where browsers
+	// accept it: in a Secure cookie without Domain and Path. "": gatehouse.
+	Name string
+
+	// Domain sends the cookie to all hosts of a domain, each of which can then
+	// also set one. "": to this host alone.
+	Domain string
+
+	// Path sends the cookie to paths below it only, for an application that has a
+	// part of a host. "": to all, which is what a proxy needs.
+	Path string
+
+	// SameSite is the attribute of that name. 0: Lax.
+	SameSite http.SameSite
+
+	// Secure reports whether the answer to r carries a Secure cookie. nil: always.
 	Secure func(r *http.Request) bool
 }
 
-// An Info is what may be known of a session without its id: it opens nothing.
+// An Info is what may be known of a session without its id. It opens nothing, so
+// it may be listed and logged. Fields that are not explained here are those of
+// Record.
 type Info struct {
-	Key            string // under which the store has it
-	Handle         string // what people call it: the first 16 digits of Key
-	User           string // "" for nobody's
-	Source         string
-	Stamp          string
-	Created        time.Time
-	Login          time.Time
-	Seen           time.Time
-	Expires        time.Time
-	Limit          time.Time
-	Idle           time.Duration // how far a use moves Expires; 0: not at all
-	Addr           string
-	Agent          string
-	Data           bool // there are data, which only the cookie opens
-	StaleSignature bool // of Find alone: the cookie was signed with an older secret; see Refresh
+	Key     string // under which the store has the record
+	Handle  string // the short name of the session, for people; see Handle
+	User    string // "": nobody's
+	Source  string
+	Stamp   string
+	Created time.Time
+	Login   time.Time
+	Seen    time.Time
+	Expires time.Time // when the session ends unless it is used
+	Limit   time.Time
+	Idle    time.Duration
+	Addr    string
+	Agent   string
+	Data    bool // there are data, which only the cookie decrypts
 
-	AuthTime time.Time // when they have last proved who they are
-	Level    int       // by how many factors: 1 or 2
-	Methods  []string  // and how, in the names of RFC 8176; shared, nobody changes them
-	Actor    string    // who acts in the name of User; "": User
+	// StaleSignature is set by Find when an older secret has signed the cookie;
+	// see Refresh.
+	StaleSignature bool
 
-	ring *ring // of Find and Lookup: authenticates the record; nil in lists
+	AuthTime time.Time
+	Level    int
+	Methods  []string // shared: must not be changed
+	Actor    string
+
+	ring *ring // set by Find and Lookup: authenticates the record; nil in lists
 }
 
 const handleLen = 16
 
-// handle gives what people call the session with the key.
+// Handle returns the short name of the session under key, which people use and
+// logs hold: its first 16 digits.
 func Handle(key string) string { return key[:min(len(key), handleLen)] }
 
 func newInfo(key string, r *Record) Info {
@@ -106,12 +158,13 @@ func newInfo(key string, r *Record) Info {
 	}
 }
 
-// A Manager makes sessions out of a store and a cookie. It belongs to one
-// configuration; the store outlives it. Safe for concurrent use.
+// A Manager makes sessions out of a store and a cookie. It is safe for concurrent
+// use. It never changes: for other options make another Manager of the same store,
+// which knows the same sessions, and close the old one.
 type Manager struct {
 	o     Options
 	store Store
-	start time.Time // with the monotonic clock
+	start time.Time // with a reading of the monotonic clock; see now
 
 	codecs    []*securecookie.SecureCookie // the first signs
 	signedFor time.Duration                // how long a signature counts
@@ -120,7 +173,7 @@ type Manager struct {
 	rejected  *bounded[string, time.Time]  // when a record was reported, by its key
 	gone      *bounded[string, gone]       // sessions that have ended, by their key
 	hostName  string                       // Name with the prefix __Host-
-	logins    [64]sync.Mutex               // by user: one login at a time counts sessions, where there is a Max
+	logins    [64]sync.Mutex               // by user: one login at a time counts sessions, if MaxPerUser is set
 	work      background
 	quota     quota
 }
@@ -131,7 +184,8 @@ const rejectedMax = 1024
 // forever is how long browsers keep a cookie at most (RFC 6265bis, 5.5).
 const forever = 400 * 24 * time.Hour
 
-// NewManager checks the options.
+// NewManager returns a Manager, or an error that names the option which is
+// missing or cannot be. It asks the store nothing.
 func NewManager(o Options) (*Manager, error) {
 	if o.Cookie.Name == "" {
 		o.Cookie.Name = "gatehouse"
@@ -178,7 +232,7 @@ func (o *Options) check() error {
 	case o.DataLimit < 0, o.IdleTimeout < 0, o.Lifetime < 0, o.RememberLifetime < 0, o.TouchEvery < 0, o.MaxPerUser < 0:
 		return errors.New("sessions: a duration or limit is negative")
 	case o.IdleTimeout == 0 && o.Lifetime == 0:
-		return errors.New("sessions: neither Age nor Limit: sessions would never end")
+		return errors.New("sessions: neither IdleTimeout nor Lifetime: sessions would never end")
 	case !validCookieName(o.Cookie.Name):
 		return fmt.Errorf("sessions: %q is not the name of a cookie", o.Cookie.Name)
 	case !validCookiePath(o.Cookie.Path):
@@ -194,17 +248,18 @@ func (o *Options) check() error {
 	return nil
 }
 
-// Close writes the uses that Seen has taken, and stops the work in the
-// background. The store stays open. After it the Manager serves still, but
-// records no use.
+// Close waits until the uses that Touch has taken are written, and ends the work
+// in the background. The store stays open. The Manager may still be used after
+// it, but records no more uses.
 func (m *Manager) Close() { m.work.close() }
 
-// Find says whose session the request's cookie opens: the hot path. It does
-// not extend the session, and reads no data.
+// Find returns the session that the request's cookie opens. It is made to be
+// called for every request: with a Cached store it mostly asks memory alone. It
+// does not prolong the session (see Touch), and decrypts no data.
 //
-// ErrNotFound: nobody's, because there is no cookie that we have signed, or its
-// session has ended, or there are two that live (ErrTwoSessions). Any other
-// error: the store could not tell.
+// ErrNotFound means that the request has no session: it brings no cookie that we
+// have signed, or its session has ended, or there are two that live
+// (ErrTwoSessions). After any other error it is not known.
 func (m *Manager) Find(r *http.Request) (Info, error) {
 	now := m.now() // once: a reading of the clock is a twentieth of the whole
 	_, p, err := m.find(r, now)
@@ -216,9 +271,10 @@ func (m *Manager) Find(r *http.Request) (Info, error) {
 	return i, err
 }
 
-// Lookup says what is known now of a session that Find has found before, by
-// this Manager or another one of the same store: for whoever asks whether it
-// lives still.
+// Lookup returns what is known now of a session that Find has returned before, by
+// this Manager or another one of the same store. It is for long requests, which
+// ask again and again whether their session still lives. Its errors are those of
+// Find.
 func (m *Manager) Lookup(ctx context.Context, i Info) (Info, error) {
 	return m.lookup(ctx, i.Key, i.ring, m.now())
 }
@@ -250,7 +306,7 @@ func (m *Manager) lookup(ctx context.Context, key string, k *ring, now time.Time
 	return i, nil
 }
 
-// view is Load for who only reads: what a cache has is not copied.
+// view is Load without a copy of what a cache holds: callers only read.
 func (m *Manager) view(ctx context.Context, key string, now time.Time) (*kept, error) {
 	if c, ok := m.store.(*Cached); ok {
 		return c.view(ctx, key, now)
@@ -267,8 +323,8 @@ func (m *Manager) now() time.Time {
 	return later(m.start, now.Sub(m.start), now)
 }
 
-// later gives the wall clock, or the time that has passed since start if
-// that leads further.
+// later returns wall, or the time that has passed since start if that leads
+// further.
 func later(start time.Time, passed time.Duration, wall time.Time) time.Time {
 	wall = wall.Round(0)
 	if t := start.Round(0).Add(passed); t.After(wall) {
@@ -277,7 +333,8 @@ func later(start time.Time, passed time.Duration, wall time.Time) time.Time {
 	return wall
 }
 
-// ended tells Options.Ended.
+// ended takes note of a session that has just been removed, and tells
+// Options.OnEnd.
 func (m *Manager) ended(key string, r *Record, reason string) {
 	m.gone.put(key, goneBy(r, reason))
 	m.quota.add(-len(r.Data))
@@ -287,9 +344,10 @@ func (m *Manager) ended(key string, r *Record, reason string) {
 }
 
 // writeTime is how long a change of a session may take. It goes on when the
-// visitor has gone: who left must not undo a login.
+// client has gone: closing a connection must not undo a login or a logout.
 const writeTime = 5 * time.Second
 
+// detach returns a context for such a change.
 func detach(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), writeTime)
 }

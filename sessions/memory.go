@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// Memory is a Store that forgets everything when the process ends: for tests,
-// the demo, and whoever wants that.
+// Memory is a Store that forgets everything when the process ends. It is for tests and
+// demonstrations, and for programs whose users may sign in again after a restart.
 type Memory struct {
-	// A key belongs to the shard of its first digit, so that the order of
-	// the shards is the order of the keys.
+	// A key belongs to the shard of its first digit, so that the order of the
+	// shards is the order of the keys.
 	shards [16]memoryShard
 	users  [16]userShard
 	seed   maphash.Seed
@@ -37,14 +37,14 @@ type memoryRecord struct {
 	Record
 }
 
-// A userShard holds the keys of users. Its lock is taken inside that of a
-// memoryShard, never the other way round.
+// A userShard holds the keys of each user's records. Its lock is taken while that of
+// a memoryShard is held, never the other way round.
 type userShard struct {
 	mu   sync.Mutex
 	keys map[string]map[string]struct{}
 }
 
-// NewMemory makes an empty store.
+// NewMemory returns an empty store.
 func NewMemory() *Memory {
 	m := &Memory{seed: maphash.MakeSeed()}
 	for i := range m.shards {
@@ -128,7 +128,8 @@ func (m *Memory) Delete(ctx context.Context, key string) (Record, error) {
 	return e.Record, nil
 }
 
-// List serves Store. It holds the keys of one shard, or of one user, at a time.
+// List serves Store. It holds the keys of one shard, or of one user, in memory at a
+// time, and no lock while it yields.
 func (m *Memory) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		for keys := range m.pages(q) {
@@ -213,8 +214,8 @@ func (m *Memory) DeleteExpired(ctx context.Context, now time.Time, limit int) ([
 	return gone, nil
 }
 
-// oldest gives the shard whose first record expires first; nil when all are
-// empty.
+// oldest returns the shard that has the record which expires first; nil when all are
+// empty. The shard may have lost that record when oldest returns.
 func (m *Memory) oldest() (first *memoryShard) {
 	var at time.Time
 	for i := range m.shards {
@@ -231,10 +232,10 @@ func (m *Memory) oldest() (first *memoryShard) {
 // Count serves Store.
 func (m *Memory) Count(context.Context) (int, error) { return int(m.count.Load()), nil }
 
-// Close serves Store; there is nothing to release.
+// Close serves Store. It has nothing to release.
 func (m *Memory) Close() error { return nil }
 
-// lock locks the key's shard.
+// lock returns the key's shard, locked, unless there is an error.
 func (m *Memory) lock(ctx context.Context, key string) (*memoryShard, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -247,8 +248,8 @@ func (m *Memory) lock(ctx context.Context, key string) (*memoryShard, error) {
 	return s, nil
 }
 
-// live gives a record that has not expired, with its shard locked, or
-// ErrNotFound and no lock.
+// live returns a record that has not expired, and its shard, locked. Otherwise it
+// returns an error, and no shard is locked.
 func (m *Memory) live(ctx context.Context, key string) (*memoryShard, *memoryRecord, error) {
 	s, err := m.lock(ctx, key)
 	if err != nil {
@@ -262,6 +263,7 @@ func (m *Memory) live(ctx context.Context, key string) (*memoryShard, *memoryRec
 	return s, e, nil
 }
 
+// remove removes the record from the shard, which is locked.
 func (m *Memory) remove(s *memoryShard, e *memoryRecord) {
 	delete(s.records, e.key)
 	heap.Remove(&s.expiry, e.pos)
@@ -269,10 +271,12 @@ func (m *Memory) remove(s *memoryShard, e *memoryRecord) {
 	m.count.Add(-1)
 }
 
+// user returns the shard of the user's keys.
 func (m *Memory) user(name string) *userShard {
 	return &m.users[maphash.String(m.seed, name)%uint64(len(m.users))]
 }
 
+// index adds the key to those of the user, or removes it.
 func (m *Memory) index(user, key string, add bool) {
 	if user == "" {
 		return
@@ -293,8 +297,8 @@ func (m *Memory) index(user, key string, add bool) {
 	}
 }
 
-// digit gives the value of a hexadecimal digit; other bytes go to the shard
-// of a digit as well.
+// digit returns the value of a hexadecimal digit, and for any other byte that of the
+// nearest digit in the order of bytes.
 func digit(c byte) int {
 	switch {
 	case c <= '9':

@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// A ring holds the keys that authenticate the record of one session, one for
-// each secret of the Manager that made it. They follow from the session's id,
-// which no store has, and from the secret, so neither whoever may write to
-// the store nor whoever has an id of their own can make a record that counts.
+// A ring holds the keys that authenticate the record of one session, one for each
+// secret of the Manager that made it. They are derived from the session's id, which
+// no store has, and from the secret. So nobody can make a record that counts by
+// writing to the store, nor with an id of their own.
 type ring struct {
 	of   *Manager
 	id   string
 	macs [][]byte // the first signs, all verify
 }
 
-// ringOf derives the keys for the id.
+// ringOf derives the keys for the id, one for each secret of m.
 func (m *Manager) ringOf(id string) (*ring, error) {
 	k := &ring{of: m, id: id, macs: make([][]byte, len(m.seals))}
 	for i, salt := range m.seals {
@@ -33,8 +33,8 @@ func (m *Manager) ringOf(id string) (*ring, error) {
 	return k, nil
 }
 
-// ours returns the keys that k has under the secrets of m: those of another
-// configuration may have been replaced meanwhile.
+// ours returns the keys of k's id under the secrets of m. k may have been made by the
+// Manager of an earlier configuration, with other secrets. It returns nil for nil.
 func (m *Manager) ours(k *ring) (*ring, error) {
 	if k == nil || k.of == m {
 		return k, nil
@@ -42,21 +42,21 @@ func (m *Manager) ours(k *ring) (*ring, error) {
 	return m.ringOf(k.id)
 }
 
-// What is authenticated by a key.
+// What a key authenticates; the first byte of what is signed.
 const (
 	proofRecord = 'r'
 	proofUse    = 'u'
 )
 
-// prove puts Proof and Mark into r, which is about to be stored as version,
-// by the key of the secret with the index.
+// prove puts Proof and Mark into r, which is about to be stored as version. by is the
+// index of the secret.
 func (k *ring) prove(by int, key string, r *Record, version uint64) {
 	r.Proof = k.proof(by, key, r, version)
 	r.Mark = k.mark(by, key, r.Seen)
 }
 
-// proof authenticates everything that Touch leaves alone. Expires follows from
-// Seen in a record with Idle; else it is authenticated itself.
+// proof returns the HMAC of everything that Touch leaves alone. That is Expires too
+// in a record without Idle; in a record with Idle, Expires follows from Seen.
 func (k *ring) proof(by int, key string, r *Record, version uint64) []byte {
 	c := *r
 	c.Created, c.Login, c.Limit, c.AuthTime = stored(r.Created), stored(r.Login), stored(r.Limit), stored(r.AuthTime)
@@ -72,7 +72,7 @@ func (k *ring) proof(by int, key string, r *Record, version uint64) []byte {
 	return k.mac(by, appendRecord(b, &c))
 }
 
-// mark authenticates the time of the last use.
+// mark returns the HMAC of the time of the last use.
 func (k *ring) mark(by int, key string, seen time.Time) []byte {
 	b := append(make([]byte, 0, 1+len(key)+8), proofUse)
 	b = append(b, key...)
@@ -85,8 +85,9 @@ func (k *ring) mac(by int, text []byte) []byte {
 	return h.Sum(nil)
 }
 
-// verify reports whether r was stored under key by a Manager with the same id
-// and one of the secrets, and which of them has signed it.
+// verify reports whether r was made for key by a Manager with the same id and one of
+// the secrets, and returns the index of the secret that has signed it. Proof and Mark
+// may be signed with different ones. All comparisons take constant time.
 func (k *ring) verify(key string, r *Record) (by int, ok bool) {
 	if k == nil {
 		return 0, false
@@ -105,10 +106,10 @@ func (k *ring) verify(key string, r *Record) (by int, ok bool) {
 	return 0, false
 }
 
-// admit reports whether the record counts for the session whose keys k are,
-// and which secret has signed it. One of format 1 counts while such records
-// are read, and is changed to what it would be today, but for Proof and Mark:
-// old says so. The error is ErrNotFound or a failure.
+// admit checks that the record counts for the session whose keys k are, and returns
+// the index of the secret that has signed it. Otherwise it returns ErrNotFound, or a
+// failure. A record of format 1 counts until Options.LegacyUntil; old says that r is
+// one, and was changed to what it would be today, except for Proof and Mark.
 func (m *Manager) admit(k *ring, key string, r *Record) (by int, old bool, err error) {
 	if len(r.Proof) == 0 && m.now().Before(m.o.LegacyUntil) {
 		r.modernize()
@@ -126,15 +127,16 @@ func (m *Manager) admit(k *ring, key string, r *Record) (by int, old bool, err e
 	return by, false, nil
 }
 
-// modernize fills in what format 1 did not say: there were passwords only.
+// modernize fills in what format 1 did not have: there were only passwords then.
 func (r *Record) modernize() {
 	if r.User != "" {
 		r.AuthTime, r.Level, r.Methods = r.Login, 1, []string{MethodPassword}
 	}
 }
 
-// ends returns when the session ends if it is not used any more. What the
-// store has as Expires may make that earlier, and never later.
+// ends returns when the session ends if it is not used any more. In a record with Idle
+// it is counted from Seen, which is authenticated; Expires, which is not, can only
+// make it earlier.
 func (r *Record) ends() time.Time {
 	if r.Idle > 0 {
 		if at := r.use(r.Seen); at.Before(r.Expires) {
@@ -149,11 +151,12 @@ func (r *Record) over(now time.Time) bool {
 	return r.Expired(now) || !now.Before(r.ends())
 }
 
-// rejectEvery is how often a record that does not count is reported.
+// rejectEvery is how often a record that does not count is reported, at most.
 const rejectEvery = time.Minute
 
-// reject reports that the store has a record that does not count: somebody
-// has changed it past the gate. Nobody is told more than the session's handle.
+// reject reports that the store has a record that does not count, because it is
+// damaged, or somebody has changed it in the store. Only the session's handle is
+// told.
 func (m *Manager) reject(key, why string) {
 	now := m.now()
 	if last, ok := m.rejected.get(key); ok && now.Sub(last) < rejectEvery {
@@ -166,8 +169,8 @@ func (m *Manager) reject(key, why string) {
 	}
 }
 
-// damagedIs turns a damaged record into none: whoever has its cookie may sign
-// in again.
+// damagedIs reports a damaged record and returns ErrNotFound for it, so that the
+// person with its cookie can sign in again. Other errors pass.
 func (m *Manager) damagedIs(key string, err error) error {
 	if errors.Is(err, ErrDamaged) {
 		m.reject(key, "it is damaged")

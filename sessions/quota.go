@@ -8,16 +8,17 @@ import (
 	"time"
 )
 
-// ErrFull says that Options.DataLimit is reached: nothing was stored.
+// ErrFull means that Options.DataLimit is reached, and nothing was stored.
 var ErrFull = errors.New("sessions: the data of all sessions have reached their limit")
 
-// recountEvery is how long a count of the data of all sessions is believed.
-// Other nodes' changes are seen by the next one.
+// recountEvery is how long a count of the data of all sessions is believed. What
+// other nodes store is seen by the next count.
 const recountEvery = time.Minute
 
-// A quota bounds the bytes of data that all sessions of a store hold. It counts
-// them at the first question and once in a while, and in between follows
-// what its Manager does. The zero quota has no limit.
+// A quota bounds the bytes of data that all sessions of a store hold. It counts them
+// at the first question and again after a while, and in between adds what its
+// Manager stores. With several nodes the bound may therefore be passed for a
+// minute or more. The zero quota has no limit.
 type quota struct {
 	limit int64
 
@@ -26,8 +27,8 @@ type quota struct {
 	recount time.Time // when to count again
 }
 
-// room reports ErrFull if n more bytes are over the limit. Any other error: it
-// could not be counted.
+// room returns ErrFull if n more bytes are over the limit, and any other error if
+// they could not be counted.
 func (q *quota) room(ctx context.Context, m *Manager, n int) error {
 	if q.limit <= 0 || n <= 0 {
 		return nil
@@ -48,7 +49,7 @@ func (q *quota) room(ctx context.Context, m *Manager, n int) error {
 	return nil
 }
 
-// add follows a change by n bytes.
+// add notes that n bytes more are stored; n may be negative.
 func (q *quota) add(n int) {
 	if q.limit <= 0 {
 		return
@@ -58,7 +59,7 @@ func (q *quota) add(n int) {
 	q.used += int64(n)
 }
 
-// dataSize adds up the data of all sessions.
+// dataSize returns how many bytes of data all sessions hold.
 func (m *Manager) dataSize(ctx context.Context) (n int64, err error) {
 	for e, err := range m.store.List(ctx, Query{}) {
 		if err != nil && !errors.Is(err, ErrDamaged) {

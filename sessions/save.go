@@ -12,15 +12,17 @@ import (
 )
 
 const (
-	createTries = 3  // ids that are taken: once is a miracle, thrice a broken store
-	mergeTries  = 64 // writers of one session at the same time
+	createTries = 3  // new ids: one that is taken is a miracle, three are a broken store
+	mergeTries  = 64 // times that others may write to the session meanwhile
 )
 
-// Save stores the session: under a new id when it has none, else in place.
-// It never brings back a session that has ended: ErrNotFound says that it
-// was logged out meanwhile, and nothing is stored. What other requests have
-// stored since it was loaded stays, except under the keys that this one has
-// set or deleted.
+// Save stores the session: under a new id if it has none, else in place. What
+// other requests have stored since it was loaded stays, except under the keys that
+// this request has set or deleted.
+//
+// It returns ErrNotFound, and stores nothing, if the session has ended meanwhile:
+// saving never brings one back. It goes on when ctx ends, for 5 seconds at most.
+// Handlers call Commit, which saves and sends the cookie.
 func (s *Session) Save(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,7 +54,7 @@ func (s *Session) save(ctx context.Context) error {
 	return fmt.Errorf("save session %s: %w %d times", Handle(key), ErrConflict, mergeTries)
 }
 
-// replace updates the record of the version that was loaded.
+// replace updates the record if it is still of the version that was loaded.
 func (s *Session) replace(ctx context.Context, key string) error {
 	r := s.rec
 	now := s.m.now()
@@ -69,7 +71,7 @@ func (s *Session) replace(ctx context.Context, key string) error {
 	return nil
 }
 
-// merge loads the session anew, and applies to it what this request did.
+// merge loads the session anew, and applies to it what this request has changed.
 func (s *Session) merge(ctx context.Context) error {
 	rec, theirs, err := s.read(ctx)
 	if err != nil {
@@ -88,8 +90,8 @@ func (s *Session) merge(ctx context.Context) error {
 	return nil
 }
 
-// Create stores the session under a new id, whatever id it had: the record
-// of that one stays (Django's create; see Cycle).
+// Create stores the session under a new id, whatever id it had. The record under
+// that one stays (Django's create; see Cycle).
 func (s *Session) Create(ctx context.Context) error {
 	ctx, cancel := detach(ctx)
 	defer cancel()
@@ -101,7 +103,7 @@ func (s *Session) Create(ctx context.Context) error {
 	return s.create(ctx)
 }
 
-// create stores the session as it is under a new id.
+// create stores the session as it is under a new id. The caller holds s.mu.
 func (s *Session) create(ctx context.Context) error {
 	s.loaded = true
 	r := s.rec
@@ -137,8 +139,8 @@ func (s *Session) stored(r Record) {
 	s.rec, s.changes, s.cleared, s.policy, s.saved = r, nil, false, false, true
 }
 
-// apply puts the times of a session that is used now into r: the session's
-// own policy, or the manager's, never past r.Limit.
+// apply puts into r the times of a session that is used now, by its own policy or
+// else by that of Options, and never past r.Limit.
 func (s *Session) apply(r *Record, now time.Time) {
 	o, own := &s.m.o, Expiry{}
 	if s.content.Expiry != nil {
@@ -152,7 +154,7 @@ func (s *Session) apply(r *Record, now time.Time) {
 		r.Idle, r.Expires = max(0, own.After), now.Add(own.After)
 	case s.content.Remember || o.IdleTimeout == 0:
 		r.Idle, r.Expires = 0, r.Limit
-		if r.Limit.IsZero() { // not stored yet, or stored when there was an Age
+		if r.Limit.IsZero() { // not stored yet, or stored under other Options
 			r.Expires = now.Add(max(o.Lifetime, o.IdleTimeout))
 		}
 	default:
@@ -163,9 +165,11 @@ func (s *Session) apply(r *Record, now time.Time) {
 	}
 }
 
-// Cycle gives the session a new id with the same data. The old id is dead
-// when it returns. ErrNotFound: the session was logged out meanwhile, and
-// stays so.
+// Cycle gives the session a new id and keeps its data (Django's cycle_key): call
+// it when what the session may do grows, so that an id which somebody has planted
+// or read before opens nothing. The old id is dead when Cycle returns; Commit
+// sends the new one. It returns ErrNotFound if the session has ended meanwhile,
+// and does not bring it back. Login does all this by itself.
 func (s *Session) Cycle(ctx context.Context) error {
 	ctx, cancel := detach(ctx)
 	defer cancel()
@@ -182,10 +186,11 @@ func (s *Session) Cycle(ctx context.Context) error {
 	return nil
 }
 
-// cycle creates the new record before it deletes the old one: a crash in
-// between leaves two, never none, and nobody has the id of the second. If
-// the old one has gone meanwhile, it takes the new one back, unless the
-// session is proved anew. The caller restores the state after an error.
+// cycle creates the new record before it deletes the old one: a crash in between
+// leaves two, never none, and nobody has the id of the second. If the old one has
+// gone meanwhile, the session has ended, and cycle deletes the new record again;
+// but not after a login (proved), which does not depend on the session before. The
+// caller restores the state after an error.
 func (s *Session) cycle(ctx context.Context, proved bool) error {
 	oldID := s.id
 	if err := s.create(ctx); err != nil || oldID == "" {
@@ -206,11 +211,12 @@ func (s *Session) cycle(ctx context.Context, proved bool) error {
 	return wrap("cycle", oldKey, err)
 }
 
-// Flush ends the session: no data, no id, no record. What is written to it
-// afterwards is a new session's. Ending nobody's session stores nothing.
+// Flush ends the session: it has no data, no id and no record any more, and Commit
+// deletes its cookie. What is written to it afterwards belongs to a new session. A
+// session that has ended already, or was never saved, is no error.
 func (s *Session) Flush(ctx context.Context) error { return s.end(ctx, "flush") }
 
-// Logout is Flush, told to Options.Ended as a logout.
+// Logout is Flush, with the reason logout for Options.OnEnd.
 func (s *Session) Logout(ctx context.Context) error { return s.end(ctx, "logout") }
 
 func (s *Session) end(ctx context.Context, reason string) error {
@@ -232,13 +238,14 @@ func (s *Session) end(ctx context.Context, reason string) error {
 	return nil
 }
 
-// Commit saves the session if it was modified, and puts Set-Cookie (with
-// Vary and Cache-Control) into h. Call it once, before the first byte of the
-// answer. A status of 500 and more saves nothing (Django 4.2).
+// Commit saves the session if it was modified, and puts Set-Cookie into the
+// answer's header h, with the Vary and Cache-Control that caches need. Call it
+// once, before the first byte of the answer. An answer with a status of 500 or
+// more saves nothing (Django 4.2).
 //
-// A session that was logged out meanwhile is no error: the write is dropped,
-// and no cookie is sent. One whose cookie an older secret has signed is saved
-// at its first use, and gets a cookie of the first.
+// A session that has ended meanwhile is no error: the changes are dropped, and no
+// cookie is sent. A session whose cookie was signed with an older secret is saved
+// at its first use, and gets a cookie signed with the first one.
 func (m *Manager) Commit(s *Session, h http.Header, status int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -265,6 +272,7 @@ func (m *Manager) Commit(s *Session, h http.Header, status int) error {
 	return s.sendCookie(h)
 }
 
+// sendCookie puts the session's cookie into h. The caller holds s.mu.
 func (s *Session) sendCookie(h http.Header) error {
 	value, err := s.m.sign(s.id)
 	if err != nil {
@@ -284,9 +292,9 @@ func (s *Session) sendCookie(h http.Header) error {
 	return nil
 }
 
-// cookieEnds says until when the browser keeps the cookie. Where uses are
-// recorded (for users, and with Options.Slide for everybody), the browser must
-// keep it longer than the session lasts without them.
+// cookieEnds returns until when the browser keeps the cookie. Where uses prolong
+// the session without a new cookie (Touch: for users, and with SlideAnonymous for
+// everybody), the browser has to keep the cookie longer than the idle timeout.
 func (r *Record) cookieEnds(now time.Time, slide bool) time.Time {
 	at := r.Expires
 	if (r.User != "" || slide) && r.Idle > 0 {

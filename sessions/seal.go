@@ -14,11 +14,11 @@ import (
 	"github.com/gorilla/securecookie"
 )
 
-// secretMin is how many bytes a secret has at least.
+// secretMin is how many bytes a secret must have.
 const secretMin = 32
 
-// The purposes for which keys are derived. To change one is to end all
-// sessions.
+// The purposes for which keys are derived from a secret or an id. Changing one ends
+// all sessions.
 const (
 	purposeCookie = "gatehouse session cookie v1"
 	purposeSalt   = "gatehouse session salt v1"
@@ -26,7 +26,7 @@ const (
 	purposeRecord = "gatehouse session record v2"
 )
 
-// deriveKeys gives each secret a key of its own for each purpose.
+// deriveKeys derives a key from each secret for each purpose.
 func (m *Manager) deriveKeys(secrets [][]byte) error {
 	for _, s := range secrets {
 		mac, err := hkdf.Key(sha256.New, s, nil, purposeCookie, 32)
@@ -47,15 +47,15 @@ func (m *Manager) deriveKeys(secrets [][]byte) error {
 	return nil
 }
 
-// content is what is sealed: the data, and what only their owner needs.
+// content is what is encrypted: the data, and what nobody but their owner needs.
 type content struct {
 	Values   map[string]json.RawMessage `json:"values,omitempty"`
 	Expiry   *Expiry                    `json:"expiry,omitempty"`
 	Remember bool                       `json:"remember,omitempty"`
 }
 
-// errCorrupted says that data were not sealed by us for this session, or with
-// a secret that is no longer known.
+// errCorrupted means that data were not encrypted by us for this session, or with a
+// secret that is no longer known.
 var errCorrupted = errors.New("sessions: data corrupted")
 
 const (
@@ -64,11 +64,11 @@ const (
 	tagLen      = 16
 )
 
-// seal encrypts the content under a key that follows from the id, which the
-// server does not keep, and from the server's secret: neither a copy of the
-// store nor the secret opens it. The store's key is authenticated as well, so
-// that data cannot be moved to another session. by is the index of the secret.
-// No content gives nil.
+// seal encrypts the content with AES-256-GCM, under a key that is derived from the
+// id, which the server does not keep, and from a secret: neither a copy of the store
+// nor the secret decrypts it. The store's key is authenticated as well, so that data
+// cannot be moved to another session. by is the index of the secret. It returns nil
+// if there is no content.
 func (m *Manager) seal(id, key string, by int, c content) ([]byte, error) {
 	if len(c.Values) == 0 && c.Expiry == nil && !c.Remember {
 		return nil, nil
@@ -87,7 +87,7 @@ func (m *Manager) seal(id, key string, by int, c content) ([]byte, error) {
 	return aead.Seal(out, out[1:], plain, []byte(key)), nil
 }
 
-// open decrypts what seal made under any of the secrets; else errCorrupted.
+// open decrypts what seal has made with any of the secrets, or returns errCorrupted.
 func (m *Manager) open(id, key string, data []byte) (content, error) {
 	if len(data) == 0 {
 		return content{}, nil
@@ -114,6 +114,7 @@ func (m *Manager) open(id, key string, data []byte) (content, error) {
 	return content{}, errCorrupted
 }
 
+// dataCipher returns the cipher for the data of one session under one secret.
 func dataCipher(id string, salt []byte) (cipher.AEAD, error) {
 	k, err := hkdf.Key(sha256.New, []byte(id), salt, purposeData, 32)
 	if err != nil {

@@ -12,18 +12,18 @@ import (
 	"time"
 )
 
-// A Session is one request's view of a session; safe for concurrent use. See
-// the package documentation for the Django names.
+// A Session is one request's view of a session. It is safe for concurrent use.
+// The package documentation has the names of its methods in Django.
 //
-// The store is asked at the first use, and what was read stays for the rest
-// of the request. A method that may ask the store returns its failure; the
-// session is as it was then. Get, Set and their like mark the session as
+// The store is asked at the first use, and what was read stays for the rest of
+// the request. A method that asks the store returns its failure, and the session
+// is then as it was before the call. Get, Set and the like mark the session as
 // accessed, and those that change something as modified: Commit saves it then.
 type Session struct {
 	m      *Manager
 	ctx    context.Context //nolint:containedctx // of the request, whose part a Session is: Commit has no other
 	secure bool            // the answer carries a Secure cookie
-	sent   sent            // cookies that may have to be deleted
+	sent   sent            // the cookies of the request, which may have to be deleted
 	old    bool            // it was signed with an older secret
 
 	mu       sync.Mutex
@@ -32,27 +32,37 @@ type Session struct {
 	state
 }
 
-// state is what a change that fails in the store leaves as it was.
+// state is what is put back when the store fails in the middle of a change.
 type state struct {
 	id      string // "" until saved, and again when it has ended
 	loaded  bool   // rec and content are known
 	rec     Record // as the store has it; the zero Record: not stored
 	content content
 	changes map[string]json.RawMessage // since it was loaded or saved; nil: deleted
-	cleared bool                       // before the changes, everything was deleted
-	policy  bool                       // SetExpiry was called since
+	cleared bool                       // everything was deleted before these changes
+	policy  bool                       // SetExpiry was called since then
 	saved   bool                       // nothing was changed since it was saved
 }
 
-// An Expiry is a session's own policy. The zero value is the manager's.
+// An Expiry is a session's own policy of when it ends, in place of IdleTimeout in
+// Options (Django's set_expiry). The zero Expiry is that of Options. At most one of
+// After and At is set; AtBrowserClose goes with either. No policy reaches past the
+// end of Lifetime.
 type Expiry struct {
-	After          time.Duration `json:"after,omitempty"` // of inactivity; negative: has expired
-	At             time.Time     `json:"at,omitzero"`     // then, whatever happens
-	AtBrowserClose bool          `json:"close,omitempty"` // with the browser; the record keeps the manager's Age
+	// After ends the session when it was not used for so long. Negative: at once.
+	After time.Duration `json:"after,omitempty"`
+
+	// At ends the session at that time, used or not.
+	At time.Time `json:"at,omitzero"`
+
+	// AtBrowserClose makes a cookie that browsers forget when they close. The
+	// record stays as long as it would otherwise.
+	AtBrowserClose bool `json:"close,omitempty"`
 }
 
-// Open gives the request's session, or a new one when it has none. Lazy: the
-// store is asked at the first use.
+// Open returns the request's session, or a new and empty one if it has none. The
+// store is asked at the first use of the session, so Open costs little on a page
+// that may not use it.
 func (m *Manager) Open(r *http.Request) *Session {
 	s := &Session{m: m, ctx: r.Context(), secure: m.secure(r), sent: m.sentBy(r)}
 	value, _, err := m.find(r, m.now())
@@ -65,9 +75,10 @@ func (m *Manager) Open(r *http.Request) *Session {
 	return s
 }
 
-// OpenByID gives the session with the id, outside of any request, as Open does
-// with the id in a cookie. Ids of fewer than 8 or more than 128 characters
-// count as none.
+// OpenByID returns the session with the id, outside of any request, as Open does
+// for the id in a cookie (Django's SessionStore(key)). An id of fewer than 8 or
+// more than 128 characters counts as none. The id comes from Session.ID: never
+// take one from a request, where only Open checks the signature.
 func (m *Manager) OpenByID(id string) *Session {
 	s := &Session{m: m, ctx: context.Background(), secure: true}
 	if len(id) >= 8 && len(id) <= 128 {
@@ -76,15 +87,17 @@ func (m *Manager) OpenByID(id string) *Session {
 	return s
 }
 
-// ID gives the session's id: "" until it is saved, and after it has ended.
-// Whoever has the id has the session; for lists and logs there is Info.Handle.
+// ID returns the session's id: "" until it is saved, and after it has ended.
+// Whoever has the id has the session. Info.Handle is for lists and logs.
 func (s *Session) ID() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.id
 }
 
-// Get decodes the key's value into v, and says whether there is one.
+// Get decodes the key's value from JSON into v, and reports whether there is one.
+// If there is none, v stays as it was. v is a copy: changing it does not change the
+// session.
 func (s *Session) Get(ctx context.Context, key string, v any) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,7 +107,8 @@ func (s *Session) Get(ctx context.Context, key string, v any) (bool, error) {
 	return s.decode(key, v)
 }
 
-// Set stores v under the key, as JSON.
+// Set puts v under the key, encoded as JSON. It is in the store after Save or
+// Commit.
 func (s *Session) Set(ctx context.Context, key string, v any) error {
 	raw, err := json.Marshal(v)
 	if err != nil {
@@ -109,14 +123,15 @@ func (s *Session) Set(ctx context.Context, key string, v any) error {
 	return nil
 }
 
-// Delete removes the key. It is no change, and no error, if there is none.
+// Delete removes the key. If there is none, nothing has changed, and it is no
+// error.
 func (s *Session) Delete(ctx context.Context, key string) error {
 	_, err := s.Pop(ctx, key, nil)
 	return err
 }
 
-// Pop decodes the key's value into v, unless v is nil, removes the key, and
-// says whether there was one.
+// Pop is Get and Delete in one: it decodes the key's value into v, unless v is
+// nil, removes the key, and reports whether there was one.
 func (s *Session) Pop(ctx context.Context, key string, v any) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,7 +146,7 @@ func (s *Session) Pop(ctx context.Context, key string, v any) (bool, error) {
 	return true, nil
 }
 
-// Keys gives the keys of the data in ascending order.
+// Keys returns the keys of the data in ascending order.
 func (s *Session) Keys(ctx context.Context) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,7 +156,7 @@ func (s *Session) Keys(ctx context.Context) ([]string, error) {
 	return slices.Sorted(maps.Keys(s.content.Values)), nil
 }
 
-// Clear drops the data and keeps the id.
+// Clear removes all data and keeps the id. Flush ends the session as a whole.
 func (s *Session) Clear(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,9 +168,8 @@ func (s *Session) Clear(ctx context.Context) error {
 	return nil
 }
 
-// SetExpiry gives the session a policy of its own, which stays with it; the
-// zero Expiry gives it back to the manager's. No policy of a session reaches
-// past its Limit.
+// SetExpiry gives the session a policy of its own, which is stored with it. The
+// zero Expiry returns it to the policy of Options.
 func (s *Session) SetExpiry(ctx context.Context, e Expiry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -173,8 +187,8 @@ func (s *Session) SetExpiry(ctx context.Context, e Expiry) error {
 	return nil
 }
 
-// Expires says when the session would expire if it were saved now (zero:
-// with its Limit, if any, alone), and whether its cookie ends with the browser.
+// Expires returns when the session would expire if it were saved now, and whether
+// browsers forget its cookie when they close.
 func (s *Session) Expires(ctx context.Context) (at time.Time, browser bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -186,7 +200,7 @@ func (s *Session) Expires(ctx context.Context) (at time.Time, browser bool, err 
 	return r.Expires, r.Browser, nil
 }
 
-// Info gives what lists show of the session. ErrNotFound: not saved.
+// Info returns what lists show of the session, or ErrNotFound if it is not saved.
 func (s *Session) Info(ctx context.Context) (Info, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -199,9 +213,9 @@ func (s *Session) Info(ctx context.Context) (Info, error) {
 	return newInfo(keyOf(s.id), &s.rec), nil
 }
 
-// Empty says whether there is neither an id, nor data, nor an Expiry of its
-// own: the cookie goes then.
-// It asks no store: an id that was not looked up counts as not empty.
+// Empty reports whether the session has no id, no data and no Expiry of its own:
+// Commit deletes the cookie then. It asks no store, so a session whose id was not
+// looked up yet is not empty.
 func (s *Session) Empty() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -212,15 +226,15 @@ func (s *Session) empty() bool {
 	return s.id == "" && len(s.content.Values) == 0 && s.content.Expiry == nil
 }
 
-// Accessed says whether the session was read or written: the answer depends
-// on it.
+// Accessed reports whether the session was read or written, so that the answer
+// depends on it: Commit adds Vary: Cookie then.
 func (s *Session) Accessed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.accessed
 }
 
-// Modified says whether the session was written to: Commit saves it.
+// Modified reports whether the session was written to: Commit saves it then.
 func (s *Session) Modified() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -236,8 +250,9 @@ func (s *Session) access(ctx context.Context) error {
 	return nil
 }
 
-// load asks the store, once. An id that the store does not know is dropped:
-// it is never adopted. Data that cannot be opened count as none.
+// load asks the store, once. An id that the store does not know is dropped and
+// never adopted, so that nobody can choose the id of another person's session.
+// Data that cannot be decrypted count as none.
 func (s *Session) load(ctx context.Context) error {
 	if s.loaded {
 		return nil
@@ -257,14 +272,14 @@ func (s *Session) load(ctx context.Context) error {
 	return nil
 }
 
-// read gives what the store has under the session's id.
+// read returns what the store has under the session's id.
 func (s *Session) read(ctx context.Context) (Record, content, error) {
 	rec, c, _, err := s.m.unseal(ctx, s.id, keyOf(s.id))
 	return rec, c, err
 }
 
-// wrap says what was done to which session. The three answers of a Store
-// pass as they are.
+// wrap adds to a failure what was done to which session. The answers of a Store,
+// and ErrFull, pass as they are.
 func wrap(what, key string, err error) error {
 	switch {
 	case err == nil, errors.Is(err, ErrNotFound), errors.Is(err, ErrExists), errors.Is(err, ErrConflict), errors.Is(err, ErrFull):
@@ -284,7 +299,8 @@ func (s *Session) decode(key string, v any) (bool, error) {
 	return true, nil
 }
 
-// change sets the key, or deletes it (nil), and remembers that for a merge.
+// change sets the key, or deletes it if raw is nil, and remembers that for a
+// merge.
 func (s *Session) change(key string, raw json.RawMessage) {
 	if s.changes == nil {
 		s.changes = map[string]json.RawMessage{}

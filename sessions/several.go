@@ -15,19 +15,19 @@ import (
 	"gatehouse/internal/web"
 )
 
-// ErrTwoSessions says that the request brings cookies of ours for different sessions
-// that live. One of them was planted, by another host of the domain say, so
-// that neither counts. It is an ErrNotFound.
+// ErrTwoSessions means that the request brings our cookies of two different sessions
+// that both live. One of them was planted, for instance by another host of the
+// domain, and it is not known which: neither counts. It wraps ErrNotFound.
 var ErrTwoSessions = fmt.Errorf("two cookies for different sessions that live: %w", ErrNotFound)
 
-// maxCookies is how many cookies of ours, with different sessions, are looked
-// up for one request.
+// maxCookies is how many of our cookies, of different sessions, are looked up for one
+// request.
 const maxCookies = 8
 
-// names are those under which a cookie of ours counts: the one under which it
-// is set, and with a Domain also the one without, so that nobody is signed out
-// when it is added. The other way round a name that any host of the domain can
-// set would count where only we could set one.
+// names returns the names under which our cookie counts: the one under which it is
+// set, and, where there is a Domain, also the one with the prefix __Host-, so that
+// nobody is signed out when a Domain is added. The reverse would be unsafe: a name
+// that any host of the domain can set would count where only we can set one.
 func (m *Manager) names(secure bool) (name, other string) {
 	name = m.nameFor(secure)
 	if secure && name != m.hostName && m.o.Cookie.Path == "/" {
@@ -36,14 +36,15 @@ func (m *Manager) names(secure bool) (name, other string) {
 	return name, ""
 }
 
-// find returns the value of the request's cookie that counts, and what it
-// proves. A browser may send several under our name: one from before the
-// Domain was changed, one of another gate on a parent domain or on another port
-// of the host. Those that we did not sign, and those whose session has ended,
-// count for nothing.
+// find returns the value of the request's cookie that counts, and what is known of
+// it. A browser may send several under our name: one from before the Domain was
+// changed, or one of another gate, on a parent domain or on another port of the
+// host. Those that we did not sign, and those of sessions that have ended, do not
+// count.
 //
-// ErrNotFound: there is none of ours. ErrTwoSessions: there are two that live
-// and differ. Any other error: the store could not tell.
+// It returns ErrNotFound if none counts, and ErrTwoSessions if two of different
+// sessions do. After any other error it is not known. Only a request with several
+// cookies asks the store.
 func (m *Manager) find(r *http.Request, now time.Time) (value string, p proof, err error) {
 	lines := r.Header["Cookie"]
 	name, other := m.names(m.secure(r))
@@ -65,7 +66,7 @@ func (m *Manager) find(r *http.Request, now time.Time) (value string, p proof, e
 	return value, p, nil
 }
 
-// choose does so for a request with several cookies of our names.
+// choose is find for a request with several cookies of our names.
 func (m *Manager) choose(r *http.Request, now time.Time, names ...string) (value string, p proof, err error) {
 	type candidate struct {
 		value string
@@ -98,7 +99,7 @@ func (m *Manager) choose(r *http.Request, now time.Time, names ...string) (value
 	}
 	switch len(found) {
 	case 0:
-		return list[0].value, list[0].proof, nil // they have ended, all the same
+		return list[0].value, list[0].proof, nil // all have ended: any will do
 	case 1:
 		return found[0].value, found[0].proof, nil
 	default:
@@ -119,8 +120,8 @@ func allCookies(lines []string, names ...string) (values []string) {
 	return values
 }
 
-// HasCookie reports whether the request brings a cookie that we have signed,
-// whether its session lives or not.
+// HasCookie reports whether the request brings a cookie that we have signed, of a
+// session that lives or one that has ended. It asks no store.
 func (m *Manager) HasCookie(r *http.Request) bool {
 	now := m.now()
 	name, other := m.names(m.secure(r))
@@ -130,16 +131,17 @@ func (m *Manager) HasCookie(r *http.Request) bool {
 	})
 }
 
-// ClearCookies puts Set-Cookie lines into h that delete the session's cookies which
-// the request has brought, as far as they are ours.
+// ClearCookies puts lines of Set-Cookie into h that delete the session's cookies
+// which the request has brought and we have signed. Commit does this by itself after
+// a logout.
 func (m *Manager) ClearCookies(r *http.Request, h http.Header) {
 	m.sentBy(r).expire(m, h, false)
 }
 
-// sent is what a request has sent, as far as cookies have to be deleted later.
+// sent is what has to be known of a request to delete its cookies later.
 type sent struct {
-	lines  []string // Cookie
-	host   string   // the visitor's, without a port; "" when unknown
+	lines  []string // of Cookie
+	host   string   // that the client has asked for, without a port; "" when unknown
 	secure bool
 }
 
@@ -151,12 +153,13 @@ func (m *Manager) sentBy(r *http.Request) sent {
 	return sent{r.Header["Cookie"], (&url.URL{Host: host}).Hostname(), m.secure(r)}
 }
 
-// expire deletes cookies of ours, with and without Domain, since a request does
-// not say which it has brought. replaced: another one is set in their place.
+// expire deletes our cookies, with and without Domain, because a request does not
+// say which of them it has brought. replaced says that another cookie is set in
+// their place.
 //
-// What we did not sign may be another gate's, on another port of the host or
-// on a parent domain. Beside such a one nothing is deleted, because it might be
-// hit: a cookie whose session has ended opens nothing.
+// A cookie that we did not sign may be another gate's, on another port of the host
+// or on a parent domain. Beside such a cookie nothing is deleted, because the wrong
+// one might be hit. That is safe: a cookie of a session that has ended opens nothing.
 func (s sent) expire(m *Manager, h http.Header, replaced bool) {
 	name := m.nameFor(s.secure)
 	for _, n := range []string{m.hostName, m.o.Cookie.Name} {
@@ -175,8 +178,9 @@ func (s sent) expire(m *Manager, h http.Header, replaced bool) {
 	}
 }
 
-// domainsOf returns the Domains that a cookie of the name may have. several:
-// that it has one that we have not set is known, because there are several.
+// domainsOf returns the Domains that a cookie of the name may have. several says that
+// there are several cookies of the name, so that one has a Domain which we have not
+// set: any that the host may set is possible.
 func (m *Manager) domainsOf(name, host string, several bool) []string {
 	list := []string{""}
 	if name == m.hostName {
@@ -196,7 +200,7 @@ func (m *Manager) domainsOf(name, host string, several bool) []string {
 	return list
 }
 
-// signedIn counts the different values of the cookie that we have signed, and
+// signedIn counts the different values of the cookie: those that we have signed, and
 // those that we have not.
 func (m *Manager) signedIn(lines []string, name string) (ours, foreign int) {
 	now := m.now()
@@ -215,6 +219,8 @@ func (m *Manager) signedIn(lines []string, name string) (ours, foreign int) {
 	return ours, foreign
 }
 
+// deleteCookie puts one Set-Cookie into h that deletes a cookie. The attributes are
+// those with which it was set, or browsers keep it.
 func (m *Manager) deleteCookie(h http.Header, name, domain string, secure bool) {
 	c := m.cookie(name, "", secure) //nolint:gosec // see there
 	c.MaxAge, c.Expires, c.Domain = -1, time.Unix(0, 0), domain

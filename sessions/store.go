@@ -9,120 +9,129 @@ import (
 	"time"
 )
 
-// A Store keeps records under keys. Each method is one atomic step and safe
-// for concurrent use. A record whose Expires has passed counts as absent for
-// Load, Update and Touch, and as present for Create; List yields it still.
+// A Store keeps records under keys. Implementations are safe for concurrent use,
+// and each method but List is one atomic step: no caller ever sees half of
+// another's. storetest.Run tests all that is said here.
 //
-// The error is one of those below, or a failure of the store itself,
-// which says nothing about the session: "could not tell".
+// A method returns nil, one of the errors below, or a failure of the store. A
+// failure says nothing about the session: the caller could not tell, and lets
+// nobody in or out because of it. A context that has ended is such a failure.
 //
-// A Store returns and keeps copies: no caller ever shares memory with it.
-// Keys are lower-case hexadecimal digits. The caller's Version counts in
-// Update alone.
+// A record that has expired (Record.Expired) is absent for Load, Update and
+// Touch, and present for Create, Delete and List until DeleteExpired removes it.
+//
+// A Store keeps and returns copies (Record.Stored): it never shares memory with a
+// caller. Keys are 64 lower-case hexadecimal digits, evenly distributed, and an
+// empty key is a failure. Record.Version counts in Update alone; the store itself
+// numbers versions.
 type Store interface {
-	// Load gives the record under key: ErrNotFound when there is none. It
-	// never creates.
+	// Load returns the record under key, or ErrNotFound. It never creates one.
 	Load(ctx context.Context, key string) (Record, error)
 
-	// Create stores a new record, with Version 1. ErrExists when the key is
-	// taken; it never overwrites.
+	// Create stores a new record, as version 1. It returns ErrExists when there
+	// is a record under key, and never overwrites it.
 	Create(ctx context.Context, key string, r Record) error
 
-	// Update replaces a record that is still there, if it is the version
-	// that r was loaded as (r.Version), and stores it as the next version.
-	// ErrNotFound, and nothing is stored, when it has gone: a request that
-	// outlives a logout must not log back in. ErrConflict when it has
-	// changed meanwhile.
+	// Update replaces the record under key if it is still of version r.Version,
+	// and stores it as the next version. It returns ErrNotFound when the record
+	// is absent, and never brings it back: a request that outlives a logout must
+	// not log back in. It returns ErrConflict when the record is of another
+	// version. Nothing is stored after an error of these two.
 	Update(ctx context.Context, key string, r Record) error
 
-	// Touch replaces Seen, Expires and Mark only; the version stays. Expires
-	// moves only in a record with Idle, and never past the record's Limit,
-	// whatever the caller knew of the two. ErrNotFound when it has gone. A
-	// touch may be lost in a crash; nothing else may.
+	// Touch records a use: it replaces Seen, Expires and Mark as Record.Touch
+	// does, and leaves the version alone. It returns ErrNotFound when the record
+	// is absent. A touch may be lost in a crash; no other write may.
 	Touch(ctx context.Context, key string, seen, expires time.Time, mark []byte) error
 
-	// Delete removes the record and gives it back, so that whoever ends a
-	// session can say whose it was. ErrNotFound when there was none: of two
-	// logouts at once exactly one has ended the session. A damaged record goes
-	// as well; what it said is not known, and the zero Record is returned.
+	// Delete removes the record and returns it, so that the caller can say whose
+	// session has ended. It returns ErrNotFound when there is none: of two logouts
+	// at the same time, exactly one has ended the session. A damaged record is
+	// removed as well, and the zero Record returned.
 	Delete(ctx context.Context, key string) (Record, error)
 
-	// List yields the records that q selects, by key in ascending order, in
-	// constant memory. The iteration may run beside writes; what is written
-	// meanwhile may or may not be seen. Of a record that cannot be read it
-	// yields the key, with ErrDamaged, and goes on; after any other error it
-	// ends.
+	// List yields the records that q selects, expired ones too, by key in
+	// ascending order, and in memory that does not grow with the number of
+	// records. It may run beside writes: what is written meanwhile may or may not
+	// be seen. For a damaged record it yields the key with ErrDamaged, and goes
+	// on. Any other error is the last thing that it yields.
 	List(ctx context.Context, q Query) iter.Seq2[Entry, error]
 
-	// DeleteExpired removes up to limit records whose Expires is not after
-	// now, oldest first, and yields them. Fewer than limit: none is left.
+	// DeleteExpired removes up to limit records whose Expires is not after now,
+	// the oldest first, and returns them. Fewer than limit means that none is
+	// left. Records that were removed before an error are returned beside it.
 	DeleteExpired(ctx context.Context, now time.Time, limit int) ([]Entry, error)
 
-	// Count says how many records there are, expired ones included.
+	// Count returns the number of records, expired ones included.
 	Count(ctx context.Context) (int, error)
 
-	// Close releases what the store holds. It is called once, last.
+	// Close releases what the store holds. It is called once, after all other
+	// calls have returned.
 	Close() error
 }
 
-// A SharedStore store is one that several processes write to at once.
+// A SharedStore is a Store that several processes write to at the same time.
 type SharedStore interface {
 	Store
 
-	// Watch tells what any process has done to the store, this one included,
-	// until ctx is done, and then returns: changed with the key of each record
-	// that was replaced or removed, within a second of the change; missed once
-	// at the beginning, when it has begun to listen, and after each time at
-	// which it could not listen, because changes may then have passed it by. A
-	// server that cannot be reached is tried again and again. What it calls
-	// must not block.
+	// Watch reports what any process does to the store, this one included, until
+	// ctx ends, and then returns. It calls changed with the key of each record
+	// that was replaced or removed, within a second of the change; a Touch is not
+	// reported. It calls missed when it has begun to listen, and again after each
+	// time during which it could not, because changes may have passed unheard.
+	// While the server cannot be reached it tries again and again. Neither
+	// function may block.
 	Watch(ctx context.Context, changed func(key string), missed func())
 }
 
-// A HealthChecker is a Store that may answer a Load and yet be of no use: full, or
-// not in charge any more.
+// A HealthChecker is a Store that may answer a Load and yet be of no use, because
+// it is full, or is a replica. CheckHealth returns an error while the store takes
+// no writes. It changes no record.
 type HealthChecker interface {
-	// CheckHealth fails when the store takes no writes. It changes no record.
 	CheckHealth(ctx context.Context) error
 }
 
-// A Record is all that a store knows of a session. Data means nothing to it.
-// Times are stored in UTC, and Idle, in whole microseconds.
-//
-// Proof and Mark are the Manager's as well: they show that the record was
-// written by somebody who has the session's id and one of the secrets. A
-// record without Proof was written by a version that had none (format 1).
+// A Record is all that a store knows of a session. Times are kept in UTC, and
+// like Idle in whole microseconds (see Stored). A store uses the fields User,
+// Seen, Expires, Limit, Idle and Version; all others are the Manager's, and mean
+// nothing to it.
 type Record struct {
-	Data    []byte        // sealed by the Manager; nil: no data
-	User    string        // whose session, an index; "" for nobody's
-	Source  string        // which source of accounts the user came from
+	Data    []byte        // the encrypted data; nil: none
+	User    string        // whose session it is, and an index; "": nobody's
+	Source  string        // the source of accounts that the user came from
 	Stamp   string        // the account's stamp at login (Django's session auth hash)
 	Created time.Time     // when this id was made
-	Login   time.Time     // when the password was given; zero for nobody's
-	Seen    time.Time     // last use, as of the last Touch or Update
-	Expires time.Time     // an index; not after Limit
-	Limit   time.Time     // the session ends then, whatever its use; zero: no such limit
+	Login   time.Time     // when the user logged in; zero: nobody has
+	Seen    time.Time     // the last use, as of the last Touch or Update
+	Expires time.Time     // when the session ends unless it is used, and an index; never after Limit
+	Limit   time.Time     // when it ends whatever its use; zero: no such limit
 	Idle    time.Duration // how far a use moves Expires; 0: not at all
 	Browser bool          // the cookie ends with the browser
-	Addr    string        // the visitor's address at login, for lists
-	Agent   string        // User-Agent at login, cut to 256 bytes, for lists
-	Version uint64        // Update replaces only this version, and stores the next
+	Addr    string        // the client's address at login, for lists
+	Agent   string        // its User-Agent at login, cut to 256 bytes, for lists
+	Version uint64        // 1 for a new record; Update replaces this version, and stores the next
 
 	AuthTime time.Time // when the person has last proved who they are; zero: nobody has
 	Level    int       // by how many factors: 1 or 2; 0: nobody has
-	Methods  []string  // and how, in the names of RFC 8176 ("pwd", "otp"); nil: nobody has
+	Methods  []string  // and by which, in the names of RFC 8176 ("pwd", "otp"); nil: nobody has
 	Actor    string    // who acts in the name of User; "": User
 
-	Proof []byte // authenticates all fields but Seen and Mark, and Expires where Idle moves it
-	Mark  []byte // authenticates Seen, from which Expires follows then
+	// Proof and Mark show that a Manager with the session's id and one of the
+	// secrets has written the record. A record without Proof is of format 1; see
+	// Options.LegacyUntil.
+	Proof []byte // authenticates all fields but Seen and Mark, and Expires unless Idle moves it
+	Mark  []byte // authenticates Seen, from which Expires follows when Idle moves it
 }
 
-// expired reports whether the record has ended by what a store knows of it.
+// Expired reports whether the record counts as absent at the time: Expires or
+// Limit has come.
 func (r *Record) Expired(now time.Time) bool {
 	return !now.Before(r.Expires) || !r.Limit.IsZero() && !now.Before(r.Limit)
 }
 
-// touch is what every store does to a record in Touch.
+// Touch does to a record what Store.Touch does to a stored one: it sets Seen and
+// Mark, and moves Expires if Idle is set, but never past Limit, whatever the
+// caller of the store knew of the two.
 func (r *Record) Touch(seen, expires time.Time, mark []byte) {
 	r.Seen, r.Mark = stored(seen), bytes.Clone(mark)
 	if r.Idle <= 0 {
@@ -134,8 +143,9 @@ func (r *Record) Touch(seen, expires time.Time, mark []byte) {
 	r.Expires = stored(expires)
 }
 
-// normal gives the record as a store keeps it: its own memory, and times that
-// every store can hold.
+// Stored returns the record as a store keeps it, as the given version: a copy
+// that shares no memory with r, with all times in UTC and in whole microseconds,
+// which every store can hold.
 func (r *Record) Stored(version uint64) Record {
 	c := r.clone()
 	for _, t := range []*time.Time{&c.Created, &c.Login, &c.Seen, &c.Expires, &c.Limit, &c.AuthTime} {
@@ -146,7 +156,7 @@ func (r *Record) Stored(version uint64) Record {
 	return c
 }
 
-// clone returns the record with memory of its own. What is empty is nil.
+// clone returns the record with memory of its own. Empty slices become nil.
 func (r *Record) clone() Record {
 	c := *r
 	for _, b := range []*[]byte{&c.Data, &c.Proof, &c.Mark} {
@@ -156,7 +166,8 @@ func (r *Record) clone() Record {
 	return c
 }
 
-// stored gives t as stores keep times: in UTC, in whole microseconds.
+// stored returns t as stores keep times: in UTC, in whole microseconds. The zero
+// time stays zero.
 func stored(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}
@@ -166,33 +177,45 @@ func stored(t time.Time) time.Time {
 
 // An Entry is a record with its key.
 type Entry struct {
-	Key string // 64 hexadecimal digits: the SHA-256 of the id in the cookie
+	Key string // the SHA-256 of the id in the cookie, in 64 hexadecimal digits
 	Record
 }
 
-// A listed is what List yields: err is nil or ErrDamaged, and the record is the
-// zero one then.
+// A listed is what List yields: err is nil or ErrDamaged. A damaged record is the
+// zero Record.
 type listed struct {
 	Entry
 	err error
 }
 
-// A Query selects records; the zero Query selects all.
+// A Query selects records. A field that is "" selects all; the others must all
+// hold.
 type Query struct {
-	User   string // only this user's
-	Prefix string // only keys that begin so (a handle)
-	After  string // only keys greater than this (the last one of the page before)
+	User   string // only records of this user
+	Prefix string // only keys that begin with it, such as a handle
+	After  string // only keys greater than it: the last key of the page before
 }
 
-// matches says whether q selects the record.
+// Matches reports whether q selects the record.
 func (q *Query) Matches(key string, r *Record) bool {
 	return (q.User == "" || r.User == q.User) && strings.HasPrefix(key, q.Prefix) && key > q.After
 }
 
-// What a Store says besides yes.
+// What a Store answers when it is not nil. Every other error is a failure, after
+// which it is not known whether there is such a session.
 var (
-	ErrNotFound = errors.New("sessions: no such session")      // Django: load gives {}, save raises UpdateError
-	ErrExists   = errors.New("sessions: key is taken")         // Django: CreateError
-	ErrConflict = errors.New("sessions: changed since loaded") // Django has none: the last writer wins
-	ErrDamaged  = errors.New("the record is damaged")          // it is there, and says nothing that can be believed
+	// ErrNotFound: there is no such session. Django's load returns {} then, and
+	// its save raises UpdateError.
+	ErrNotFound = errors.New("sessions: no such session")
+
+	// ErrExists: the key is taken. Django raises CreateError.
+	ErrExists = errors.New("sessions: key is taken")
+
+	// ErrConflict: the record has changed since it was loaded. Django has no such
+	// error: the last writer wins.
+	ErrConflict = errors.New("sessions: changed since loaded")
+
+	// ErrDamaged: there is a record, and its bytes cannot be read. Whoever has
+	// its cookie has no session, and can sign in again.
+	ErrDamaged = errors.New("the record is damaged")
 )

@@ -40,6 +40,11 @@ func TestBolt(t *testing.T) {
 	})
 }
 
+// The Store of the example does all that is asked of one.
+func TestExampleStore(t *testing.T) {
+	storetest.Run(t, func(*testing.T) sessions.Store { return &mapStore{records: map[string]sessions.Record{}} })
+}
+
 // Django 83.
 func TestCachedBolt(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) sessions.Store {

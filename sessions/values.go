@@ -9,15 +9,15 @@ import (
 	"net/http"
 )
 
-// Values gives what ChangeValues has kept in the session of the request, in
-// one space; nil: nothing. i is what Find gave for the request, whose cookie
-// opens the data. It does not extend the session. While the session has no
-// data at all it costs nothing, unless the store is Shared: then the store is
-// asked, so that whatever another process has kept before is seen.
+// Values returns the values that ChangeValues has put into the request's session
+// under one namespace, such as the name of an application; nil: there are none. i
+// is what Find has returned for the request, whose cookie decrypts the data. The
+// session is not prolonged, and one that has ended has no values.
 //
-// A session that has ended meanwhile has no values. An error: the store could
-// not tell.
-func (m *Manager) Values(r *http.Request, i Info, space string) (map[string]string, error) {
+// While the session has no data at all, Values asks nobody, unless the store is a
+// SharedStore: then it always asks the store, so that it sees what another process
+// has stored. An error means that the store could not tell.
+func (m *Manager) Values(r *http.Request, i Info, namespace string) (map[string]string, error) {
 	if !i.Data && !m.behind() {
 		return nil, nil
 	}
@@ -32,20 +32,20 @@ func (m *Manager) Values(r *http.Request, i Info, space string) (map[string]stri
 	case err != nil:
 		return nil, err
 	}
-	return c.space(space)
+	return c.namespace(namespace)
 }
 
-// ChangeValues lets change alter the values (UTF-8) of one space of the request's
-// session, and keeps the outcome: it is in the store when ChangeValues
-// returns. change says whether it has altered anything; it is called again, with
-// what is there then, when somebody else was faster. used says that the request is
-// a use of the session; else its times stay.
+// ChangeValues calls change with the values of one namespace of the request's
+// session, and stores what it makes of them. They are in the store when
+// ChangeValues returns. Keys and values are UTF-8. change reports whether it has
+// changed anything; it is called again, with the values of then, after a version
+// conflict. used says that the request is a use of the session, which prolongs it.
 //
-// It goes on when the visitor has gone, and takes 5 s at most. ErrNotFound: the
-// session has ended, or has got a new id, and nothing is kept. ErrFull: the data
-// would get larger, and may not; nothing is kept. Any other error: the store
-// could not tell.
-func (m *Manager) ChangeValues(r *http.Request, i Info, space string, used bool, change func(map[string]string) bool) error {
+// ErrNotFound means that the session has ended or has a new id, and ErrFull that
+// the data would grow beyond Options.DataLimit; nothing is stored in both cases.
+// After any other error it is not known. ChangeValues goes on when the client has
+// gone, for 5 seconds at most.
+func (m *Manager) ChangeValues(r *http.Request, i Info, namespace string, used bool, change func(map[string]string) bool) error {
 	id, ok := m.idOf(r, i.Key)
 	if !ok {
 		return ErrNotFound
@@ -53,7 +53,7 @@ func (m *Manager) ChangeValues(r *http.Request, i Info, space string, used bool,
 	ctx, cancel := detach(r.Context())
 	defer cancel()
 	for {
-		err := m.changeValues(ctx, id, i.Key, space, used, change)
+		err := m.changeValues(ctx, id, i.Key, namespace, used, change)
 		if !errors.Is(err, ErrConflict) {
 			return wrap("keep values of", i.Key, err)
 		}
@@ -63,14 +63,14 @@ func (m *Manager) ChangeValues(r *http.Request, i Info, space string, used bool,
 	}
 }
 
-// changeValues tries once. A use that is recorded at the same moment may be
-// lost: the session ends earlier then, never later.
-func (m *Manager) changeValues(ctx context.Context, id, key, space string, used bool, change func(map[string]string) bool) error {
+// changeValues tries once. It may overwrite a use that is recorded at the same
+// moment, which ends the session earlier, never later.
+func (m *Manager) changeValues(ctx context.Context, id, key, namespace string, used bool, change func(map[string]string) bool) error {
 	rec, c, by, err := m.unseal(ctx, id, key)
 	if err != nil {
 		return err
 	}
-	values, err := c.space(space)
+	values, err := c.namespace(namespace)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (m *Manager) changeValues(ctx context.Context, id, key, space string, used 
 	if !change(values) {
 		return nil
 	}
-	if err := c.setSpace(space, values); err != nil {
+	if err := c.setNamespace(namespace, values); err != nil {
 		return err
 	}
 	if used {
@@ -102,8 +102,8 @@ func (m *Manager) changeValues(ctx context.Context, id, key, space string, used 
 	return nil
 }
 
-// idOf gives the id in the request's cookie, if it is that of the session
-// with the key.
+// idOf returns the id in the request's cookie if it is that of the session with
+// the key.
 func (m *Manager) idOf(r *http.Request, key string) (string, bool) {
 	value, _, err := m.find(r, m.now())
 	if err != nil {
@@ -113,8 +113,8 @@ func (m *Manager) idOf(r *http.Request, key string) (string, bool) {
 	return id, ok && keyOf(id) == key
 }
 
-// write puts content into a record that is about to be stored as version, and
-// authenticates all of it, by the secret with the index.
+// write encrypts content into a record that is about to be stored as version, and
+// authenticates all of it, with the secret of the index by.
 func (m *Manager) write(id, key string, by int, r *Record, c content, version uint64) error {
 	k, err := m.ringOf(id)
 	if err != nil {
@@ -127,8 +127,9 @@ func (m *Manager) write(id, key string, by int, r *Record, c content, version ui
 	return nil
 }
 
-// unseal returns what the store has of the session, and which of the secrets
-// has signed it; the Data of the record are not to be changed.
+// unseal returns the session's record and its decrypted content, and the index of
+// the secret that has signed it. Data that cannot be decrypted count as none. The
+// record's Data must not be changed: they may be the cache's.
 func (m *Manager) unseal(ctx context.Context, id, key string) (rec Record, c content, by int, err error) {
 	load := m.store.Load
 	if c, ok := m.store.(*Cached); ok {
@@ -157,19 +158,19 @@ func (m *Manager) unseal(ctx context.Context, id, key string) (rec Record, c con
 	return rec, c, by, err
 }
 
-// behind says whether what Find knows may be older than what others have
-// written.
+// behind reports whether what Find knows may be older than what other processes
+// have stored.
 func (m *Manager) behind() bool {
 	c, ok := m.store.(*Cached)
 	return ok && c.life > 0
 }
 
-// A space lies among the other values of a session under a key that nobody
-// else uses.
-const spacePrefix = "space "
+// A namespace lies among the other values of a session, under its name with this
+// prefix.
+const namespacePrefix = "space "
 
-func (c *content) space(name string) (values map[string]string, err error) {
-	raw, ok := c.Values[spacePrefix+name]
+func (c *content) namespace(name string) (values map[string]string, err error) {
+	raw, ok := c.Values[namespacePrefix+name]
 	if !ok {
 		return nil, nil
 	}
@@ -179,15 +180,15 @@ func (c *content) space(name string) (values map[string]string, err error) {
 	return values, nil
 }
 
-func (c *content) setSpace(name string, values map[string]string) error {
+func (c *content) setNamespace(name string, values map[string]string) error {
 	if len(values) == 0 {
-		c.set(spacePrefix+name, nil)
+		c.set(namespacePrefix+name, nil)
 		return nil
 	}
 	raw, err := json.Marshal(values)
 	if err != nil {
 		return fmt.Errorf("encode the values of space %q: %w", name, err)
 	}
-	c.set(spacePrefix+name, raw)
+	c.set(namespacePrefix+name, raw)
 	return nil
 }
