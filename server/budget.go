@@ -5,10 +5,9 @@ import (
 	"sync"
 )
 
-// What visitors may make us hold in memory before their requests have been
-// judged, in bytes. The parts of a request that are small, and of which a
-// connection can have one only, are not counted: they belong to what a
-// connection costs.
+// What visitors may hold in memory before their requests have been judged, in
+// bytes. Small parts of a request of which a connection can have only one are
+// not counted; they belong to the cost of a connection.
 const (
 	heldInAll      = 32 << 20
 	heldForAddress = 8 << 20
@@ -28,9 +27,9 @@ func newBudget(all, each int64) *budget {
 	return &budget{all: all, each: each, holder: map[netip.Addr]int64{}}
 }
 
-// take counts n bytes more for a and reports true, or counts nothing and
-// reports false where that would be over a limit. The zero address counts in
-// all only.
+// take counts n more bytes for a and returns true; it counts nothing and
+// returns false if that would exceed a limit. The zero address counts only in
+// all.
 func (b *budget) take(a netip.Addr, n int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -44,7 +43,7 @@ func (b *budget) take(a netip.Addr, n int64) bool {
 	return true
 }
 
-// give takes back what take counted.
+// give gives back what take has counted.
 func (b *budget) give(a netip.Addr, n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -57,8 +56,9 @@ func (b *budget) give(a netip.Addr, n int64) {
 	}
 }
 
-// network is what counts as one address: an IPv4 address, or the /64 network
-// of an IPv6 address, which is the least that a visitor is given.
+// network returns what counts as one address: an IPv4 address, or the /64
+// network of an IPv6 address, which is the smallest that a visitor is usually
+// given.
 func network(a netip.Addr) netip.Addr {
 	if a = a.Unmap().WithZone(""); !a.Is6() {
 		return a

@@ -107,7 +107,7 @@ func (s *Server) endDeparted(ctx context.Context) {
 	for _, name := range names {
 		n, err := site.sessions.RevokeUser(ctx, name, "account", nil)
 		if n > 0 {
-			s.parts.audit.Event(ctx, audit.SessionRevoked, slog.String("by", "configuration"), slog.String("user", name), slog.Int("count", n), slog.String("reason", "account"))
+			s.shared.audit.Event(ctx, audit.SessionRevoked, slog.String("by", "configuration"), slog.String("user", name), slog.Int("count", n), slog.String("reason", "account"))
 		}
 		if err == nil {
 			err = s.roster.ended(name)

@@ -13,12 +13,12 @@ import (
 // OpenFiles returns the Admin of a gate that does not run, which works on its
 // files. The error is boltfile.ErrLocked if it runs after all.
 func OpenFiles(c *config.Config, loginHTML string, log *slog.Logger) (*admin.Admin, error) {
-	st, err := openState(c, log)
+	st, err := openStorage(c, log)
 	if err != nil {
 		return nil, err
 	}
 	p := shared{
-		state: st, hasher: auth.NewHasher(0), throttle: auth.NewThrottle(c.Login.Throttle),
+		storage: st, hasher: auth.NewHasher(0), throttle: auth.NewThrottle(c.Login.Throttle),
 		live: new(proxy.ActiveRequests), loginHTML: loginHTML, log: log, warnings: new(warnings),
 	}
 	s, err := p.build(c)
@@ -33,7 +33,7 @@ func OpenFiles(c *config.Config, loginHTML string, log *slog.Logger) (*admin.Adm
 
 // backend returns what an administrator's operations work on, for the site in
 // force that is given.
-func (st *state) backend(inForce func() *site) *admin.Backend {
+func (st *storage) backend(inForce func() *site) *admin.Backend {
 	return &admin.Backend{
 		Site: func() admin.Site {
 			s := inForce()

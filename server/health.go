@@ -23,8 +23,8 @@ const (
 	retryAfter     = "5"         // seconds, of /readyz
 )
 
-// health is the handler of admin.listen: alive, ready, and the counters. It
-// holds nothing secret, but it is not for visitors.
+// health returns the handler of admin.listen: /healthz, /readyz and /metrics.
+// What it shows is not secret, but not meant for visitors either.
 func (s *Server) health() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -38,7 +38,7 @@ func (s *Server) health() http.Handler {
 		}
 		writeHealth(w, http.StatusOK, "ready")
 	})
-	mux.Handle("GET /metrics", s.parts.metrics.Handler())
+	mux.Handle("GET /metrics", s.shared.metrics.Handler())
 	return mux
 }
 
@@ -66,26 +66,26 @@ func (s *Server) Status(ctx context.Context) admin.Status {
 	return st
 }
 
-// tryStore asks the store something that it must be able to answer, and
-// whether it can be written to.
+// tryStore asks the store something that it must be able to answer, and whether
+// it can be written to.
 func (s *Server) tryStore() error {
 	ctx, cancel := context.WithTimeout(context.Background(), healthPatience)
 	defer cancel()
 	nobody := strings.Repeat("0", 64)
-	if _, err := s.parts.state.store.Load(ctx, nobody); err != nil && !errors.Is(err, sessions.ErrNotFound) {
+	if _, err := s.shared.storage.store.Load(ctx, nobody); err != nil && !errors.Is(err, sessions.ErrNotFound) {
 		return fmt.Errorf("the store of sessions does not answer: %w", err)
 	}
-	if err := s.parts.state.store.CheckHealth(ctx); err != nil {
+	if err := s.shared.storage.store.CheckHealth(ctx); err != nil {
 		return fmt.Errorf("the store of sessions takes nothing: %w", err)
 	}
-	if s.parts.state.db != nil {
-		return spaceLeft(s.parts.state.dir)
+	if s.shared.storage.db != nil {
+		return spaceLeft(s.shared.storage.dir)
 	}
 	return nil
 }
 
-// spaceLeft fails when the disk of the folder is full, also while the database
-// still finds room in its own file.
+// spaceLeft returns an error if the disk of the folder is full, even if the
+// database still finds room in its own file.
 func spaceLeft(dir string) error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
@@ -97,8 +97,8 @@ func spaceLeft(dir string) error {
 	return nil
 }
 
-// descriptorsLeft fails when a visitor could not be served for lack of file
-// descriptors.
+// descriptorsLeft returns an error if there are too few file descriptors to
+// serve one more visitor.
 func descriptorsLeft() error {
 	var got []int
 	defer func() {
@@ -122,21 +122,21 @@ func outOfDescriptors(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
-// A checkup runs a check that may hang, one at a time. The zero value is
-// ready for use.
+// A checkup runs a check that may hang, one at a time. The zero value is ready
+// for use.
 type checkup struct {
 	mu      sync.Mutex
 	current *check // nil: none runs
 }
 
-// A check is one that runs. Its error is there when done is closed.
+// A check is one run. Its err is valid once done is closed.
 type check struct {
 	done chan struct{}
 	err  error
 }
 
-// ask returns what f says. Who asks while f runs gets its answer too. One that
-// does not end in time is an error, and goes on.
+// ask returns the result of f. Callers that come while f runs share its result.
+// If f takes too long, the result is an error, and f goes on.
 func (c *checkup) ask(ctx context.Context, f func() error) error {
 	c.mu.Lock()
 	now := c.current

@@ -18,16 +18,16 @@ import (
 // flushLimit is how long Close waits for a reader of the log.
 const flushLimit = 2 * time.Second
 
-// A Log is the log of a process. Its reader may stall or end: then lines are
-// dropped, audit events last, and nothing waits for it.
+// A Log is the log of a process. Nothing waits for its reader: if that stalls
+// or ends, lines are dropped, audit events last.
 type Log struct {
 	*slog.Logger
 	level *slog.LevelVar
 	queue *logqueue.Queue
 }
 
-// NewLog makes the process's log on w: text for people, JSON for machines;
-// auto is text when w is a terminal. Close it at the end.
+// NewLog returns a log that writes to w: text for people or JSON for programs;
+// the format auto is text if w is a terminal. Close it at the end.
 func NewLog(c config.LogConfig, w io.Writer) (*Log, error) {
 	l := &Log{level: new(slog.LevelVar)}
 	if err := setLevel(l.level, c); err != nil {
@@ -50,17 +50,17 @@ func NewLog(c config.LogConfig, w io.Writer) (*Log, error) {
 	return l, nil
 }
 
-// Level returns what changes the level while the log is in use.
+// Level returns the variable that changes the level while the log is in use.
 func (l *Log) Level() *slog.LevelVar { return l.level }
 
-// Dropped returns the number of lines that nobody took.
+// Dropped returns the number of lines that were lost.
 func (l *Log) Dropped() uint64 { return l.queue.Dropped() }
 
-// Close writes what is left, but waits no more than a moment for the reader.
+// Close writes what is left, and waits at most flushLimit for the reader.
 func (l *Log) Close() { l.queue.Close(flushLimit) }
 
-// A classHandler hands each line to the handler of its class: audit events
-// are those of a logger with the attribute log=audit (package audit).
+// A classHandler passes each line to the handler of its class. Audit events are
+// the lines of a logger with the attribute log=audit (package audit).
 type classHandler struct {
 	ordinary, warning, audit slog.Handler
 	audits                   bool

@@ -1,13 +1,12 @@
 // Package server is the process: it listens, holds what outlives a
-// configuration (listeners, database, throttle, counters), builds a site out
-// of each configuration, swaps sites at a reload, stops without dropping a
-// request, and lets an administrator in by a socket that only its owner can
-// open.
+// configuration (listeners, stores, throttle, counters), builds a site from
+// each configuration, swaps sites at a reload, and stops without dropping a
+// request. An administrator reaches it through a socket that only its owner can
+// open (package admin).
 package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,36 +29,7 @@ import (
 	"gatehouse/server/admin"
 )
 
-// Limits that hold for every visitor (contract: Limits, always on).
-const (
-	maxHeaderBytes    = 64 << 10
-	maxStreams        = 100      // of one HTTP/2 connection
-	maxFrame          = 16 << 10 // of HTTP/2: net/http keeps a buffer for the largest that has come
-	readHeaderTimeout = 10 * time.Second
-	idleTimeout       = 120 * time.Second
-)
-
-// drainLimit is how long a stop waits for connections that the kernel has
-// taken already, and for idle ones to carry their last request.
-const drainLimit = 2 * time.Second
-
-// spare is memory that is never touched, so that it takes address space and
-// nothing else. The collector counts it: it waits for as much garbage again
-// before it runs, where the few megabytes that a gate lives on would have it
-// run sixteen times a second under load. A larger GOGC would do that too, but
-// in proportion, and ten thousand WebSockets would cost twice their memory.
-const spare = 32 << 20
-
-// ballast returns the spare memory; none where somebody has told the
-// collector what to do, because it would count against that limit.
-func ballast() []byte {
-	if os.Getenv("GOMEMLIMIT") != "" || os.Getenv("GOGC") != "" {
-		return nil
-	}
-	return make([]byte, spare)
-}
-
-// Options are what a Server is made of.
+// Options are what Run takes. Everything is required unless it says otherwise.
 type Options struct {
 	Config    *config.Config                 // required: the first one
 	Load      func() (*config.Config, error) // reads the configuration again; nil: reload is refused
@@ -67,21 +37,22 @@ type Options struct {
 	Version   string
 	Log       *slog.Logger   // required
 	Level     *slog.LevelVar // changed by a reload; may be nil
-	// Dropped returns how many lines of the log nobody took. May be nil.
+	// Dropped returns how many lines of the log were lost; may be nil.
 	Dropped func() uint64
-	// ReloadOn makes it read its configuration again, as SIGHUP does. nil: only
-	// the control socket does.
+	// ReloadOn makes the server read its configuration again, as SIGHUP does;
+	// nil: only the control socket does.
 	ReloadOn <-chan os.Signal
-	// Ready is told once visitors are served. May be nil.
+	// Ready is called once visitors are served; may be nil.
 	Ready func(StartupInfo)
-	// Told says that Ready tells a person all of it, so that the log need not.
+	// Told means that Ready shows all of its argument to a person, so that the
+	// log does not repeat it.
 	Told bool
 }
 
 // A Server is a running gate.
 type Server struct {
 	options Options
-	parts   shared
+	shared  shared
 	site    atomic.Pointer[site]
 	conns   conns
 	ending  atomic.Bool // a stop has begun
@@ -92,41 +63,42 @@ type Server struct {
 	log         *slog.Logger
 }
 
-// Run serves until ctx is done, then stops as the section stop of the
-// configuration says: it is not ready at once, takes what the kernel has
-// accepted, answers what it has begun, and cuts what is left after the limit.
-// It returns nil after a clean stop.
+// Run serves until ctx is done. Then it stops as the section stop of the
+// configuration says: /readyz answers 503 at once; after the delay it takes the
+// connections that the kernel has accepted, answers the requests that it has
+// begun, and cuts what is left after the limit. It returns nil after a clean
+// stop.
 func Run(ctx context.Context, o Options) error {
 	defer runtime.KeepAlive(ballast())
 	s := &Server{options: o, log: o.Log}
-	st, err := openState(o.Config, o.Log)
+	st, err := openStorage(o.Config, o.Log)
 	if err != nil {
 		return err
 	}
-	s.parts = shared{
-		state: st, hasher: auth.NewHasher(0), throttle: auth.NewThrottle(o.Config.Login.Throttle), live: new(proxy.ActiveRequests),
+	s.shared = shared{
+		storage: st, hasher: auth.NewHasher(0), throttle: auth.NewThrottle(o.Config.Login.Throttle), live: new(proxy.ActiveRequests),
 		loginHTML: o.LoginHTML, pseudonym: proxy.NewPseudonym(), audit: audit.New(o.Log), metrics: metrics.New(o.Version), log: o.Log, warnings: new(warnings),
 	}
 	if st.counter != nil {
-		s.parts.throttle.Share(st.counter, o.Log)
+		s.shared.throttle.Share(st.counter, o.Log)
 	}
-	s.parts.accounts = func() auth.Accounts { return s.site.Load().accounts }
-	s.parts.metrics.SessionCount(s.countSessions)
-	s.parts.metrics.LogDropped(o.Dropped)
-	first, err := s.parts.build(o.Config)
+	s.shared.accounts = func() auth.Accounts { return s.site.Load().accounts }
+	s.shared.metrics.SessionCount(s.countSessions)
+	s.shared.metrics.LogDropped(o.Dropped)
+	first, err := s.shared.build(o.Config)
 	if err != nil {
 		return errors.Join(err, st.close())
 	}
 	s.site.Store(first)
 	s.roster = openRoster(o.Config.DataDir, o.Log)
 	s.endDeparted(ctx)
-	s.parts.metrics.Reloaded(true)
+	s.shared.metrics.Reloaded(true)
 	err = s.serve(ctx)
 	s.site.Load().retire()
 	return errors.Join(err, st.close())
 }
 
-// serve listens and waits for the end.
+// serve listens and returns after the stop, or when a listener fails.
 func (s *Server) serve(ctx context.Context) error {
 	c := s.options.Config
 	lns, err := listen(ctx, c.Listen, c.SocketMode())
@@ -167,9 +139,9 @@ func (s *Server) serve(ctx context.Context) error {
 	sweep, stopSweeping := context.WithCancel(context.WithoutCancel(ctx)) // sessions end while it stops, too
 	var sweeper sync.WaitGroup
 	sweeper.Go(func() { s.sweep(sweep) })
-	sweeper.Go(func() { s.watch(sweep) })
+	sweeper.Go(func() { s.watchSessions(sweep) })
 	sweeper.Go(func() { s.watchDeparted(sweep) })
-	sweeper.Go(func() { auth.Learn(sweep, s.parts.hasher, s.parts.state.accounts, s.log) })
+	sweeper.Go(func() { auth.Learn(sweep, s.shared.hasher, s.shared.storage.accounts, s.log) })
 	defer sweeper.Wait()
 	defer stopSweeping()
 
@@ -187,101 +159,10 @@ func (s *Server) serve(ctx context.Context) error {
 	}
 }
 
-// stop ends what serve began, in the order in which nobody notices: whoever
-// asks is told that it is not ready, each answer is the last one of its
-// connection, then no connection is taken any more, and what is under way ends.
-func (s *Server) stop(visitors *http.Server, draining []*drainingListener, inside []*http.Server, cut context.CancelFunc) error {
-	c := s.site.Load().config.Stop
-	s.ending.Store(true)
-	s.conns.draining.Store(true)
-	s.log.Info("stopping", "delay", c.Delay.String(), "limit", c.Limit.String())
-	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
-	time.Sleep(c.Delay.D())
-
-	limit, cancel := context.WithTimeout(context.Background(), c.Limit.D())
-	defer cancel()
-	s.drain(limit, draining)
-	err := visitors.Shutdown(limit)
-	cut() // upgraded connections, which Shutdown does not know, and what is left
-	if errors.Is(err, context.DeadlineExceeded) {
-		s.log.Warn("requests were cut off", "after", c.Limit.String())
-		err = visitors.Close()
-	}
-	err = errors.Join(err, closeServers(inside))
-	s.log.Info("stopped")
-	return err
-}
-
-// drain closes the listeners, and the HTTP/1 connections that nobody uses.
-func (s *Server) drain(limit context.Context, listeners []*drainingListener) {
-	limit, cancel := context.WithTimeout(limit, drainLimit)
-	defer cancel()
-	var wg sync.WaitGroup
-	for _, l := range listeners {
-		wg.Go(func() { l.drain(drainLimit) })
-	}
-	wg.Wait()
-	s.conns.drain(limit)
-}
-
-// visitors is the server for everybody, HTTP/1.1, and HTTP/2 under TLS, with
-// the door through which its connections have to come. It never speaks HTTP/2
-// in the clear, whatever a client asks for: what looks to net/http like that
-// comes out of a visitor's TLS.
-func (s *Server) visitors(live context.Context) (*http.Server, *door) {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	hs := &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if c := visitorOf(r.Context()); c != nil {
-				r.TLS = c.state
-				c.begin(!r.ProtoAtLeast(1, 1))
-			}
-			s.conns.lastAnswer(w)
-			s.site.Load().handler.ServeHTTP(w, r) // one load: a reload never shows in the middle of a request
-		}),
-		Protocols:         protocols,
-		ConnState:         s.conns.track,
-		ConnContext:       withVisitor,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ReadHeaderTimeout: readHeaderTimeout,
-		IdleTimeout:       idleTimeout,
-		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: maxStreams, MaxReadFrameSize: maxFrame, MaxReceiveBufferPerConnection: maxData, MaxReceiveBufferPerStream: maxData,
-		},
-		DisableGeneralOptionsHandler: true,
-		BaseContext:                  func(net.Listener) context.Context { return live },
-		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
-	var secure *tls.Config
-	if s.options.Config.TLS.Enabled() {
-		protocols.SetUnencryptedHTTP2(true)
-		secure = tlsConfig(func() certificateSource { return s.site.Load().certificates })
-	}
-	return hs, newDoor(secure, func() *config.Config { return s.site.Load().config }, s.log)
-}
-
-// control is the handler of the control socket.
-func (s *Server) control() http.Handler {
-	b := s.parts.state.backend(s.site.Load)
-	b.Server, b.Audit, b.Log = s, s.parts.audit, s.log
-	return admin.Handler(b)
-}
-
-// inside is the server of a listener that visitors cannot reach.
-func (s *Server) inside(live context.Context, h http.Handler) *http.Server {
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: readHeaderTimeout,
-		IdleTimeout:       idleTimeout,
-		BaseContext:       func(net.Listener) context.Context { return live },
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
-}
-
-// announce says where it listens, what lies behind it, and what is dangerous.
+// announce reports that visitors are served: to the log, systemd, and
+// Options.Ready.
 func (s *Server) announce(ctx context.Context, lns []net.Listener) {
-	f := s.facts(ctx, lns)
+	f := s.startupInfo(ctx, lns)
 	if !s.options.Told {
 		f.log(s.log, s.options.Config, s.options.Version)
 	}
@@ -291,81 +172,10 @@ func (s *Server) announce(ctx context.Context, lns []net.Listener) {
 	}
 }
 
-// Reload reads the configuration again and swaps the site: all or nothing.
-// An error says why the old one goes on.
-func (s *Server) Reload(ctx context.Context) (err error) {
-	s.reload.Lock()
-	defer s.reload.Unlock()
-	defer func() {
-		s.parts.metrics.Reloaded(err == nil)
-		if err != nil {
-			s.log.ErrorContext(ctx, "configuration not reloaded, the old one goes on", "error", err)
-			return
-		}
-		s.parts.audit.Event(ctx, audit.ConfigReloaded, slog.String("file", s.site.Load().config.File))
-	}()
-	if s.options.Load == nil {
-		return errors.New("there is no configuration file to reload")
-	}
-	next, err := s.options.Load()
-	if err != nil {
-		return err
-	}
-	old := s.site.Load()
-	if err := restart(old.config, next); err != nil {
-		return err
-	}
-	built, err := s.parts.build(next)
-	if err != nil {
-		return err
-	}
-	if s.options.Level != nil {
-		if err := setLevel(s.options.Level, next.Log); err != nil {
-			built.retire()
-			return err
-		}
-	}
-	s.parts.throttle.Limits(next.Login.Throttle)
-	s.site.Store(built)
-	s.endDeparted(ctx)
-	old.retire()
-	for _, w := range next.Warnings {
-		s.log.WarnContext(ctx, "the configuration is dangerous", "problem", w.String())
-	}
-	return nil
-}
-
-// sweep removes expired sessions now and then.
-func (s *Server) sweep(ctx context.Context) {
-	const every = 5 * time.Minute
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		n, err := s.site.Load().sessions.DeleteExpired(ctx)
-		if err != nil && ctx.Err() == nil {
-			s.log.Error("expired sessions not removed", "error", err)
-		} else if n > 0 {
-			s.log.Info("expired sessions removed", "count", n)
-		}
-		if c, ok := s.parts.state.counter.(interface {
-			Purge(ctx context.Context) error
-		}); ok {
-			if err := c.Purge(ctx); err != nil && ctx.Err() == nil {
-				s.log.Warn("counts of tries to sign in not removed", "error", err)
-			}
-		}
-	}
-}
-
 func (s *Server) countSessions() float64 {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	n, err := s.parts.state.store.Count(ctx)
+	n, err := s.shared.storage.store.Count(ctx)
 	if err != nil {
 		return -1 // could not tell; 0 would be a lie
 	}
@@ -376,14 +186,6 @@ func closeAll(lns []net.Listener) error {
 	var errs []error
 	for _, ln := range lns {
 		errs = append(errs, ln.Close())
-	}
-	return errors.Join(errs...)
-}
-
-func closeServers(list []*http.Server) error {
-	var errs []error
-	for _, hs := range list {
-		errs = append(errs, hs.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"gatehouse/auth"
@@ -18,8 +17,8 @@ import (
 	"gatehouse/sessions"
 )
 
-// A site is all that one configuration builds. It never changes; a reload
-// builds another beside it and swaps the two in one atomic step.
+// A site is all that one configuration builds. It never changes: a reload
+// builds another one beside it and swaps the two in one atomic step.
 type site struct {
 	config       *config.Config
 	certificates certificateSource // nil: no TLS
@@ -30,10 +29,10 @@ type site struct {
 	handler      http.Handler
 }
 
-// shared are what sites are made of besides their configuration: what they
-// share with the ones before and after them.
+// shared is what sites are made of besides their configuration. It outlives
+// them.
 type shared struct {
-	state     *state
+	storage   *storage
 	hasher    *auth.Hasher
 	throttle  *auth.Throttle
 	live      *proxy.ActiveRequests
@@ -43,16 +42,16 @@ type shared struct {
 	metrics   *metrics.Metrics
 	log       *slog.Logger
 	warnings  *warnings // of what visitors can cause
-	// accounts returns those of the site in force; nil where no site replaces
-	// another.
+	// accounts returns those of the site in force; nil if this site is never
+	// replaced.
 	accounts func() auth.Accounts
 }
 
-// Check builds what the configuration describes, without opening or changing
-// anything: what it says nothing against can be served.
+// Check returns an error if the configuration cannot be served. It builds a
+// site without opening, reading or changing anything outside the process.
 func Check(c *config.Config, loginHTML string) error {
 	p := shared{
-		state:     &state{store: sessions.NewCached(sessions.NewMemory(), 0)},
+		storage:   &storage{store: sessions.NewCached(sessions.NewMemory(), 0)},
 		hasher:    auth.NewHasher(1),
 		live:      new(proxy.ActiveRequests),
 		loginHTML: loginHTML,
@@ -64,13 +63,13 @@ func Check(c *config.Config, loginHTML string) error {
 		return err
 	}
 	s.retire()
-	return p.state.store.Close()
+	return p.storage.store.Close()
 }
 
-// build makes a site. It changes nothing that is in use, so a failure leaves
-// no trace.
+// build returns a site. It changes nothing that is in use, so a failure has no
+// effect.
 func (p *shared) build(c *config.Config) (*site, error) {
-	keys, err := p.state.keys(c)
+	keys, err := p.storage.keys(c)
 	if err != nil {
 		return nil, err
 	}
@@ -83,16 +82,16 @@ func (p *shared) assemble(c *config.Config, keys [][]byte) (*site, error) {
 	if s.certificates, err = certificatesOf(&c.TLS); err != nil {
 		return nil, err
 	}
-	pages, err := web.NewPages(faceOf(c))
+	pages, err := web.NewPages(brandingOf(c))
 	if err != nil {
 		return nil, err
 	}
 	cookie := cookieOf(&c.Cookie)
 	s.sessions, err = sessions.NewManager(sessions.Options{
-		Store: p.state.store, Secrets: keys, Cookie: cookie,
+		Store: p.storage.store, Secrets: keys, Cookie: cookie,
 		IdleTimeout: c.Session.IdleTimeout.D(), Lifetime: c.Session.MaxAge.D(), RememberLifetime: c.Session.RememberMe.D(),
 		SessionCookie: c.Session.BrowserSession, MaxPerUser: c.Session.MaxPerUser, SlideAnonymous: true, DataLimit: int64(c.Session.DataLimit),
-		OnEnd: p.ended, OnInvalidRecord: p.rejected, LegacyUntil: p.state.formerUntil, Log: p.log,
+		OnEnd: p.ended, OnInvalidRecord: p.rejected, LegacyUntil: p.storage.formerUntil, Log: p.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sessions: %w", err)
@@ -110,7 +109,7 @@ func (p *shared) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages
 	if err != nil {
 		return fmt.Errorf("users: %w", err)
 	}
-	s.accounts = auth.InOrder(file, p.state.accounts)
+	s.accounts = auth.InOrder(file, p.storage.accounts)
 	html := c.LoginHTML
 	if html == "" {
 		html = p.loginHTML
@@ -119,20 +118,19 @@ func (p *shared) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages
 	if err != nil {
 		return fmt.Errorf("routes: %w", err)
 	}
-	gate, err := auth.New(auth.Options{
+	s.auth, err = auth.New(auth.Options{
 		Sessions: s.sessions, Accounts: s.accounts, Now: p.accounts,
 		Hasher: p.hasher, Throttle: p.throttle, Secrets: keys,
 		Username: c.Login.Username, PasswordMin: c.Login.PasswordMin,
 		Cookie: cookie, Remember: c.Session.RememberMe.D(), Title: c.Login.Title, LoginHTML: html,
-		Face: faceOf(c), LoginFor: looks.For,
+		Face: brandingOf(c), LoginFor: looks.For,
 		Audit: p.audit, Metrics: p.metrics, Log: p.log,
 	})
 	if err != nil {
 		return fmt.Errorf("login: %w", err)
 	}
-	s.auth = gate
 	s.proxy, err = proxy.New(proxy.Options{
-		Routes: c.Routes, Identity: c.Identity, Auth: gate,
+		Routes: c.Routes, Identity: c.Identity, Auth: s.auth,
 		Audit: p.audit, Metrics: p.metrics, Log: p.log, Live: p.live,
 		Activity: c.Session.Activity, SessionData: s.sessions, Pseudonym: p.pseudonym,
 	})
@@ -143,8 +141,8 @@ func (p *shared) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages
 	return nil
 }
 
-// chain is the way of every request, outermost first: the same for our own
-// pages, for what is forwarded, and for what is refused.
+// chain returns the handlers that every request passes, outermost first,
+// whether it is forwarded, refused, or for one of our own pages.
 func (p *shared) chain(s *site, pages *web.Pages) http.Handler {
 	done := []web.Done{func(r *http.Request, rec *web.Recorder, took time.Duration) {
 		p.metrics.Request(web.From(r.Context()).Route, r.Method, rec.Status, took)
@@ -166,9 +164,9 @@ func (p *shared) chain(s *site, pages *web.Pages) http.Handler {
 	)
 }
 
-// serve judges one request and answers it, or returns why it does not. What the
-// request holds in memory until it has been judged is counted, and so is one
-// that is refused, for as long as the visitor takes to take that.
+// serve answers one request, or returns why it does not. Until the request has
+// been judged, what it holds in memory is counted. A request that is refused
+// counts until its client has taken the answer.
 func (s *site) serve(w http.ResponseWriter, r *http.Request) error {
 	if v := visitorOf(r.Context()); v != nil {
 		info := web.From(r.Context())
@@ -187,17 +185,17 @@ func (s *site) serve(w http.ResponseWriter, r *http.Request) error {
 	return s.proxy.ServeHTTP(w, r)
 }
 
-// retire lets go of what a site holds, once another has taken its place.
-// Requests under way end by themselves.
+// retire releases what a site holds once another has taken its place. Requests
+// under way finish with it.
 func (s *site) retire() {
 	s.proxy.Close()
 	s.sessions.Close()
 }
 
-// ended is told of each session that ends, for whatever reason: it cuts what
-// is under way for it, and counts it. The audit event of a session that
-// somebody ended is written where it is known who; those that end by
-// themselves are left to here.
+// ended is called for each session that ends, for whatever reason. It cuts the
+// requests under way for that session and counts its end. Revocations are
+// audited by their caller, who knows who asked for them; sessions that end by
+// themselves are audited here.
 func (p *shared) ended(i sessions.Info, reason string) {
 	p.metrics.SessionEnded(reason)
 	p.live.Cut(i.Key)
@@ -214,13 +212,14 @@ func (p *shared) ended(i sessions.Info, reason string) {
 		slog.String("user", i.User), slog.String("session", i.Handle), slog.String("reason", reason))
 }
 
-// rejected is told of each session whose record in the store does not count.
+// rejected is called for each session whose record in the store is not
+// authentic.
 func (p *shared) rejected(handle string) {
 	p.audit.Event(context.Background(), audit.SessionRejected, slog.String("session", handle), slog.String("reason", "record"))
 }
 
-// faceOf is what the operator puts on our pages.
-func faceOf(c *config.Config) web.Branding {
+// brandingOf returns what the operator puts on our pages.
+func brandingOf(c *config.Config) web.Branding {
 	face := c.Login.Face()
 	face.Cookie = c.Cookie.Name
 	return face
@@ -238,36 +237,3 @@ func cookieOf(c *sessions.CookieConfig) sessions.Cookie {
 	}
 	return cookie
 }
-
-// restart names the keys that a reload would have to change in the running
-// process, and cannot.
-func restart(old, next *config.Config) error {
-	var keys []string
-	for _, k := range []struct {
-		name    string
-		changed bool
-	}{
-		{"listen", old.Listen != next.Listen},
-		{"listen_mode", old.ListenMode != next.ListenMode},
-		{"data_dir", old.DataDir != next.DataDir},
-		{"admin.listen", old.Admin.Listen != next.Admin.Listen},
-		{"session.store", old.Session.Store != next.Session.Store},
-		{"session.cache", old.Session.Cache != next.Session.Cache},
-		{"session.postgres", !old.Session.Postgres.Same(&next.Session.Postgres)},
-		{"session.redis", !old.Session.Redis.Same(&next.Session.Redis)},
-		{"tls", old.TLS.Enabled() != next.TLS.Enabled()},
-		{"log.format", old.Log.Format != next.Log.Format},
-	} {
-		if k.changed {
-			keys = append(keys, k.name)
-		}
-	}
-	if len(keys) == 0 {
-		return nil
-	}
-	return &restartError{keys}
-}
-
-type restartError struct{ keys []string }
-
-func (e *restartError) Error() string { return "needs a restart: " + strings.Join(e.keys, ", ") }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A warnings limits the warnings that visitors can cause: of each kind, a
-// number at once and then some every second. The zero value is ready for use.
+// A warnings limits the warnings that visitors can cause: of each kind a number
+// at once, and then some every second. The zero value is ready for use.
 type warnings struct {
 	mu    sync.Mutex
 	kinds map[string]*warningsOfKind // kinds come from the configuration and the code, so there are few
@@ -25,8 +25,8 @@ const (
 	warningsASecond = 5 // a second
 )
 
-// allow reports whether one more warning of the kind is written, and how many
-// were not since the last one.
+// allow reports whether one more warning of the kind may be written, and how
+// many were withheld since the last one.
 func (w *warnings) allow(kind string) (ok bool, withheld int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -50,9 +50,9 @@ func (w *warnings) allow(kind string) (ok bool, withheld int) {
 	return true, withheld
 }
 
-// notAccepted says why a connection could not be taken.
+// notAccepted logs why a connection could not be accepted.
 func (s *Server) notAccepted(err error) {
-	if ok, withheld := s.parts.warnings.allow("accept"); ok {
+	if ok, withheld := s.shared.warnings.allow("accept"); ok {
 		s.log.LogAttrs(context.Background(), slog.LevelWarn, "a connection could not be accepted",
 			slog.String("error", err.Error()), slog.Int("withheld", withheld))
 	}

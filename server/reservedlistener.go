@@ -7,12 +7,12 @@ import (
 )
 
 // reserved is how many file descriptors are held back. One is enough for one
-// who asks at a time; but when it comes back, a visitor may be faster.
+// client at a time, but when it is given back a visitor may take it first.
 const reserved = 4
 
-// A reservedListener holds file descriptors back for its next connections,
-// so that whoever asks for health gets an answer when visitors have taken all
-// the others.
+// A reservedListener holds file descriptors back for its next connections, so
+// that health checks and the command line get an answer when visitors have
+// taken all others.
 type reservedListener struct {
 	net.Listener
 	mu     sync.Mutex
@@ -57,7 +57,7 @@ func (l *reservedListener) refill() {
 	}
 }
 
-// release reports whether there is a descriptor more now.
+// release gives one descriptor back to the system and reports whether it did.
 func (l *reservedListener) release() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -70,7 +70,7 @@ func (l *reservedListener) release() bool {
 	return true
 }
 
-// A reservedConn gives its descriptor back to the reserve.
+// A reservedConn refills the reserve when it is closed.
 type reservedConn struct {
 	net.Conn
 	refill func()

@@ -14,14 +14,14 @@ const (
 	watchPatience = 5 * time.Second
 )
 
-// watch cuts what is forwarded for sessions that do not count any more, until
-// ctx is done: those that have ended by themselves or by another process, and
-// those whose account has gone, was disabled or has got another password, in
-// the database or by a reload. Who ends a session here cuts at once, see ended.
+// watchSessions cuts what is forwarded for sessions that no longer count, until
+// ctx is done: sessions that have expired or were ended by another process, and
+// those whose account was deleted, disabled, or given another password. A
+// session that is ended in this process is cut at once, by ended.
 //
-// It asks the site that new requests get, again and again for each session
-// that has something under way; the answers come from memory.
-func (s *Server) watch(ctx context.Context) {
+// It asks the site in force about each session that has something under way.
+// The answers come from memory.
+func (s *Server) watchSessions(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
@@ -30,16 +30,16 @@ func (s *Server) watch(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		gate := s.site.Load().auth
-		s.cutEnded(ctx, gate.Counts, gate.Used)
+		a := s.site.Load().auth
+		s.cutEnded(ctx, a.Counts, a.Used)
 	}
 }
 
 // cutEnded asks about every session that has something under way, and records
-// a use of those in which something has moved. What cannot be told goes on: a
-// store that is gone for a while signs nobody out.
+// activity for those that have moved bytes. If a store cannot tell, the session
+// goes on: a store that is away for a while signs nobody out.
 func (s *Server) cutEnded(ctx context.Context, counts func(ctx context.Context, i sessions.Info) (bool, error), used func(ctx context.Context, i sessions.Info)) {
-	all := s.parts.live.Sessions()
+	all := s.shared.live.Sessions()
 	if len(all) == 0 {
 		return
 	}
@@ -53,8 +53,8 @@ func (s *Server) cutEnded(ctx context.Context, counts func(ctx context.Context, 
 				switch ok, err := counts(ctx, i); {
 				case err != nil:
 				case !ok:
-					s.parts.live.Cut(i.Key)
-				case s.parts.live.Moved(i.Key):
+					s.shared.live.Cut(i.Key)
+				case s.shared.live.Moved(i.Key):
 					used(ctx, i)
 				}
 			}

@@ -12,34 +12,35 @@ import (
 	"gatehouse/config"
 )
 
-// StartupInfo are what whoever starts a gate wants to know once it serves.
+// StartupInfo is what people and programs that start a gate want to know once
+// it serves.
 type StartupInfo struct {
 	Addrs    []net.Addr
-	URLs     []string     // how it is reached, one for each of Addrs
-	Routes   []RouteFacts // in the order of the configuration
-	Users    int          // accounts of the file
-	Accounts int          // accounts of the database that were counted; -1: could not tell
-	More     bool         // there are more than Accounts
-	Store    string       // of sessions
+	URLs     []string    // how it is reached, one for each of Addrs
+	Routes   []RouteInfo // in the order of the configuration
+	Users    int         // accounts of the file
+	Accounts int         // accounts of the database that were counted; -1: could not tell
+	More     bool        // there are more than Accounts
+	Store    string      // of sessions
 	DataDir  string
 	File     string   // the configuration; "": there is none
 	Dangers  []string // what the configuration asks for, and should not
 }
 
-// RouteFacts say what lies behind a route.
-type RouteFacts struct {
+// A RouteInfo is what lies behind a route.
+type RouteInfo struct {
 	Match     string // host and path
 	Upstreams []string
 }
 
-func (r RouteFacts) String() string { return r.Match + " -> " + strings.Join(r.Upstreams, ", ") }
+func (r RouteInfo) String() string { return r.Match + " -> " + strings.Join(r.Upstreams, ", ") }
 
 const (
 	countedAccounts = 1000 // more are not counted: a start must not wait for it
 	countPatience   = time.Second
 )
 
-func (s *Server) facts(ctx context.Context, lns []net.Listener) StartupInfo {
+func (s *Server) startupInfo(ctx context.Context, lns []net.Listener) StartupInfo {
 	c := s.options.Config
 	f := StartupInfo{Users: len(c.Users), Store: c.Session.Store, DataDir: c.DataDir, File: c.File}
 	for _, ln := range lns {
@@ -47,7 +48,7 @@ func (s *Server) facts(ctx context.Context, lns []net.Listener) StartupInfo {
 		f.URLs = append(f.URLs, urlOf(ln.Addr(), c.TLS.Enabled()))
 	}
 	for _, r := range c.Routes {
-		m := RouteFacts{Match: r.ASCIIHost() + r.Path, Upstreams: r.Upstreams}
+		m := RouteInfo{Match: r.ASCIIHost() + r.Path, Upstreams: r.Upstreams}
 		if r.Upstream != "" {
 			m.Upstreams = []string{r.Upstream}
 		}
@@ -66,7 +67,7 @@ func (s *Server) facts(ctx context.Context, lns []net.Listener) StartupInfo {
 func (s *Server) countAccounts(ctx context.Context) (n int, more bool) {
 	ctx, cancel := context.WithTimeout(ctx, countPatience)
 	defer cancel()
-	for _, err := range s.parts.state.accounts.List(ctx) {
+	for _, err := range s.shared.storage.accounts.List(ctx) {
 		switch {
 		case err != nil:
 			return -1, false
@@ -78,7 +79,7 @@ func (s *Server) countAccounts(ctx context.Context) (n int, more bool) {
 	return n, false
 }
 
-// urlOf says how a browser on this machine reaches the address.
+// urlOf returns the URL by which a browser on this machine reaches the address.
 func urlOf(a net.Addr, tls bool) string {
 	scheme := "http"
 	if tls {
@@ -106,7 +107,7 @@ func bracketed(host string) string {
 	return host
 }
 
-// log writes the facts for machines.
+// log writes the information for programs.
 func (f *StartupInfo) log(log *slog.Logger, c *config.Config, version string) {
 	for _, d := range f.Dangers {
 		log.Warn("the configuration is dangerous", "problem", d)

@@ -9,7 +9,7 @@ import (
 func TestNoBallastUnderALimit(t *testing.T) {
 	t.Setenv("GOMEMLIMIT", "")
 	t.Setenv("GOGC", "")
-	if len(ballast()) != spare {
+	if len(ballast()) != gcBallast {
 		t.Error("there is no ballast without a limit")
 	}
 	for name, value := range map[string]string{"GOMEMLIMIT": "40MiB", "GOGC": "50"} {

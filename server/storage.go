@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -24,20 +23,20 @@ import (
 	"gatehouse/sessions/redisstore"
 )
 
-// secretsFile is the file of data_dir that holds the keys; see package admin
-// for the others.
+// secretsFile is the file of data_dir with the keys. Package admin names the
+// others.
 const secretsFile = "secrets"
 
 // cachedSessions bounds the bytes of sessions that are kept in memory in front
 // of the store.
 const cachedSessions = 100 << 20
 
-// postgresPatience is how long the start waits for a database.
+// postgresPatience is how long a start waits for a database.
 const postgresPatience = 5 * time.Second
 
-// A state is what outlives a configuration: sessions and accounts, and what
+// A storage is what outlives a configuration: sessions and accounts, and what
 // they lie in.
-type state struct {
+type storage struct {
 	dir      string
 	db       *bbolt.DB    // nil: nothing lies in gatehouse.db
 	postgres *postgres.DB // nil: nothing lies in PostgreSQL
@@ -48,23 +47,23 @@ type state struct {
 	formerUntil time.Time // see there
 }
 
-// openState opens data_dir, which it makes, and what sessions and accounts lie
-// in. It fails with boltfile.ErrLocked when another process has that. A
-// database or Redis elsewhere need not be there yet: until it is, nobody can
-// tell who is signed in.
-func openState(c *config.Config, log *slog.Logger) (*state, error) {
+// openStorage opens data_dir, which it makes if needed, and the stores of
+// sessions and accounts. The error is boltfile.ErrLocked if another process has
+// them. A remote database or Redis need not answer yet: until it does, nobody
+// can tell who is signed in.
+func openStorage(c *config.Config, log *slog.Logger) (*storage, error) {
 	if err := makeDataDir(c.DataDir, log); err != nil {
 		return nil, err
 	}
-	st := &state{dir: c.DataDir}
+	st := &storage{dir: c.DataDir}
 	if err := st.open(c, log); err != nil {
 		return nil, errors.Join(err, st.close())
 	}
 	return st, nil
 }
 
-// open is the one place that chooses where sessions and accounts lie.
-func (s *state) open(c *config.Config, log *slog.Logger) (err error) {
+// open is the one place that chooses a store for sessions and accounts.
+func (s *storage) open(c *config.Config, log *slog.Logger) (err error) {
 	var store sessions.Store
 	fresh := c.Session.Store == "memory" || c.Session.Store == "bolt" && !exists(filepath.Join(s.dir, admin.DatabaseFile))
 	switch c.Session.Store {
@@ -94,14 +93,15 @@ func (s *state) open(c *config.Config, log *slog.Logger) (err error) {
 	return err
 }
 
-// exists reports whether there is a file; what cannot be looked at is there.
+// exists reports whether there is a file. One that cannot be examined counts as
+// there.
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// openFile opens gatehouse.db, and the accounts in it.
-func (s *state) openFile() (err error) {
+// openFile opens gatehouse.db and the accounts in it.
+func (s *storage) openFile() (err error) {
 	if s.db, err = boltfile.Open(filepath.Join(s.dir, admin.DatabaseFile)); err != nil {
 		return err
 	}
@@ -109,10 +109,9 @@ func (s *state) openFile() (err error) {
 	return err
 }
 
-// openPostgres opens the database, and the accounts in it. It waits a moment
-// for the schema. That the database does not answer is not its end; that it
-// cannot be used as it is, is.
-func (s *state) openPostgres(c *config.Config, log *slog.Logger) (err error) {
+// openPostgres opens the database and the accounts in it. It waits a moment for
+// the schema. An unreachable database is not fatal; an incompatible one is.
+func (s *storage) openPostgres(c *config.Config, log *slog.Logger) (err error) {
 	if s.postgres, err = postgres.Open(postgres.Options{URL: c.Session.Postgres.URL.Reveal(), Log: log}); err != nil {
 		return fmt.Errorf("session.postgres.url %w", err)
 	}
@@ -128,9 +127,9 @@ func (s *state) openPostgres(c *config.Config, log *slog.Logger) (err error) {
 	return nil
 }
 
-// openBeside opens the accounts beside sessions in Redis: in PostgreSQL, or
-// nowhere.
-func (s *state) openBeside(c *config.Config, log *slog.Logger) error {
+// openBeside opens the accounts that go with sessions in Redis: in PostgreSQL
+// if it is configured, else only those of the configuration file.
+func (s *storage) openBeside(c *config.Config, log *slog.Logger) error {
 	if !c.Session.Postgres.URL.IsZero() {
 		return s.openPostgres(c, log)
 	}
@@ -139,7 +138,8 @@ func (s *state) openBeside(c *config.Config, log *slog.Logger) error {
 	return nil
 }
 
-// cachedPostgres puts the cache in front of the store, if there is to be one.
+// cachedPostgres puts the Redis cache in front of the store, if one is
+// configured.
 func cachedPostgres(store *pgstore.Store, c *config.Config, log *slog.Logger) (sessions.Store, error) {
 	if c.Session.Cache == "" {
 		return store, nil
@@ -155,7 +155,7 @@ func cachedPostgres(store *pgstore.Store, c *config.Config, log *slog.Logger) (s
 	return pgstore.NewCached(store, cache, log), nil
 }
 
-func (s *state) openRedis(c *config.Config, log *slog.Logger) (sessions.Store, error) {
+func (s *storage) openRedis(c *config.Config, log *slog.Logger) (sessions.Store, error) {
 	o, err := c.Session.Redis.Options(log)
 	if err != nil {
 		return nil, err
@@ -169,7 +169,7 @@ func (s *state) openRedis(c *config.Config, log *slog.Logger) (sessions.Store, e
 }
 
 // close closes what was opened, last first.
-func (s *state) close() error {
+func (s *storage) close() error {
 	var errs []error
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
@@ -186,10 +186,10 @@ func (s *state) close() error {
 	return errors.Join(errs...)
 }
 
-// keys gives the keys that sign cookies and seal data: of the configuration,
-// else of the file in data_dir, which is made on the first start. The file is
-// read again at each reload, so keys rotate without a restart.
-func (s *state) keys(c *config.Config) ([][]byte, error) {
+// keys returns the keys that sign cookies and seal data: those of the
+// configuration, else those of the file in data_dir, which is made at the first
+// start. Each reload reads them again, so keys rotate without a restart.
+func (s *storage) keys(c *config.Config) ([][]byte, error) {
 	if len(c.Session.Secrets) == 0 {
 		return secret.Keys(filepath.Join(s.dir, secretsFile))
 	}
@@ -198,47 +198,4 @@ func (s *state) keys(c *config.Config) ([][]byte, error) {
 		keys = append(keys, []byte(t.Reveal()))
 	}
 	return keys, nil
-}
-
-// makeDataDir makes the folder for its owner only, and warns of one that
-// others may look into: the files in it are closed by themselves, but their
-// names and sizes are not.
-func makeDataDir(dir string, log *slog.Logger) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make data_dir: %w", err)
-	}
-	st, err := os.Stat(dir)
-	if err == nil {
-		err = ownedByUs(dir)
-	}
-	switch {
-	case err != nil:
-		return fmt.Errorf("read data_dir: %w", err)
-	case !st.IsDir():
-		return fmt.Errorf("data_dir %s is no folder", dir)
-	case st.Mode().Perm()&0o022 != 0:
-		return fmt.Errorf("data_dir %s can be written by others (%#o); chmod 700 it", dir, st.Mode().Perm())
-	case st.Mode().Perm()&0o077 != 0:
-		log.Warn("others may list data_dir; chmod 700 it", "data_dir", dir, "mode", fs.FileMode.String(st.Mode()))
-	}
-	return nil
-}
-
-// ownedByUs refuses a folder that somebody else may have put in our place,
-// where others can write to the folder around it. root may use what belongs to
-// the user whom the gate runs as.
-func ownedByUs(dir string) error {
-	around, err := os.Stat(filepath.Dir(dir))
-	if err != nil || around.Mode().Perm()&0o002 == 0 || around.Mode()&os.ModeSticky != 0 && os.Geteuid() == 0 {
-		return nil
-	}
-	st, err := os.Lstat(dir)
-	if err != nil {
-		return err
-	}
-	owner, ok := st.Sys().(*syscall.Stat_t)
-	if st.Mode()&os.ModeSymlink != 0 || ok && os.Geteuid() != 0 && int64(owner.Uid) != int64(os.Geteuid()) {
-		return fmt.Errorf("%s is not our own folder, and others can write to the one around it", dir)
-	}
-	return nil
 }
