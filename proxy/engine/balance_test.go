@@ -308,7 +308,7 @@ func TestHealthChecks(t *testing.T) {
 				} else {
 					w.WriteHeader(http.StatusMovedPermanently)
 				}
-				_, err := w.Write(make([]byte, probeBody+1))
+				_, err := w.Write(make([]byte, checkedBody+1))
 				if err == nil {
 					t.Error("a body without end is read")
 				}

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -44,62 +43,24 @@ func (b *Balanced) watch(ctx context.Context, m *backend) {
 	}
 }
 
-// check makes the request on the way that all others go.
-func (c HealthCheck) check(ctx context.Context, m *backend) (err error) {
+// check asks once.
+func (c HealthCheck) check(ctx context.Context, m *backend) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	in := (&http.Request{Method: http.MethodGet, ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
-	p := &probe{header: http.Header{}}
-	defer func() {
-		if v := recover(); v != nil && v != http.ErrAbortHandler { //nolint:errorlint // what is thrown is that very value
-			err = fmt.Errorf("health check: panic: %v", v)
-		} else if p.status > 0 {
-			err = p.verdict() // how the answer ended does not matter
-		}
-	}()
-	err = m.Upstream.Forward(p, &Request{
-		In: in, Method: in.Method, Target: c.Path, Host: m.Host, Header: HeaderOf(http.Header{"User-Agent": {"gatehouse"}, "Accept": {"*/*"}}),
-	})
-	if ctx.Err() != nil {
+	res, err := RoundTrip(ctx, m.Upstream, Request{
+		Method: http.MethodGet, Target: c.Path, Host: m.Host, Header: HeaderOf(http.Header{"User-Agent": {"gatehouse"}, "Accept": {"*/*"}}),
+	}, nil, checkedBody)
+	switch {
+	case res != nil && res.Status >= http.StatusOK && res.Status < http.StatusBadRequest:
+		return nil // how the answer ended does not matter
+	case res != nil:
+		return fmt.Errorf("health check: status %d", res.Status)
+	case ctx.Err() != nil:
 		return fmt.Errorf("health check: no answer within %v", c.Timeout)
 	}
-	if err != nil {
-		return fmt.Errorf("health check: %w", err)
-	}
-	return nil
+	return fmt.Errorf("health check: %w", err)
 }
 
-// A probe takes the answer to a health check.
-type probe struct {
-	header http.Header
-	status int
-	size   int
-}
-
-// probeBody is how much of a body is read, so that the connection can be used
+// checkedBody is how much of a body is read, so that the connection can be used
 // again.
-const probeBody = 64 << 10
-
-func (p *probe) verdict() error {
-	if p.status >= http.StatusOK && p.status < http.StatusBadRequest {
-		return nil
-	}
-	return fmt.Errorf("health check: status %d", p.status)
-}
-
-func (p *probe) Header() http.Header { return p.header }
-
-func (p *probe) WriteHeader(status int) {
-	if status >= http.StatusOK {
-		p.status = status
-	}
-}
-
-func (p *probe) Write(b []byte) (int, error) {
-	if p.size += len(b); p.size > probeBody {
-		return 0, errors.New("that is enough")
-	}
-	return len(b), nil
-}
-
-func (p *probe) Flush() {}
+const checkedBody = 64 << 10
