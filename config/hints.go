@@ -2,6 +2,8 @@ package config
 
 import (
 	"strings"
+
+	"gatehouse/internal/suggest"
 )
 
 // A hint tells what to write in place of words that people bring along from
@@ -103,7 +105,7 @@ var hints = []hint{
 
 // hintFor gives the remedy for a word in a section, "" if there is none.
 func hintFor(word, section string) string {
-	word, section = plain(word), indexes.ReplaceAllString(section, "[]")
+	word, section = suggest.Spell(word), indexes.ReplaceAllString(section, "[]")
 	for _, h := range hints {
 		if h.section != section && h.section != "*" {
 			continue

@@ -286,18 +286,6 @@ func TestPanicBecomesAProblem(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	known := []string{"upstream", "path", "host", "access", "max_body"}
-	for word, want := range map[string]string{
-		"upstraem": "upstream", "Upstream": "upstream", "upstreams": "upstream", "hots": "host", "acess": "access", "maxBody": "max_body", "max-body": "max_body",
-		"x": "", "backend": "", "pass": "", "": "", strings.Repeat("upstream", 10): "",
-	} {
-		if got := nearest(word, known); got != want {
-			t.Errorf("%q: %q, want %q", word, got, want)
-		}
-	}
-}
-
 // TestHintsNameKeysThatExist keeps what we tell people to write in step with
 // what can be written.
 func TestHintsNameKeysThatExist(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"gatehouse/internal/problem"
+	"gatehouse/internal/suggest"
 	"gatehouse/internal/yaml"
 )
 
@@ -23,7 +24,7 @@ func (d *decoder) unknown(name *yaml.Node, section string, fields map[string]fie
 		return
 	}
 	known := slices.Sorted(maps.Keys(fields))
-	if near := nearest(word, known); near != "" {
+	if near := suggest.Nearest(word, known); near != "" {
 		d.bad(name.Line, full, "unknown key; did you mean %s?", near)
 		d.broken[problem.Join(section, near)] = true
 		return
@@ -47,7 +48,7 @@ func (d *decoder) unknown(name *yaml.Node, section string, fields map[string]fie
 func elsewhere(word string) []string {
 	var places []string
 	for _, key := range keysOf(reflect.TypeFor[Config](), "") {
-		if key == plain(word) || strings.HasSuffix(key, "."+plain(word)) {
+		if key == suggest.Spell(word) || strings.HasSuffix(key, "."+suggest.Spell(word)) {
 			places = append(places, key)
 		}
 	}
@@ -78,63 +79,4 @@ func keysOf(t reflect.Type, section string) []string {
 		keys = append(keys, keysOf(f.Type, problem.Join(section, name))...)
 	}
 	return keys
-}
-
-// Nearest gives the known word that this one is a slip of, "" if none is
-// near: for what people type besides the configuration. Known words are in
-// lower case, with _ between their parts.
-func Nearest(word string, known []string) string { return nearest(word, known) }
-
-// nearest gives the known key that the word is a slip of, "" if none is near.
-func nearest(word string, known []string) string {
-	best, least := "", max(1, min(len(word)/3, 3))+1
-	if len(word) > 40 {
-		return ""
-	}
-	for _, k := range known {
-		if n := edits(plain(word), k); n < least {
-			best, least = k, n
-		}
-	}
-	return best
-}
-
-// plain spells a key as ours are: idleTimeout and idle-timeout are idle_timeout.
-func plain(word string) string {
-	var b strings.Builder
-	for i, c := range strings.ReplaceAll(word, "-", "_") {
-		if 'A' <= c && c <= 'Z' {
-			if i > 0 && 'a' <= word[i-1] && word[i-1] <= 'z' {
-				b.WriteByte('_')
-			}
-			c += 'a' - 'A'
-		}
-		b.WriteRune(c)
-	}
-	return b.String()
-}
-
-// edits counts the letters to insert, remove, replace or swap with their
-// neighbour that turn a into b.
-func edits(a, b string) int {
-	before, row := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		next := make([]int, len(b)+1)
-		next[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			next[j+1] = min(row[j]+cost, row[j+1]+1, next[j]+1)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				next[j+1] = min(next[j+1], before[j-1]+1)
-			}
-		}
-		before, row = row, next
-	}
-	return row[len(b)]
 }

@@ -11,6 +11,7 @@ import (
 	"gatehouse/access"
 	"gatehouse/internal/httpfield"
 	"gatehouse/internal/problem"
+	"gatehouse/internal/suggest"
 	"gatehouse/internal/urlpath"
 	"gatehouse/internal/value"
 )
@@ -286,32 +287,14 @@ func didYouMean(s string) string {
 			return fmt.Sprintf("; did you mean %s?", f)
 		}
 	}
-	for _, f := range identityClaims {
-		if near(s, string(f)) {
-			return fmt.Sprintf("; did you mean %s?", f)
-		}
+	known := make([]string, len(identityClaims))
+	for i, f := range identityClaims {
+		known[i] = string(f)
+	}
+	if near := suggest.Nearest(s, known); near != "" {
+		return fmt.Sprintf("; did you mean %s?", near)
 	}
 	return ""
-}
-
-// near says whether two words differ by one letter, or two that changed
-// places.
-func near(a, b string) bool {
-	if len(a) > len(b) {
-		a, b = b, a
-	}
-	i := 0
-	for i < len(a) && a[i] == b[i] {
-		i++
-	}
-	switch len(b) - len(a) {
-	case 0:
-		return i == len(a) || a[i+1:] == b[i+1:] || i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
-	case 1:
-		return a[i:] == b[i+1:]
-	default:
-		return false
-	}
 }
 
 // checkBounds looks at what bounds the use of the upstream and of memory.

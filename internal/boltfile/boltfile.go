@@ -99,7 +99,7 @@ func create(path string) error {
 			return err
 		}
 	}
-	return syncFolder(path)
+	return SyncFolder(path)
 }
 
 func options() *bbolt.Options {

@@ -50,7 +50,7 @@ func Compact(path string, making func(temp string)) (before, after int64, err er
 	if err != nil {
 		return 0, 0, fmt.Errorf("compact %s: %w", path, errors.Join(err, removeIfThere(temp)))
 	}
-	return info.Size(), after, syncFolder(path)
+	return info.Size(), after, SyncFolder(path)
 }
 
 // rewrite copies every bucket of db into a new file, which is on disk and

@@ -102,8 +102,9 @@ func sound(tx *bbolt.Tx) error {
 	return first
 }
 
-// syncFolder makes a file's name last.
-func syncFolder(path string) error {
+// SyncFolder syncs the folder that path lies in, so that a file that was created or
+// renamed there is still there after a crash.
+func SyncFolder(path string) error {
 	d, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err

@@ -105,7 +105,7 @@ func moveIntoPlace(temp, path string, force bool) error {
 		if err := os.Rename(temp, path); err != nil {
 			return err
 		}
-		return syncFolder(path)
+		return boltfile.SyncFolder(path)
 	}
 	switch err := os.Link(temp, path); {
 	case err == nil:
@@ -116,15 +116,7 @@ func moveIntoPlace(temp, path string, force bool) error {
 			return err
 		}
 	}
-	return syncFolder(path)
-}
-
-func syncFolder(path string) error {
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return boltfile.SyncFolder(path)
 }
 
 // A countingWriter counts what is written, so that progress can show it.

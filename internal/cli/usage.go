@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"gatehouse/config"
+	"gatehouse/internal/suggest"
 )
 
 // A usageError is a mistake in the arguments, in a sentence that says what to
@@ -60,7 +60,7 @@ func knownSubcommand(cmd *cobra.Command, args []string) error {
 			return usage("there is no command %q; did you mean %s?", cmd.CommandPath()+" "+args[0], c.CommandPath())
 		}
 	}
-	if near := config.Nearest(args[0], names); near != "" {
+	if near := suggest.Nearest(args[0], names); near != "" {
 		return usage("there is no command %q; did you mean %s %s?", cmd.CommandPath()+" "+args[0], cmd.CommandPath(), near)
 	}
 	return usage("there is no command %q; there are: %s", cmd.CommandPath()+" "+args[0], strings.Join(names, ", "))
@@ -129,5 +129,5 @@ func nearestFlag(cmd *cobra.Command, name string) string {
 	for _, n := range flagNames(cmd) {
 		known = append(known, strings.ReplaceAll(strings.TrimPrefix(n, "--"), "-", "_"))
 	}
-	return strings.ReplaceAll(config.Nearest(name, known), "_", "-")
+	return strings.ReplaceAll(suggest.Nearest(name, known), "_", "-")
 }

@@ -89,6 +89,8 @@ func writeKey(path string) error {
 	return syncDir(filepath.Dir(path))
 }
 
+// syncDir makes the names in a folder durable. It is boltfile.SyncFolder, which a
+// leaf cannot import.
 func syncDir(dir string) error {
 	d, err := os.Open(dir) //nolint:gosec // G304: the folder that the operator named
 	if err != nil {
