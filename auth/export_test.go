@@ -17,7 +17,7 @@ func CheapHasher(n int) *Hasher { return newHasher(n, params{memory: 64, time: 1
 func HasherOf(memory uint32) *Hasher { return newHasher(1, params{memory: memory, time: 1, lanes: 1}) }
 
 // NoQueue turns away whoever finds no place.
-func (h *Hasher) NoQueue() { h.queue = limit.NewQueue(1, 0, hashPatience) }
+func (h *Hasher) NoQueue() { h.queue = limit.NewSemaphore(1, 0, hashPatience) }
 
 // Worked has f told of each piece of hashing work.
 func (h *Hasher) Worked(f func(cost float64)) { h.worked = f }
@@ -25,11 +25,11 @@ func (h *Hasher) Worked(f func(cost float64)) { h.worked = f }
 // Block takes all places and the queue; release lets go of the places.
 func (h *Hasher) Block(n int) (release func()) {
 	for range n {
-		_ = h.queue.Enter(context.Background(), limit.Claim{})
+		_ = h.queue.Acquire(context.Background(), limit.Claim{})
 	}
 	return func() {
 		for range n {
-			h.queue.Leave()
+			h.queue.Release()
 		}
 	}
 }

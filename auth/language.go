@@ -51,7 +51,7 @@ func back(here string) string {
 // frame is what each page has besides its own content. here is the page's own
 // path and query.
 func (a *Auth) frame(r *http.Request, here string) web.PageData {
-	return a.o.Face.Frame(r, here)
+	return a.o.Face.PageData(r, here)
 }
 
 // withNext is a page of ours with the way on in it; "" when there is none.

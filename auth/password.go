@@ -15,7 +15,7 @@ import (
 
 // A Hasher makes and checks password hashes: as many at a time as there are
 // cores, with a queue before it, so that logins cannot eat the machine. The
-// queue is fair to visitors; see limit.Queue and visitor.claim. There is one in
+// queue is fair to visitors; see limit.Semaphore and visitor.claim. There is one in
 // a process. Safe for concurrent use.
 //
 // Whatever is checked costs the same: each check does the work of every kind of
@@ -23,7 +23,7 @@ import (
 // workload. So the time of an answer does not tell whether there is such an
 // account, what kind of hash it has, or whether it is disabled.
 type Hasher struct {
-	queue  *limit.Queue
+	queue  *limit.Semaphore
 	params params
 	all    workload
 	worked func(cost float64) // told of each piece of work; nil but in tests
@@ -41,7 +41,7 @@ func newHasher(n int, p params) *Hasher {
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	h := &Hasher{queue: limit.NewQueue(n, n*queuePerCore, hashPatience), params: p}
+	h := &Hasher{queue: limit.NewSemaphore(n, n*queuePerCore, hashPatience), params: p}
 	h.all.most = maxDearer * p.cost()
 	h.all.expect(argon{params: p, id: true, salt: make([]byte, saltLen), key: make([]byte, keyLen)})
 	return h
@@ -61,7 +61,7 @@ func (h *Hasher) hash(ctx context.Context, c limit.Claim, password string) (secr
 	if err := h.enter(ctx, c); err != nil {
 		return secret.Text{}, err
 	}
-	defer h.queue.Leave()
+	defer h.queue.Release()
 	return phc(newArgon(h.params, password)), nil
 }
 
@@ -89,7 +89,7 @@ func (h *Hasher) check(ctx context.Context, c limit.Claim, hash secret.Text, pas
 	if err := h.enter(ctx, c); err != nil {
 		return false, err
 	}
-	defer h.queue.Leave()
+	defer h.queue.Release()
 	return h.all.check(s, password, h.work), nil
 }
 
@@ -100,9 +100,9 @@ func (h *Hasher) work(cost float64) {
 }
 
 func (h *Hasher) enter(ctx context.Context, c limit.Claim) error {
-	err := h.queue.Enter(ctx, c)
+	err := h.queue.Acquire(ctx, c)
 	if errors.Is(err, limit.ErrBusy) {
-		return web.Later(http.StatusTooManyRequests, "Too many people are signing in right now. Please wait a little.", h.queue.Patience(),
+		return web.Later(http.StatusTooManyRequests, "Too many people are signing in right now. Please wait a little.", h.queue.MaxWait(),
 			fmt.Errorf("check a password: %w", err))
 	}
 	if err != nil {

@@ -2,9 +2,10 @@ package limit
 
 import "time"
 
-// A Window remembers values by key in bounded memory, each for one span at
-// least and two at most: what was set in the span under way is fresh, what was
-// set in the one before is old. It is not safe for concurrent use.
+// A Window remembers values by key in bounded memory, each for one span at least and
+// two at most. A value that was set in the span under way is fresh, one from the
+// span before is old. A Window is not safe for concurrent use. Times that are
+// handed in must not go backwards.
 type Window[V any] struct {
 	span time.Duration
 	max  int // keys of one span
@@ -13,14 +14,14 @@ type Window[V any] struct {
 	fresh, old map[Key]V
 }
 
-// NewWindow makes an empty Window that never holds more than 2*size keys: a
+// NewWindow returns an empty Window with at most size keys in each of its two spans. A
 // span that is full ends early.
 func NewWindow[V any](span time.Duration, size int) *Window[V] {
 	return &Window[V]{span: span, max: max(1, size), fresh: map[Key]V{}, old: map[Key]V{}}
 }
 
-// Get returns what was set in this span and in the one before; zero values
-// where nothing was.
+// Get returns the values that were set for the key in this span and in the one
+// before; zero values where none was.
 func (w *Window[V]) Get(k Key, now time.Time) (fresh, old V) {
 	w.turn(now)
 	return w.fresh[k], w.old[k]
@@ -34,7 +35,7 @@ func (w *Window[V]) Has(k Key, now time.Time) bool {
 	return fresh || old
 }
 
-// Set sets the value of this span.
+// Set sets the key's value of this span.
 func (w *Window[V]) Set(k Key, v V, now time.Time) {
 	w.turn(now)
 	if _, there := w.fresh[k]; !there && len(w.fresh) >= w.max {
@@ -55,7 +56,7 @@ func (w *Window[V]) Len(now time.Time) int {
 	return len(w.fresh) + len(w.old)
 }
 
-// turn ends spans whose time is over.
+// turn ends the spans whose time is over.
 func (w *Window[V]) turn(now time.Time) {
 	switch age := now.Sub(w.begun); {
 	case age >= 2*w.span:
@@ -66,6 +67,7 @@ func (w *Window[V]) turn(now time.Time) {
 	}
 }
 
+// next begins a new span, and forgets the older of the two.
 func (w *Window[V]) next(now time.Time) {
 	w.old, w.fresh = w.fresh, w.old
 	clear(w.fresh)

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// A Color is one of sRGB. The zero value is none.
+// A Color is an opaque color of sRGB. The zero value is no color.
 type Color struct {
 	r, g, b uint8
 	set     bool
 }
 
-// The colours of our style sheet that an accent stands on, and our accent.
+// The colors in style.css that an accent stands on, and our own accent.
 var (
 	ourAccent  = Color{0x1f, 0x5f, 0xbf, true}
 	lightPaper = Color{0xf4, 0xf5, 0xf7, true}
@@ -22,7 +22,7 @@ var (
 	black      = Color{0x0b, 0x0e, 0x12, true}
 )
 
-// ParseColor reads #rgb or #rrggbb.
+// ParseColor parses #rgb or #rrggbb.
 func ParseColor(s string) (Color, error) {
 	hex, ok := strings.CutPrefix(s, "#")
 	if len(hex) == 3 {
@@ -35,9 +35,10 @@ func ParseColor(s string) (Color, error) {
 	return Color{uint8(n >> 16), uint8(n >> 8), uint8(n), true}, nil //nolint:gosec // G115: 24 bits
 }
 
-// String writes the colour as ParseColor reads it.
+// String returns the color as #rrggbb.
 func (c Color) String() string { return fmt.Sprintf("#%02x%02x%02x", c.r, c.g, c.b) }
 
+// or returns c, or other if c is no color.
 func (c Color) or(other Color) Color {
 	if c.set {
 		return c
@@ -45,12 +46,11 @@ func (c Color) or(other Color) Color {
 	return other
 }
 
-// legible is the contrast that text needs (WCAG 2.2, 1.4.3).
+// legible is the least contrast of text (WCAG 2.2, 1.4.3).
 const legible = 4.5
 
-// style makes the colour the accent of our style sheet, as near to itself as
-// text in it can be read on the light pages and on the dark ones; "" for the
-// zero value.
+// style returns CSS that makes c the accent of our pages, changed as little as keeps
+// text in it legible on light and on dark pages; "" for the zero value.
 func (c Color) style() string {
 	if !c.set {
 		return ""
@@ -60,7 +60,7 @@ func (c Color) style() string {
 		light, light.ink(), dark, dark.ink())
 }
 
-// against moves the colour towards another until it is legible on paper.
+// against returns c mixed with as little of towards as makes it legible on paper.
 func (c Color) against(paper, towards Color) Color {
 	for step := range 101 {
 		if m := c.mix(towards, float64(step)/100); m.contrast(paper) >= legible {
@@ -70,7 +70,7 @@ func (c Color) against(paper, towards Color) Color {
 	return towards
 }
 
-// ink is what can be read best on the colour.
+// ink returns the color of text on c, white or black: the one with more contrast.
 func (c Color) ink() Color {
 	if c.contrast(white) >= c.contrast(black) {
 		return white
@@ -78,17 +78,19 @@ func (c Color) ink() Color {
 	return black
 }
 
+// mix returns c with a share of d, from 0 to 1.
 func (c Color) mix(d Color, share float64) Color {
 	part := func(x, y uint8) uint8 { return uint8(math.Round(float64(x)*(1-share) + float64(y)*share)) }
 	return Color{part(c.r, d.r), part(c.g, d.g), part(c.b, d.b), true}
 }
 
-// contrast is that of WCAG 2.2: 1 to 21.
+// contrast returns the contrast ratio of WCAG 2.2, from 1 to 21.
 func (c Color) contrast(d Color) float64 {
 	x, y := c.luminance(), d.luminance()
 	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 }
 
+// luminance returns the relative luminance of WCAG 2.2, from 0 to 1.
 func (c Color) luminance() float64 {
 	linear := func(v uint8) float64 {
 		x := float64(v) / 255

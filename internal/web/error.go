@@ -8,18 +8,23 @@ import (
 	"time"
 )
 
-// An Error is a failure with two texts, one for each reader: Msg is shown to
-// the visitor, Err goes to the log. Msg never holds Err's text, so nothing of
-// the inside (paths, addresses, versions) can reach a page.
+// An Error is a failure with two texts for two readers: Msg is shown to the visitor,
+// Err goes to the log. Msg must never hold text of Err, so that nothing from the
+// inside (paths, addresses, versions) reaches a page.
+//
+// Err and Warn decide what is logged: without Err the request was at fault, and
+// nothing of it is; with Err the access line has it, and from status 500 on, or with
+// Warn, a warning is written as well.
 type Error struct {
 	Code   int         // HTTP status, 400 to 599
-	Msg    string      // a sentence for the visitor; empty: a general one for Code
-	Err    error       // for the log; nil: the request was at fault, not we
-	Header http.Header // added to the answer, such as Retry-After; may be nil
-	Warn   bool        // log it as a warning although Code is below 500; see Because
+	Msg    string      // an English sentence for the visitor, which is translated; "": a general one for Code
+	Err    error       // for the log; nil: the request was at fault
+	Header http.Header // replaces fields of the answer, such as Retry-After; nil: none
+	Warn   bool        // log a warning although Code is below 500, see Because
 }
 
-// Error is the text for the log.
+// Error returns the text for the log: that of Err, or the status and the text for the
+// visitor where there is none.
 func (e *Error) Error() string {
 	if e.Err == nil {
 		return strconv.Itoa(e.Code) + " " + e.text()
@@ -27,31 +32,33 @@ func (e *Error) Error() string {
 	return e.Err.Error()
 }
 
-// Unwrap gives Err.
+// Unwrap returns Err, for errors.Is and errors.As.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Refuse is an Error by the visitor's fault: there is nothing to look into.
+// Refuse returns an Error for a request that is at fault: the operator has nothing to
+// look into. msg is for the visitor; "": a general sentence for code.
 func Refuse(code int, msg string) *Error { return &Error{Code: code, Msg: msg} }
 
-// Because returns e with what the log says of it, as a warning: for refusals
-// that the operator may have to do something about.
+// Because makes reason the text for the log, as a warning, and returns e. It is for
+// refusals that the operator may have to do something about.
 func (e *Error) Because(reason error) *Error {
 	e.Err, e.Warn = reason, true
 	return e
 }
 
-// Fail is an Error of ours: msg for the visitor, err for the log.
+// Fail returns an Error for a failure of ours, or of the application: msg is for the
+// visitor ("": a general sentence for code), err for the log.
 func Fail(code int, msg string, err error) *Error { return &Error{Code: code, Msg: msg, Err: err} }
 
-// Later is an Error that says when to try again (Retry-After, RFC 9110 10.2.3,
-// in whole seconds, at least one).
+// Later is Fail with a Retry-After (RFC 9110, 10.2.3): wait in whole seconds, rounded
+// up, at least one.
 func Later(code int, msg string, wait time.Duration, err error) *Error {
 	seconds := max(1, int64((wait+time.Second-1)/time.Second))
 	return &Error{Code: code, Msg: msg, Err: err, Header: http.Header{"Retry-After": {strconv.FormatInt(seconds, 10)}}}
 }
 
-// AsError turns any error into an *Error; one that says nothing of HTTP is a
-// 500 whose text stays in the log.
+// AsError returns the *Error that err is or wraps. Any other error becomes one with
+// status 500 whose text stays in the log.
 func AsError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
@@ -59,7 +66,7 @@ func AsError(err error) *Error {
 	return &Error{Code: http.StatusInternalServerError, Err: fmt.Errorf("unexpected: %w", err)}
 }
 
-// Wait is how long Retry-After asks to wait; 0 when it does not.
+// Wait returns the time that Header's Retry-After asks to wait; 0 if there is none.
 func (e *Error) Wait() time.Duration {
 	seconds, err := strconv.ParseInt(e.Header.Get("Retry-After"), 10, 32)
 	if err != nil || seconds < 0 {
@@ -68,7 +75,7 @@ func (e *Error) Wait() time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// title says in a few words what went wrong.
+// title returns what went wrong in a few words, in English.
 func (e *Error) title() string {
 	if title, ok := titles[e.Code]; ok {
 		return title
@@ -76,6 +83,7 @@ func (e *Error) title() string {
 	return titles[0]
 }
 
+// text returns what went wrong in a sentence, in English.
 func (e *Error) text() string {
 	if e.Msg != "" {
 		return e.Msg
@@ -86,7 +94,7 @@ func (e *Error) text() string {
 	return http.StatusText(e.Code)
 }
 
-// general holds what a person reads when nothing better is known.
+// general holds the sentences for errors without Msg, by status.
 var general = map[int]string{
 	http.StatusBadRequest:            "The request could not be understood.",
 	http.StatusUnauthorized:          "Please sign in.",
@@ -102,7 +110,8 @@ var general = map[int]string{
 	http.StatusGatewayTimeout:        "The application behind this page took too long to answer.",
 }
 
-// titles are for people, who have no use for the names of RFC 9110.
+// titles are the headings of the error page, by status. The reason phrases of RFC
+// 9110 would say nothing to visitors.
 var titles = map[int]string{
 	0:                                "This did not work", // any other
 	http.StatusBadRequest:            "Not understood",

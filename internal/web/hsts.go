@@ -4,13 +4,13 @@ import "net/http"
 
 const hstsHeader = "Strict-Transport-Security"
 
-// DefaultHSTS is what our own pages say over https: a year.
+// DefaultHSTS is the Strict-Transport-Security of our own pages: a year, for this host
+// alone.
 const DefaultHSTS = "max-age=31536000"
 
-// HSTS puts Strict-Transport-Security with that value into each answer over
-// https, those of applications included, whose own is replaced. It comes after
-// Begin. An empty value leaves answers as they are: our own pages have a year
-// by themselves then, see PageHeaders.
+// HSTS sets Strict-Transport-Security to value in every answer over https (RFC 6797).
+// That of an application is replaced. It must stand behind RequestInfo. If value is
+// "", answers stay as they are, and our own pages have DefaultHSTS (PageHeaders).
 func HSTS(value string) Middleware {
 	return func(next http.Handler) http.Handler {
 		if value == "" {

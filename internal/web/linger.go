@@ -6,22 +6,22 @@ import (
 )
 
 const (
-	lingerStall = 10 * time.Second // for a visitor who sends nothing
-	lingerTime  = 60 * time.Second // in all
-	lingerPace  = 64 << 10         // bytes that are worth a second more
-	lingerFrom  = 256 << 10        // what net/http itself reads of a body before it answers
+	lingerStall = 10 * time.Second // how long a visitor may send nothing
+	lingerTime  = 60 * time.Second // how long it may take in all
+	lingerPace  = 64 << 10         // the bytes that buy a second more
+	lingerFrom  = 256 << 10        // what net/http reads of a body by itself
 )
 
-// Linger prepares an answer to a request whose body nobody wants; after is to
-// be called once the answer has been written.
+// Linger prepares an answer to a request whose body is not wanted. The caller must
+// call after when the answer has been written.
 //
-// Over HTTP/1 browsers send all of a form before they look at the answer, and
-// net/http closes the connection behind one while more than 256 KiB are to come:
-// in place of the answer they show an error of the connection. So the answer
-// goes out, and the rest is read (RFC 9112, 9.6) within bounds: for stall, and
-// longer while it comes in at 64 KiB a second, up to a minute.
+// Over HTTP/1 browsers send all of a form before they read the answer, and net/http
+// closes the connection behind an answer while more than 256 KiB of the body are to
+// come: browsers then show a connection error in place of the answer. So after
+// flushes the answer and reads and drops the rest of the body (RFC 9112, 9.6), for
+// the time stall, and longer while 64 KiB a second come in, up to a minute.
 //
-// A body that waits for 100 (Continue) is not asked for.
+// It does nothing for a body that waits for 100 (Continue): it is never sent.
 func Linger(w http.ResponseWriter, r *http.Request, stall time.Duration) (after func()) {
 	small := 0 <= r.ContentLength && r.ContentLength < lingerFrom
 	if r.ProtoMajor != 1 || small || r.Body == nil || len(r.Header["Expect"]) > 0 {
@@ -39,6 +39,7 @@ func Linger(w http.ResponseWriter, r *http.Request, stall time.Duration) (after 
 	}
 }
 
+// readOn drops the body until it ends or its time is up.
 func readOn(rc *http.ResponseController, r *http.Request, stall time.Duration) {
 	begin, total := time.Now(), 0
 	for b := make([]byte, 16<<10); time.Since(begin) < lingerTime; {

@@ -11,15 +11,16 @@ import (
 	"strings"
 )
 
-// MaxLogo is how large a logo may be, in bytes: it is a part of each page.
+// MaxLogo is the size of the largest logo in bytes. It is a part of every page.
 const MaxLogo = 32 << 10
 
-// ReadLogo makes a picture a part of our pages: SVG, PNG, JPEG or WebP, which
-// is told by what stands in it. The error says what to do about it.
+// ReadLogo returns a picture as a data: URL, for Branding.Logo. It is an SVG, PNG, JPEG
+// or WebP, recognized by its content, of at most MaxLogo bytes. The error continues a
+// sentence about the file and names the remedy.
 //
-// An SVG is shown as a picture, where browsers run no scripts and load
-// nothing. One that tries to is refused all the same: it was not meant for
-// this, or came from somewhere else than the operator believes.
+// Browsers show an SVG in an <img> without running scripts or loading anything. One
+// that tries to is refused all the same: it was not made for this, or does not come
+// from where the operator believes.
 func ReadLogo(data []byte) (template.URL, error) {
 	if len(data) > MaxLogo {
 		return "", fmt.Errorf("has %d KiB, and is a part of each page; take a picture of %d KiB at most, best an SVG", (len(data)+1023)>>10, MaxLogo>>10)
@@ -45,7 +46,7 @@ func dataURL(kind string, data []byte) template.URL {
 	return template.URL("data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(data)) //nolint:gosec // G203: base64
 }
 
-// checkSVG refuses what is no SVG, and one that does more than to be seen.
+// checkSVG refuses what is no SVG, and an SVG with scripts, entities or references.
 func checkSVG(data []byte) error {
 	d := xml.NewDecoder(bytes.NewReader(data))
 	for root := true; ; {

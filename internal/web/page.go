@@ -29,17 +29,18 @@ var (
 	errorHTML string
 )
 
-// Style is the style sheet of our pages. Pages carry it inside, as
-// <style>{{style}}</style>, so that a page is one request.
-func (f *Branding) Style() string {
+// Style returns the style sheet of our pages, without comments and needless spaces.
+// Pages hold it themselves, as <style>{{style}}</style>, so that a page is one
+// request.
+func (b *Branding) Style() string {
 	plain := regexp.MustCompile(`(?s)/\*.*?\*/`).ReplaceAllString(styleSource, "")
 	plain = strings.Join(strings.Fields(plain), " ")
 	plain = regexp.MustCompile(` ?([{};,]) ?`).ReplaceAllString(plain, "$1")
-	return strings.ReplaceAll(plain, ": ", ":") + f.Accent.style()
+	return strings.ReplaceAll(plain, ": ", ":") + b.Accent.style()
 }
 
-// script is what <script>{{script}}</script> stands for: the source without
-// its comments, which are lines of their own.
+// script returns what <script>{{script}}</script> stands for: script.js without its
+// comments, which must be lines of their own.
 func script() string {
 	var b strings.Builder
 	for line := range strings.Lines(scriptSource) {
@@ -50,18 +51,18 @@ func script() string {
 	return b.String()
 }
 
-// A Page is an HTML page of ours: a template, checked when it is made, and
-// the Content-Security-Policy that lets through exactly the inline styles
-// and scripts that its source holds.
+// A Page is an HTML page of ours: a template, and a Content-Security-Policy that
+// allows exactly the inline styles and scripts in its source. It is safe for
+// concurrent use.
 type Page struct {
 	name string
 	t    *template.Template
 	csp  string
 }
 
-// NewPage parses src, an html/template, and renders it once with sample, so
-// that a mistake shows at start and not at the first visitor. A nil sample is
-// not rendered. There are
+// NewPage parses src, an html/template, and renders it once with sample, so that a
+// mistake shows at the start and not to the first visitor. It is not rendered if
+// sample is nil. Errors name the line of src. A template may use
 //
 //	<style>{{style}}</style>      our style sheet
 //	<script>{{script}}</script>   our script, which no page needs
@@ -71,15 +72,15 @@ type Page struct {
 //	{{template "show" .}}         the box that shows a password, in an element with its field
 //	{{template "capslock" .}}     what is shown while capitals are typed there
 //
-// whose data are those of a Frame. What stands between <style> and </style>,
-// or <script> and </script>, must be fixed text (or {{style}} and {{script}}
-// alone), because the policy names its hash.
-func NewPage(name, src string, face Branding, sample any) (*Page, error) {
-	inline := map[string]string{"style": face.Style(), "script": script()}
+// with data that embed PageData. What stands between <style> and </style>, or <script>
+// and </script>, must be fixed text, or {{style}} or {{script}} alone, because the
+// policy names its hash.
+func NewPage(name, src string, branding Branding, sample any) (*Page, error) {
+	inline := map[string]string{"style": branding.Style(), "script": script()}
 	t, err := template.New("frame.html").Funcs(template.FuncMap{
 		"style":   func() template.CSS { return template.CSS(inline["style"]) }, //nolint:gosec // G203: our own style sheet
 		"script":  func() template.JS { return template.JS(inline["script"]) },  //nolint:gosec // G203: our own script
-		"favicon": face.favicon,
+		"favicon": branding.favicon,
 	}).Option("missingkey=error").Parse(frameHTML)
 	if err == nil {
 		t, err = t.New(name).Parse(src)
@@ -105,18 +106,18 @@ func NewPage(name, src string, face Branding, sample any) (*Page, error) {
 	return p, nil
 }
 
-// AllowExternalForms says that a form of the page leads on to an application, which may
-// send the visitor on to another site. Chromium holds form-action against all
-// of that way, not only against where the form is sent, so that with 'self'
-// alone the visitor would be stuck on the page without a word. It gives p.
+// AllowExternalForms allows the page's forms to end at another site, and returns p. It
+// is for forms behind which an application may redirect the visitor elsewhere:
+// Chromium checks form-action against every redirect that follows the form, not only
+// against where it is sent, and would leave the visitor on the page without a word.
 func (p *Page) AllowExternalForms() *Page {
 	p.csp = strings.Replace(p.csp, "form-action 'self'", "form-action 'self' https: http:", 1)
 	return p
 }
 
-// Write renders the page and sends it with the headers that all our pages
-// have. Nothing is sent when the template fails. The data hold the Frame of
-// the visitor.
+// Write renders the page with data, which embed the visitor's PageData, and sends it
+// with the status code and PageHeaders. If the template fails, nothing is sent and
+// the error is a 500. A visitor who has left is no error.
 func (p *Page) Write(w http.ResponseWriter, r *http.Request, code int, data any) error {
 	var b bytes.Buffer
 	if err := p.t.Execute(&b, data); err != nil {
@@ -131,9 +132,9 @@ func (p *Page) Write(w http.ResponseWriter, r *http.Request, code int, data any)
 	return nil
 }
 
-// PageHeaders sets the headers that all answers of our own carry: never
-// stored, never framed, never guessed at, never indexed (contract: Endpoints),
-// and over https, never again without it (HSTS, RFC 6797).
+// PageHeaders sets the headers of all our own answers: they are not stored, not framed,
+// not sniffed and not indexed, and over https they ask the browser to stay there
+// (HSTS, RFC 6797), unless the answer has a Strict-Transport-Security already.
 func PageHeaders(r *http.Request, h http.Header) {
 	if _, ok := h[hstsHeader]; !ok && From(r.Context()).Secure() {
 		h[hstsHeader] = []string{DefaultHSTS}
@@ -147,6 +148,8 @@ func PageHeaders(r *http.Request, h http.Header) {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 }
 
+// policy returns the Content-Security-Policy of a page with inline blocks of these
+// hashes.
 func policy(styles, scripts []string) string {
 	var b strings.Builder
 	b.WriteString("default-src 'none'; img-src 'self' data:")
@@ -162,8 +165,8 @@ func policy(styles, scripts []string) string {
 	return b.String()
 }
 
-// hashes gives the CSP hash of each inline block of the tag in src. ours is
-// what a block stands for that is a call of the function of that name.
+// hashes returns the CSP hash of each inline block of the tag in src. ours is the text
+// of a block that is nothing but a call of the template function of that name.
 func hashes(name, src, tag, ours string) ([]string, error) {
 	block := regexp.MustCompile(`(?is)<` + tag + `\b[^>]*>(.*?)</` + tag + `\s*>`)
 	var list []string
@@ -185,7 +188,7 @@ func hashes(name, src, tag, ours string) ([]string, error) {
 	return list, nil
 }
 
-// sent gives the text of a block as html/template sends it: without comments.
+// sent returns the text of a block as html/template sends it, without comments.
 func sent(tag, text string) (string, error) {
 	t, err := template.New(tag).Parse("<" + tag + ">" + text + "</" + tag + ">")
 	if err != nil {
@@ -198,10 +201,10 @@ func sent(tag, text string) (string, error) {
 	return strings.TrimSuffix(strings.TrimPrefix(b.String(), "<"+tag+">"), "</"+tag+">"), nil
 }
 
-// Pages answers errors. It is safe for concurrent use.
+// Pages answers errors with the operator's look. It is safe for concurrent use.
 type Pages struct {
-	face    Branding
-	failure *Page
+	branding Branding
+	failure  *Page
 }
 
 // A failure is the data of error.html.
@@ -210,25 +213,28 @@ type failure struct {
 	Code      int
 	Title     string
 	Message   string
-	Wait      string // when to try again; "": nobody knows
+	Wait      string // when to try again; "": unknown
 	RequestID string
 	Again     bool // offer to load the page again
 	Home      bool // offer the way to the front page
 	Account   bool // offer the account page
 }
 
-// NewPages parses the error page.
-func NewPages(face Branding) (*Pages, error) {
-	p, err := NewPage("error.html", errorHTML, face, failure{PageData: PageData{Lang: lang.All()[0]}})
+// NewPages makes the error page.
+func NewPages(branding Branding) (*Pages, error) {
+	p, err := NewPage("error.html", errorHTML, branding, failure{PageData: PageData{Lang: lang.All()[0]}})
 	if err != nil {
 		return nil, fmt.Errorf("error page: %w", err)
 	}
-	return &Pages{face: face, failure: p.AllowExternalForms()}, nil
+	return &Pages{branding: branding, failure: p.AllowExternalForms()}, nil
 }
 
-// Answer is the one place that answers an error: an HTML page for a person
-// who goes somewhere, problem+json (RFC 9457) for everything else. It notes
-// the error for the access line. An error after the answer has begun breaks
+// Answer answers a request with an error: a person who goes to a page gets one in
+// their language (IsNavigation), everybody else problem+json (RFC 9457). It is the
+// one place that does so. err may be any error, see AsError; its text for the log goes
+// to Info.Failure. A 503 without Retry-After gets one of 5 seconds.
+//
+// If the answer has begun already, it panics with http.ErrAbortHandler, which breaks
 // the answer off.
 func (p *Pages) Answer(w http.ResponseWriter, r *http.Request, err error) {
 	e := AsError(err)
@@ -257,14 +263,14 @@ func (p *Pages) Answer(w http.ResponseWriter, r *http.Request, err error) {
 	WriteProblem(w, r, Problem{Status: e.Code, Detail: e.text()})
 }
 
-// describe says in the visitor's language what went wrong.
+// describe returns the data of the error page in the visitor's language.
 func (p *Pages) describe(r *http.Request, e *Error) failure {
 	here, repeatable := "/", r.Method == http.MethodGet || r.Method == http.MethodHead
 	if repeatable {
 		here = r.URL.RequestURI()
 	}
 	f := failure{
-		PageData: p.face.Frame(r, here), Code: e.Code, RequestID: From(r.Context()).ID,
+		PageData: p.branding.PageData(r, here), Code: e.Code, RequestID: From(r.Context()).ID,
 		Home: r.URL.Path != "/" && e.Code != http.StatusMisdirectedRequest, Account: e.Code == http.StatusForbidden,
 	}
 	f.Title, f.Message, f.Wait = f.T(e.title()), f.T(e.text()), f.Lang.Wait(e.Wait())
@@ -281,10 +287,11 @@ type Problem struct {
 	Status    int    `json:"status"`
 	Detail    string `json:"detail,omitempty"`
 	RequestID string `json:"request_id,omitempty"`
-	LoginURL  string `json:"login_url,omitempty"` // where a person signs in; in a 401
+	LoginURL  string `json:"login_url,omitempty"` // where a person signs in; only in a 401
 }
 
-// WriteProblem sends p; Title and RequestID are filled in when empty.
+// WriteProblem sends p with its status and PageHeaders. An empty Title becomes the
+// reason phrase of the status, an empty RequestID that of the request.
 func WriteProblem(w http.ResponseWriter, r *http.Request, p Problem) {
 	if p.Title == "" {
 		p.Title = http.StatusText(p.Status)
@@ -294,7 +301,7 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, p Problem) {
 	}
 	body, err := json.Marshal(p)
 	if err != nil {
-		body = []byte("{}") // four strings and a number: cannot happen
+		body = []byte("{}") // cannot happen: strings and a number
 	}
 	PageHeaders(r, w.Header())
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -305,11 +312,11 @@ func send(w http.ResponseWriter, r *http.Request, code int, body []byte) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(code)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // a visitor who left is no failure of ours
+		_, _ = w.Write(body) // a visitor who has left is no error
 	}
 }
 
-// AddVary adds field to Vary once.
+// AddVary adds field to Vary, unless it or * is there already.
 func AddVary(h http.Header, field string) {
 	for _, line := range h["Vary"] {
 		for part := range strings.SplitSeq(line, ",") {

@@ -10,15 +10,14 @@ import (
 	"time"
 )
 
-// WellFormed reports what is wrong with a request although net/http let it
-// pass; nil if nothing is. It may change r: a body of HTTP/2 whose length was
-// announced is held to that length, and fails where it is not true.
+// WellFormed returns an error if a request is malformed in a way that net/http lets
+// pass; else nil. It may change r: where an HTTP/2 request announces the length of
+// its body, reading the body fails if that length is not true.
 //
-// An HTTP/2 request that contradicts itself is malformed (RFC 9113, 8.1.1):
-// with a content-length that is no number, that is there twice or in a list, or
-// that is not the length of the body, or with a host that differs from
-// :authority (8.3.1). The error is a 400. An Expect that holds anything but
-// 100-continue is a 417 on every protocol (RFC 9110, 10.1.1).
+// An HTTP/2 request that contradicts itself is malformed (RFC 9113, 8.1.1): its
+// content-length is no number, stands there twice or in a list, or is not the length
+// of the body, or its host differs from :authority (8.3.1). The error is a 400. An
+// Expect of anything but 100-continue is a 417 on every protocol (RFC 9110, 10.1.1).
 func WellFormed(w http.ResponseWriter, r *http.Request) error {
 	for _, line := range r.Header["Expect"] {
 		for part := range strings.SplitSeq(line, ",") {
@@ -42,12 +41,12 @@ func WellFormed(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// holdToLength refuses lengths that cannot be true, and has r.Body fail where
-// the one that is there turns out not to be. An announced 0 is looked at once:
+// holdToLength refuses a length that cannot be true, and makes r.Body fail where the
+// announced one turns out to be wrong. A length of 0 is checked at once, because
 // nobody reads such a body later.
 func holdToLength(w http.ResponseWriter, r *http.Request, lengths []string) error {
-	// net/http counts a length that it cannot read as 0, and says 0 where the
-	// stream ended with the header.
+	// net/http takes a length that it cannot parse for 0, and ContentLength is 0 where
+	// the stream ended with the header.
 	n, err := strconv.ParseUint(lengths[0], 10, 63)
 	if len(lengths) != 1 || err != nil || int64(n) != r.ContentLength {
 		return Refuse(http.StatusBadRequest, "")
@@ -69,18 +68,18 @@ func holdToLength(w http.ResponseWriter, r *http.Request, lengths []string) erro
 // emptyBodyTime is how long the end of an HTTP/2 body of no bytes may take.
 const emptyBodyTime = 10 * time.Second
 
-// An exactBody is the body of an HTTP/2 request that announced its length. It
-// gives the last bytes only when the stream has ended behind them: whoever
-// reads it never takes for whole what goes on, and so is malformed.
+// An exactBody is the body of an HTTP/2 request that announced its length. Read
+// returns the last bytes only when the stream has ended behind them, so that a
+// reader never takes a body for complete that is longer than announced.
 type exactBody struct {
 	io.ReadCloser
-	left int64 // of what was announced
-	err  error // what every Read says from now on; nil: there is more
+	left int64 // bytes of the announced length that are to come
+	err  error // what every further Read returns; nil: there is more
 }
 
 var errBodyLength = errors.New("the body is not as long as its content-length says")
 
-// Read serves io.Reader. It returns io.EOF together with the last bytes.
+// Read implements io.Reader. It returns io.EOF together with the last bytes.
 func (b *exactBody) Read(p []byte) (n int, err error) {
 	if b.err != nil || len(p) == 0 {
 		return 0, b.err
@@ -103,8 +102,8 @@ func (b *exactBody) Read(p []byte) (n int, err error) {
 	return 0, b.err
 }
 
-// end waits for the end of the stream. It returns io.EOF for that, and
-// another error when more bytes come.
+// end waits for the end of the stream. It returns io.EOF when that comes, and another
+// error when more bytes come or the stream breaks off.
 func (b *exactBody) end() error {
 	var one [1]byte
 	for {

@@ -35,7 +35,7 @@ var notSaid = map[string]string{
 	"auth/login.go: defaultTitle":      "", // a constant: looked up
 	"internal/web/page.go: e.title()":  "the maps of error.go",
 	"internal/web/page.go: e.text()":   "the maps of error.go, or a text of Refuse, Fail and Later",
-	"internal/web/face.go: text":       "T and N themselves",
+	"internal/web/branding.go: text":   "T and N themselves",
 	"internal/web/lang/lang.go: t.Key": "Say itself",
 }
 

@@ -31,31 +31,31 @@ func knownDevice(device string, names ...string) limit.Claim {
 	return c
 }
 
-func TestQueue(t *testing.T) {
+func TestSemaphore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := limit.NewQueue(2, 1, time.Second)
+		q := limit.NewSemaphore(2, 1, time.Second)
 		for range 2 {
-			if err := q.Enter(t.Context(), limit.Claim{}); err != nil {
+			if err := q.Acquire(t.Context(), limit.Claim{}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		third := make(chan error)
-		go func() { third <- q.Enter(context.Background(), share("a")) }()
+		go func() { third <- q.Acquire(context.Background(), share("a")) }()
 		synctest.Wait()
-		if err := q.Enter(t.Context(), share("a")); !errors.Is(err, limit.ErrBusy) {
+		if err := q.Acquire(t.Context(), share("a")); !errors.Is(err, limit.ErrBusy) {
 			t.Errorf("the queue is full: %v", err)
 		}
-		q.Leave()
+		q.Release()
 		if err := <-third; err != nil {
 			t.Errorf("the one who waited: %v", err)
 		}
 		start := time.Now()
-		if err := q.Enter(t.Context(), share("a")); !errors.Is(err, limit.ErrBusy) || time.Since(start) != time.Second {
+		if err := q.Acquire(t.Context(), share("a")); !errors.Is(err, limit.ErrBusy) || time.Since(start) != time.Second {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := q.Enter(ctx, limit.Claim{}); !errors.Is(err, context.Canceled) {
+		if err := q.Acquire(ctx, limit.Claim{}); !errors.Is(err, context.Canceled) {
 			t.Errorf("the caller has gone: %v", err)
 		}
 	})
@@ -63,16 +63,16 @@ func TestQueue(t *testing.T) {
 
 // A full queue is left by the one who has asked for most, not by the one who
 // comes, and by known callers last.
-func TestQueueTurnsAwayWhoAskedForMost(t *testing.T) {
+func TestSemaphoreTurnsAwayWhoAskedForMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := limit.NewQueue(1, 4, time.Minute)
-		if err := q.Enter(t.Context(), limit.Claim{}); err != nil {
+		q := limit.NewSemaphore(1, 4, time.Minute)
+		if err := q.Acquire(t.Context(), limit.Claim{}); err != nil {
 			t.Fatal(err)
 		}
 		out := make(chan string, 10)
 		enter := func(name string, c limit.Claim) {
 			go func() {
-				if err := q.Enter(context.Background(), c); err != nil {
+				if err := q.Acquire(context.Background(), c); err != nil {
 					out <- name
 				}
 			}()
@@ -90,7 +90,7 @@ func TestQueueTurnsAwayWhoAskedForMost(t *testing.T) {
 			}
 		}
 		for range 5 { // who is left gets in
-			q.Leave()
+			q.Release()
 			synctest.Wait()
 		}
 		if len(out) != 0 {
@@ -101,7 +101,7 @@ func TestQueueTurnsAwayWhoAskedForMost(t *testing.T) {
 
 // crowd sends claims over so many connections, each the next when the last one
 // is done, until the test ends.
-func crowd(t *testing.T, q *limit.Queue, connections int, next func(n int64) limit.Claim) {
+func crowd(t *testing.T, q *limit.Semaphore, connections int, next func(n int64) limit.Claim) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var n atomic.Int64
@@ -109,9 +109,9 @@ func crowd(t *testing.T, q *limit.Queue, connections int, next func(n int64) lim
 	for range connections {
 		wg.Go(func() {
 			for ctx.Err() == nil {
-				if q.Enter(ctx, next(n.Add(1))) == nil {
+				if q.Acquire(ctx, next(n.Add(1))) == nil {
 					time.Sleep(work)
-					q.Leave()
+					q.Release()
 				} else {
 					time.Sleep(250 * time.Millisecond)
 				}
@@ -124,21 +124,21 @@ func crowd(t *testing.T, q *limit.Queue, connections int, next func(n int64) lim
 
 // honest sends so many logins, ten a second, each of another person, and
 // returns how many got in and how long the longest wait was.
-func honest(q *limit.Queue, people int, who func(i int) limit.Claim) (in int64, longest time.Duration) {
+func honest(q *limit.Semaphore, people int, who func(i int) limit.Claim) (in int64, longest time.Duration) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for i := range people {
 		time.Sleep(100 * time.Millisecond)
 		wg.Go(func() {
 			begun := time.Now()
-			if q.Enter(context.Background(), who(i)) != nil {
+			if q.Acquire(context.Background(), who(i)) != nil {
 				return
 			}
 			mu.Lock()
 			in, longest = in+1, max(longest, time.Since(begun))
 			mu.Unlock()
 			time.Sleep(work)
-			q.Leave()
+			q.Release()
 		})
 	}
 	wg.Wait()
@@ -163,7 +163,7 @@ func TestOneClientDoesNotStopAllLogins(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				q := limit.NewQueue(2, 128, 5*time.Second)
+				q := limit.NewSemaphore(2, 128, 5*time.Second)
 				crowd(t, q, c.connections, c.next)
 				if in, longest := honest(q, 32, person); in < 32 || longest > c.longest {
 					t.Errorf("%d of 32 got in, after %s at the longest; want all, within %s", in, longest, c.longest)
@@ -178,7 +178,7 @@ func TestOneClientDoesNotStopAllLogins(t *testing.T) {
 // get in.
 func TestKnownDevicesHaveTheirPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := limit.NewQueue(2, 128, 5*time.Second)
+		q := limit.NewSemaphore(2, 128, 5*time.Second)
 		crowd(t, q, 150, func(n int64) limit.Claim { return share("office", fmt.Sprint("net ", n)) })
 		known := func(i int) limit.Claim { return knownDevice(strconv.Itoa(i), "office", fmt.Sprint("person ", i)) }
 		if in, longest := honest(q, 32, known); in < 32 || longest > 2*work {
@@ -186,7 +186,7 @@ func TestKnownDevicesHaveTheirPlace(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		q := limit.NewQueue(2, 128, 5*time.Second)
+		q := limit.NewSemaphore(2, 128, 5*time.Second)
 		crowd(t, q, 100, func(n int64) limit.Claim { return knownDevice(fmt.Sprint("device ", n), "office") })
 		if in, longest := honest(q, 32, person); in < 32 || longest > 5*work {
 			t.Errorf("%d of 32 others got in, after %s at the longest", in, longest)
@@ -194,7 +194,7 @@ func TestKnownDevicesHaveTheirPlace(t *testing.T) {
 	})
 	// One device does not stay before the others for ever.
 	synctest.Test(t, func(t *testing.T) {
-		q := limit.NewQueue(2, 128, 5*time.Second)
+		q := limit.NewSemaphore(2, 128, 5*time.Second)
 		crowd(t, q, 100, func(int64) limit.Claim { return knownDevice("mallory's", "mallory's network") })
 		if in, longest := honest(q, 32, person); in < 32 || longest > work {
 			t.Errorf("%d of 32 others got in, after %s at the longest", in, longest)
@@ -206,7 +206,7 @@ func TestKnownDevicesHaveTheirPlace(t *testing.T) {
 // have asked for nothing yet.
 func TestBusyOfficeGetsIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := limit.NewQueue(2, 128, 5*time.Second)
+		q := limit.NewSemaphore(2, 128, 5*time.Second)
 		crowd(t, q, 16, func(n int64) limit.Claim { return share(fmt.Sprint("net ", n), fmt.Sprint("name ", n)) })
 		office := func(i int) limit.Claim { return share("office", fmt.Sprint("person ", i)) }
 		if in, longest := honest(q, 60, office); in < 60 {
@@ -240,11 +240,11 @@ func TestWindowForgetsAndStaysBounded(t *testing.T) {
 	}
 }
 
-func ExampleQueue() {
-	q := limit.NewQueue(1, 0, time.Second)
-	fmt.Println(q.Enter(context.Background(), limit.Claim{}))
-	fmt.Println(q.Enter(context.Background(), limit.Claim{}))
-	q.Leave()
+func ExampleSemaphore() {
+	q := limit.NewSemaphore(1, 0, time.Second)
+	fmt.Println(q.Acquire(context.Background(), limit.Claim{}))
+	fmt.Println(q.Acquire(context.Background(), limit.Claim{}))
+	q.Release()
 	// Output:
 	// <nil>
 	// limit: too busy

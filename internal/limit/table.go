@@ -1,5 +1,5 @@
-// Package limit bounds what visitors can make us do: a Table counts tries in
-// a fixed amount of memory, and a Queue lets a few in at a time, in an order
+// Package limit bounds the work that visitors can cause. A Table limits rates, in
+// bounded memory; a Semaphore limits how much is under way at a time, with a queue
 // that is fair.
 package limit
 
@@ -10,24 +10,25 @@ import (
 	"time"
 )
 
-// A Rate is Count events in the time Per. The zero Rate limits nothing.
+// A Rate is Count events in the time Per. The zero Rate is no limit.
 type Rate struct {
 	Count int
 	Per   time.Duration
 }
 
-// Unlimited reports whether the rate limits nothing.
+// Unlimited reports whether the rate is no limit.
 func (r Rate) Unlimited() bool { return r.Count <= 0 || r.Per <= 0 }
 
-// Interval is the time in which one event is forgotten.
+// Interval returns the time in which one event is refilled, at least a nanosecond.
+// The rate must not be Unlimited.
 func (r Rate) Interval() time.Duration { return max(1, r.Per/time.Duration(r.Count)) }
 
 // A Key names what is counted; see KeyOf.
 type Key [16]byte
 
-// KeyOf returns the key for what the parts name, the same in every process.
-// The borders of the parts count: a, bc is not ab, c. It is a part of their
-// SHA-256, so that nobody finds two names with the same key.
+// KeyOf returns the key of what the parts name, the same in every process. The
+// borders between parts count: "a", "bc" is another key than "ab", "c". It is 128
+// bits of a SHA-256, so that nobody can find two names with the same key.
 func KeyOf(parts ...string) Key {
 	h := sha256.New()
 	h.Write([]byte("gatehouse limit"))
@@ -38,21 +39,21 @@ func KeyOf(parts ...string) Key {
 	return Key(h.Sum(nil)[:16])
 }
 
-// A Bucket is one thing that is counted: Count events at once, refilled
-// evenly, so that after Per of quiet all of them are there again.
+// A Bucket is a token bucket: it allows Rate.Count events at once and is refilled
+// evenly, so that it is full again after Rate.Per without events.
 type Bucket struct {
 	Key  Key
 	Rate Rate
 }
 
-// A Table holds token buckets in bounded memory. It remembers a bucket until
-// it is full again; when the table has no room left, the one that was not
-// used for longest (nearly: the clock algorithm) is forgotten, which is to
-// say that it is full. Its owner sees to it that a bucket costs an attacker
-// more than it is worth to have one forgotten.
+// A Table holds token buckets in bounded memory. It remembers a bucket until that is
+// full again. When there is no room left, it forgets the bucket that was not used
+// for longest, approximately (the clock algorithm); a forgotten bucket is full. So
+// keys have to be chosen such that filling the table costs an attacker more than a
+// full bucket is worth.
 //
-// Tables are safe for concurrent use. The clock is the monotonic one, so that
-// setting the machine's time neither frees nor locks anybody.
+// A Table is safe for concurrent use. It uses the monotonic clock, so that setting
+// the time of the machine neither frees nor locks out anybody.
 type Table struct {
 	start time.Time
 
@@ -63,22 +64,22 @@ type Table struct {
 	hand    int
 }
 
-// An entry is the generic cell rate algorithm's: one time a bucket.
+// An entry is the state of a bucket in the generic cell rate algorithm: one time.
 type entry struct {
 	key  Key
 	full time.Duration // since start: when the bucket will be full again
 	used bool          // since the clock's hand last passed
 }
 
-// NewTable makes an empty table that never remembers more than n buckets,
+// NewTable returns an empty table that remembers at most n buckets, at least one, of
 // about 64 bytes each.
 func NewTable(n int) *Table {
 	return &Table{start: time.Now(), limit: max(1, n), index: make(map[Key]int32)}
 }
 
-// Take takes one event from each of the buckets, or from none: ok is false
-// when one of them is empty, and wait says how long that will last (never
-// longer than the rate's Per). Buckets without a limit are passed over.
+// Take takes one event from each of the buckets, or from none of them: ok is false
+// if one is empty, and wait is how long it takes until none is, at most the largest
+// Rate.Per. Buckets whose rate is no limit are ignored.
 func (t *Table) Take(buckets ...Bucket) (ok bool, wait time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -103,7 +104,8 @@ func (t *Table) Take(buckets ...Bucket) (ok bool, wait time.Duration) {
 	return true, 0
 }
 
-// Return gives back what Take took: it turned out not to count.
+// Return puts the events back that a Take took from the buckets. A bucket that has
+// been forgotten since is full anyway.
 func (t *Table) Return(buckets ...Bucket) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -114,16 +116,16 @@ func (t *Table) Return(buckets ...Bucket) {
 	}
 }
 
-// Len says how many buckets are remembered.
+// Len returns how many buckets are remembered.
 func (t *Table) Len() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.entries)
 }
 
-// after says when the bucket would be full again if one event more were
-// taken. A bucket that was filled at another rate (before a reload) is never
-// emptier than empty.
+// after returns when the bucket would be full again if one more event were taken. A
+// bucket that was used at another rate, before a reload, is never emptier than
+// empty.
 func (t *Table) after(b Bucket, now time.Duration) time.Duration {
 	full := now
 	if i, ok := t.index[b.Key]; ok {
@@ -132,7 +134,7 @@ func (t *Table) after(b Bucket, now time.Duration) time.Duration {
 	return full + b.Rate.Interval()
 }
 
-// entry finds the bucket's entry or makes room for it.
+// entry returns the entry of the key, which it makes room for if there is none.
 func (t *Table) entry(k Key, now time.Duration) *entry {
 	if i, ok := t.index[k]; ok {
 		return &t.entries[i]
@@ -149,9 +151,8 @@ func (t *Table) entry(k Key, now time.Duration) *entry {
 	return &t.entries[i]
 }
 
-// victim chooses the entry to forget: one that says nothing any more, if
-// there is one near the hand, else one that was not used since the hand last
-// passed.
+// victim returns the index of the entry to forget: one whose bucket is full, if there
+// is one near the hand, else one that was not used since the hand last passed it.
 func (t *Table) victim(now time.Duration) int {
 	const near = 64
 	unused := -1

@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// Networks is a list of networks whose word is believed; nil: nobody's.
+// Networks are the networks of trusted proxies; nil: no proxy is trusted.
 type Networks []netip.Prefix
 
-// Contains says whether a lies in one of the networks. An IPv4 address
-// mapped into IPv6 counts as IPv4, and a zone is ignored.
+// Contains reports whether a lies in one of the networks. An IPv4 address that is
+// mapped into IPv6 counts as IPv4, and the zone of an address is ignored.
 func (n Networks) Contains(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	for _, p := range n {
@@ -25,13 +25,15 @@ func (n Networks) Contains(a netip.Addr) bool {
 	return false
 }
 
-// RequestInfo is the outermost link of the chain: it makes the request's Info and
-// sends its id back as X-Request-Id.
+// RequestInfo is the outermost middleware of the chain. It makes the Info of the
+// request, which From returns to all handlers behind it, and sends the id of the
+// request back as X-Request-Id.
 //
-// What an untrusted peer says of itself (X-Forwarded-*, Forwarded, X-Real-IP,
-// X-Request-Id) is not looked at. A peer of trusted is believed:
-// X-Forwarded-For is walked from the right, past trusted addresses only, so
-// that an address that a client put there never counts.
+// What a peer outside of trusted claims (X-Forwarded-*, Forwarded, X-Real-IP,
+// X-Request-Id) is ignored. From a trusted proxy, X-Forwarded-For is read from the
+// right, past trusted addresses only, so that an address that the client itself put
+// there never counts; X-Forwarded-Proto, -Host and -Port and X-Request-Id are taken
+// from their last element. Forwarded and X-Real-IP are never read.
 func RequestInfo(trusted Networks) Middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -49,8 +51,8 @@ func newInfo(r *http.Request, trusted Networks) *Info {
 		info.Scheme = "https"
 	}
 	info.Client = info.Peer
-	// A unix socket has no address; whoever may open it is the proxy that the
-	// operator put in front, when there are trusted proxies at all.
+	// A unix socket has no address. Its peer is trusted when there are trusted
+	// proxies at all: nobody but the proxy in front may open the socket.
 	info.Trusted = trusted.Contains(info.Peer) || !info.Peer.IsValid() && len(trusted) > 0
 	if info.Trusted {
 		info.believe(r.Header, trusted)
@@ -61,12 +63,12 @@ func newInfo(r *http.Request, trusted Networks) *Info {
 	return info
 }
 
-// newID makes up an id of 100 bits. It is no secret, so that it need not be as
-// random as one.
+// newID returns a random id of 100 bits. It is no secret, so the fast generator is
+// good enough.
 func newID() string {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 	var id [20]byte
-	left, right := rand.Uint64(), rand.Uint64() //nolint:gosec // G404: see above
+	left, right := rand.Uint64(), rand.Uint64() //nolint:gosec // G404: no secret
 	for i := range len(id) / 2 {
 		id[i], id[len(id)/2+i] = letters[left%32], letters[right%32]
 		left, right = left/32, right/32
@@ -74,8 +76,8 @@ func newID() string {
 	return string(id[:])
 }
 
-// believe takes over what a trusted proxy says. Where it sends a header
-// twice, the last line is the one that it wrote itself.
+// believe takes over what a trusted proxy says. Where a header stands there twice,
+// the proxy itself wrote the last line.
 func (i *Info) believe(h http.Header, trusted Networks) {
 	i.Client = forwardedFor(h.Values("X-Forwarded-For"), i.Peer, trusted)
 	switch strings.ToLower(last(h["X-Forwarded-Proto"])) { // schemes have no letter case (RFC 3986, 3.1)
@@ -95,10 +97,10 @@ func (i *Info) believe(h http.Header, trusted Networks) {
 	}
 }
 
-// forwardedFor walks the list from the right while the address that is known
-// so far is trusted. A part that is no address ends the walk: what stands to
-// the left of it was not written by anybody we trust. Empty parts count for
-// nothing, as in every list (RFC 9110, 5.6.1.2).
+// forwardedFor returns the client's address according to X-Forwarded-For. It walks
+// the list from the right as long as the address found so far is trusted. An
+// element that is no address ends the walk: nobody we trust has written what stands
+// to the left of it. Empty elements are ignored (RFC 9110, 5.6.1.2).
 func forwardedFor(lines []string, peer netip.Addr, trusted Networks) netip.Addr {
 	client := peer
 	for _, rest := range slices.Backward(lines) {
@@ -125,7 +127,7 @@ func forwardedFor(lines []string, peer netip.Addr, trusted Networks) netip.Addr 
 	return client
 }
 
-// parseClient reads an address as proxies write it: bare, with a port, or in
+// parseClient parses an address as proxies write it: bare, with a port, or in
 // brackets.
 func parseClient(s string) (netip.Addr, bool) {
 	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
@@ -137,6 +139,8 @@ func parseClient(s string) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
+// peerAddr returns the address of the connection's other end; the zero Addr if it has
+// none, as on a unix socket.
 func peerAddr(r *http.Request) netip.Addr {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -150,8 +154,7 @@ func peerAddr(r *http.Request) netip.Addr {
 	return ap.Addr().Unmap().WithZone("")
 }
 
-// last returns the last element of a list; "" when there is none. Empty
-// elements at its end are no elements.
+// last returns the last element of a list that is not empty; "" if there is none.
 func last(lines []string) string {
 	if len(lines) == 0 {
 		return ""
@@ -163,7 +166,8 @@ func last(lines []string) string {
 	return strings.TrimSpace(v)
 }
 
-// validRequestID keeps ids short and printable: they end in logs and pages.
+// validRequestID reports whether an id is short and has harmless characters only: it
+// ends up in logs and on pages.
 func validRequestID(id string) bool {
 	if id == "" || len(id) > 128 {
 		return false

@@ -15,24 +15,24 @@ import (
 	"time"
 )
 
-// A Recorder is the one wrapper of http.ResponseWriter: it notes the final
-// status and the bytes of the body. It keeps the abilities of what it wraps
-// (Unwrap, Flush, Hijack, ReadFrom), so nothing behind it has to know.
+// A Recorder is the one wrapper of http.ResponseWriter. It notes the final status and
+// counts the bytes of the body. It keeps the abilities of what it wraps (Unwrap,
+// Flush, Hijack, ReadFrom), so that handlers need not know about it.
 type Recorder struct {
 	http.ResponseWriter
 	Status   int // 0 until the final status is written
 	bytes    atomic.Int64
-	Hijacked bool // the connection was taken over (an upgrade)
+	Hijacked bool // the connection was taken over, for an upgrade
 }
 
-// Bytes returns how much of the body was handed to the connection. It may be
-// called by anybody while the answer is under way.
+// Bytes returns how many bytes of the body were handed to the connection so far. It
+// may be called from any goroutine.
 func (r *Recorder) Bytes() int64 { return r.bytes.Load() }
 
-// Unwrap serves http.ResponseController.
+// Unwrap implements what http.ResponseController looks for.
 func (r *Recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// WriteHeader notes the status; a 1xx is not the answer yet, but for 101.
+// WriteHeader notes the status. A 1xx is not the answer yet, except for 101.
 func (r *Recorder) WriteHeader(code int) {
 	if r.Status == 0 && (code >= 200 || code == http.StatusSwitchingProtocols) {
 		r.Status = code
@@ -50,8 +50,8 @@ func (r *Recorder) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// ReadFrom lets large bodies go from socket to socket (splice) where the
-// connection below can do that.
+// ReadFrom implements io.ReaderFrom, so that large bodies can go from socket to socket
+// (splice).
 func (r *Recorder) ReadFrom(src io.Reader) (int64, error) {
 	if r.Status == 0 {
 		r.Status = http.StatusOK
@@ -61,10 +61,10 @@ func (r *Recorder) ReadFrom(src io.Reader) (int64, error) {
 	return n, err
 }
 
-// Flush sends what is buffered; an error shows at the next Write.
+// Flush sends what is buffered. An error shows at the next Write.
 func (r *Recorder) Flush() { _ = http.NewResponseController(r.ResponseWriter).Flush() }
 
-// Hijack hands the connection over.
+// Hijack implements http.Hijacker. The status is 101 unless one was written before.
 func (r *Recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c, rw, err := http.NewResponseController(r.ResponseWriter).Hijack()
 	if err != nil {
@@ -77,12 +77,12 @@ func (r *Recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return c, rw, nil
 }
 
-// Done is told of each request that has ended: what was recorded, and how
-// long it took.
+// Done is called for each request that has ended, with what was recorded and how long
+// it took.
 type Done func(r *http.Request, rec *Recorder, took time.Duration)
 
-// RecordAnswer notes what is answered and tells each of done, also when the
-// handler panics.
+// RecordAnswer wraps the http.ResponseWriter into a Recorder, and calls each of done
+// when the handler has returned or panics.
 func RecordAnswer(done ...Done) Middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -99,8 +99,8 @@ func RecordAnswer(done ...Done) Middleware {
 	}
 }
 
-// AccessLog writes one line a request: never a query string, a cookie, or
-// anything of a body.
+// AccessLog returns a Done that writes a line for each request. It never holds a
+// query string, a cookie, or anything from a body.
 func AccessLog(log *slog.Logger) Done {
 	return func(r *http.Request, rec *Recorder, took time.Duration) {
 		if !log.Enabled(r.Context(), slog.LevelInfo) {
@@ -135,11 +135,13 @@ func AccessLog(log *slog.Logger) Done {
 	}
 }
 
-// Warnings writes a line for each request that failed by our fault or the
-// application's, or was refused in a way that the operator may have to mend
-// (Error.Warn): with the reason, and whether there is an access log or not.
-// allow reports whether one more line of a kind is written, and how many were
-// not since the last one.
+// Warnings returns a Done that writes a warning with the reason for each request that
+// failed by our fault or the application's (status 500 and above), or that was
+// refused for a reason that the operator may have to mend (Error.Warn). It does so
+// whether there is an access log or not.
+//
+// allow is asked before each line with its kind, route and status. It reports
+// whether the line is written, and how many of the kind were not since the last one.
 func Warnings(log *slog.Logger, allow func(kind string) (ok bool, withheld int)) Done {
 	return func(r *http.Request, _ *Recorder, _ time.Duration) {
 		info := From(r.Context())
@@ -173,6 +175,7 @@ func Warnings(log *slog.Logger, allow func(kind string) (ok bool, withheld int))
 	}
 }
 
+// cut shortens s to n bytes, with three dots behind.
 func cut(s string, n int) string {
 	if len(s) > n {
 		return s[:n] + "..."
@@ -180,10 +183,10 @@ func cut(s string, n int) string {
 	return s
 }
 
-// Recover turns a panic into a 500, logged once with its stack.
-// http.ErrAbortHandler passes through: it says that the answer must be seen
-// to be broken, and a guard that swallowed it would make half an answer look
-// whole.
+// Recover answers 500 when the handler panics, and logs the panic with its stack.
+// When the answer has begun already it panics with http.ErrAbortHandler instead, so
+// that the client sees a broken answer. http.ErrAbortHandler itself passes through
+// for the same reason: half an answer must not look whole.
 func Recover(log *slog.Logger, answer func(http.ResponseWriter, *http.Request, error)) Middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
