@@ -19,7 +19,7 @@ func (c *Config) checkUpstreamTLS(x *crossCheck) {
 		}
 		var found problem.List
 		section.CheckFiles(read, &found)
-		x.add(route, &found)
+		x.add(problem.Join(route, "upstream_tls"), &found)
 	}
 }
 

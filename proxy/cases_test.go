@@ -97,7 +97,7 @@ func caseVerdicts(answer string, seen []string) []string {
 	for _, request := range seen {
 		for _, l := range lines(request) {
 			name, _, _ := strings.Cut(l, ":")
-			clean = clean && newNames(nil).of(name) != identity
+			clean = clean && newPolicyTable(nil).of(name) != identity
 		}
 	}
 	if clean && !strings.Contains(all, "admin\r\n") {

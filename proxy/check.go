@@ -2,23 +2,21 @@ package proxy
 
 import (
 	"fmt"
-	"maps"
 	"net/url"
-	pathpkg "path"
 	"slices"
 	"strings"
 
-	"gatehouse/access"
 	"gatehouse/internal/httpfield"
 	"gatehouse/internal/problem"
-	"gatehouse/internal/suggest"
 	"gatehouse/internal/urlpath"
 	"gatehouse/internal/value"
 )
 
-// Check reports every problem of the route, and warns of dangers that somebody
-// asked for. The keys are those of the route (upstream, origins[0]). The
-// sections inside it, rules and identity, are checked by themselves.
+// Check reports everything that is wrong with the route as far as that is known without
+// reading files (UpstreamTLSConfig.CheckFiles) and other routes (CheckIdentity), and
+// warns of what is allowed but dangerous. The keys are those of the route: upstream,
+// origins[0]. The rules of access and the sections identity and login have a Check of
+// their own.
 func (c *RouteConfig) Check(report *problem.List) {
 	c.checkHost(report)
 	c.checkPath(report)
@@ -36,13 +34,14 @@ func (c *RouteConfig) Check(report *problem.List) {
 	c.checkRules(report)
 	c.checkPassHeaders(report)
 	c.checkHeaders(report)
-	c.checkCookies(report)
+	c.Cookies.check(report.In("cookies"))
 	c.checkBounds(report)
 	if c.HeaderNames == anyNames {
 		report.Warnf("header_names", "lets names such as x_user pass, which applications may take for x-user; strict is the safer choice")
 	}
 }
 
+// checkWord reports a value that is none of words. "" is the default.
 func checkWord(report *problem.List, key, value string, words ...string) {
 	if value != "" && !slices.Contains(words, value) {
 		report.Errorf(key, "%q is not known; write %s", value, strings.Join(words, " or "))
@@ -52,7 +51,7 @@ func checkWord(report *problem.List, key, value string, words ...string) {
 func (c *RouteConfig) checkHost(report *problem.List) {
 	host, err := httpfield.ASCIIHost(strings.ToLower(c.Host))
 	if err != nil {
-		host = strings.ToLower(c.Host) // which is refused below
+		host = strings.ToLower(c.Host) // refused below
 	}
 	rest, wildcard := strings.CutPrefix(host, "*.")
 	switch {
@@ -145,159 +144,7 @@ func (c *RouteConfig) checkOrigins(report *problem.List) {
 	}
 }
 
-// checkRules looks at the rules together, and at their paths as requests for
-// them would be read.
-func (c *RouteConfig) checkRules(report *problem.List) {
-	if c.Access != nil && len(c.Access) == 0 {
-		report.Warnf("access", "the list is empty, so that every request is denied; remove the key to let through whoever is signed in")
-	}
-	for i := range c.Access {
-		rule := &c.Access[i]
-		for _, p := range []struct{ key, path string }{{"path", rule.Path}, {"exact", rule.Exact}} {
-			if other := otherReading(p.path); other != "" {
-				report.Errorf(fmt.Sprintf("access[%d].%s", i, p.key), "%q can also be read as %q, so that every request for it would be refused; name a part of the path that has no such characters", p.path, other)
-			}
-		}
-		c.checkAliases(i, report)
-		if j := coveredBy(c.Access[:i], rule); j >= 0 {
-			report.Warnf(fmt.Sprintf("access[%d]", i), "is never reached, because access[%d] selects everything that it does; move it up, or remove it", j)
-		}
-	}
-}
-
-// checkAliases warns of what an application may do with a request that no rule
-// can see.
-func (c *RouteConfig) checkAliases(i int, report *problem.List) {
-	rule := &c.Access[i]
-	key := fmt.Sprintf("access[%d]", i)
-	open := rule.Public || rule.Optional
-	path := rule.Path + rule.Exact
-	if name := path[strings.LastIndexByte(path, '/')+1:]; !open && urlpath.IsScript(pathpkg.Ext(name)) {
-		report.Warnf(key, "web servers may answer %q for %q as well (MultiViews, try_files); make a rule for that too", strings.TrimSuffix(path, pathpkg.Ext(name)), path)
-	}
-	if open && path == "" && rule.Methods == nil && rule.Networks == nil && slices.ContainsFunc(c.Access[:i], closes) {
-		report.Warnf(key, "opens whatever has no rule in front, so that another spelling that only the application knows gets past those; list what is open, and close the rest")
-	}
-}
-
-// closes reports whether a rule keeps somebody from a path.
-func closes(r access.RuleConfig) bool { return !r.Public && !r.Optional && r.Path+r.Exact != "" }
-
-// otherReading gives a reading of a request for path that differs from path;
-// "": there is none.
-func otherReading(path string) string {
-	if path == "" || path[0] != '/' || urlpath.Plain(path) {
-		return ""
-	}
-	readings, ok := urlpath.Interpret((&url.URL{Path: path}).EscapedPath())
-	if !ok {
-		return "something else"
-	}
-	for _, r := range readings.List {
-		if !r.DenyOnly && r.Path != path {
-			return r.Path
-		}
-	}
-	return ""
-}
-
-// coveredBy gives the place of an earlier rule that selects whatever rule
-// does; -1: there is none.
-func coveredBy(earlier []access.RuleConfig, rule *access.RuleConfig) int {
-	return slices.IndexFunc(earlier, func(e access.RuleConfig) bool {
-		prefix := strings.TrimSuffix(e.Path, "/")
-		path := rule.Path + rule.Exact // one of them is empty
-		paths := e.Exact == "" && (prefix == "" || strings.TrimSuffix(path, "/") == prefix || strings.HasPrefix(path, prefix+"/")) ||
-			e.Exact != "" && e.Exact == rule.Exact
-		return paths && within(rule.Methods, e.Methods) && within(rule.Networks, e.Networks)
-	})
-}
-
-// within says whether a list of what is selected (nil: everything) lies in
-// another.
-func within(list, in []string) bool {
-	if in == nil {
-		return true
-	}
-	return list != nil && !slices.ContainsFunc(list, func(s string) bool { return !slices.Contains(in, s) })
-}
-
-// names gives the names of the headers; a nil section has none.
-func (c *IdentityConfig) names() []string {
-	if c == nil {
-		return nil
-	}
-	return slices.Sorted(maps.Keys(c.Headers))
-}
-
-// Check reports every problem of the section. The keys are headers.NAME.
-func (c *IdentityConfig) Check(report *problem.List) {
-	first := map[string]string{}
-	for _, name := range c.names() {
-		key := "headers." + name
-		switch {
-		case !httpfield.IsToken(name):
-			report.Errorf(key, "%q is not a header's name; use letters, digits and -, as in X-Forwarded-User", name)
-			continue
-		case !mayCarry(name):
-			report.Errorf(key, "%q has a meaning of its own in HTTP or here; choose another, such as X-Forwarded-User", name)
-			continue
-		}
-		folded := httpfield.FoldName(name)
-		if other, ok := first[folded]; ok {
-			report.Errorf(key, "applications cannot tell %q from %q; remove one", name, other)
-		}
-		first[folded] = name
-		if f := c.Headers[name]; !slices.Contains(identityClaims, claim(f)) {
-			report.Errorf(key, "%q is not known%s; write one of username, email, display_name, groups, session_id, auth_time", f, didYouMean(f))
-		}
-	}
-}
-
-// mayCarry says whether a header can say who asks: no name that HTTP needs,
-// that is rebuilt from the visitor's connection, or that readers look at for
-// something else.
-func mayCarry(name string) bool {
-	name = httpfield.FoldName(name)
-	if strings.HasPrefix(name, "Sec-") || strings.HasPrefix(name, "Access-Control-") {
-		return false
-	}
-	for _, list := range [][]string{hopFields, rebuilt, overrides, claims, methodOverrides, sessionData, {
-		"Authorization", "Accept", "Accept-Encoding", "Accept-Language", "Age", "Cache-Control", "Content-Encoding", "Content-Language",
-		"Content-Location", "Content-Range", "Content-Type", "Date", "Expect", "If-Match", "If-Modified-Since", "If-None-Match", "If-Range",
-		"If-Unmodified-Since", "Max-Forwards", "Origin", "Pragma", "Range", "Referer", "Server", "Set-Cookie", "User-Agent", "Vary", "Via",
-		"Location", "Www-Authenticate", "Etag", "Expires", "Last-Modified", "Clear-Site-Data", "Service-Worker-Allowed",
-	}} {
-		if slices.Contains(list, name) {
-			return false
-		}
-	}
-	return true
-}
-
-// didYouMean names the fact that a misspelled one is close to.
-func didYouMean(s string) string {
-	s = strings.ToLower(strings.NewReplacer("-", "_", " ", "_").Replace(s))
-	for name, f := range map[string]claim{
-		"user": username, "name": username, "login": username, "user_name": username, "uid": username, "mail": email, "e_mail": email,
-		"fullname": displayName, "full_name": displayName, "displayname": displayName, "preferred_username": displayName,
-		"group": groups, "roles": groups, "session": sessionID, "sid": sessionID, "time": authTime, "login_time": authTime,
-	} {
-		if s == name {
-			return fmt.Sprintf("; did you mean %s?", f)
-		}
-	}
-	known := make([]string, len(identityClaims))
-	for i, f := range identityClaims {
-		known[i] = string(f)
-	}
-	if near := suggest.Nearest(s, known); near != "" {
-		return fmt.Sprintf("; did you mean %s?", near)
-	}
-	return ""
-}
-
-// checkBounds looks at what bounds the use of the upstream and of memory.
+// checkBounds checks the limits on the use of the upstream and of memory.
 func (c *RouteConfig) checkBounds(report *problem.List) {
 	const most, much = value.Size(1 << 30), value.Size(16 << 20)
 	if c.MaxRequests < 0 {

@@ -10,14 +10,17 @@ import (
 	"gatehouse/internal/problem"
 )
 
-// A headerSide is what a header may not be, on the way in or out.
+// A headerSide is what the configuration may not do to headers of requests, or of
+// answers. Names are folded (httpfield.FoldName). The reasons continue a sentence that
+// begins with the name, and end with the remedy.
 type headerSide struct {
-	section string
-	never   map[string]string // folded name: why not, and what to do
-	notSet  map[string]string // the same, of those that may be removed
-	also    func(name string, set bool) string
+	section string                             // its section in a route
+	never   map[string]string                  // why a name can neither be set nor removed
+	notSet  map[string]string                  // why a name can be removed, but not set
+	also    func(name string, set bool) string // what else refuses a name; "": nothing
 }
 
+// The reasons that several names share.
 const (
 	ofConnection = "belongs to one connection and is made anew for the next; leave it out"
 	ofBody       = "says how the body is to be read, which only its sender knows; leave it out"
@@ -78,7 +81,8 @@ var responseSide = headerSide{
 	},
 }
 
-// refuses says why a route may not speak of a header; "": it may.
+// refuses returns why a route may not set, or remove, a header of this name; "" if it
+// may. own holds the identity headers of the route.
 func (s *headerSide) refuses(name string, set bool, own *policyTable) string {
 	folded := httpfield.FoldName(name)
 	if why := s.never[folded]; why != "" {
@@ -101,22 +105,23 @@ func (s *headerSide) refuses(name string, set bool, own *policyTable) string {
 	return ""
 }
 
-// checkHeaders looks at both sections. The identity headers of other sections
-// are left to CheckIdentity.
+// checkHeaders checks request_headers and response_headers. It knows the identity
+// headers of this route only; CheckIdentity knows those of all.
 func (c *RouteConfig) checkHeaders(report *problem.List) {
-	own := newNames(c.Identity.names())
+	own := newPolicyTable(c.Identity.names())
 	for _, s := range []struct {
 		side *headerSide
 		conf *HeaderConfig
 	}{{&requestSide, &c.RequestHeaders}, {&responseSide, &c.ResponseHeaders}} {
-		s.conf.check(s.side, own, report)
+		s.conf.check(s.side, own, report.In(s.side.section))
 	}
 }
 
+// check reports what is wrong with the section of the side, under its keys. own are
+// the policies of the route's identity headers.
 func (c *HeaderConfig) check(side *headerSide, own *policyTable, report *problem.List) {
 	first := map[string]string{}
 	c.each(func(key, name, value string, set bool) {
-		key = side.section + "." + key
 		switch why := side.refuses(name, set, own); {
 		case !httpfield.IsToken(name):
 			report.Errorf(key, "%q is not a header's name; use letters, digits and -, as in X-Script-Name", name)
@@ -139,10 +144,11 @@ func (c *HeaderConfig) check(side *headerSide, own *policyTable, report *problem
 	})
 }
 
-// CheckIdentity reports the headers that the route sets or removes although
-// one of names, which are those of all identity sections, says who asks.
+// CheckIdentity reports the headers that the route sets or removes although an
+// application may take them for the identity of the person: names are the identity
+// headers of all routes and of the general section. The keys are those of the route.
 func (c *RouteConfig) CheckIdentity(names []string, report *problem.List) {
-	all := newNames(names)
+	all := newPolicyTable(names)
 	for _, s := range []struct {
 		section string
 		conf    *HeaderConfig
@@ -155,7 +161,8 @@ func (c *RouteConfig) CheckIdentity(names []string, report *problem.List) {
 	}
 }
 
-// each goes through what is set, by name, and what is removed.
+// each calls f for each header that is set, by name, and then for each that is
+// removed, with its key in the section.
 func (c *HeaderConfig) each(f func(key, name, value string, set bool)) {
 	for _, name := range slices.Sorted(maps.Keys(c.Set)) {
 		f("set."+name, name, c.Set[name], true)
@@ -165,7 +172,7 @@ func (c *HeaderConfig) each(f func(key, name, value string, set bool)) {
 	}
 }
 
-// warnHeader tells of what is allowed and dangerous.
+// warnHeader warns of headers that may be set or removed, but are dangerous.
 func warnHeader(side *headerSide, key, name, value string, report *problem.List) {
 	name, value = httpfield.FoldName(name), strings.ToLower(value)
 	switch {

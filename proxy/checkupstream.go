@@ -10,7 +10,8 @@ import (
 	"gatehouse/internal/value"
 )
 
-// addresses gives those of upstream or upstreams. c has been checked.
+// addresses returns the addresses of upstream or upstreams, in their order. c has been
+// checked, so that an error is one that Check would have reported.
 func (c *RouteConfig) addresses() ([]upstreamAddr, error) {
 	if c.Upstream != "" {
 		a, err := parseUpstream(c.Upstream)
@@ -29,8 +30,8 @@ func (c *RouteConfig) addresses() ([]upstreamAddr, error) {
 	return list, nil
 }
 
-// EachUpstream calls f for every upstream that can be connected to: its key in
-// the route (upstream, upstreams[0]), and where it is for net.Dial.
+// EachUpstream calls f for every upstream whose address is valid, with its key in the
+// route (upstream, upstreams[0]), and the network and address for net.Dial.
 func (c *RouteConfig) EachUpstream(f func(key, network, address string)) {
 	if c.Upstream != "" {
 		if a, err := parseUpstream(c.Upstream); err == nil {
@@ -44,7 +45,8 @@ func (c *RouteConfig) EachUpstream(f func(key, network, address string)) {
 	}
 }
 
-// checkUpstreams looks at where requests go, and at what else depends on that.
+// checkUpstreams checks upstream and upstreams, and the keys whose meaning depends on
+// them.
 func (c *RouteConfig) checkUpstreams(report *problem.List) {
 	var list []upstreamAddr
 	var ok bool
@@ -61,8 +63,8 @@ func (c *RouteConfig) checkUpstreams(report *problem.List) {
 		list, ok = []upstreamAddr{a}, err == nil
 	}
 	c.checkSticky(report, ok && len(list) == 1)
-	c.checkHealth(report, ok && len(list) == 1)
-	c.UpstreamTLS.check(report)
+	c.Health.check(report.In("health"), ok && len(list) == 1)
+	c.UpstreamTLS.check(report.In("upstream_tls"))
 	if ok && !list[0].tls && !c.UpstreamTLS.isDefault() {
 		report.Errorf("upstream_tls", "is for https upstreams only; write https://, or remove the section")
 	}
@@ -72,14 +74,18 @@ func (c *RouteConfig) checkUpstreams(report *problem.List) {
 	}
 }
 
+// maxUpstreams is how many upstreams a route may have.
+const maxUpstreams = 64
+
+// checkSeveral checks upstreams, and returns their addresses; ok is false if it has
+// reported an error.
 func (c *RouteConfig) checkSeveral(report *problem.List) (list []upstreamAddr, ok bool) {
 	if len(c.Upstreams) == 0 {
 		report.Errorf("upstreams", "is empty; write where the application listens, such as [http://10.0.0.1:3000, http://10.0.0.2:3000]")
 		return nil, false
 	}
-	const most = 64
-	if len(c.Upstreams) > most {
-		report.Errorf("upstreams", "%d are too many; write %d at most", len(c.Upstreams), most)
+	if len(c.Upstreams) > maxUpstreams {
+		report.Errorf("upstreams", "%d are too many; write %d at most", len(c.Upstreams), maxUpstreams)
 		return nil, false
 	}
 	ok = true
@@ -108,6 +114,7 @@ func (c *RouteConfig) checkSeveral(report *problem.List) (list []upstreamAddr, o
 	return list, ok
 }
 
+// checkSticky checks sticky; alone: the route has one upstream.
 func (c *RouteConfig) checkSticky(report *problem.List, alone bool) {
 	switch {
 	case c.Sticky == "":
@@ -120,24 +127,25 @@ func (c *RouteConfig) checkSticky(report *problem.List, alone bool) {
 	}
 }
 
-func (c *RouteConfig) checkHealth(report *problem.List, alone bool) {
+// check reports what is wrong with the section, under its keys; alone: the route has
+// one upstream.
+func (h *HealthConfig) check(report *problem.List, alone bool) {
 	const least, most = value.Duration(time.Second), value.Duration(time.Hour)
-	h := &c.Health
 	switch {
 	case h.Path == "":
 		return
 	case h.Path[0] != '/':
-		report.Errorf("health.path", "%q does not begin with a slash; write %q", h.Path, "/"+h.Path)
+		report.Errorf("path", "%q does not begin with a slash; write %q", h.Path, "/"+h.Path)
 	case strings.ContainsFunc(h.Path, func(r rune) bool { return r <= ' ' || r == '#' || r >= 0x7f }):
-		report.Errorf("health.path", "%q cannot be asked for as it stands; write spaces and the like as escapes, such as %%20", h.Path)
+		report.Errorf("path", "%q cannot be asked for as it stands; write spaces and the like as escapes, such as %%20", h.Path)
 	}
 	if h.Interval < least || h.Interval > most {
-		report.Errorf("health.interval", "%v is not from %v to %v; write 10s, or leave it out", h.Interval, least, most)
+		report.Errorf("interval", "%v is not from %v to %v; write 10s, or leave it out", h.Interval, least, most)
 	}
 	if h.Timeout <= 0 || h.Timeout > most {
-		report.Errorf("health.timeout", "%v is not a time in which an answer can come; write 2s, or leave it out", h.Timeout)
+		report.Errorf("timeout", "%v is not a time in which an answer can come; write 2s, or leave it out", h.Timeout)
 	}
 	if alone {
-		report.Warnf("health", "changes nothing but the log with one upstream, which is asked even when it is not well; write upstreams, or remove it")
+		report.Warnf("", "changes nothing but the log with one upstream, which is asked even when it is not well; write upstreams, or remove it")
 	}
 }

@@ -10,129 +10,155 @@ import (
 	"gatehouse/internal/value"
 )
 
-// RouteConfig is one of routes in the configuration. The zero value of each
-// field but Upstream (or Upstreams) is usable, and the safer choice where there is one.
+// RouteConfig is one entry of routes in the configuration. SetDefaults sets the
+// defaults that are named here; Check reports what is wrong. The zero value of every
+// field but Upstream (or Upstreams) is usable, and where one value is safer than the
+// others it is that one.
 type RouteConfig struct {
-	// Host is exact (wiki.example.com), *.example.com (which matches one label
-	// or more before the suffix, not example.com), or "": any. A port is
-	// compared only where it is given. Names that are not ASCII are taken for
-	// their A-labels, here and in HostHeader and Origins.
-	Host        string                `yaml:"host"`
-	Path        string                `yaml:"path"`      // by whole segments; "": /
-	Upstream    string                `yaml:"upstream"`  // http://host:port, https://host:port, h2c://host:port, or unix:/path
-	Upstreams   []string              `yaml:"upstreams"` // several, in place of Upstream
-	Sticky      string                `yaml:"sticky"`    // the cookie that keeps a visitor with one of Upstreams; "": nothing does
-	Health      HealthConfig          `yaml:"health"`
-	UpstreamTLS UpstreamTLSConfig     `yaml:"upstream_tls"`
-	StripPrefix bool                  `yaml:"strip_prefix"`
-	HostHeader  string                `yaml:"host_header"` // keep | upstream | a name
-	Timeouts    TimeoutConfig         `yaml:"timeouts"`
-	MaxBody     value.Size            `yaml:"max_body"`        // 0: no limit
-	Upgrade     []string              `yaml:"upgrade"`         // protocols; default websocket
-	Origins     []string              `yaml:"origins"`         // for WebSockets, besides the route's own
-	HeaderNames string                `yaml:"header_names"`    // strict | any
-	ClearSite   string                `yaml:"clear_site_data"` // drop | pass
-	PassHeaders []string              `yaml:"pass_headers"`    // request headers that may say who asks, and pass all the same: names, or families such as X-Remote-*
-	Identity    *IdentityConfig       `yaml:"identity"`        // nil: the general one
-	Access      []access.RuleConfig   `yaml:"access"`          // nil: whoever is signed in
-	Login       auth.RouteLoginConfig `yaml:"login"`           // what the login page shows on the way here
+	// Host is a name (wiki.example.com), *.example.com for all names below it but not
+	// example.com itself, or "" for any host. A port is compared only where there is
+	// one. A name that is not ASCII stands for its A-labels, here and in HostHeader and
+	// Origins.
+	Host string `yaml:"host"`
+	// Path selects by whole segments: /a selects /a and /a/b, but not /ab. It is
+	// urlpath.Plain. Default: /.
+	Path string `yaml:"path"`
 
-	// UpstreamReuse lets a connection to the upstream serve one request after
-	// the other; false: each request has a connection of its own.
+	// Upstream is where the application listens: http://host:port,
+	// https://host:port, h2c://host:port (HTTP/2 without TLS), or unix:/path.
+	Upstream string `yaml:"upstream"`
+	// Upstreams are several equal ones in place of Upstream, 64 at most, all with the
+	// same scheme.
+	Upstreams []string `yaml:"upstreams"`
+	// Sticky is the name of a cookie that keeps a visitor with the same one of
+	// Upstreams; "": requests go to any of them.
+	Sticky string       `yaml:"sticky"`
+	Health HealthConfig `yaml:"health"`
+
+	UpstreamTLS UpstreamTLSConfig `yaml:"upstream_tls"`
+	// StripPrefix takes Path off what the upstream sees.
+	StripPrefix bool `yaml:"strip_prefix"`
+	// HostHeader is the Host that the upstream sees: keep (the visitor's, the
+	// default), upstream (that of its address), or a name.
+	HostHeader string        `yaml:"host_header"`
+	Timeouts   TimeoutConfig `yaml:"timeouts"`
+	// MaxBody is the size of the largest request body, 413 above it; 0: no limit, the
+	// default.
+	MaxBody value.Size `yaml:"max_body"`
+	// Upgrade lists the protocols that a connection may switch to (RFC 9110, 7.8).
+	// Default: websocket. h2c, HTTP and TLS are never allowed.
+	Upgrade []string `yaml:"upgrade"`
+	// Origins are those whose pages may open WebSockets besides the route's own, such
+	// as https://app.example.com.
+	Origins []string `yaml:"origins"`
+	// HeaderNames is strict (the default: request headers pass only if their names
+	// consist of A-Z, a-z, 0-9 and -) or any.
+	HeaderNames string `yaml:"header_names"`
+	// ClearSite says what becomes of Clear-Site-Data in answers, which would sign
+	// visitors out: drop (the default) or pass.
+	ClearSite string `yaml:"clear_site_data"`
+	// PassHeaders are request headers that pass although an application may take them
+	// for an identity: names, or families such as X-Remote-*. What the route's own
+	// Identity uses never passes.
+	PassHeaders []string              `yaml:"pass_headers"`
+	Identity    *IdentityConfig       `yaml:"identity"` // nil: the general section
+	Access      []access.RuleConfig   `yaml:"access"`   // nil: whoever is signed in; an empty list denies every request
+	Login       auth.RouteLoginConfig `yaml:"login"`    // what the login page shows on the way here
+
+	// UpstreamReuse lets a connection to the upstream serve one request after the
+	// other (the default); false: each request has a connection of its own.
 	UpstreamReuse bool `yaml:"upstream_reuse"`
-	// UpstreamHTTP is how strictly answers are read: strict, or lenient for
-	// upstreams that are not quite HTTP/1.1 (engine.HTTP1Options.Lenient).
+	// UpstreamHTTP is how HTTP/1.1 answers are parsed: strict (the default), or lenient
+	// for upstreams that are not quite HTTP/1.1 (engine.HTTP1Options.Lenient).
 	UpstreamHTTP string `yaml:"upstream_http"`
 
-	// AuthenticatedCache says what caches may do with answers to somebody who
-	// is signed in: private (none that others use keeps them), no_store (none
-	// at all), or keep (what the application says counts).
+	// AuthenticatedCache is what caches may do with answers to somebody who is signed
+	// in: private (no shared cache stores them, the default), no_store (no cache does),
+	// or keep (the application decides).
 	AuthenticatedCache string `yaml:"authenticated_cache"`
-	// ServiceWorkers are scripts at the root of the host, such as /sw.js, that
-	// may be service workers, although these see our own pages as well.
+	// ServiceWorkers are the paths of scripts at the root of the host, such as /sw.js,
+	// that may be service workers, although these see our own pages as well.
 	ServiceWorkers []string `yaml:"service_workers"`
 
 	// SessionData lets the application keep values in the visitor's session.
 	SessionData bool `yaml:"session_data"`
 
-	// What follows is for applications that cannot be changed; the zero values
-	// leave every byte as it is.
+	// What follows is for applications that cannot be changed. The zero values leave
+	// every byte as it is.
 
 	Rewrite         RewriteConfig `yaml:"rewrite"`
 	Cookies         CookieConfig  `yaml:"cookies"`
 	RequestHeaders  HeaderConfig  `yaml:"request_headers"`
-	ResponseHeaders HeaderConfig  `yaml:"response_headers"` // of the upstream's final answers; what is removed is so from 1xx too
-	// BufferBody is how much of a body of unknown length is read before the
-	// upstream is asked, so that it gets a Content-Length; a longer one is
-	// 413. 0: such a body is sent on as it comes.
-	BufferBody  value.Size `yaml:"buffer_body"`
-	MaxRequests int        `yaml:"max_requests"` // under way at a time, upgraded connections too; one more is 503. 0: no limit
+	ResponseHeaders HeaderConfig  `yaml:"response_headers"` // set in final answers; removed from 1xx as well
+	// BufferBody is how much of a body of unknown length is read before the upstream
+	// is asked, so that it gets a Content-Length; a longer one is 413. At most 1 GiB;
+	// 0: such a body is sent on as it comes, the default.
+	BufferBody value.Size `yaml:"buffer_body"`
+	// MaxRequests is how many requests may be under way at a time, upgraded connections
+	// included. Any more are 503. 0: no limit, the default.
+	MaxRequests int `yaml:"max_requests"`
 }
 
-// HealthConfig is the section health: requests that find out which of the
-// upstreams are well. Without Path, only the visitors' requests do.
+// HealthConfig is the section health: requests by which the gate finds out which of
+// several upstreams are healthy. Without Path only the visitors' requests show it.
 type HealthConfig struct {
-	Path     string         `yaml:"path"`     // answered with 200 to 399 by an upstream that is well; "": no checks
-	Interval value.Duration `yaml:"interval"` // between two checks
-	Timeout  value.Duration `yaml:"timeout"`  // for the head of the answer
+	// Path is requested by GET; an answer of 200 to 399 means healthy. "": there are no
+	// checks, the default.
+	Path     string         `yaml:"path"`
+	Interval value.Duration `yaml:"interval"` // between two checks, 1s to 1h; default 10s
+	Timeout  value.Duration `yaml:"timeout"`  // for the head of the answer, at most 1h; default 2s
 }
 
-// UpstreamTLSConfig is the section upstream_tls: how an https upstream and we
-// know each other. There is no way not to verify who the upstream is.
+// UpstreamTLSConfig is the section upstream_tls: how an https upstream and the gate
+// prove to each other who they are. The upstream is always verified. Files are read
+// when a configuration is checked and when it is loaded.
 type UpstreamTLSConfig struct {
-	CAFile     string `yaml:"ca_file"`     // PEM: who alone may have signed its certificate; "": whom the system trusts
-	CertFile   string `yaml:"cert_file"`   // PEM: our own certificate, for an upstream that asks
-	KeyFile    string `yaml:"key_file"`    // PEM, without a passphrase
-	ServerName string `yaml:"server_name"` // whom its certificate must be for; "": the host of the upstream
-	MinVersion string `yaml:"min_version"` // 1.0 | 1.1 | 1.2 | 1.3; "": 1.2
-	// Pin is sha256/BASE64 of the public key (SubjectPublicKeyInfo) that its
-	// certificate must have; neither its name, nor its dates, nor who signed it
-	// count then. "": they do.
+	CAFile     string `yaml:"ca_file"`     // certificates in PEM, one of which must have signed the upstream's; "": those that the system trusts
+	CertFile   string `yaml:"cert_file"`   // our own certificate in PEM, for an upstream that asks for one; "": none
+	KeyFile    string `yaml:"key_file"`    // the key of CertFile in PEM, without a passphrase
+	ServerName string `yaml:"server_name"` // the name that the upstream's certificate must be for; "": the host of its address
+	MinVersion string `yaml:"min_version"` // 1.0, 1.1, 1.2 (the default) or 1.3
+	// Pin is sha256/BASE64 of the public key (SubjectPublicKeyInfo) that the upstream's
+	// certificate must have. Its name, its dates and who signed it do not count then.
+	// "": they do.
 	Pin string `yaml:"pin"`
 }
 
-// RewriteConfig is the section rewrite: what an application says of its own
-// place is translated into what the visitor sees, where that is another host
-// (host_header) or another path (strip_prefix).
+// RewriteConfig is the section rewrite: URLs and cookies in which an application
+// names its own place are translated into what the visitor sees, where host_header or
+// strip_prefix make that another host or path.
 type RewriteConfig struct {
-	URLs    bool `yaml:"urls"`    // Location, Content-Location and Refresh of answers, Destination of COPY and MOVE
+	URLs    bool `yaml:"urls"`    // Location, Content-Location and Refresh of answers; Destination of COPY and MOVE
 	Cookies bool `yaml:"cookies"` // Domain and Path of Set-Cookie
 }
 
-// CookieConfig is the section cookies: what is added to the cookies that the
-// upstream sets. Nothing is ever taken away.
+// CookieConfig is the section cookies: attributes that are added to the cookies which
+// the upstream sets. An attribute that the upstream has set is never changed.
 type CookieConfig struct {
-	Secure   bool     `yaml:"secure"`    // where the visitor's connection is https
-	HTTPOnly bool     `yaml:"http_only"` // but for those of Except
+	Secure   bool     `yaml:"secure"`    // add Secure, where the visitor's connection is https
+	HTTPOnly bool     `yaml:"http_only"` // add HttpOnly, except to the cookies of Except
 	Except   []string `yaml:"except"`    // names of cookies that scripts have to read
-	SameSite string   `yaml:"same_site"` // lax | strict | none, where the application says nothing; "": none is added
+	SameSite string   `yaml:"same_site"` // add SameSite: lax, strict or none; "": don't, the default
 }
 
-// HeaderConfig is a section request_headers or response_headers. Names are
-// compared as fold does, so that no other spelling gets past.
+// HeaderConfig is the section request_headers or response_headers. Names are compared
+// as httpfield.FoldName folds them, so that no other spelling of one gets past.
 type HeaderConfig struct {
-	Set    map[string]string `yaml:"set"`    // in place of all that was there
+	Set    map[string]string `yaml:"set"`    // values by name, in place of all that was there
 	Remove []string          `yaml:"remove"` // names
 }
 
-// TimeoutConfig bounds how long an upstream, or a visitor, may take; 0: as
-// long as it likes.
+// TimeoutConfig bounds how long an upstream or a visitor may take. 0: no limit.
 type TimeoutConfig struct {
-	Connect  value.Duration `yaml:"connect"`
-	Response value.Duration `yaml:"response"` // from the end of the request to the head of the answer
-	Stall    value.Duration `yaml:"stall"`    // a visitor who neither sends what is waited for nor takes what is offered
-	Idle     value.Duration `yaml:"idle"`     // of a connection to the upstream that nobody uses
+	Connect  value.Duration `yaml:"connect"`  // to connect to the upstream, 502 after it; default 5s
+	Response value.Duration `yaml:"response"` // from the end of the request to the head of the answer, 504 after it; default 60s
+	// Stall is how long a visitor may neither send body bytes that are waited for nor
+	// take bytes that are offered, before the connection is closed; default 60s.
+	Stall value.Duration `yaml:"stall"`
+	Idle  value.Duration `yaml:"idle"` // how long an unused connection to the upstream is kept; default 4s
 }
 
-// IdentityConfig is the section identity: which headers carry whom.
-type IdentityConfig struct {
-	// Headers maps a header's name to username, email, display_name, groups
-	// (comma-separated), session_id (the public handle, which opens nothing)
-	// or auth_time (when the person signed in: RFC 3339, in UTC).
-	Headers map[string]string `yaml:"headers"`
-}
-
-// The words of the configuration.
+// The values of keys that take a word.
 const (
 	keepHost     = "keep"
 	upstreamHost = "upstream"
@@ -148,7 +174,8 @@ const (
 	lenientHTTP  = "lenient"
 )
 
-// SetDefaults fills in what contract.md names as defaults.
+// SetDefaults sets the defaults that the fields name. It is called before a section
+// is decoded, so that a key that is not there keeps its default.
 func (c *RouteConfig) SetDefaults() {
 	c.Path = "/"
 	c.HostHeader = keepHost
@@ -168,17 +195,7 @@ func (c *RouteConfig) SetDefaults() {
 	c.AuthenticatedCache = privateCache
 }
 
-// SetDefaults fills in what contract.md names as defaults. It is called before
-// a file is read, whose map replaces this one as a whole.
-func (c *IdentityConfig) SetDefaults() {
-	c.Headers = map[string]string{
-		"X-Forwarded-User":               string(username),
-		"X-Forwarded-Email":              string(email),
-		"X-Forwarded-Groups":             string(groups),
-		"X-Forwarded-Preferred-Username": string(displayName),
-	}
-}
-
+// path returns Path, or its default.
 func (c *RouteConfig) path() string {
 	if c.Path == "" {
 		return "/"
@@ -186,16 +203,17 @@ func (c *RouteConfig) path() string {
 	return c.Path
 }
 
-// ASCIIHost is Host as browsers send it, with A-labels for what is not ASCII.
+// ASCIIHost returns Host as browsers send it, with A-labels for what is not ASCII; Host
+// itself if it is no host, which Check reports.
 func (c *RouteConfig) ASCIIHost() string {
 	host, err := httpfield.ASCIIHost(c.Host)
 	if err != nil {
-		return c.Host // Check says so
+		return c.Host
 	}
 	return host
 }
 
-// toASCII makes every host of a route that was checked what browsers send.
+// toASCII replaces every host of the route by what browsers send. c has been checked.
 func (c *RouteConfig) toASCII() {
 	c.Host = c.ASCIIHost()
 	if host, err := httpfield.ASCIIHost(c.HostHeader); err == nil {
@@ -209,6 +227,6 @@ func (c *RouteConfig) toASCII() {
 	}
 }
 
-// label names the route in logs and metrics: host, as browsers send it, and
-// path of the configuration.
+// label is the name of the route in logs and metrics: its host, as browsers send it,
+// and its path.
 func (c *RouteConfig) label() string { return c.ASCIIHost() + c.path() }

@@ -453,7 +453,7 @@ func anonymous(tb testing.TB, request string) {
 	tb.Helper()
 	for _, l := range lines(request) {
 		name, _, _ := strings.Cut(l, ":")
-		if newNames(nil).of(name) == identity {
+		if newPolicyTable(nil).of(name) == identity {
 			tb.Errorf("upstream saw %q, want no identity", l)
 		}
 	}

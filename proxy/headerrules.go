@@ -10,14 +10,13 @@ import (
 	"gatehouse/proxy/engine"
 )
 
-// headerRules are a HeaderConfig that is ready for requests. They never
-// change.
+// headerRules are a HeaderConfig that is ready for requests. They never change.
 type headerRules struct {
 	set   []headerLine
-	names map[string]bool // of what is set or removed, folded
+	names map[string]bool // all names that are set or removed, folded
 }
 
-// A headerLine is one that a route sets.
+// A headerLine is a header that a route sets.
 type headerLine struct{ name, value string }
 
 func newHeaderRules(c HeaderConfig) headerRules {
@@ -33,13 +32,13 @@ func newHeaderRules(c HeaderConfig) headerRules {
 	return r
 }
 
-// takes says whether a header of this name, in whatever spelling, gives way to
-// the route's word.
+// takes reports whether the route sets or removes a header of this name, in any
+// spelling.
 func (r *headerRules) takes(name string) bool {
 	return len(r.names) > 0 && r.names[httpfield.FoldName(name)]
 }
 
-// drop takes those out of h that give way.
+// drop removes the headers from h that the route sets or removes.
 func (r *headerRules) drop(h http.Header) {
 	if len(r.names) == 0 {
 		return
@@ -51,14 +50,14 @@ func (r *headerRules) drop(h http.Header) {
 	}
 }
 
-// add puts what the route sets into a request.
+// add adds what the route sets to a request.
 func (r *headerRules) add(h *engine.Header) {
 	for _, l := range r.set {
 		h.Set(l.name, l.value)
 	}
 }
 
-// put writes what the route sets into an answer.
+// put writes what the route sets into an answer, in place of what is there.
 func (r *headerRules) put(h http.Header) {
 	for _, l := range r.set {
 		h[l.name] = []string{l.value}

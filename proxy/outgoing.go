@@ -76,7 +76,7 @@ func (s *exchange) mayPass(name string) bool {
 		return true
 	case forwardedClaim:
 		return s.info.Trusted || s.route.passes.has(name)
-	case cousin, identity:
+	case foreignIdentity, identity:
 		return s.route.passes.has(name)
 	case methodOverride:
 		return !s.byMethod

@@ -126,7 +126,7 @@ func New(o Options) (*Proxy, error) {
 		}
 		configured = append(configured, c.Identity.names()...)
 	}
-	p.names = newNames(configured)
+	p.names = newPolicyTable(configured)
 	for i, r := range p.routes {
 		var found problem.List
 		r.conf.CheckIdentity(configured, found.In(fmt.Sprintf("routes[%d]", i)))

@@ -167,19 +167,18 @@ func hostPrefixed(name string) bool {
 	return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
 }
 
-// checkCookies looks at the section cookies.
-func (c *RouteConfig) checkCookies(report *problem.List) {
-	conf := &c.Cookies
-	checkWord(report, "cookies.same_site", conf.SameSite, "lax", "strict", "none")
-	if conf.SameSite == "none" && !conf.Secure {
-		report.Errorf("cookies.same_site", "browsers refuse cookies with none that are not Secure; write secure: true as well")
+// check reports what is wrong with the section, under its keys.
+func (c *CookieConfig) check(report *problem.List) {
+	checkWord(report, "same_site", c.SameSite, "lax", "strict", "none")
+	if c.SameSite == "none" && !c.Secure {
+		report.Errorf("same_site", "browsers refuse cookies with none that are not Secure; write secure: true as well")
 	}
-	for i, name := range conf.Except {
+	for i, name := range c.Except {
 		if !httpfield.IsToken(name) {
-			report.Errorf(fmt.Sprintf("cookies.except[%d]", i), "%q is not the name of a cookie; write one such as csrftoken", name)
+			report.Errorf(fmt.Sprintf("except[%d]", i), "%q is not the name of a cookie; write one such as csrftoken", name)
 		}
 	}
-	if len(conf.Except) > 0 && !conf.HTTPOnly {
-		report.Warnf("cookies.except", "changes nothing without http_only; write http_only: true, or remove it")
+	if len(c.Except) > 0 && !c.HTTPOnly {
+		report.Warnf("except", "changes nothing without http_only; write http_only: true, or remove it")
 	}
 }

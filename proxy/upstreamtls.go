@@ -16,15 +16,17 @@ import (
 	"gatehouse/internal/problem"
 )
 
-// A upstreamTLS is what upstream_tls says, read.
+// An upstreamTLS is an UpstreamTLSConfig with its files read, ready for connections.
+// It never changes.
 type upstreamTLS struct {
-	roots *x509.CertPool   // nil: the system's
-	own   *tls.Certificate // nil: none
-	name  string           // "": the address's
-	least uint16           // the version of TLS
-	pin   []byte           // SHA-256 of the public key; nil: the certificate is verified
+	roots *x509.CertPool   // who may sign the upstream's certificate; nil: whom the system trusts
+	own   *tls.Certificate // what we show; nil: nothing
+	name  string           // whom the upstream's certificate must be for; "": the host of its address
+	least uint16           // the least version of TLS
+	pin   []byte           // SHA-256 of the upstream's public key; nil: its certificate is verified
 }
 
+// apply sets what c says about the upstream and us. c is for one address.
 func (t *upstreamTLS) apply(c *tls.Config) {
 	if c.MinVersion = t.least; t.least < tls.VersionTLS12 {
 		c.CipherSuites = oldSuites()
@@ -42,7 +44,7 @@ func (t *upstreamTLS) apply(c *tls.Config) {
 	}
 }
 
-// verifyPin accepts the one public key, and nothing else.
+// verifyPin accepts a certificate with the one public key, and no other.
 func (t *upstreamTLS) verifyPin(s tls.ConnectionState) error {
 	if len(s.PeerCertificates) == 0 {
 		return errors.New("upstream shows no certificate")
@@ -54,8 +56,9 @@ func (t *upstreamTLS) verifyPin(s tls.ConnectionState) error {
 	return nil
 }
 
-// oldSuites are those that a device may know which knows TLS 1.0 or 1.1 only:
-// Go offers the ones without forward secrecy to nobody who does not ask.
+// oldSuites returns the cipher suites for devices that speak TLS 1.0 or 1.1 only. They
+// may know none but those without forward secrecy, which Go offers only where they
+// are named. RC4 is left out.
 func oldSuites() (ids []uint16) {
 	for _, s := range tls.CipherSuites() {
 		ids = append(ids, s.ID)
@@ -73,11 +76,13 @@ const (
 	defaultTLS = "1.2"
 )
 
+// tlsVersions are the values of min_version.
 var tlsVersions = map[string]uint16{
 	"": tls.VersionTLS12, "1.0": tls.VersionTLS10, "1.1": tls.VersionTLS11, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13,
 }
 
-// parsePin reads sha256/BASE64; curl writes two slashes. nil: it is no pin.
+// parsePin parses sha256/BASE64, with two slashes as curl writes it too; nil if s is no
+// pin.
 func parsePin(s string) []byte {
 	text, ok := strings.CutPrefix(s, pinPrefix)
 	if !ok {
@@ -93,7 +98,7 @@ func parsePin(s string) []byte {
 	return sum
 }
 
-// isDefault reports whether the section says nothing.
+// isDefault reports whether the section changes nothing.
 func (c UpstreamTLSConfig) isDefault() bool {
 	if c.MinVersion == defaultTLS {
 		c.MinVersion = ""
@@ -101,53 +106,59 @@ func (c UpstreamTLSConfig) isDefault() bool {
 	return c == UpstreamTLSConfig{}
 }
 
-// check looks at what can be seen without reading files.
+// check reports what is wrong with the section as far as that is known without its
+// files, under the keys of the section. It is the part of RouteConfig.Check that
+// looks at upstream_tls.
 func (c *UpstreamTLSConfig) check(report *problem.List) {
 	switch {
 	case c.CertFile != "" && c.KeyFile == "":
-		report.Errorf("upstream_tls.key_file", "is missing; cert_file needs it, write the file of its private key")
+		report.Errorf("key_file", "is missing; cert_file needs it, write the file of its private key")
 	case c.CertFile == "" && c.KeyFile != "":
-		report.Errorf("upstream_tls.cert_file", "is missing; key_file needs it, write the file of its certificate")
+		report.Errorf("cert_file", "is missing; key_file needs it, write the file of its certificate")
 	}
 	if least, ok := tlsVersions[c.MinVersion]; !ok {
-		report.Errorf("upstream_tls.min_version", "%q is no version of TLS; write 1.2, or 1.0, 1.1 or 1.3", c.MinVersion)
+		report.Errorf("min_version", "%q is no version of TLS; write 1.2, or 1.0, 1.1 or 1.3", c.MinVersion)
 	} else if least < tls.VersionTLS12 {
-		report.Warnf("upstream_tls.min_version", "%s can be broken by whoever sits between us and the application; use it where nobody does", c.MinVersion)
+		report.Warnf("min_version", "%s can be broken by whoever sits between us and the application; use it where nobody does", c.MinVersion)
 	}
 	switch {
 	case c.Pin == "":
 	case parsePin(c.Pin) == nil:
-		report.Errorf("upstream_tls.pin", "%q is not sha256/ and the 44 characters of a SHA-256 in base64; "+
+		report.Errorf("pin", "%q is not sha256/ and the 44 characters of a SHA-256 in base64; "+
 			"openssl x509 -in CERTIFICATE -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64 prints them", c.Pin)
 	case c.CAFile != "":
-		report.Warnf("upstream_tls.ca_file", "changes nothing beside pin, which says whose key it must be; remove one of them")
+		report.Warnf("ca_file", "changes nothing beside pin, which says whose key it must be; remove one of them")
 	}
 	if c.ServerName != "" {
 		if h, err := httpfield.ParseHost(c.ServerName, ""); err != nil || h.Port != "" || strings.HasPrefix(h.Name, "[") {
-			report.Errorf("upstream_tls.server_name", "%q is not a name that a certificate is for; write one such as wiki.internal", c.ServerName)
+			report.Errorf("server_name", "%q is not a name that a certificate is for; write one such as wiki.internal", c.ServerName)
 		}
 	}
 }
 
-// CheckFiles reports what is wrong with the files, which read gives by the
-// names in the section. The keys are those of the route.
+// CheckFiles reports what is wrong with the files of the section. read returns the
+// content of a file that the section names; its error is reported as it is. The keys
+// are those of the section.
 func (c *UpstreamTLSConfig) CheckFiles(read func(file string) ([]byte, error), report *problem.List) {
 	c.load(read, report)
 }
 
-// trustIn reads the files and puts what they say into all addresses.
+// trustIn reads the files of the section and sets what they say for all addresses. The
+// error names each problem by its key in the route.
 func (c *UpstreamTLSConfig) trustIn(list []upstreamAddr) error {
 	if c.isDefault() {
 		return nil
 	}
 	var found problem.List
-	t := c.load(os.ReadFile, &found)
+	t := c.load(os.ReadFile, found.In("upstream_tls"))
 	for i := range list {
 		list[i].trust = t
 	}
 	return found.Err()
 }
 
+// load reads the files by read, and reports what is wrong with them. What is wrong is
+// missing in the result, which must not be used then.
 func (c *UpstreamTLSConfig) load(read func(string) ([]byte, error), report *problem.List) *upstreamTLS {
 	t := &upstreamTLS{name: c.ServerName, least: tlsVersions[c.MinVersion], pin: parsePin(c.Pin)}
 	if c.CAFile != "" {
@@ -156,7 +167,7 @@ func (c *UpstreamTLSConfig) load(read func(string) ([]byte, error), report *prob
 			t.roots, err = readRoots(text)
 		}
 		if err != nil {
-			report.Errorf("upstream_tls.ca_file", "%v", err)
+			report.Errorf("ca_file", "%v", err)
 		}
 	}
 	if c.CertFile == "" || c.KeyFile == "" {
@@ -164,26 +175,26 @@ func (c *UpstreamTLSConfig) load(read func(string) ([]byte, error), report *prob
 	}
 	cert, err := read(c.CertFile)
 	if err != nil {
-		report.Errorf("upstream_tls.cert_file", "%v", err)
+		report.Errorf("cert_file", "%v", err)
 	}
 	key, keyErr := read(c.KeyFile)
 	if keyErr != nil {
-		report.Errorf("upstream_tls.key_file", "%v", keyErr)
+		report.Errorf("key_file", "%v", keyErr)
 	}
 	if err != nil || keyErr != nil {
 		return t
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		report.Errorf("upstream_tls.cert_file", "%s; write a certificate and its private key, both in PEM", strings.TrimPrefix(err.Error(), "tls: "))
+		report.Errorf("cert_file", "%s; write a certificate and its private key, both in PEM", strings.TrimPrefix(err.Error(), "tls: "))
 		return t
 	}
 	t.own = &pair
 	return t
 }
 
-// readRoots reads certificates, every one of which must be good: one that is
-// left out in silence is missed on the day that it is needed.
+// readRoots parses certificates in PEM. Each of them must be good: one that was left
+// out silently would be missed only on the day that it is needed.
 func readRoots(text []byte) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
 	for n := 1; ; n++ {

@@ -22,7 +22,7 @@ var spoofs = []string{
 	"X-Client-Certificate", "X-SSL-Client-Cert", "X-SSL-Cert", "X-Forwarded-Client-Cert", "X-Forwarded-Tls-Client-Cert-Info", "X-ARR-ClientCert", "Client-Cert",
 	"OIDC-CLAIM-sub", "X-Consumer-Username", "X-Goog-Authenticated-User-Email", "X-Ms-Client-Principal-Name", "X-Amzn-Oidc-Identity",
 	"X-Original-Forwarded-For", "X-Azure-ClientIP", "Remote-Addr", // where the visitor is
-	"X-Company-Groups", "X-Company-Role", "X-Company-User-Email", // cousins of X-Company-User
+	"X-Company-Groups", "X-Company-Role", "X-Company-User-Email", // foreignNames of X-Company-User
 }
 
 func cousinly(upstream string) RouteConfig {
@@ -77,7 +77,7 @@ func TestCousinsOverHTTP2(t *testing.T) {
 	}
 }
 
-// What applications and their own scripts send is no cousin.
+// What applications and their own scripts send is no foreignIdentity.
 func TestOrdinaryNamesPass(t *testing.T) {
 	up := record(t, okAnswer)
 	h := open(t, setting{}, cousinly(up.url()))
@@ -136,7 +136,7 @@ func TestPassHeadersChecked(t *testing.T) {
 // BenchmarkNames looks up what a browser sends, and two names that nobody
 // knows.
 func BenchmarkNames(b *testing.B) {
-	n := newNames([]string{"X-Company-User"})
+	n := newPolicyTable([]string{"X-Company-User"})
 	list := append([]string{"X-Custom-Header-Of-Mine", "X-Csrf-Token"}, common[:20]...)
 	for b.Loop() {
 		for _, name := range list {

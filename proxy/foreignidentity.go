@@ -9,11 +9,11 @@ import (
 	"gatehouse/internal/problem"
 )
 
-// families are the headers by which proxies and identity providers tell
-// applications who asks, each with whatever follows. A request keeps none of
-// them, on any route, unless the route passes it: an application may trust
-// what nobody here thought of.
-var families = []string{
+// foreignFamilies are what the names of headers begin with by which other proxies and
+// identity providers tell applications who made a request. They are dropped on every
+// route that does not pass them: an application may believe one that nobody here
+// thought of.
+var foreignFamilies = []string{
 	"X-Webauth-", "Remote-", "X-Remote-", // Grafana, Gitea, Kubernetes, Authelia, CGI
 	"X-Auth-Request-", "X-Token-", "X-Vouch-", // oauth2-proxy and its kin
 	"X-Forwarded-User-", "X-Forwarded-Preferred-", "X-Forwarded-Client-Cert-", "X-Forwarded-Tls-Client-Cert-", "X-Forwarded-Ssl-Client-",
@@ -22,18 +22,18 @@ var families = []string{
 	"Ssl-Client-", "X-Ssl-", "X-Client-Cert-", "X-Client-Certificate-", "X-Tls-Client-", "Tls-Client-", "Client-Cert-", // client certificates
 }
 
-// cousins are single names of the same kind.
-var cousins = []string{
+// foreignNames are single names of the same kind.
+var foreignNames = []string{
 	"X-Forwarded-Access-Token", "X-Forwarded-Id-Token", "X-Forwarded-Refresh-Token",
 	"X-Client-Cert", "X-Client-Certificate", "X-Client-Verify", "X-Client-Dn", "X-Client-Serial", "X-Client-Fingerprint", "Client-Cert",
 	"X-Forwarded-Client-Cert", "X-Forwarded-Tls-Client-Cert", "X-Arr-Clientcert", "X-Ms-Client-Principal", "X-Userinfo",
 }
 
-// relatives of a configured name are those that an application which reads it
-// is likely to read as well: beside X-Foo-User, X-Foo-Groups and its kin, and
-// X-Foo-User-Groups. Words that applications use for their own tokens and
-// sessions are not among them.
-var relatives = []string{
+// relatedWords are the words that make names related to a configured one, which an
+// application is likely to read as well: beside X-Foo-User it may read X-Foo-Groups
+// and X-Foo-User-Groups. Words that applications use for tokens and sessions of their
+// own are not among them.
+var relatedWords = []string{
 	"User", "Username", "User-Name", "Userid", "User-Id", "Uid", "Login", "Subject", "Principal", "Dn", "Upn",
 	"Email", "E-Mail", "Mail", "Email-Address", "User-Email",
 	"Name", "Fullname", "Full-Name", "Displayname", "Display-Name", "Firstname", "Lastname", "Given-Name", "Family-Name", "Nickname", "Preferred-Username",
@@ -41,8 +41,8 @@ var relatives = []string{
 	"Admin", "Is-Admin", "Isadmin", "Superuser", "Permission", "Permissions", "Entitlements", "Claims",
 }
 
-// relativesOf returns the names that stand beside a configured one.
-func relativesOf(name string) []string {
+// relatedTo returns the names that are related to a configured one, folded.
+func relatedTo(name string) []string {
 	name = httpfield.FoldName(name)
 	bases := []string{name + "-"}
 	if i := strings.LastIndexByte(name, '-'); i > 0 {
@@ -50,15 +50,15 @@ func relativesOf(name string) []string {
 	}
 	var all []string
 	for _, base := range bases {
-		for _, word := range relatives {
+		for _, word := range relatedWords {
 			all = append(all, base+word)
 		}
 	}
 	return all
 }
 
-// familyOf returns the fate of a folded name by the smallest family that it
-// belongs to: pass where it belongs to none.
+// familyOf returns the policy of the smallest family that a folded name belongs to;
+// pass if it belongs to none.
 func (n *policyTable) familyOf(name string) headerPolicy {
 	found := pass
 	for i := range len(name) {
@@ -71,13 +71,14 @@ func (n *policyTable) familyOf(name string) headerPolicy {
 	return found
 }
 
-// passList is pass_headers of a route: names and families that pass although
-// they may say who asks. Those by which the route itself says it never do.
+// A passList is pass_headers of a route: names and families that pass although an
+// application may take them for an identity. It never changes.
 type passList struct {
-	names, families []string // folded; a family ends where its * stood
-	never           map[string]bool
+	names, families []string        // folded; a family ends where its * stood
+	never           map[string]bool // folded names that the gate itself sends to the route
 }
 
+// newPassList returns the list of a route whose own identity headers are own.
 func newPassList(list []string, own []identityHeader) passList {
 	p := passList{never: map[string]bool{}}
 	for _, name := range list {
@@ -96,7 +97,7 @@ func newPassList(list []string, own []identityHeader) passList {
 	return p
 }
 
-// has reports whether a header of this name, in whatever spelling, passes.
+// has reports whether a header of this name, in any spelling, passes.
 func (p *passList) has(name string) bool {
 	if len(p.names)+len(p.families) == 0 {
 		return false
@@ -116,9 +117,9 @@ func (p *passList) has(name string) bool {
 	return false
 }
 
-// checkPassHeaders looks at pass_headers.
+// checkPassHeaders checks pass_headers.
 func (c *RouteConfig) checkPassHeaders(report *problem.List) {
-	all := newNames(c.Identity.names())
+	all := newPolicyTable(c.Identity.names())
 	for i, pattern := range c.PassHeaders {
 		key := fmt.Sprintf("pass_headers[%d]", i)
 		name, family := strings.CutSuffix(pattern, "*")
