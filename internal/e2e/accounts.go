@@ -9,11 +9,11 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// Password belongs to alice, bob and carol, who is in the group admins.
-// Long72's is 72 times the letter a.
+// Password is the password of alice and bob, who are ordinary users, and of carol,
+// who is in the group admins. That of long72 is 72 times the letter a.
 const Password = "correct horse battery staple"
 
-// users is the section of the accounts.
+// users returns the section users of the configuration.
 var users = sync.OnceValue(func() string {
 	usual, long := hash(Password), hash(strings.Repeat("a", 72))
 	return fmt.Sprintf(`users:
@@ -24,8 +24,8 @@ var users = sync.OnceValue(func() string {
 `, usual, long)
 })
 
-// hash is a password hash as an operator would paste it, at the least cost
-// that is not warned of. The salt is always the same.
+// hash returns a password hash as an operator would paste it, at the lowest cost
+// of which Gatehouse does not warn. The salt is always the same.
 func hash(password string) string {
 	salt := []byte("sixteen letters!")
 	key := argon2.IDKey([]byte(password), salt, 2, 19*1024, 1, 32)

@@ -7,14 +7,14 @@ import (
 	"testing"
 )
 
-// Serve starts an application that answers every request with its name, and
-// returns its URL.
+// Serve starts an application that answers every request with name, and returns
+// its URL. It ends with the test.
 func Serve(tb testing.TB, name string) (url string) {
 	tb.Helper()
 	return ServeFunc(tb, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) })
 }
 
-// ServeFunc starts an application, and returns its URL.
+// ServeFunc is Serve for an application of the test's own.
 func ServeFunc(tb testing.TB, app http.HandlerFunc) (url string) {
 	tb.Helper()
 	s := httptest.NewServer(app)

@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"html"
 	"io"
@@ -17,8 +15,8 @@ import (
 	"time"
 )
 
-// A Browser is one visitor: cookies, connections, and the headers that
-// browsers send. It never follows a redirect by itself.
+// A Browser is the client of one person: it has cookies and connections of its
+// own, and sends the headers that browsers send. It never follows a redirect.
 type Browser struct {
 	Client *http.Client
 	Jar    *cookiejar.Jar
@@ -28,18 +26,18 @@ type Browser struct {
 	gate *Gate
 }
 
-// An Answer is what came back, read to its end.
+// An Answer is a response whose body was read to its end.
 type Answer struct {
 	Status  int
 	Proto   string
 	Header  http.Header
 	Trailer http.Header
 	Body    string
-	Length  int64 // Content-Length; -1: not said
-	Err     error // of reading the body: the transfer broke
+	Length  int64 // Content-Length; -1: unknown
+	Err     error // of reading the body; nil: it is complete
 }
 
-// JSON decodes the body of a 200.
+// JSON decodes the body. The status has to be 200.
 func (a Answer) JSON(tb testing.TB, into any) {
 	tb.Helper()
 	if err := json.Unmarshal([]byte(a.Body), into); err != nil || a.Status != http.StatusOK {
@@ -47,10 +45,10 @@ func (a Answer) JSON(tb testing.TB, into any) {
 	}
 }
 
-// Location is where a redirect leads, as it was written.
+// Location returns the header Location as it was sent; "" when there is none.
 func (a Answer) Location() string { return a.Header.Get("Location") }
 
-// Browser opens a new one: no cookies, connections of its own.
+// Browser returns a new Browser without cookies.
 func (g *Gate) Browser(tb testing.TB) *Browser {
 	tb.Helper()
 	jar, err := cookiejar.New(nil)
@@ -67,7 +65,8 @@ func (g *Gate) Browser(tb testing.TB) *Browser {
 	return b
 }
 
-// transport reaches the gate whatever the host's name is.
+// transport returns an http.Transport that connects to the gate whatever the host
+// is.
 func (g *Gate) transport() *http.Transport {
 	tr := &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -86,8 +85,9 @@ func (g *Gate) transport() *http.Transport {
 	return tr
 }
 
-// Request makes a request that may be changed before it is sent with Send.
-// Headers are written "Name: value"; "Host: name" sets the host.
+// Request returns a request to be sent with Send. target is a path or a URL.
+// Each of headers is "Name: value" and keeps its spelling; "Host: name" sets the
+// host.
 func (b *Browser) Request(method, target string, body io.Reader, headers ...string) *http.Request {
 	b.t.Helper()
 	if strings.HasPrefix(target, "/") {
@@ -108,8 +108,8 @@ func (b *Browser) Request(method, target string, body io.Reader, headers ...stri
 	return req
 }
 
-// Send sends a request and reads the whole answer. That there is no answer
-// fails the test; that it breaks off is told in Err.
+// Send sends a request and reads the whole answer. Without an answer the test
+// fails; an incomplete one has Err.
 func (b *Browser) Send(req *http.Request) Answer {
 	b.t.Helper()
 	a, err := b.Try(req)
@@ -119,7 +119,7 @@ func (b *Browser) Send(req *http.Request) Answer {
 	return a
 }
 
-// Try is Send for requests that may get no answer.
+// Try is Send for requests that may get no answer: that is the error.
 func (b *Browser) Try(req *http.Request) (Answer, error) {
 	resp, err := b.Client.Do(req)
 	if err != nil {
@@ -130,8 +130,8 @@ func (b *Browser) Try(req *http.Request) (Answer, error) {
 	return Answer{resp.StatusCode, resp.Proto, resp.Header, resp.Trailer, string(body), resp.ContentLength, err}, nil
 }
 
-// Stream sends a request and returns the body of the answer, which is still
-// coming.
+// Stream sends a request and returns the body of the answer without reading it.
+// It is closed at the end of the test.
 func (b *Browser) Stream(req *http.Request) io.Reader {
 	b.t.Helper()
 	resp, err := b.Client.Do(req)
@@ -142,9 +142,9 @@ func (b *Browser) Stream(req *http.Request) io.Reader {
 	return resp.Body
 }
 
-// TrySubmit fills in the form on a page of ours and sends it to the same
-// path. It is for a gate that may be killed meanwhile: an error, or 0, is no
-// answer.
+// TrySubmit fills in the form on a page of the gate, sends it to the same path,
+// and returns the status. It is for a gate that may be killed meanwhile: 0 means
+// that there was no answer.
 func (b *Browser) TrySubmit(page string, form url.Values) (status int) {
 	shown, err := b.Try(b.Request(http.MethodGet, page, nil, Navigation()...))
 	if err != nil {
@@ -163,32 +163,32 @@ func (b *Browser) TrySubmit(page string, form url.Values) (status int) {
 	return sent.Status
 }
 
-// Do sends a request with nothing but the headers given, as a script does.
+// Do sends a request with the given headers alone, as a program does.
 func (b *Browser) Do(method, target string, body io.Reader, headers ...string) Answer {
 	b.t.Helper()
 	return b.Send(b.Request(method, target, body, headers...))
 }
 
-// Visit is a navigation: what the address bar and links do.
+// Visit sends the request of a navigation, as a link or the address bar does.
 func (b *Browser) Visit(target string, headers ...string) Answer {
 	b.t.Helper()
 	return b.Do(http.MethodGet, target, nil, append(Navigation(), headers...)...)
 }
 
-// Fetch is a request of a page's script.
+// Fetch sends the request of a script in a page of the same site.
 func (b *Browser) Fetch(target string, headers ...string) Answer {
 	b.t.Helper()
 	return b.Do(http.MethodGet, target, nil, append([]string{"Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", "Sec-Fetch-Site: same-origin", "Accept: */*"}, headers...)...)
 }
 
-// Submit posts a form from a page of the same site.
+// Submit sends a form from a page of the same site.
 func (b *Browser) Submit(target string, form url.Values, headers ...string) Answer {
 	b.t.Helper()
 	h := append(Navigation(), "Origin: "+b.Base, "Content-Type: application/x-www-form-urlencoded")
 	return b.Do(http.MethodPost, target, strings.NewReader(form.Encode()), append(h, headers...)...)
 }
 
-// Navigation are the headers of a browser that opens a page.
+// Navigation returns the headers of a browser that opens a page.
 func Navigation() []string {
 	return []string{
 		"Accept: text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Mode: navigate",
@@ -198,7 +198,7 @@ func Navigation() []string {
 
 var tokenField = regexp.MustCompile(`name="?csrf_token"?\s+value="?([^">]+)`)
 
-// Token finds the CSRF token of a page.
+// Token returns the CSRF token in the form of a page.
 func (b *Browser) Token(page Answer) string {
 	b.t.Helper()
 	found := tokenField.FindStringSubmatch(page.Body)
@@ -208,7 +208,7 @@ func (b *Browser) Token(page Answer) string {
 	return html.UnescapeString(found[1])
 }
 
-// TryLogin fills in the login form and gives the answer.
+// TryLogin opens the login page, sends its form, and returns the answer.
 func (b *Browser) TryLogin(name, password, next string) Answer {
 	b.t.Helper()
 	b.gate.keepOut(password)
@@ -222,7 +222,7 @@ func (b *Browser) TryLogin(name, password, next string) Answer {
 	return answer
 }
 
-// Login signs in; it has to succeed.
+// Login signs in, and fails the test when that is refused.
 func (b *Browser) Login(name, password string) {
 	b.t.Helper()
 	if a := b.TryLogin(name, password, "/after"); a.Status != http.StatusSeeOther || a.Location() != "/after" {
@@ -230,7 +230,7 @@ func (b *Browser) Login(name, password string) {
 	}
 }
 
-// Logout signs out; it has to succeed.
+// Logout signs out, and fails the test when that is refused.
 func (b *Browser) Logout() {
 	b.t.Helper()
 	page := b.Visit("/_gate/logout")
@@ -239,7 +239,7 @@ func (b *Browser) Logout() {
 	}
 }
 
-// Cookie is the value of the session's cookie, "" when there is none.
+// Cookie returns the value of the session's cookie; "" when there is none.
 func (b *Browser) Cookie() string {
 	u, _ := url.Parse(b.Base)
 	for _, c := range b.Jar.Cookies(u) {
@@ -250,10 +250,10 @@ func (b *Browser) Cookie() string {
 	return ""
 }
 
-// CookieLine is the session's cookie as a Cookie header has it.
+// CookieLine returns the session's cookie as it stands in the header Cookie.
 func (b *Browser) CookieLine() string { return b.gate.Mode.Cookie + "=" + b.Cookie() }
 
-// SignedInAs is who the gate thinks this is, "" for nobody.
+// SignedInAs returns the user whom the gate takes this browser for; "": nobody.
 func (b *Browser) SignedInAs() string {
 	b.t.Helper()
 	a := b.Fetch("/_gate/session")
@@ -263,40 +263,29 @@ func (b *Browser) SignedInAs() string {
 	return sessionUser(b.t, a.Body)
 }
 
-// Dial opens a connection to write bytes on: TLS where the mode has it,
-// always HTTP/1.1.
-func (g *Gate) Dial(tb testing.TB) net.Conn {
-	tb.Helper()
-	conn, err := new(net.Dialer).DialContext(tb.Context(), "tcp", g.Addr)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if g.Mode.TLS {
-		secure := tls.Client(conn, g.CA.Client("http/1.1"))
-		if err := secure.HandshakeContext(tb.Context()); err != nil {
-			tb.Fatal(err)
-		}
-		conn = secure
-	}
-	tb.Cleanup(func() { _ = conn.Close() })
-	return conn
-}
-
-// ReadAnswer reads one answer from a connection of Dial.
-func ReadAnswer(tb testing.TB, r *bufio.Reader, method string) Answer {
-	tb.Helper()
-	resp, err := http.ReadResponse(r, &http.Request{Method: method})
-	if err != nil {
-		tb.Fatalf("read an answer: %v", err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	return Answer{resp.StatusCode, resp.Proto, resp.Header, resp.Trailer, string(body), resp.ContentLength, err}
-}
-
-// With gives the browser the cookies of another, as they are now.
+// With copies the cookies that another browser has now, and returns b.
 func (b *Browser) With(other *Browser) *Browser {
 	u, _ := url.Parse(b.Base)
 	b.Jar.SetCookies(u, other.Jar.Cookies(u))
 	return b
+}
+
+// sessionUser returns the user in the JSON of /_gate/session; "": nobody.
+func sessionUser(tb testing.TB, body string) string {
+	tb.Helper()
+	var s struct {
+		Authenticated bool
+		User          any
+	}
+	if err := json.Unmarshal([]byte(body), &s); err != nil {
+		tb.Fatalf("/_gate/session: %v\n%s", err, body)
+	}
+	if !s.Authenticated {
+		return ""
+	}
+	if name, ok := s.User.(string); ok {
+		return name
+	}
+	tb.Fatalf("/_gate/session: user is not a name:\n%s", body)
+	return ""
 }

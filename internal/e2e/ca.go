@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// A CA signs the certificates of one Gate, and is all that its browsers
-// trust.
+// A CA is the certificate authority of one Gate, and the only one that its
+// browsers trust.
 type CA struct {
 	CertFile, KeyFile string // of the last certificate issued
 	Pool              *x509.CertPool
@@ -26,7 +26,8 @@ type CA struct {
 	root *root
 }
 
-// root is shared by all tests of a process: making keys takes time.
+// root is the key and certificate of every CA in one process, since making keys
+// takes time.
 type root struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
@@ -50,7 +51,7 @@ var theRoot = sync.OnceValues(func() (*root, error) {
 	return &root{cert, key}, err
 })
 
-// NewCA makes a CA whose certificates go into dir.
+// NewCA returns a CA that writes its certificates to dir.
 func NewCA(tb testing.TB, dir string) *CA {
 	tb.Helper()
 	r, err := theRoot()
@@ -62,8 +63,9 @@ func NewCA(tb testing.TB, dir string) *CA {
 	return ca
 }
 
-// Issue writes a certificate for the names, with a key and a serial number of
-// its own, in place of the one before.
+// Issue writes a certificate for the names or addresses, which is valid for a day,
+// to CertFile and its key to KeyFile, in place of the ones before, and returns its
+// serial number.
 func (ca *CA) Issue(tb testing.TB, names ...string) (serial *big.Int) {
 	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -105,12 +107,13 @@ func (ca *CA) Issue(tb testing.TB, names ...string) (serial *big.Int) {
 	return serial
 }
 
-// Client is a TLS configuration that trusts this CA alone.
+// Client returns a TLS configuration of a client that trusts this CA alone, for
+// the server name Host. protocols are offered by ALPN.
 func (ca *CA) Client(protocols ...string) *tls.Config {
 	return &tls.Config{RootCAs: ca.Pool, ServerName: Host, NextProtos: protocols, MinVersion: tls.VersionTLS12}
 }
 
-// WriteRoot writes the CA's own certificate into a file.
+// WriteRoot writes the CA's own certificate to a file.
 func (ca *CA) WriteRoot(tb testing.TB, file string) {
 	tb.Helper()
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.root.cert.Raw})

@@ -10,9 +10,8 @@ import (
 	"testing"
 )
 
-// A Cutter stands between a program and a server and passes bytes both ways,
-// but those of listeners: connections on which the program has once sent the
-// word that asks for announcements.
+// A Cutter is a TCP proxy between the program and a server that can disturb
+// listeners: the connections on which the program has asked for announcements.
 type Cutter struct {
 	Addr string // host:port, in place of the server's
 
@@ -28,8 +27,9 @@ type cutConn struct {
 	listens        atomic.Bool
 }
 
-// StartCutter listens in front of the server at host:port. word is what a
-// listener sends, such as subscribe, in lower case.
+// StartCutter starts a Cutter in front of the server at to (host:port). A
+// connection is a listener once the program has sent word on it, in any case;
+// word itself is in lower case, such as "subscribe".
 func StartCutter(tb testing.TB, to, word string) *Cutter {
 	tb.Helper()
 	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
@@ -86,7 +86,7 @@ func (c *Cutter) serve(client net.Conn) {
 	both.Wait()
 }
 
-// pass copies what let allows until one side ends, and ends the other.
+// pass copies the reads that let accepts, until one side closes, and closes both.
 func pass(to, from net.Conn, let func([]byte) bool) {
 	defer func() { _, _ = to.Close(), from.Close() }()
 	buf := make([]byte, 32<<10)
@@ -103,11 +103,11 @@ func pass(to, from net.Conn, let func([]byte) bool) {
 	}
 }
 
-// Deafen swallows all that listeners are told, and leaves their connections
-// open, until it is called with false.
+// Deafen with true drops everything that the server sends to listeners, and keeps
+// their connections open; with false it ends that.
 func (c *Cutter) Deafen(deaf bool) { c.deaf.Store(deaf) }
 
-// Cut ends the connections of listeners, and says how many there were.
+// Cut closes the connections of listeners, and returns how many there were.
 func (c *Cutter) Cut() int { return c.cut(func(conn *cutConn) bool { return conn.listens.Load() }) }
 
 func (c *Cutter) cut(which func(*cutConn) bool) (n int) {
@@ -122,5 +122,5 @@ func (c *Cutter) cut(which func(*cutConn) bool) (n int) {
 	return n
 }
 
-// Through gives the server's URL with the Cutter's address in it.
+// Through returns the URL with the Cutter's address in place of the server's.
 func (c *Cutter) Through(url string) string { return strings.Replace(url, c.to, c.Addr, 1) }

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// CasesDir is the folder of the case files: data, a row for each way in that was
-// found in some proxy, with the verdict that we want. GATEHOUSE_CASES names
-// another folder of the same layout.
+// CasesDir returns the folder of the case files: tables with a row for each attack
+// that some proxy once let through, and the verdict that we want. The environment
+// variable GATEHOUSE_CASES names another folder of the same layout.
 func CasesDir() string {
 	if dir := os.Getenv("GATEHOUSE_CASES"); dir != "" {
 		return dir
@@ -16,7 +16,8 @@ func CasesDir() string {
 	return filepath.Join("testdata", "cases")
 }
 
-// OpenFolder makes a folder that other users can enter.
+// OpenFolder makes a folder, with mode 0755 and in a parent that other users can
+// enter, which is removed at the end of the test.
 func OpenFolder(tb testing.TB) string {
 	tb.Helper()
 	dir, err := os.MkdirTemp("", "docs") //nolint:usetesting // a test's folder lies in one that is closed
@@ -30,7 +31,7 @@ func OpenFolder(tb testing.TB) string {
 	return dir
 }
 
-// WriteFile writes a file and makes the folders that it lies in.
+// WriteFile writes a file, and makes the folders around it.
 func WriteFile(tb testing.TB, name, text string, mode os.FileMode) {
 	tb.Helper()
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil { //nolint:gosec // below a folder of the test

@@ -1,15 +1,20 @@
-// Package e2e drives the built program from outside, as a black box: it starts
+// Package e2e is the toolbox of the black-box tests. It builds Gatehouse, starts
 // it with a configuration, speaks to it over real sockets as browsers and
-// attackers do, and looks at the bytes that reach the application behind it.
+// attackers do, and records the bytes that reach the application behind it. It
+// also starts the servers that some tests need: Redis and PostgreSQL. A file
+// that starts one has the build tag e2e; internal/deps checks that.
 //
 //	gate := e2e.Start(t, e2e.HTTP2, "routes:\n  - upstream: "+app.URL)
 //	alice := gate.Browser(t)
 //	alice.Login("alice", e2e.Password)
 //	page := alice.Visit("/private")
 //
-// What holds for every test is checked when it ends: the program stops
-// cleanly on SIGTERM, saw no data race, did not panic, and wrote no password
-// and no cookie into its log or its database.
+// Every Gate is checked when its test ends: it must stop cleanly on SIGTERM, must
+// not have panicked or had a data race, and must not have written a password or
+// a cookie into its log or its database.
+//
+// A function or method with a testing.TB fails the test when it cannot do what
+// it says, unless it returns an error.
 package e2e
 
 import (
@@ -28,63 +33,41 @@ import (
 	"time"
 )
 
-// Host is the site's name in every test. Nothing resolves it: browsers of
-// this package connect to the gate's address whatever the name is.
+// Host is the host name of the site in every test. It is never resolved: a
+// Browser connects to the gate's address whatever the host is.
 const Host = "app.example.test"
 
-// RaceOptions is GORACE for programs under test. Where they are built with the
-// race detector, each would sleep for a second before it ends.
+// RaceOptions is the GORACE of programs under test: the first data race ends the
+// program, and at its exit it sleeps for 20 ms in place of a second.
 const RaceOptions = "halt_on_error=1 atexit_sleep_ms=20"
 
-// A Mode is how visitors speak to the gate.
-type Mode struct {
-	Name   string
-	TLS    bool
-	HTTP2  bool
-	Cookie string // name of the session's cookie
-}
-
-// The ways in which every test runs that can be expressed in them.
-var (
-	HTTP1  = Mode{"http1", false, false, "gatehouse"}
-	HTTPS1 = Mode{"https1", true, false, "__Host-gatehouse"}
-	HTTP2  = Mode{"http2", true, true, "__Host-gatehouse"}
-	Modes  = []Mode{HTTP1, HTTPS1, HTTP2}
-)
-
-// Scheme is http or https.
-func (m Mode) Scheme() string {
-	if m.TLS {
-		return "https"
-	}
-	return "http"
-}
-
-// A Gate is a running program with its configuration.
+// A Gate is the program with its configuration and data, running or stopped.
 type Gate struct {
 	Mode Mode
 	Addr string // host:port it listens on
 	Dir  string // holds gatehouse.yaml, data and the certificate; short, since a socket lies below it
 	CA   *CA
 
-	// Stderr takes what the process writes there. nil: Log has it.
+	// Stderr receives the standard error of the process, when it is set before
+	// Run. nil (the default): it is collected for Log.
 	Stderr *os.File
 
-	// Program is what is run: the built gatehouse, unless it is changed before Run.
+	// Program is the path of the program that Run starts: by default the built
+	// gatehouse.
 	Program string
 
-	base  string // what stands in every configuration
+	base  string // the beginning of every configuration
 	cmd   *exec.Cmd
-	ended chan struct{} // closed when the process has ended
+	ended chan struct{} // closed when the process has exited
 
 	mu      sync.Mutex
 	log     bytes.Buffer
-	secrets []string // that must not be written anywhere
+	secrets []string // must not be written anywhere
 }
 
-// New makes a Gate that is not running yet. The configuration begins with
-// version, listen, data_dir, tls and users; config is what follows. A section
-// that config has itself is left out of the beginning.
+// New returns a Gate that is not running yet. Its configuration is a beginning
+// (version, listen, data_dir, tls and users) followed by config. When config has
+// a section users of its own, the beginning has none.
 func New(tb testing.TB, m Mode, config string) *Gate {
 	tb.Helper()
 	dir, err := os.MkdirTemp("", "gate") //nolint:usetesting // a test's folder has too long a name for the socket in it
@@ -102,7 +85,8 @@ func New(tb testing.TB, m Mode, config string) *Gate {
 	return g
 }
 
-// Start makes a Gate and waits until it answers.
+// Start returns a running Gate that answers requests. It is stopped and checked
+// at the end of the test.
 func Start(tb testing.TB, m Mode, config string) *Gate {
 	tb.Helper()
 	g := New(tb, m, config)
@@ -111,11 +95,11 @@ func Start(tb testing.TB, m Mode, config string) *Gate {
 	return g
 }
 
-// ConfigFile is where the configuration lies.
+// ConfigFile returns the path of the configuration file.
 func (g *Gate) ConfigFile() string { return filepath.Join(g.Dir, "gatehouse.yaml") }
 
-// Configure replaces the configuration on disk. A running gate does not know
-// until it is told to reload.
+// Configure replaces the configuration on disk; config is as in New. A running
+// gate reads it at its next reload.
 func (g *Gate) Configure(tb testing.TB, config string) {
 	tb.Helper()
 	text := g.base
@@ -127,15 +111,25 @@ func (g *Gate) Configure(tb testing.TB, config string) {
 	}
 }
 
-// Run starts the process and waits until it answers. Start calls it; it is
-// for starting again after Stop or Kill.
+// Config returns the configuration on disk.
+func (g *Gate) Config(tb testing.TB) string {
+	tb.Helper()
+	text, err := os.ReadFile(g.ConfigFile())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return string(text)
+}
+
+// Run starts the process and waits until it answers. Tests that use Start call
+// it only to start the gate again, after Stop or Kill.
 func (g *Gate) Run(tb testing.TB) {
 	tb.Helper()
 	g.Exec(tb)
 	g.Wait(tb)
 }
 
-// Exec starts the process and does not wait.
+// Exec starts the process and does not wait until it answers.
 func (g *Gate) Exec(tb testing.TB) {
 	tb.Helper()
 	g.cmd = exec.CommandContext(context.Background(), g.Program, "serve", "--config", g.ConfigFile()) //nolint:gosec // the program under test
@@ -153,7 +147,7 @@ func (g *Gate) Exec(tb testing.TB) {
 	go func() { _ = cmd.Wait(); close(ended) }()
 }
 
-// Wait polls until the gate answers.
+// Wait waits until the gate answers, for Patience at most.
 func (g *Gate) Wait(tb testing.TB) {
 	tb.Helper()
 	client := &http.Client{Transport: g.transport(), Timeout: time.Second}
@@ -179,21 +173,21 @@ func (g *Gate) Wait(tb testing.TB) {
 	}
 }
 
-// Write takes the process's standard error.
+// Write appends to Log; the process has the Gate as its standard error.
 func (g *Gate) Write(p []byte) (int, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.log.Write(p)
 }
 
-// Log is what the process wrote to standard error until now.
+// Log returns what the process has written to standard error so far.
 func (g *Gate) Log() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.log.String()
 }
 
-// AwaitLog waits until the log holds text.
+// AwaitLog waits until Log contains text.
 func (g *Gate) AwaitLog(tb testing.TB, text string) {
 	tb.Helper()
 	Eventually(tb, func() error {
@@ -204,7 +198,7 @@ func (g *Gate) AwaitLog(tb testing.TB, text string) {
 	})
 }
 
-// keepOut names a secret that must not be written anywhere.
+// keepOut adds a secret that must be neither in the log nor in the database.
 func (g *Gate) keepOut(secret string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -219,20 +213,21 @@ func (g *Gate) Signal(tb testing.TB, s os.Signal) {
 	}
 }
 
-// PID is the process's number.
+// PID returns the process id.
 func (g *Gate) PID() int { return g.cmd.Process.Pid }
 
-// Stop ends the process with SIGTERM, waits, and gives its exit status.
+// Stop sends SIGTERM, waits for the exit, and returns the exit status.
 func (g *Gate) Stop(tb testing.TB) int {
 	tb.Helper()
 	g.Signal(tb, syscall.SIGTERM)
 	return g.Ended(tb)
 }
 
-// Done is closed when the process has ended.
+// Done returns a channel that is closed when the process has exited.
 func (g *Gate) Done() <-chan struct{} { return g.ended }
 
-// Ended waits for the end of the process and gives its exit status.
+// Ended waits for the exit of the process, a minute at most, and returns the exit
+// status; -1 after a signal.
 func (g *Gate) Ended(tb testing.TB) int {
 	tb.Helper()
 	select {
@@ -244,14 +239,14 @@ func (g *Gate) Ended(tb testing.TB) int {
 	}
 }
 
-// Kill ends the process as a power cut would.
+// Kill ends the process with SIGKILL, as a power cut would, and waits for it.
 func (g *Gate) Kill(tb testing.TB) {
 	tb.Helper()
 	g.Signal(tb, syscall.SIGKILL)
 	g.Ended(tb)
 }
 
-// end stops the gate if it still runs and looks for what must never happen.
+// end stops the gate if it still runs, and checks what must hold for every one.
 func (g *Gate) end(tb testing.TB) {
 	tb.Helper()
 	select {
@@ -286,8 +281,8 @@ func (g *Gate) end(tb testing.TB) {
 	}
 }
 
-// Command runs the program with the gate's configuration and gives what it
-// printed and its exit status.
+// Command runs a command of gatehouse with the gate's configuration, and returns
+// what it printed on both outputs, and its exit status.
 func (g *Gate) Command(tb testing.TB, stdin string, args ...string) (out string, code int) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
@@ -302,7 +297,7 @@ func (g *Gate) Command(tb testing.TB, stdin string, args ...string) (out string,
 	return string(both), cmd.ProcessState.ExitCode()
 }
 
-// Must runs the program as Command does; it has to succeed.
+// Must is Command for commands that have to succeed.
 func (g *Gate) Must(tb testing.TB, stdin string, args ...string) string {
 	tb.Helper()
 	out, code := g.Command(tb, stdin, args...)
@@ -312,12 +307,17 @@ func (g *Gate) Must(tb testing.TB, stdin string, args ...string) string {
 	return out
 }
 
-// Config is the configuration as it lies on disk.
-func (g *Gate) Config(tb testing.TB) string {
-	tb.Helper()
-	text, err := os.ReadFile(g.ConfigFile())
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return string(text)
+// Standard returns the routes of most tests: one application, of which /public
+// and /healthz are public, /admin is for the group admins, and the rest for
+// everyone who is signed in.
+func Standard(upstream string) string {
+	return `
+routes:
+  - upstream: ` + upstream + `
+    access:
+      - {path: /public, public: true}
+      - {exact: /healthz, public: true}
+      - {path: /admin, groups: [admins]}
+      - {}
+`
 }

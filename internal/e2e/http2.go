@@ -14,9 +14,10 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// HTTP2 sends one request in frames of its own making, so that it may be as
-// wrong as it likes: the fields as they are given, a body, and trailers.
-// refused is true when the gate reset the stream or closed the connection.
+// HTTP2 sends one request over HTTP/2, in frames that need not be valid: the
+// fields in the given order and spelling, the body, and the trailer unless it is
+// nil. refused reports whether the gate reset the stream or closed the connection
+// in place of an answer.
 func (g *Gate) HTTP2(tb testing.TB, fields [][2]string, body string, trailer [][2]string) (a Answer, refused bool) {
 	tb.Helper()
 	d := tls.Dialer{Config: g.CA.Client("h2")}
@@ -43,7 +44,8 @@ func (g *Gate) HTTP2(tb testing.TB, fields [][2]string, body string, trailer [][
 	return readStream(framer)
 }
 
-// writeBlock writes HEADERS and as many CONTINUATIONs as it takes.
+// writeBlock writes a header block as HEADERS and as many CONTINUATION frames as
+// it needs.
 func writeBlock(framer *http2.Framer, fields [][2]string, end bool) {
 	var block bytes.Buffer
 	enc := hpack.NewEncoder(&block)

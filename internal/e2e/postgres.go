@@ -24,27 +24,28 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A PostgresServer is a server of Debian's postgresql, of whatever version is
-// installed. It refuses to run as root, so for root it is another user's.
+// A PostgresServer is a PostgreSQL server of the newest version that Debian has
+// installed. PostgreSQL refuses to run as root: when the test does, the server
+// runs as the user postgres or nobody.
 type PostgresServer struct {
 	Addr string // host:port
 	Dir  string // holds the data and the unix socket
 
 	bin    string
-	owner  *syscall.Credential // nil: who runs the test
+	owner  *syscall.Credential // nil: the user of the test
 	env    []string
-	watch  *os.File // the server ends when this is closed
+	watch  *os.File // the server ends when this is closed; nil: it does not run
 	ended  chan struct{}
 	output lockedBuffer
 }
 
-// A PostgresDB is an empty database of a test's own.
+// A PostgresDB is a database of one test, empty at first.
 type PostgresDB struct {
 	Server *PostgresServer
 	URL    string // for session.postgres.url
 }
 
-// sharedPostgres is the server of all tests that do not harm it.
+// sharedPostgres starts the server of Postgres once.
 var sharedPostgres = sync.OnceValues(func() (*PostgresServer, error) {
 	dir, err := os.MkdirTemp("", "pg")
 	if err != nil {
@@ -58,8 +59,9 @@ var sharedPostgres = sync.OnceValues(func() (*PostgresServer, error) {
 // lastDatabase counts the databases.
 var lastDatabase atomic.Int64
 
-// Postgres gives an empty database on a server that all tests of the program
-// share. The server ends with the program, however that ends.
+// Postgres returns an empty database on a server that all tests of the process
+// share, for tests that do not stop or change the server. It ends with the process,
+// even if that is killed.
 func Postgres(tb testing.TB) *PostgresDB {
 	tb.Helper()
 	s, err := sharedPostgres()
@@ -69,7 +71,7 @@ func Postgres(tb testing.TB) *PostgresDB {
 	return s.Database(tb)
 }
 
-// StartPostgres starts a server of the test's own, which it may stop.
+// StartPostgres starts a server for one test, which may stop it.
 func StartPostgres(tb testing.TB) *PostgresServer {
 	tb.Helper()
 	dir, err := os.MkdirTemp("", "pg") //nolint:usetesting // another user has to get there, and sockets have short names
@@ -91,7 +93,7 @@ func StartPostgres(tb testing.TB) *PostgresServer {
 	return s
 }
 
-// create makes the folder's data and starts the server.
+// create initializes the data folder and starts the server.
 func (s *PostgresServer) create() (err error) {
 	if s.bin, err = findPostgres(); err != nil {
 		return err
@@ -113,7 +115,7 @@ func (s *PostgresServer) create() (err error) {
 
 func (s *PostgresServer) data() string { return filepath.Join(s.Dir, "data") }
 
-// findPostgres gives the folder of the newest programs.
+// findPostgres returns the folder of the newest version's programs.
 func findPostgres() (string, error) {
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil || len(found) == 0 {
@@ -123,7 +125,7 @@ func findPostgres() (string, error) {
 	return filepath.Dir(slices.MaxFunc(found, func(a, b string) int { return number(a) - number(b) })), nil
 }
 
-// somebody is who owns a server that root starts.
+// somebody returns the user of a server that root starts.
 func somebody() (*syscall.Credential, error) {
 	for _, name := range []string{"postgres", "nobody"} {
 		if u, err := user.Lookup(name); err == nil {
@@ -142,8 +144,9 @@ func (s *PostgresServer) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// keeper runs the server until its standard input is closed, by us or by our
-// end, then ends it and removes what it is told.
+// keeper is a shell script that runs its arguments until its standard input is
+// closed, which happens at the latest when the test process ends. It then ends
+// the server, and removes the folder REMOVE if that is set.
 const keeper = `"$@" & read -r _; kill -CONT $! 2>/dev/null; kill -QUIT $! 2>/dev/null; wait $!; [ -z "$REMOVE" ] || rm -rf "$REMOVE"`
 
 // start starts the server and waits until it answers.
@@ -183,12 +186,12 @@ func (s *PostgresServer) start() error {
 	}
 }
 
-// URL is of the database, over TCP.
+// URL returns the URL of a database over TCP, for session.postgres.url.
 func (s *PostgresServer) URL(database string) string {
 	return "postgres://gate:p%40ss-of-gate@" + s.Addr + "/" + database + "?sslmode=disable"
 }
 
-// Database makes an empty database, which stays until the server ends.
+// Database makes an empty database. It is never dropped.
 func (s *PostgresServer) Database(tb testing.TB) *PostgresDB {
 	tb.Helper()
 	name := fmt.Sprintf("test%d", lastDatabase.Add(1))
@@ -196,7 +199,8 @@ func (s *PostgresServer) Database(tb testing.TB) *PostgresDB {
 	return &PostgresDB{Server: s, URL: s.URL(name)}
 }
 
-// Do runs a statement in the database, as the owner of all.
+// Do runs a statement in the database as a superuser, who may write even when the
+// server is read-only.
 func (s *PostgresServer) Do(tb testing.TB, database, sql string) {
 	tb.Helper()
 	if err := s.do(database, sql); err != nil {
@@ -231,8 +235,8 @@ func (d *PostgresDB) Do(tb testing.TB, sql string) {
 	}
 }
 
-// Stop ends the server at once, as a crash would; what was committed is there
-// after Start.
+// Stop ends the server at once, as a crash would. After Start, everything that was
+// committed is there again.
 func (s *PostgresServer) Stop(tb testing.TB) {
 	tb.Helper()
 	if s.watch == nil {
@@ -255,11 +259,11 @@ func (s *PostgresServer) Start(tb testing.TB) {
 	}
 }
 
-// Pause stops every process of the server without ending it: connections stay,
-// and nobody answers. Resume lets them go on.
+// Pause stops every process of the server without ending it (SIGSTOP):
+// connections stay open, and nothing answers until Resume.
 func (s *PostgresServer) Pause(tb testing.TB) { tb.Helper(); s.mustSignal(tb, syscall.SIGSTOP) }
 
-// Resume lets paused processes go on.
+// Resume continues paused processes.
 func (s *PostgresServer) Resume(tb testing.TB) { tb.Helper(); s.mustSignal(tb, syscall.SIGCONT) }
 
 func (s *PostgresServer) mustSignal(tb testing.TB, sig syscall.Signal) {
@@ -269,8 +273,8 @@ func (s *PostgresServer) mustSignal(tb testing.TB, sig syscall.Signal) {
 	}
 }
 
-// signal sends to the server and to its children, each of which is a group of
-// its own, and says to how many.
+// signal sends a signal to the server and its children, each of which is a process
+// group of its own, and returns how many received it.
 func (s *PostgresServer) signal(sig syscall.Signal) (sent int) {
 	text, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
 	if err != nil {
@@ -299,28 +303,28 @@ func (s *PostgresServer) signal(sig syscall.Signal) (sent int) {
 	return sent
 }
 
-// ReadOnly lets nobody write any more, as on a server that has become a
-// replica, or lets them again.
+// ReadOnly makes all new transactions read-only, as on a server that has become a
+// replica, or ends that.
 func (s *PostgresServer) ReadOnly(tb testing.TB, on bool) {
 	tb.Helper()
 	s.Do(tb, "postgres", fmt.Sprintf("ALTER SYSTEM SET default_transaction_read_only = %t", on))
 	s.Do(tb, "postgres", "SELECT pg_reload_conf()")
 }
 
-// A lockedBuffer is written by a process while a test reads it.
+// A lockedBuffer is a bytes.Buffer that may be read while a process writes to it.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-// Write serves io.Writer.
+// Write appends p.
 func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
-// String gives what was written until now.
+// String returns what was written so far.
 func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

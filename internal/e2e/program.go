@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// program is the built gatehouse; "" outside of Main.
+// program is the path of the built gatehouse; "" outside of Main.
 var program string
 
 // Program returns the path of the built gatehouse, for tests whose TestMain
@@ -45,8 +45,8 @@ func Main(m *testing.M) int {
 	return m.Run()
 }
 
-// prepare builds the program in a new folder, which it returns, and enters the
-// root of the repository.
+// prepare changes to the root of the repository and builds the program in a new
+// folder, which it returns, also with an error.
 func prepare() (dir string, err error) {
 	if err := enterRoot(); err != nil {
 		return "", err
@@ -68,7 +68,7 @@ func prepare() (dir string, err error) {
 	return dir, nil
 }
 
-// enterRoot changes to the nearest folder upwards that has a go.mod.
+// enterRoot changes to the nearest parent folder that has a go.mod.
 func enterRoot() error {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -86,8 +86,8 @@ func enterRoot() error {
 	}
 }
 
-// Race reports whether the tests were built with the race detector. Then the
-// program is as well, and may take several times as long.
+// Race reports whether the tests were built with the race detector. The program
+// is then built with it, too, and may be several times slower.
 func Race() bool {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -101,37 +101,11 @@ func Race() bool {
 	return false
 }
 
-// Slower is what times and sizes are multiplied with under the race detector.
+// Slower returns the factor by which limits on time and memory are larger under
+// the race detector: 1 without it.
 func Slower() int {
 	if Race() {
 		return 10
 	}
 	return 1
-}
-
-// EachMode runs f over HTTP/1.1, HTTP/1.1 with TLS, and HTTP/2, at the same time.
-func EachMode(t *testing.T, f func(t *testing.T, m Mode)) {
-	t.Helper()
-	t.Parallel()
-	for _, m := range Modes {
-		t.Run(m.Name, func(t *testing.T) {
-			t.Parallel()
-			f(t, m)
-		})
-	}
-}
-
-// Standard is the configuration of most tests: one application, a public
-// folder, a public page, a folder for admins, and the rest for everyone who is
-// signed in.
-func Standard(upstream string) string {
-	return `
-routes:
-  - upstream: ` + upstream + `
-    access:
-      - {path: /public, public: true}
-      - {exact: /healthz, public: true}
-      - {path: /admin, groups: [admins]}
-      - {}
-`
 }

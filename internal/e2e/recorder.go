@@ -6,8 +6,6 @@ import (
 	"context"
 	"crypto/sha1" //nolint:gosec // the handshake of RFC 6455 is made of it
 	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,17 +14,17 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
-// A Recorder is an application that writes down every byte it gets. It is no
-// HTTP library: what a library would fold, trim or refuse is seen as it came.
+// A Recorder is an application that records every byte it receives. It uses no
+// HTTP library, so that tests see what a library would fold, trim or refuse.
 type Recorder struct {
 	URL string
 
-	// Answer, when set before the first request, makes the answer to a
-	// request: raw bytes. "" closes the connection, see also ThenClose. By default every request
-	// gets 200 and two bytes, and a WebSocket handshake 101.
+	// Answer returns the raw bytes of the answer to a request; "" closes the
+	// connection. It has to be set before the first request. nil (the default):
+	// every request gets 200 and a body of two bytes, a WebSocket handshake 101.
+	// See also ThenClose.
 	Answer func(Request) string
 
 	ln    net.Listener
@@ -38,22 +36,22 @@ type Recorder struct {
 // ThenClose at the end of an answer closes the connection after it.
 const ThenClose = "\x00close"
 
-// A Request is one request as it lay on the wire.
+// A Request is a request as it was sent.
 type Request struct {
-	Head    string // with its last empty line
+	Head    string // request line and header, with the empty line
 	Body    string // as framed: chunk sizes and trailers are in it
 	Trailer string // lines after the last chunk
-	Whole   bool   // false: the connection ended in the middle
+	Whole   bool   // false: the connection ended before the request did
 	Payload int    // bytes of the body without framing
 }
 
-// Line is the request line.
+// Line returns the request line.
 func (q Request) Line() string {
 	line, _, _ := strings.Cut(q.Head, "\r\n")
 	return line
 }
 
-// Target is the second word of the request line.
+// Target returns the request target; "" when the request line has not three parts.
 func (q Request) Target() string {
 	if words := strings.Split(q.Line(), " "); len(words) == 3 {
 		return words[1]
@@ -61,7 +59,7 @@ func (q Request) Target() string {
 	return ""
 }
 
-// Lines are the header lines of that name, compared without regard to case.
+// Lines returns the values of all header lines with that name, in any case.
 func (q Request) Lines(name string) []string {
 	var got []string
 	for _, line := range q.fields() {
@@ -77,13 +75,14 @@ func (q Request) fields() []string {
 	return lines[1:]
 }
 
-// identity are the headers that speak of who asks, folded as the most
-// careless server folds names.
+// identity matches the names of headers that carry an identity, after every
+// character that is no letter or digit has become a "-", as in the most careless
+// server.
 var identity = regexp.MustCompile(`^(x-forwarded-(user|email|groups|preferred-username)|(x-)?remote-(user|name|email|groups)|x-auth-request-.*|x-webauth-user)$`)
 
 var noLetter = regexp.MustCompile(`[^a-z0-9]`)
 
-// Identity are all header and trailer lines that some server could take for
+// Identity returns all header and trailer lines that some server could take for
 // an identity.
 func (q Request) Identity() []string {
 	var got []string
@@ -96,7 +95,7 @@ func (q Request) Identity() []string {
 	return got
 }
 
-// Record starts a Recorder.
+// Record starts a Recorder, which ends with the test.
 func Record(tb testing.TB) *Recorder {
 	tb.Helper()
 	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
@@ -118,14 +117,14 @@ func Record(tb testing.TB) *Recorder {
 	return r
 }
 
-// Requests are what was seen since the last Reset.
+// Requests returns the requests since the last Reset, incomplete ones included.
 func (r *Recorder) Requests() []Request {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]Request(nil), r.seen...)
 }
 
-// Bytes are all that was seen since the last Reset.
+// Bytes returns all bytes of Requests.
 func (r *Recorder) Bytes() string {
 	var b strings.Builder
 	for _, q := range r.Requests() {
@@ -134,8 +133,8 @@ func (r *Recorder) Bytes() string {
 	return b.String()
 }
 
-// Reset forgets what was seen, and closes the connections: what comes later
-// on them belongs to no test any more.
+// Reset forgets all requests and closes the connections, so that nothing of an
+// earlier test can come later.
 func (r *Recorder) Reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -145,8 +144,7 @@ func (r *Recorder) Reset() {
 	}
 }
 
-// One is the only request that was seen; that there is another number of them
-// fails the test.
+// One returns the only request; another number of requests fails the test.
 func (r *Recorder) One(tb testing.TB) Request {
 	tb.Helper()
 	got := r.Requests()
@@ -156,7 +154,7 @@ func (r *Recorder) One(tb testing.TB) Request {
 	return got[0]
 }
 
-// None fails the test when anything was seen.
+// None fails the test if a single byte was received.
 func (r *Recorder) None(tb testing.TB) {
 	tb.Helper()
 	if got := r.Bytes(); got != "" {
@@ -247,13 +245,14 @@ func (r *Recorder) answer(q Request) string {
 	return "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 }
 
-// AcceptKey answers the key of a WebSocket handshake (RFC 6455 section 4.2.2).
+// AcceptKey returns the Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455
+// section 4.2.2).
 func AcceptKey(key string) string {
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // see the import
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// readHead reads to the empty line; false when the connection ends before.
+// readHead reads to the empty line, and reports whether it came.
 func readHead(in *bufio.Reader, q *Request) bool {
 	var head bytes.Buffer
 	for {
@@ -269,8 +268,8 @@ func readHead(in *bufio.Reader, q *Request) bool {
 	}
 }
 
-// readBody reads what Content-Length or chunks announce; false when the
-// connection ends before.
+// readBody reads the body that Content-Length or Transfer-Encoding announces, and
+// reports whether all of it came.
 func readBody(in *bufio.Reader, q *Request) bool {
 	var body bytes.Buffer
 	defer func() { q.Body = body.String() }()
@@ -323,27 +322,7 @@ func readBody(in *bufio.Reader, q *Request) bool {
 	}
 }
 
-// sessionUser reads the JSON of /_gate/session.
-func sessionUser(tb testing.TB, body string) string {
-	tb.Helper()
-	var s struct {
-		Authenticated bool
-		User          any
-	}
-	if err := json.Unmarshal([]byte(body), &s); err != nil {
-		tb.Fatalf("/_gate/session: %v\n%s", err, body)
-	}
-	if !s.Authenticated {
-		return ""
-	}
-	if name, ok := s.User.(string); ok {
-		return name
-	}
-	tb.Fatalf("/_gate/session: user is not a name:\n%s", body)
-	return ""
-}
-
-// AwaitRequests waits until n requests were seen.
+// AwaitRequests waits until there are n requests, and returns them.
 func (r *Recorder) AwaitRequests(tb testing.TB, n int) []Request {
 	tb.Helper()
 	Eventually(tb, func() error {
@@ -353,13 +332,4 @@ func (r *Recorder) AwaitRequests(tb testing.TB, n int) []Request {
 		return nil
 	})
 	return r.Requests()
-}
-
-// ReadFor reads what comes until the connection ends or d has passed. ended
-// is true when the other side ended it.
-func ReadFor(conn net.Conn, d time.Duration) (got string, ended bool) {
-	_ = conn.SetReadDeadline(time.Now().Add(d))
-	all, err := io.ReadAll(conn)
-	var timeout net.Error
-	return string(all), err == nil || !errors.As(err, &timeout) || !timeout.Timeout()
 }

@@ -18,9 +18,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A RedisServer is a redis-server of a test's own: Debian's program, with its
-// port, folder and process, which ends with the test. What it was started with
-// it is started with again.
+// A RedisServer is a redis-server of one test: a process with a port and a folder
+// of its own, which ends with the test. Run starts it again with the same
+// arguments.
 type RedisServer struct {
 	Addr string // host:port
 	URL  string // for session.redis.url
@@ -35,8 +35,8 @@ type RedisServer struct {
 	log bytes.Buffer
 }
 
-// StartRedis starts a server that keeps nothing on disk; args are what
-// follows on its command line, such as "--maxmemory", "10mb".
+// StartRedis starts a server that stores nothing on disk. args follow on its
+// command line, such as "--maxmemory", "10mb".
 func StartRedis(tb testing.TB, args ...string) *RedisServer {
 	tb.Helper()
 	addr := FreeAddr(tb)
@@ -46,17 +46,17 @@ func StartRedis(tb testing.TB, args ...string) *RedisServer {
 	return s
 }
 
-// RedisUser and RedisPassword are of the only user of StartRedisTLS.
+// RedisUser and RedisPassword are the account that StartRedisTLS has for Gatehouse.
 const (
 	RedisUser     = "gatehouse"
 	RedisPassword = "p@ss/word_of_redis"
 )
 
-// RedisACL is what that user may do: no more than the documentation asks for.
+// RedisACL is what RedisUser may do: exactly what the documentation asks for.
 const RedisACL = "~gatehouse:* &gatehouse:* -@all +@read +@write +@scripting +@pubsub +@connection +cluster|slots +cluster|shards +info"
 
-// StartRedisTLS starts a server that speaks TLS alone, with a certificate of
-// the CA, asks for one of the CA's, and has one user.
+// StartRedisTLS starts a server that speaks TLS alone, with a certificate of the
+// CA. Clients need a certificate of the CA and RedisUser's password.
 func StartRedisTLS(tb testing.TB, ca *CA) *RedisServer {
 	tb.Helper()
 	addr := FreeAddr(tb)
@@ -85,8 +85,7 @@ func StartRedisTLS(tb testing.TB, ca *CA) *RedisServer {
 	return s
 }
 
-// StartRedisReplica starts a replica of the server and waits until it has all
-// of it.
+// StartRedisReplica starts a replica of a server and waits until it is in sync.
 func StartRedisReplica(tb testing.TB, of *RedisServer) *RedisServer {
 	tb.Helper()
 	s := StartRedis(tb, "--replicaof", "127.0.0.1 "+portOf(of.Addr), "--repl-diskless-sync-delay", "0")
@@ -99,9 +98,10 @@ func StartRedisReplica(tb testing.TB, of *RedisServer) *RedisServer {
 	return s
 }
 
-// StartSentinel starts a Sentinel that watches the master under the name
-// mymaster, takes half a second without an answer for its death, and makes a
-// replica the master then. It gives the URL of what it watches.
+// StartSentinel starts a Sentinel that monitors the master under the name
+// mymaster. It takes the master for dead after half a second without an answer,
+// and then promotes the replica, which has to exist. url is the value of
+// session.redis.url.
 func StartSentinel(tb testing.TB, master *RedisServer) (sentinel *RedisServer, url string) {
 	tb.Helper()
 	addr := FreeAddr(tb)
@@ -123,7 +123,8 @@ func StartSentinel(tb testing.TB, master *RedisServer) (sentinel *RedisServer, u
 	return s, "redis+sentinel://" + addr + "/0?master=mymaster"
 }
 
-// StartRedisCluster starts a Cluster of three masters and gives its URL.
+// StartRedisCluster starts a Cluster of three masters without replicas. url is the
+// value of session.redis.url.
 func StartRedisCluster(tb testing.TB) (nodes []*RedisServer, url string) {
 	tb.Helper()
 	var addrs, buses []string
@@ -175,8 +176,8 @@ func portOf(addr string) string {
 	return port
 }
 
-// Run starts the process and waits until it answers. It is for starting again
-// after Kill.
+// Run starts the process and waits until it answers. Tests call it only to start
+// the server again, after Kill.
 func (s *RedisServer) Run(tb testing.TB) {
 	tb.Helper()
 	s.cmd = exec.CommandContext(context.Background(), "/usr/bin/redis-server", s.args...) //nolint:gosec // Debian's
@@ -196,9 +197,9 @@ func (s *RedisServer) Run(tb testing.TB) {
 	})
 }
 
-// Replicate waits until a replica has everything that the server has been told
-// so far. WAIT alone asks only for what its own connection has written, which
-// would be nothing.
+// Replicate waits until a replica has everything that was written so far. It
+// publishes something first, since WAIT only waits for what its own connection has
+// written.
 func (s *RedisServer) Replicate(tb testing.TB) {
 	tb.Helper()
 	own := s.client.Conn()
@@ -215,7 +216,8 @@ func (s *RedisServer) Replicate(tb testing.TB) {
 	})
 }
 
-// Do runs a command, which has to succeed, and gives its answer.
+// Do runs a command and returns its reply. An error of Redis, and the reply nil,
+// fail the test.
 func (s *RedisServer) Do(tb testing.TB, args ...any) any {
 	tb.Helper()
 	var answer any
@@ -229,15 +231,15 @@ func (s *RedisServer) Do(tb testing.TB, args ...any) any {
 	return answer
 }
 
-// Pause stops the process without ending it: connections stay, and nobody
-// answers. Resume lets it go on.
+// Pause stops the process without ending it (SIGSTOP): connections stay open, and
+// nothing answers until Resume.
 func (s *RedisServer) Pause(tb testing.TB) { tb.Helper(); s.signal(tb, syscall.SIGSTOP) }
 
-// Resume lets a paused process go on.
+// Resume continues a paused process.
 func (s *RedisServer) Resume(tb testing.TB) { tb.Helper(); s.signal(tb, syscall.SIGCONT) }
 
-// Kill ends the process at once; its data are gone unless it was started with
-// "--appendonly", "yes".
+// Kill ends the process with SIGKILL and waits for it. Its data are lost unless it
+// was started with "--appendonly", "yes".
 func (s *RedisServer) Kill(tb testing.TB) {
 	tb.Helper()
 	s.signal(tb, syscall.SIGKILL)
@@ -259,14 +261,14 @@ func (s *RedisServer) end() {
 	<-s.ended
 }
 
-// Write takes what the process prints.
+// Write appends to Log; the process has the RedisServer as its output.
 func (s *RedisServer) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.log.Write(p)
 }
 
-// Log is what the process has printed until now.
+// Log returns what the process has printed so far.
 func (s *RedisServer) Log() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

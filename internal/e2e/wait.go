@@ -7,16 +7,18 @@ import (
 	"gatehouse/internal/freeport"
 )
 
-// Patience is how long a test waits for something that should come soon.
+// Patience is how long a test waits for something that should happen at once. A
+// machine that does other things at the same time may need that long.
 const Patience = 20 * time.Second
 
-// Eventually polls until f gives nil.
+// Eventually calls f until it returns nil, and fails the test when it does not do
+// so within Patience.
 func Eventually(tb testing.TB, f func() error) {
 	tb.Helper()
 	Within(tb, Patience, f)
 }
 
-// Within is Eventually for what may take longer.
+// Within is Eventually with a limit of its own.
 func Within(tb testing.TB, patience time.Duration, f func() error) {
 	tb.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
