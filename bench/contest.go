@@ -14,16 +14,16 @@ import (
 	"gatehouse/bench/load"
 )
 
-// stores gives the same work to different stores of sessions, in turns: see
-// bench/stores/contest. Then a gate with all those sessions removes the ones that
-// have expired while it serves.
+// stores runs the contest of bench/stores/contest, step by step in turns. Then it
+// measures a gate that has all those sessions, and removes the expired ones while it
+// serves.
 type stores struct{}
 
-// storesName is the scenario that stands apart: it takes longer than all the
-// others, and nobody's requests are in it.
+// storesName is the name of the scenario that only runs alone: it takes longer than
+// all others together, and has no requests in it.
 const storesName = "stores"
 
-// A contestant is a program around bench/stores/contest, and what it has printed.
+// A contestant is a program of bench/stores/contest, and what it has printed.
 type contestant struct {
 	name    string
 	program []string
@@ -31,7 +31,7 @@ type contestant struct {
 	got     map[string][]float64 // by figure, one for each round
 }
 
-// What a sweep may do to the requests beside it.
+// Limits on what a sweep may do to the requests at the same time.
 const (
 	sweepP99  = 10 // ms
 	calmLoad  = 5 * time.Second
@@ -79,8 +79,7 @@ func (stores) run(ctx context.Context, l *lab) (finding, error) {
 	return f, nil
 }
 
-// contestants builds what can be built here, ours first, and says what
-// cannot.
+// contestants builds the programs, ours first, and says which cannot be built here.
 func (l *lab) contestants(ctx context.Context) (list []*contestant, missing string, err error) {
 	add := func(name string, program ...string) error {
 		c := &contestant{name: name, program: program, dir: l.file("store-" + strconv.Itoa(len(list))), got: map[string][]float64{}}
@@ -109,7 +108,7 @@ func (l *lab) contestants(ctx context.Context) (list []*contestant, missing stri
 	return list, missing, nil
 }
 
-// step runs the contestant's program once.
+// step runs one step of the contestant.
 func (c *contestant) step(ctx context.Context, l *lab, do string, n int) error {
 	args := append(c.program[1:len(c.program):len(c.program)], "-dir", c.dir, "-do", do, "-n", strconv.Itoa(n))
 	out, err := l.command(ctx, "", c.program[0], args...)
@@ -127,7 +126,7 @@ func (c *contestant) step(ctx context.Context, l *lab, do string, n int) error {
 	return nil
 }
 
-// compare makes the table: a line for each figure, a column for each store.
+// compare returns the table: a line for each figure, a column for each store.
 func compare(list []*contestant, n int) finding {
 	f := finding{title: count(float64(n)) + " sessions", head: []string{""}}
 	for _, c := range list {
@@ -157,15 +156,15 @@ func compare(list []*contestant, n int) finding {
 	return f
 }
 
-// swept is what a sweep did to the gate.
+// swept is what was measured of a gate during a sweep.
 type swept struct {
 	start, took  time.Duration
 	calm, during load.Result
 	before, peak int64
 }
 
-// sweptGate lets a gate have the contestant's sessions, half as many expired
-// ones beside them, and sweeps while it serves.
+// sweptGate starts a gate with the sessions of the contestant and half as many
+// expired ones, and measures it while it sweeps.
 func (l *lab) sweptGate(ctx context.Context, own *contestant) (s swept, err error) {
 	if err := own.step(ctx, l, "expire", l.o.sessions/2); err != nil {
 		return swept{}, err

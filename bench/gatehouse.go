@@ -16,10 +16,10 @@ import (
 	"time"
 )
 
-// password is alice's.
+// password is the password of alice.
 const password = "correct horse battery staple"
 
-// gateConf fills in the template of the gate's configuration.
+// gateConf holds the values of the template of the gate's configuration.
 type gateConf struct {
 	Listen, Admin, Data, Hash string
 	Upstream, Sink            string
@@ -28,17 +28,17 @@ type gateConf struct {
 	Rules                     []string     // paths of rules before the one that decides
 }
 
-// An otherRoute is one that no request takes: by host, or by path.
+// An otherRoute is a route that no request takes, by its host or by its path.
 type otherRoute struct{ Host, Path string }
 
-// What the target with many routes has.
+// The size of the target with many routes.
 const (
 	manyRoutes = 1000
 	manyRules  = 100
 )
 
-// routesAndRules are what stands in the way of a request: half of the routes
-// by host, half by path.
+// routesAndRules adds the routes and rules that a request has to pass before the
+// ones that apply to it: half of the routes by host, half by path.
 func (c *gateConf) routesAndRules() {
 	for i := range manyRoutes - 3 { // three are used
 		r := otherRoute{Host: fmt.Sprintf("app-%03d.example.com", i)}
@@ -52,7 +52,8 @@ func (c *gateConf) routesAndRules() {
 	}
 }
 
-// gatehouse starts the gate for t, with a real session in the embedded store.
+// gatehouse starts the gate as the target t, with a session of alice in the embedded
+// store.
 func (l *lab) gatehouse(ctx context.Context, t *target) (err error) {
 	admin, err := l.freeAddr()
 	if err != nil {
@@ -94,11 +95,11 @@ func (l *lab) gatehouse(ctx context.Context, t *target) (err error) {
 	return err
 }
 
-// token finds the hidden field of a login form.
+// token matches the CSRF token of a login form.
 var token = regexp.MustCompile(`name="csrf_token" value="([^"]*)"`)
 
-// signIn signs alice in as a browser does, and gives the Cookie that the
-// browser sends from then on.
+// signIn signs alice in as a browser does, and returns the header Cookie of the
+// requests that follow.
 func signIn(ctx context.Context, base, path string) (string, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -144,8 +145,8 @@ func signIn(ctx context.Context, base, path string) (string, error) {
 	return strings.Join(pairs, "; "), nil
 }
 
-// allocations reads how many objects the target has made until now; 0 when
-// it does not tell.
+// allocations returns how many objects the target has allocated so far; 0 when it
+// has no metrics.
 func (t *target) allocations(ctx context.Context) (float64, error) {
 	if t.metrics == "" {
 		return 0, nil
@@ -159,7 +160,8 @@ func (t *target) allocations(ctx context.Context) (float64, error) {
 	return metric(counters.body, "go_memstats_mallocs_total"), nil
 }
 
-// metric finds a metric without labels in Prometheus' text; 0: there is none.
+// metric returns the value of a metric without labels in Prometheus' text format; 0
+// when it is missing.
 func metric(text, name string) float64 {
 	for line := range strings.Lines(text) {
 		if value, ok := strings.CutPrefix(line, name+" "); ok {

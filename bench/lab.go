@@ -20,8 +20,8 @@ import (
 //go:embed conf
 var confs embed.FS
 
-// A lab is where the benchmark happens: a temporary folder, the programs, and
-// what is behind the proxies.
+// A lab holds what all targets share: a temporary folder, the programs, and the
+// servers behind the proxies.
 type lab struct {
 	o        options
 	dir      string // temporary
@@ -40,11 +40,12 @@ type service struct {
 	addr string
 }
 
-// wantFiles is what 10,000 WebSockets need in a proxy, with some to spare.
+// wantFiles is how many descriptors a proxy needs for 10,000 WebSockets, with some to
+// spare.
 const wantFiles = 65536
 
-// newLab builds the programs and starts what is behind the proxies. close
-// must be called, also after an error.
+// newLab builds the programs and starts the servers behind the proxies. The caller
+// calls close, also after an error.
 func newLab(ctx context.Context, o options, progress io.Writer) (l *lab, err error) {
 	l = &lab{o: o, progress: progress}
 	if l.dir, err = os.MkdirTemp("", "gatehouse-bench-"); err != nil {
@@ -83,7 +84,7 @@ func (l *lab) freeAddr() (string, error) {
 	return addr, err
 }
 
-// close stops what newLab started, and removes the folder.
+// close stops what newLab has started, removes the folder, and releases the ports.
 func (l *lab) close() error {
 	for _, release := range l.ports {
 		defer release()
@@ -99,15 +100,15 @@ func (l *lab) close() error {
 	return os.RemoveAll(l.dir) //nolint:gosec // newLab made it
 }
 
-// say tells the developer how far it is.
+// say prints a line on the progress.
 func (l *lab) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(l.progress, format+"\n", args...)
 }
 
-// file names a file of the lab.
+// file returns the path of a file in the folder of the lab.
 func (l *lab) file(name string) string { return filepath.Join(l.dir, name) }
 
-// program names a program that build has made.
+// program returns the path of a program that build has made.
 func (l *lab) program(name string) string {
 	if name == "gatehouse" && l.o.gatehouse != "" {
 		return l.o.gatehouse
@@ -137,8 +138,8 @@ func (l *lab) build(ctx context.Context) error {
 	return err
 }
 
-// makeFiles makes what the upstream serves. The big one has no content on
-// disk: it is one hole.
+// makeFiles makes the files that the upstream serves. The big one is sparse and takes
+// no space on disk.
 func (l *lab) makeFiles() error {
 	if err := os.Mkdir(l.file("files"), 0o700); err != nil {
 		return fmt.Errorf("make files: %w", err)
@@ -155,7 +156,7 @@ func (l *lab) makeFiles() error {
 	return errors.Join(f.Truncate(l.o.transfer), f.Close())
 }
 
-// command runs a program to its end and gives its first output without the
+// command runs a program to its end and returns its standard output without the
 // space around it.
 func (l *lab) command(ctx context.Context, stdin, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // the developer names the programs
@@ -170,7 +171,7 @@ func (l *lab) command(ctx context.Context, stdin, program string, args ...string
 	return strings.TrimSpace(string(out)), nil
 }
 
-// start starts a program that writes its log into the lab's folder.
+// start starts a program whose output goes to a file in the folder of the lab.
 func (l *lab) start(ctx context.Context, name, program string, args ...string) (*process, error) {
 	l.number++
 	return start(ctx, name, l.file(fmt.Sprintf("%s-%d.log", name, l.number)), program, args...)
@@ -197,8 +198,8 @@ func render(name string, data any) (string, error) {
 	return b.String(), nil
 }
 
-// raiseFiles asks for n descriptors a process, for this one and for those
-// that it starts, and gives what there are.
+// raiseFiles raises the limit on open descriptors to n, for this process and those
+// that it starts, and returns the limit that it got, at most n.
 func raiseFiles(n uint64) int {
 	var have syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &have); err != nil {

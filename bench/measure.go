@@ -10,7 +10,7 @@ import (
 	"gatehouse/bench/load"
 )
 
-// A sample is one target in one round.
+// A sample is what was measured of one target in one round.
 type sample struct {
 	cpu         float64 // microseconds a request, of the target's own processes
 	perSecond   float64
@@ -21,13 +21,13 @@ type sample struct {
 	others      float64 // CPUs kept busy by what has no part in the benchmark
 }
 
-// badShare is how many requests may fail before a sample counts for nothing.
+// badShare is the share of requests that may fail before a sample is an error.
 const badShare = 1e-3
 
-// connections is how many visitors ask at the same time.
+// connections is how many connections send requests at the same time.
 const connections = 64
 
-// measure loads t with the plan, after a warm-up with the same.
+// measure loads t with the plan, after a warm-up with the same plan.
 func (l *lab) measure(ctx context.Context, t *target, p load.Plan) (sample, error) {
 	warm := p
 	warm.Duration = l.o.warm
@@ -73,7 +73,7 @@ func (l *lab) measure(ctx context.Context, t *target, p load.Plan) (sample, erro
 	}, nil
 }
 
-// A view is what everything has taken until a time.
+// A view holds the CPU time that everything has used up to a moment.
 type view struct {
 	at    time.Time
 	own   usage         // of the target
@@ -100,13 +100,13 @@ func (l *lab) look(t *target) (v view, err error) {
 	return v, err
 }
 
-// foreign is what others have taken since before; never less than nothing,
-// which the rounding of the two clocks may give.
+// foreign returns the CPU time that other programs have used since before. It is
+// never negative, although the two clocks are rounded differently.
 func (v *view) foreign(before view) time.Duration {
 	return max(0, (v.all-before.all)-(v.known-before.known))
 }
 
-// ownTime is what the benchmark's own process has taken.
+// ownTime returns the CPU time that the benchmark's own process has used.
 func ownTime() time.Duration {
 	var r syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
@@ -119,8 +119,8 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 
 func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }
 
-// openAll starts the targets with the names; those that are left out are
-// missing. The caller closes them with closeAll, also after an error.
+// openAll starts the named targets, without those that the flags leave out. The
+// caller closes them with closeAll, also after an error.
 func (l *lab) openAll(ctx context.Context, names []string) (list []*target, err error) {
 	for _, name := range names {
 		t, err := l.open(ctx, name)
@@ -140,9 +140,9 @@ func closeAll(list []*target) {
 	}
 }
 
-// rounds measures every target once a round, in turns: what disturbs the
-// machine for a while disturbs them all. Every other round goes backwards, so
-// that nobody is always the one after the hardest.
+// rounds measures every target once a round, one after another, so that whatever
+// disturbs the machine for a while disturbs them all. Every other round has the
+// opposite order, so that no target always follows the same one.
 func (l *lab) rounds(ctx context.Context, list []*target, measure func(context.Context, *target) error) error {
 	for round := range l.o.rounds {
 		turn := slices.Clone(list)

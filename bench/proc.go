@@ -16,14 +16,14 @@ import (
 // does not add up: it is one tick for each process and reading.
 const tick = time.Second / 100
 
-// A usage is what the processes of a group have taken until now.
+// A usage is what the processes of a group have used so far.
 type usage struct {
 	cpu      time.Duration // user and system; of ended children too
 	resident int64         // bytes in memory now
 	peak     int64         // the most there ever was, or since clearPeak
 }
 
-// usageOf adds up the processes of a group.
+// usageOf returns the sum over the processes of a group.
 func usageOf(group int) (usage, error) {
 	members, err := membersOf(group)
 	if err != nil {
@@ -42,7 +42,7 @@ func usageOf(group int) (usage, error) {
 	return u, nil
 }
 
-// clearPeak makes the peak begin anew at what is resident now.
+// clearPeak resets the peak to what is resident now.
 func clearPeak(group int) error {
 	members, err := membersOf(group)
 	for _, m := range members {
@@ -51,7 +51,7 @@ func clearPeak(group int) error {
 	return err
 }
 
-// membersOf finds the processes of a group.
+// membersOf returns the processes of a group.
 func membersOf(group int) ([]stat, error) {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -115,8 +115,8 @@ func parseStat(text []byte) (stat, error) {
 	return s, nil
 }
 
-// kibibytes gives the bytes of a line such as "VmRSS:  1234 kB"; 0 when there
-// is none.
+// kibibytes returns the bytes of a line such as "VmRSS:  1234 kB"; 0 when it is
+// missing.
 func kibibytes(status []byte, name string) int64 {
 	for line := range strings.Lines(string(status)) {
 		rest, ok := strings.CutPrefix(line, name)
@@ -132,8 +132,8 @@ func kibibytes(status []byte, name string) int64 {
 	return 0
 }
 
-// busy is how long all CPUs together were at work until now, from the first
-// line of /proc/stat: everything but idle, waiting for the disk, and stolen.
+// busy returns how long all CPUs together have worked so far, from the first line of
+// /proc/stat: everything but idle, waiting for the disk, and stolen.
 func busy() (time.Duration, error) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {

@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// A process is a program that was started here, with its children: all have
-// the same process group, which is how they are found in /proc.
+// A process is a program that was started here, with its children. They share a
+// process group, by which they are found in /proc.
 type process struct {
 	name string
-	log  string // the file with what it wrote
+	log  string // path of the file with its output
 	cmd  *exec.Cmd
-	done chan struct{} // closed at its end
+	done chan struct{} // closed when it has exited
 }
 
 // stopTime is how long a process may take to stop when it is asked to.
 const stopTime = 10 * time.Second
 
-// start starts a program; what it writes goes into a file of the log's name.
-// It lives until stop, whatever happens to ctx: there is an order to stopping.
+// start starts a program whose output goes to the file log. It runs until stop, also
+// when ctx is done before, since the programs are stopped in a certain order.
 func start(ctx context.Context, name, log, program string, args ...string) (*process, error) {
 	f, err := os.Create(log) //nolint:gosec // in our own temporary folder
 	if err != nil {
@@ -43,10 +43,11 @@ func start(ctx context.Context, name, log, program string, args ...string) (*pro
 	return p, nil
 }
 
-// group is the number of the process group.
+// group returns the id of the process group.
 func (p *process) group() int { return p.cmd.Process.Pid }
 
-// stop asks the process to end, and makes it end when it does not.
+// stop ends the process with SIGTERM, and after stopTime all of its group with
+// SIGKILL.
 func (p *process) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
@@ -57,7 +58,7 @@ func (p *process) stop() {
 	<-p.done
 }
 
-// wrote gives the end of what the process wrote, for an error.
+// wrote returns the end of the output, for an error.
 func (p *process) wrote() string {
 	text, err := os.ReadFile(p.log) //nolint:gosec // our own file
 	if err != nil {
@@ -69,8 +70,7 @@ func (p *process) wrote() string {
 // upTime is how long a process may take until it answers.
 const upTime = 30 * time.Second
 
-// await waits until the process answers HTTP on the address, whatever the
-// answer is.
+// await waits until the process answers a request on the address, with any status.
 func (p *process) await(ctx context.Context, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, upTime)
 	defer cancel()
@@ -99,7 +99,7 @@ type reply struct {
 	body   string
 }
 
-// get asks for one page, with the cookie unless that is "".
+// get requests one page, with the header Cookie unless cookie is "".
 func get(ctx context.Context, client *http.Client, url, cookie string) (reply, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil) //nolint:gosec // one of our own servers
 	if err != nil {
@@ -116,7 +116,7 @@ func get(ctx context.Context, client *http.Client, url, cookie string) (reply, e
 	return reply{resp.StatusCode, string(body)}, errors.Join(err, resp.Body.Close())
 }
 
-// browser makes a client that does not follow redirects.
+// browser returns a client that does not follow redirects.
 func browser(jar http.CookieJar) *http.Client {
 	return &http.Client{Jar: jar, Timeout: upTime, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }

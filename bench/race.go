@@ -10,7 +10,7 @@ import (
 	"gatehouse/bench/plot"
 )
 
-// A race asks several targets for the same file.
+// A race requests the same file from several targets.
 type race struct {
 	title   string
 	path    string
@@ -21,7 +21,7 @@ type race struct {
 	plot    bool
 }
 
-// A goal is what one of the targets has to reach.
+// A goal is a limit on a figure of one target, or on its ratio to that of another.
 type goal struct {
 	text        string
 	over, under string  // targets whose CPU is compared
@@ -59,7 +59,7 @@ func (c race) run(ctx context.Context, l *lab) (finding, error) {
 	return c.find(list, samples), nil
 }
 
-// column picks one figure out of samples.
+// column returns one figure of each sample.
 func column(samples []sample, pick func(sample) float64) []float64 {
 	var v []float64
 	for _, s := range samples {
@@ -70,7 +70,7 @@ func column(samples []sample, pick func(sample) float64) []float64 {
 
 func cpuOf(s sample) float64 { return s.cpu }
 
-// find makes the table, the verdicts and the plot.
+// find makes the finding of the samples: table, verdicts and plot.
 func (c race) find(list []*target, samples map[string][]sample) finding {
 	f := finding{title: c.title, head: []string{"target", "CPU µs/request", "least-most"}}
 	for _, name := range c.against {

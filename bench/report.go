@@ -16,7 +16,7 @@ import (
 	"gatehouse/bench/plot"
 )
 
-// A finding is what a scenario has found out.
+// A finding is the result of a scenario.
 type finding struct {
 	title    string
 	note     string     // a paragraph below the table
@@ -33,14 +33,14 @@ type verdict struct {
 	met             bool
 }
 
-// A report is the whole of it.
+// A report is the result of a run.
 type report struct {
 	about    string // where and how it was measured
 	command  string // what made it; "": make bench
 	findings []finding
 }
 
-// markdown writes the report as it stands in docs/performance.md.
+// markdown returns the report as it stands in docs/performance.md.
 func (r *report) markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", r.about)
@@ -69,7 +69,7 @@ func (r *report) markdown() string {
 	return strings.TrimRight(b.String(), "\n") + "\n"
 }
 
-// table writes a table in Markdown.
+// table returns a table in Markdown.
 func table(head []string, rows [][]string) string {
 	var b strings.Builder
 	line := func(cells []string) { b.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
@@ -104,14 +104,14 @@ const (
 	plotName = "performance.svg"
 )
 
-// marks are the lines between which the page is the command's.
+// marks are the lines of the page between which the command writes.
 func (r *report) marks() (opening, closing string) {
 	command := cmp.Or(r.command, "make bench")
 	return "<!-- " + command + ": begin -->\n", "<!-- " + command + ": end -->\n"
 }
 
-// save writes the plot into dir, and the tables into the page there, between
-// the two marks; a page that is not there is made.
+// save writes the plot to dir, and the tables into the page there, between its two
+// marks. A missing page is made.
 func (r *report) save(dir string) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return fmt.Errorf("save: %w", err)
@@ -140,7 +140,7 @@ func (r *report) save(dir string) error {
 	return nil
 }
 
-// between replaces what stands between the two marks.
+// between replaces the lines between the two marks.
 func between(page, opening, closing, text string) (string, error) {
 	before, rest, ok := strings.Cut(page, opening)
 	_, after, end := strings.Cut(rest, closing)
@@ -150,7 +150,7 @@ func between(page, opening, closing, text string) (string, error) {
 	return before + opening + "\n" + text + "\n" + closing + after, nil
 }
 
-// describe says where and how it was measured.
+// describe returns a paragraph on the machine and the settings.
 func (l *lab) describe(ctx context.Context, findings []finding) string {
 	release, _ := os.ReadFile("/proc/sys/kernel/osrelease") // without, the line says less
 	nginxVersion, err := l.nginxVersion(ctx)
@@ -172,7 +172,7 @@ func (l *lab) describe(ctx context.Context, findings []finding) string {
 	return text
 }
 
-// describeStores is the same for the contest of the stores.
+// describeStores is describe for the contest of the stores.
 func (l *lab) describeStores() string {
 	release, _ := os.ReadFile("/proc/sys/kernel/osrelease") // without, the line says less
 	return fmt.Sprintf("Measured %s on %d CPUs (%s, Linux %s), %s. Each step of each store is a process of its own; medians of %d turns where a step changes nothing. "+
@@ -193,7 +193,7 @@ func cpuModel() string {
 	return runtime.GOARCH
 }
 
-// figure writes three digits or so: 3.14, 31.4, 314.
+// figure formats a number with about three digits: 3.14, 31.4, 314.
 func figure(v float64) string {
 	switch {
 	case v >= 100:
@@ -203,7 +203,7 @@ func figure(v float64) string {
 	}
 }
 
-// times writes a ratio, or milliseconds; - where there is none.
+// times formats a ratio, or milliseconds; "-" for none.
 func times(v float64) string {
 	if v == 0 {
 		return "-"
@@ -211,7 +211,7 @@ func times(v float64) string {
 	return strconv.FormatFloat(v, 'f', 2, 64)
 }
 
-// count writes a whole number, in groups of three.
+// count formats a whole number in groups of three digits.
 func count(v float64) string {
 	s := strconv.FormatFloat(v, 'f', 0, 64)
 	for i := len(s) - 3; i > 0; i -= 3 {

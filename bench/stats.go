@@ -2,8 +2,7 @@ package main
 
 import "slices"
 
-// median gives the middle of the values, which it leaves in their order; 0 of
-// none.
+// median returns the median of the values, which stay in their order; 0 for none.
 func median(values []float64) float64 {
 	v := slices.Sorted(slices.Values(values))
 	n := len(v)
@@ -17,9 +16,9 @@ func median(values []float64) float64 {
 	}
 }
 
-// ratio compares two targets that were measured in the same rounds: the
-// median of the rounds' ratios, which a machine that gets slower meanwhile
-// does not disturb as it does the ratio of the medians. 0: cannot be said.
+// ratio compares two targets that were measured in the same rounds. It returns the
+// median of the ratios of each round: a machine that gets slower from round to round
+// changes it less than the ratio of the medians. 0 means that there is none.
 func ratio(over, under []float64) float64 {
 	var r []float64
 	for i, o := range over {
@@ -30,7 +29,7 @@ func ratio(over, under []float64) float64 {
 	return median(r)
 }
 
-// spread gives the least and the greatest value; 0 of none.
+// spread returns the least and the greatest value; 0 for none.
 func spread(values []float64) (least, greatest float64) {
 	if len(values) == 0 {
 		return 0, 0

@@ -20,23 +20,22 @@ import (
 	"gatehouse/sessions"
 )
 
-// stored puts a great many sessions into the embedded store, looks some of
-// them up as the hot path does, and then compares a gate that has them with
-// one that has not.
+// stored fills the embedded store with many sessions, measures look-ups as a request
+// makes them, and then compares a gate with this store to one with an empty store.
 type stored struct{ race }
 
 // storedData is the data_dir with the many sessions.
 const storedData = "stored"
 
-// What a look-up may cost.
+// Limits on what a look-up may cost.
 const (
 	cachedTime   = time.Microsecond
 	cachedAllocs = 3
 	storedTime   = 25 * time.Microsecond
 )
 
-// asked is how many more sessions there are, with an owner who has a cookie;
-// as many as there are others, if those are fewer.
+// asked is how many more sessions there are for which this process has a cookie, but
+// no more than there are others.
 const asked = 5000
 
 func (c stored) run(ctx context.Context, l *lab) (finding, error) {
@@ -70,7 +69,7 @@ type lookUp struct {
 	cachedAllocs, coldAllocs float64
 }
 
-// lookUps fills the database in dir and measures in this process.
+// lookUps fills the database in dir and measures look-ups in this process.
 func (l *lab) lookUps(ctx context.Context, dir string) (cost lookUp, err error) {
 	db, err := boltfile.Open(filepath.Join(dir, "gatehouse.db"))
 	if err != nil {
@@ -100,8 +99,8 @@ func (l *lab) lookUps(ctx context.Context, dir string) (cost lookUp, err error) 
 	return timeLookUps(ctx, store, secret, cookies)
 }
 
-// fill creates n sessions of as many people. Nobody has a cookie for them.
-// They are created in the order of their keys, which touches fewer pages.
+// fill creates n sessions of as many people, for which there is no cookie, in the
+// order of their keys, which touches fewer pages.
 func fill(ctx context.Context, store sessions.Store, n int) error {
 	keys := make([][32]byte, n)
 	for i := range keys {
@@ -150,7 +149,7 @@ func manager(store sessions.Store, secret []byte) (*sessions.Manager, error) {
 	})
 }
 
-// signedIn creates n sessions with owners, and gives the cookie of each.
+// signedIn creates n sessions by signing in, and returns the cookie of each.
 func signedIn(ctx context.Context, store sessions.Store, secret []byte, n int) ([]string, error) {
 	m, err := manager(store, secret)
 	if err != nil {
@@ -176,8 +175,8 @@ func signedIn(ctx context.Context, store sessions.Store, secret []byte, n int) (
 	return cookies, nil
 }
 
-// timeLookUps finds each session once with nothing in memory, then all of
-// them again and again. The medians of several passes count.
+// timeLookUps looks up each session once with empty caches, then all of them again
+// and again, and returns the medians of several passes.
 func timeLookUps(ctx context.Context, store sessions.Store, secret []byte, cookies []string) (lookUp, error) {
 	const passes, again = 7, 20
 	var cold, cached, coldAllocs, cachedAllocs []float64
@@ -203,10 +202,10 @@ func timeLookUps(ctx context.Context, store sessions.Store, secret []byte, cooki
 	}, nil
 }
 
-// findAll gives nanoseconds and allocations of one look-up. The time is the
-// CPU's: it counts what the collector of garbage does meanwhile, and not what
-// other programs do. The cookies come in one request, because those that
-// net/http gives have just been read, and are in the processor's cache.
+// findAll returns the nanoseconds and allocations of one look-up. The time is CPU
+// time, with that of the garbage collector and without that of other programs. All
+// cookies are set on one request: those of a request from net/http have just been
+// read, too, and are in the processor's cache.
 func findAll(ctx context.Context, m *sessions.Manager, cookies []string, times int) (took, allocs float64, err error) {
 	line := []string{""}
 	r := (&http.Request{Header: http.Header{"Cookie": line}}).WithContext(ctx)

@@ -17,7 +17,7 @@ import (
 	"gatehouse/bench/load"
 )
 
-// A target is a proxy that runs, with what a visitor needs to be let through.
+// A target is a running proxy, with what a request needs to be let through.
 type target struct {
 	service
 	name    string
@@ -41,7 +41,7 @@ const (
 	oauth2       = "oauth2-proxy"
 )
 
-// fields are the lines of the header that every request to the target has.
+// fields returns the header lines of every request to the target.
 func (t *target) fields() []string {
 	if t.cookie == "" {
 		return nil
@@ -51,8 +51,8 @@ func (t *target) fields() []string {
 
 func (t *target) request(path string) []byte { return load.Get(t.addr, path, t.fields()...) }
 
-// open starts a target, and checks that it lets alice through and nobody else.
-// nil without an error: it is not asked for, or its program is not named.
+// open starts a target, and checks that it lets alice through and nobody else. It
+// returns nil when the flags leave the target out or its program is not named.
 func (l *lab) open(ctx context.Context, name string) (*target, error) {
 	if len(l.o.targets) > 0 && !slices.Contains(l.o.targets, name) {
 		return nil, nil //nolint:nilnil // left out
@@ -70,8 +70,8 @@ func (l *lab) open(ctx context.Context, name string) (*target, error) {
 	return t, nil
 }
 
-// launch is the one place that knows the targets. It may give a target with
-// the error, to be closed.
+// launch starts the target with that name. With an error it may return a target,
+// which the caller closes.
 func (l *lab) launch(ctx context.Context, name string) (*target, error) {
 	addr, err := l.freeAddr()
 	if err != nil {
@@ -110,8 +110,8 @@ func (t *target) close() {
 	}
 }
 
-// check makes sure that what is measured is what it should be: alice's
-// requests arrive as hers, and, where there is a cookie, nobody's do not.
+// check makes sure that the right thing is measured: that requests of alice arrive
+// as hers and, if the target has a cookie, that requests without it do not arrive.
 func (t *target) check(ctx context.Context) error {
 	client := browser(nil)
 	defer client.CloseIdleConnections()
@@ -136,7 +136,7 @@ func (t *target) check(ctx context.Context) error {
 	return nil
 }
 
-// nginxConf fills in the templates of nginx's configurations.
+// nginxConf holds the values of the templates of nginx's configurations.
 type nginxConf struct {
 	Name, Listen   string
 	AccessLog      bool
@@ -161,7 +161,7 @@ func (l *lab) nginx(ctx context.Context, template string, c nginxConf) (*process
 	return l.start(ctx, c.Name, program, "-e", "stderr", "-p", l.dir, "-c", file)
 }
 
-// findNginx looks where people have programs, and where Debian has this one.
+// findNginx returns the path of nginx, from PATH or from where Debian installs it.
 func findNginx(name string) (string, error) {
 	for _, place := range []string{name, "/usr/sbin/" + name} {
 		if program, err := exec.LookPath(place); err == nil {
@@ -171,7 +171,7 @@ func findNginx(name string) (string, error) {
 	return "", fmt.Errorf("there is no %s, which we compare with; apt-get install nginx-light, or name it with -nginx", name)
 }
 
-// nginxVersion gives nginx's name and version.
+// nginxVersion returns the name and version of nginx.
 func (l *lab) nginxVersion(ctx context.Context) (string, error) {
 	program, err := findNginx(l.o.nginx)
 	if err != nil {

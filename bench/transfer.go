@@ -14,13 +14,13 @@ type transfer struct {
 	upload bool
 }
 
-// What a transfer may cost.
+// Limits on what a transfer may cost.
 const (
 	transferRatio  = 1.5 // times nginx
 	transferGrowth = 8.0 // MiB more in memory than before: what is constant is not the size of the body
 )
 
-// A haul is one transfer through one target.
+// A haul is what was measured of one transfer through one target.
 type haul struct {
 	cpu    float64 // milliseconds of the target's processes a GiB
 	speed  float64 // MiB a second
@@ -55,8 +55,8 @@ func (c transfer) run(ctx context.Context, l *lab) (finding, error) {
 	return c.find(list, hauls), nil
 }
 
-// haul does one transfer. The first one of a process, which is small, makes
-// the connections and the buffers.
+// haul measures one transfer, after a warm-up with small answers, so that the
+// connections and buffers of the process exist.
 func (c transfer) haul(ctx context.Context, l *lab, t *target) (haul, error) {
 	if _, err := load.Run(ctx, load.Plan{
 		Addr: t.addr, Request: t.request("/100k"), Length: 100 << 10, Conns: 4, Duration: l.o.warm,

@@ -9,18 +9,18 @@ import (
 	"gatehouse/bench/load"
 )
 
-// websockets leaves many WebSockets open through each target, and asks for
-// files beside them.
+// websockets keeps many idle WebSockets open through each target, and requests files
+// at the same time.
 type websockets struct{}
 
-// What they may cost.
+// Limits on what a WebSocket may cost.
 const (
 	socketMemory = 40 // KiB each
 	socketP99    = 10 // ms of the requests beside them
 	besideRate   = 1000
 )
 
-// A crowd is what many WebSockets did to one target.
+// A crowd is what was measured of one target with many WebSockets.
 type crowd struct {
 	sockets  int
 	each     float64 // KiB in memory
@@ -60,8 +60,8 @@ func (websockets) run(ctx context.Context, l *lab) (finding, error) {
 	return f, nil
 }
 
-// sockets is how many there will be: a proxy needs two descriptors for each,
-// and some for itself.
+// sockets returns how many are opened: a proxy needs two descriptors for each, and
+// some for itself.
 func (l *lab) sockets() int { return min(l.o.sockets, (l.files-200)/2) }
 
 func (l *lab) crowd(ctx context.Context, t *target) (c crowd, err error) {
@@ -91,8 +91,8 @@ func (l *lab) crowd(ctx context.Context, t *target) (c crowd, err error) {
 	return c, err
 }
 
-// settled waits until the memory of a group does not move any more, and gives
-// what it takes then.
+// settled waits until the memory of a process group no longer changes, and returns
+// it.
 func settled(ctx context.Context, group int) (usage, error) {
 	const still = 64 << 10
 	tick := time.NewTicker(250 * time.Millisecond)

@@ -1,6 +1,5 @@
-// Command baseline is the proxy that everybody writes first: the standard
-// library's httputil.ReverseProxy, tuned, without authentication. The
-// benchmark compares with it in the same run.
+// Command baseline is a proxy made of the standard library's httputil.ReverseProxy,
+// tuned, without authentication. The benchmark compares with it in the same run.
 package main
 
 import (
@@ -64,7 +63,7 @@ func proxy(transport *http.Transport, upstream string) (http.Handler, error) {
 	}, nil
 }
 
-// buffers are what bodies are copied through.
+// buffers is a pool of the buffers through which bodies are copied.
 type buffers struct{ pool sync.Pool }
 
 func (b *buffers) Get() []byte {

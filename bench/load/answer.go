@@ -7,10 +7,10 @@ import (
 	"strconv"
 )
 
-// maxHead bounds the head of an answer; ours are a tenth of it.
+// maxHead is the greatest size of the head of an answer, ten times that of ours.
 const maxHead = 16 << 10
 
-// An answer is what is known of an answer once its head is there.
+// An answer is what the head of an answer says of it.
 type answer struct {
 	status int
 	length int64 // of the body
@@ -23,9 +23,9 @@ var (
 	errChunked = errors.New("load: an answer without Content-Length is not measured")
 )
 
-// parseHead reads the head at the beginning of b. The zero answer without an
-// error: the head is not whole yet. It reads what the servers of a benchmark
-// send, and is no parser for a proxy.
+// parseHead parses the head at the beginning of b. It returns the zero answer when
+// the head is not complete yet. It knows what the servers of the benchmark send,
+// and checks less than a proxy has to.
 func parseHead(b []byte) (answer, error) {
 	end := bytes.Index(b, []byte("\r\n\r\n"))
 	if end < 0 {
@@ -58,7 +58,7 @@ func parseHead(b []byte) (answer, error) {
 	return a, nil
 }
 
-// field reads one line of the head; most are none of our business.
+// field parses one line of the head, and ignores those that do not matter here.
 func (a *answer) field(line []byte) error {
 	name, value, _ := bytes.Cut(line, []byte(":"))
 	value = bytes.TrimSpace(value)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// patience is how long a connection waits for anything at all: longer is a
-// failure and not a latency.
+// patience is how long a connection waits for the next bytes. Longer counts as a
+// failure, not as a latency.
 const patience = 60 * time.Second
 
 // A conn is one kept-alive connection, used by one goroutine.
@@ -28,8 +28,7 @@ func dial(ctx context.Context, addr string) (*conn, error) {
 
 var errMore = errors.New("load: bytes after the end of an answer")
 
-// ask sends one request and reads its answer to the end; the body is thrown
-// away.
+// ask sends one request, reads its answer to the end, and discards the body.
 func (c *conn) ask(request []byte) (answer, error) {
 	if _, err := c.Write(request); err != nil {
 		return answer{}, fmt.Errorf("load: %w", err)
@@ -56,7 +55,7 @@ func (c *conn) answer() (answer, error) {
 	return a, nil
 }
 
-// head reads until the head is whole, and says how many bytes it has read.
+// head reads until the head is complete, and returns how many bytes were read.
 func (c *conn) head() (a answer, have int, err error) {
 	for a.head == 0 {
 		n, err := c.Read(c.buf[have:])

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Buckets of a Histogram: each power of two is cut into 32, so a quantile is
-// at most 3 % too high.
+// The buckets of a Histogram: each power of two has 32 of them, so a quantile is at
+// most 3 % too high.
 const (
 	cutBits = 5
 	cuts    = 1 << cutBits
@@ -19,13 +19,13 @@ type Histogram struct {
 	total  uint64
 }
 
-// Add counts d; less than nothing counts as nothing.
+// Add counts d. A negative d counts as 0.
 func (h *Histogram) Add(d time.Duration) {
 	h.counts[bucket(d)]++
 	h.total++
 }
 
-// Merge adds what other has counted.
+// Merge adds the counts of other.
 func (h *Histogram) Merge(other *Histogram) {
 	for i, n := range other.counts {
 		h.counts[i] += n
@@ -33,8 +33,8 @@ func (h *Histogram) Merge(other *Histogram) {
 	h.total += other.total
 }
 
-// Quantile gives a duration that the share q of what was counted does not
-// exceed; 0 when nothing was counted.
+// Quantile returns the quantile q (0 to 1), rounded up to its bucket; 0 when nothing
+// was counted.
 func (h *Histogram) Quantile(q float64) time.Duration {
 	if h.total == 0 {
 		return 0

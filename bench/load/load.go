@@ -1,13 +1,13 @@
-// Package load is the visitor of a benchmark: it puts HTTP/1.1 requests on
-// raw, kept-alive connections and counts what comes back, as cheaply as Go
-// can, since it shares the machine with what it measures.
+// Package load is the client of a benchmark. It sends HTTP/1.1 requests on raw
+// connections that are kept alive, and counts the answers. It uses little CPU,
+// since it shares the machine with what it measures.
 //
-// There are two kinds of load. In a closed loop each connection asks again as
-// soon as it has its answer: that finds the most that a server can do, and
-// says little about waiting, since a slow server is asked less. In an open
-// loop requests are due at fixed times whatever the server does, and a latency
-// counts from when the request was due, so that a stall shows in all the
-// requests that it held up (no coordinated omission).
+// There are two kinds of load. In a closed loop, each connection sends the next
+// request as soon as it has its answer. That finds the highest throughput of a
+// server, and says little about latency, since a slow server gets fewer requests.
+// In an open loop, requests are due at fixed times whatever the server does. A
+// latency counts from the time at which the request was due, so that a stall shows
+// in all requests that it delayed (no coordinated omission).
 package load
 
 import (
@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// A Plan says what to ask for, and how often.
+// A Plan is a request and the rate at which it is sent.
 type Plan struct {
 	Addr     string // host:port
 	Request  []byte // a whole request as it goes over the wire, see Get
@@ -29,7 +29,7 @@ type Plan struct {
 	Rate     int // requests a second, all connections together; 0: closed loop
 }
 
-// A Result is what came of a Plan.
+// A Result is what was measured with a Plan.
 type Result struct {
 	Requests int           // good answers
 	Bad      int           // anything else
@@ -38,7 +38,7 @@ type Result struct {
 	Latency  Histogram     // of the good ones
 }
 
-// PerSecond is the number of good answers a second.
+// PerSecond returns the number of good answers a second.
 func (r *Result) PerSecond() float64 {
 	if r.Took <= 0 {
 		return 0
@@ -46,12 +46,12 @@ func (r *Result) PerSecond() float64 {
 	return float64(r.Requests) / r.Took.Seconds()
 }
 
-// Get makes the bytes of a GET request. Each of fields is a line "Name: value".
+// Get returns the bytes of a GET request. Each of fields is a line "Name: value".
 func Get(host, path string, fields ...string) []byte {
 	return Head("GET", host, path, fields...)
 }
 
-// Head makes the head of a request; the caller sends the body.
+// Head returns the head of a request whose body the caller sends.
 func Head(method, host, path string, fields ...string) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\n", method, path, host)
@@ -62,9 +62,9 @@ func Head(method, host, path string, fields ...string) []byte {
 	return []byte(b.String())
 }
 
-// Run connects, does what the plan says, and waits for the last answers. The
-// error says that it could not begin, or that ctx ended it; what goes wrong
-// with single requests stands in the Result.
+// Run connects, sends what the plan asks for, and waits for the last answers. It
+// fails when it cannot connect, or when ctx is done; failures of single requests are
+// counted in the Result.
 func Run(ctx context.Context, p Plan) (Result, error) {
 	workers := make([]*worker, p.Conns)
 	defer func() {
@@ -120,7 +120,7 @@ type worker struct {
 	result Result
 }
 
-// closed asks until the time is over.
+// closed sends requests one after another until the time is over.
 func (w *worker) closed(ctx context.Context, begin time.Time) {
 	end := begin.Add(w.plan.Duration)
 	for now := time.Now(); now.Before(end) && ctx.Err() == nil; {
@@ -128,7 +128,7 @@ func (w *worker) closed(ctx context.Context, begin time.Time) {
 	}
 }
 
-// open asks at the times that fall to this connection, the i-th of all.
+// open sends requests at the times that belong to this connection, the i-th of all.
 func (w *worker) open(ctx context.Context, begin time.Time, i int) {
 	gap := time.Duration(w.plan.Conns) * time.Second / time.Duration(w.plan.Rate)
 	due := begin.Add(time.Duration(i) * time.Second / time.Duration(w.plan.Rate))
@@ -149,7 +149,8 @@ func (w *worker) open(ctx context.Context, begin time.Time, i int) {
 
 var errClosed = errors.New("load: the server ends a connection that should be kept")
 
-// ask does one request, counted from since, and gives the time at its end.
+// ask sends one request, reads its answer, and returns the time at its end. The
+// latency counts from since.
 func (w *worker) ask(ctx context.Context, since time.Time) time.Time {
 	err := w.once(ctx)
 	now := time.Now()

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// serve gives the address of a server.
+// serve returns the address of a server.
 func serve(t *testing.T, h http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(h)

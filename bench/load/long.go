@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Transfer sends one request, whose head is given, with a body of up bytes
-// that it makes up, and reads the answer, whose body must have down bytes. It
-// gives the time from the first byte to the last.
+// Transfer sends the head of a request and a body of up bytes, and reads the answer,
+// whose body must have down bytes. It returns the time from the first byte to the
+// last.
 func Transfer(ctx context.Context, addr string, head []byte, up, down int64) (time.Duration, error) {
 	c, err := dial(ctx, addr)
 	if err != nil {
@@ -43,8 +43,8 @@ func Transfer(ctx context.Context, addr string, head []byte, up, down int64) (ti
 // opening is how many connections Idle opens at the same time.
 const opening = 64
 
-// Idle opens n upgraded connections with the request and leaves them alone.
-// The caller closes them, also when there is an error.
+// Idle opens n connections, upgrades each with the request, and returns them. The
+// caller closes them, also when there is an error.
 func Idle(ctx context.Context, addr string, request []byte, n int) ([]net.Conn, error) {
 	var (
 		mu    sync.Mutex

@@ -1,5 +1,5 @@
-// Package plot draws bars as SVG: one picture, readable on light and on dark
-// pages, without scripts or fonts of its own.
+// Package plot draws bar charts as SVG: readable on light and dark pages, without
+// scripts or fonts of their own.
 package plot
 
 import (
@@ -14,7 +14,7 @@ type Panel struct {
 	Bars  []Bar
 }
 
-// A Bar is one horizontal bar. Values below nothing are drawn as nothing.
+// A Bar is one horizontal bar. A negative value is drawn as 0.
 type Bar struct {
 	Label string
 	Value float64
@@ -36,7 +36,7 @@ const (
 const style = `text{font:13px system-ui,sans-serif;fill:#24292f}.t{font-weight:600}.s{fill:#57606a}.b{fill:#8c959f}.o{fill:#0969da}` +
 	`@media(prefers-color-scheme:dark){text{fill:#e6edf3}.s{fill:#9198a1}.b{fill:#656c76}.o{fill:#4493f8}}`
 
-// SVG draws the panels below each other, under a line that says what is shown.
+// SVG returns a picture of the panels below each other, under a title.
 func SVG(caption string, panels []Panel) string {
 	height := 2*margin + heading
 	for _, p := range panels {

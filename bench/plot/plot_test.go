@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// rects parses the picture and gives the widths of its bars.
+// rects parses the picture and returns the widths of its bars.
 func rects(t *testing.T, svg string) (widths []float64) {
 	t.Helper()
 	for dec := xml.NewDecoder(strings.NewReader(svg)); ; {

@@ -1,6 +1,6 @@
-// Command profiled is the gate with a CPU profile around it, from its start
-// to SIGTERM: what the profile in default.pgo is made with. The program itself
-// has no such switch, since a profile tells what a process does.
+// Command profiled is the gate with a CPU profile from its start to SIGTERM. The
+// profile in default.pgo is made with it. Gatehouse itself has no such option, since
+// a profile reveals what a process does.
 package main
 
 import (

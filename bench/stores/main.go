@@ -1,4 +1,4 @@
-// Command stores is the store of this project in its contest with others:
+// Command stores is the contestant of this project (see bench/stores/contest):
 // sessions.Manager on bbolt, as the gate uses it.
 package main
 
@@ -26,7 +26,7 @@ import (
 
 func main() { contest.Main(open) }
 
-// cached is as many bytes of records as the gate keeps in memory.
+// cached is how many bytes of records the gate keeps in memory.
 const cached = 100 << 20
 
 type store struct {
@@ -62,7 +62,7 @@ func (s *store) Close() error {
 	return errors.Join(s.cached.Close(), s.db.Close())
 }
 
-// agent is what browsers say of themselves, about as long as it usually is.
+// agent is a User-Agent of usual length.
 const agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 // Fill creates the sessions in the order of their keys, which touches fewer
@@ -90,8 +90,8 @@ func (s *store) Fill(n, few int, expires time.Time) (tokens []string, err error)
 	return tokens, errors.Join(err, s.db.Sync())
 }
 
-// together calls do for each of n from many goroutines, which share
-// transactions.
+// together calls do for 0 to n-1 from many goroutines, so that several calls share
+// a transaction of the store.
 func together(n int, do func(i int) error) error {
 	var (
 		wg   sync.WaitGroup

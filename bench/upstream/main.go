@@ -1,6 +1,6 @@
-// Command upstream is what a benchmark needs behind a proxy and nginx cannot
-// be: it reads a body of any size to its end and then answers, and it accepts
-// WebSockets and leaves them open.
+// Command upstream is the server behind the proxies for what nginx cannot do: it
+// reads a body of any size to its end before it answers, and it accepts WebSockets
+// and keeps them open.
 package main
 
 import (
@@ -27,7 +27,7 @@ func main() {
 	}
 }
 
-// upload takes the body, and says how long it was.
+// upload reads the body and answers with its length.
 func upload(w http.ResponseWriter, r *http.Request) {
 	var n int64
 	for buf := make([]byte, 256<<10); ; {
@@ -42,7 +42,8 @@ func upload(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(w, "%20d", n) //nolint:gosec // always 20 bytes, and a number
 }
 
-// websocket accepts, and then only waits for the end.
+// websocket accepts the handshake and keeps the connection until the client closes
+// it.
 func websocket(w http.ResponseWriter, r *http.Request) {
 	const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"               // RFC 6455, 1.3
 	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + guid)) //nolint:gosec // see the import

@@ -1,7 +1,7 @@
-// Package contest gives the same work to different stores of sessions, each in
-// a process of its own: fill, open, find, login, expire, sweep. A contestant
-// is a program around Main; bench/stores is ours, bench/scs is alexedwards/scs,
-// and bench/django does the same in Python.
+// Package contest measures the same steps on different stores of sessions, each in
+// a process of its own: fill, open, find, login, expire, sweep. A contestant is a
+// program whose main function calls Main: bench/stores is ours, bench/scs is
+// alexedwards/scs. bench/django does the same in Python.
 package contest
 
 import (
@@ -19,23 +19,26 @@ import (
 	"time"
 )
 
-// A Store is a contestant that is open. Find and Login may be called at once.
+// A Store is an open store of a contestant. Find and Login may be called by several
+// goroutines at once.
 type Store interface {
-	// Fill creates n sessions that end at the time, in whatever way is fast, and
-	// has them on disk in the end. It gives tokens of the first few.
+	// Fill creates n sessions that expire at the given time, in the fastest way
+	// there is. They are on disk when it returns. It returns tokens of the first
+	// few.
 	Fill(n, few int, expires time.Time) (tokens []string, err error)
-	// Find says whose session the token opens, with all the checks that the
+	// Find returns the user of the token's session, with all the checks that the
 	// product makes of a request's cookie.
 	Find(token string) (user string, err error)
-	// Login makes a session for the user, on disk when it returns, without the
-	// hashing of a password.
+	// Login creates a session of the user, without hashing a password. The session
+	// is on disk when it returns.
 	Login(user string) error
 	// Sweep removes the sessions that have expired.
 	Sweep() error
 	Close() error
 }
 
-// Result is what a contestant prints: the figures of the step it was asked for.
+// A Result is what a contestant prints as JSON: the figures of one step. The others
+// are zero.
 type Result map[string]float64
 
 const (
@@ -56,7 +59,7 @@ type times struct {
 
 var usual = times{again: 3 * time.Second, login: 5 * time.Second, calm: 5 * time.Second}
 
-// Main does the step that the command line asks for, and prints its Result.
+// Main runs the step that the command line names, and prints its Result.
 func Main(open func(dir string) (Store, error)) {
 	begin := time.Now()
 	dir := flag.String("dir", "", "`FOLDER` with the store")
@@ -149,7 +152,7 @@ func readTokens(dir string) ([]string, error) {
 	return strings.Fields(string(text)), nil
 }
 
-// find looks each session up for the first time since the store was opened,
+// find looks up each session once, for the first time since the store was opened,
 // and then all of them again and again.
 func (t times) find(s Store, tokens []string) (Result, error) {
 	all := func() error {
@@ -180,7 +183,7 @@ func (t times) find(s Store, tokens []string) (Result, error) {
 	}, nil
 }
 
-// logins gives how many people sign in each second, when so many try at once.
+// logins returns the number of logins a second, with so many at the same time.
 func (t times) logins(s Store, at int) (float64, error) {
 	var (
 		wg   sync.WaitGroup
@@ -211,8 +214,8 @@ func (t times) logins(s Store, at int) (float64, error) {
 	return float64(n) / time.Since(begin).Seconds(), nil
 }
 
-// sweep removes what has expired while sessions are looked up at a fixed rate.
-// A latency counts from when the look-up was due.
+// sweep removes the expired sessions while others are looked up at a fixed rate.
+// The latency of a look-up counts from the time at which it was due.
 func (t times) sweep(s Store, tokens []string) (Result, error) {
 	before, err := beside(s, tokens, func() error { time.Sleep(t.calm); return nil })
 	if err != nil {
@@ -231,7 +234,7 @@ func (t times) sweep(s Store, tokens []string) (Result, error) {
 	}, nil
 }
 
-// beside looks sessions up until do returns, and gives how long each took.
+// beside looks up sessions until do returns, and returns how long each took.
 func beside(s Store, tokens []string, do func() error) ([]time.Duration, error) {
 	ended := make(chan error, 1)
 	go func() { ended <- do() }()
@@ -252,7 +255,7 @@ func beside(s Store, tokens []string, do func() error) ([]time.Duration, error) 
 	}
 }
 
-// quantile gives the milliseconds that the share q of them does not exceed.
+// quantile returns the quantile q (0 to 1) in milliseconds.
 func quantile(took []time.Duration, q float64) float64 {
 	if len(took) == 0 {
 		return 0
@@ -261,7 +264,7 @@ func quantile(took []time.Duration, q float64) float64 {
 	return milliseconds(took[min(len(took)-1, int(q*float64(len(took))))])
 }
 
-// status gives a line of /proc/self/status in MiB.
+// status returns the value of a line of /proc/self/status in MiB.
 func status(name string) float64 {
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {
