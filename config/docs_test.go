@@ -168,11 +168,11 @@ func defaultOf(key string) (text string, leaf bool) {
 func TestManualExamplesLoad(t *testing.T) {
 	blocks := regexp.MustCompile("(?s)```yaml\n(# gatehouse.yaml.*?)```")
 	found := 0
+	dir := filepath.Join(fixtures(t), "files")
 	for _, file := range slices.Concat(glob(t, "../docs/*.md"), glob(t, "../docs/*/*.md"), []string{"../README.md"}) {
 		for _, m := range blocks.FindAllStringSubmatch(string(read(t, file)), -1) {
 			found++
 			env := func(string) (string, bool) { return "k5Jf0bQy8wqUO3m1u4rXw2c7sN9aTzEh6VgLpDdKiYo", true }
-			dir := filepath.Join(fixtures(t), "files")
 			text := strings.NewReplacer("/etc/gatehouse/", dir+"/").Replace(m[1])
 			c, err := parse(filepath.Join(dir, "gatehouse.yaml"), []byte(text), nil, env)
 			if err != nil {
