@@ -3,17 +3,11 @@
 package proxy
 
 import (
-	"bufio"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
-	"time"
-
-	"gatehouse/internal/e2e"
 )
 
 // formServers answer a POST with the method that it is to them.
@@ -22,24 +16,10 @@ var formServers = map[string]realServer{
 $method = $_POST['_method'] ?? (str_contains($_SERVER['CONTENT_TYPE'] ?? '', 'json') ? json_decode(file_get_contents('php://input'), true)['_method'] ?? null : null) ?? 'POST';
 echo is_string($method) ? strtoupper($method) : 'POST';
 `}, command: "exec php -S $ADDR router.php"},
-	"django": {modes: []string{""}, files: map[string]string{"server.py": `
-import socketserver, sys, types
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
-from django.conf import settings
-from django.core.handlers.wsgi import WSGIHandler
-from django.http import HttpResponse
-settings.configure(DEBUG=False, ALLOWED_HOSTS=['*'], ROOT_URLCONF='urls', SECRET_KEY='x' * 50)
-from django.urls import re_path
-def method(request):
+	"django": {modes: []string{""}, files: map[string]string{"server.py": djangoServer(`
+def view(request):
     return HttpResponse(request.POST.get('_method', 'POST').upper())
-sys.modules['urls'] = types.SimpleNamespace(urlpatterns=[re_path(r'(?s).*', method)])
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *a): pass
-class Server(socketserver.ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-import django; django.setup()
-s = Server(('127.0.0.1', $PORT), Quiet); s.set_app(WSGIHandler()); s.serve_forever()
-`}, command: "exec python3 server.py"},
+`)}, command: "exec python3 server.py"},
 	"node": {modes: []string{""}, files: map[string]string{"server.js": `
 require('http').createServer(async (q, a) => {
   const pieces = []; for await (const p of q) pieces.push(p);
@@ -72,28 +52,14 @@ loop { Thread.new(s.accept) { |c|
 // methodAt asks a server what a form is to it.
 func methodAt(t *testing.T, addr, contentType, body string) string {
 	t.Helper()
-	conn, err := net.Dial("tcp", addr) //nolint:noctx // a test's own server
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer closing(conn)
-	_ = conn.SetDeadline(time.Now().Add(e2e.Patience))
 	if contentType != "" {
 		contentType = "Content-Type: " + contentType + "\r\n"
 	}
-	if _, err := fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: host\r\nConnection: close\r\n%sContent-Length: %d\r\n\r\n%s", contentType, len(body), body); err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		return "" // some end the connection
-	}
-	defer closing(res.Body)
-	answer, _ := io.ReadAll(res.Body)
-	if res.StatusCode != http.StatusOK {
+	res, answer, _ := answerOf(t, addr, fmt.Sprintf("POST / HTTP/1.1\r\nHost: host\r\nConnection: close\r\n%sContent-Length: %d\r\n\r\n%s", contentType, len(body), body))
+	if res == nil || res.StatusCode != http.StatusOK {
 		return ""
 	}
-	return strings.TrimSpace(string(answer))
+	return strings.TrimSpace(answer)
 }
 
 // A sent is a form.

@@ -10,8 +10,9 @@ import (
 // sources is the folder of the programs of servers, from this package.
 const sources = "../testdata/servers"
 
-// A realServer answers each request with the places that it
-// takes the path for, one a line.
+// A realServer is a program that answers requests in the way that a server or
+// framework reads them: those of realServers with the places that they take the
+// path for, one a line, those of formServers with the method.
 type realServer struct {
 	// modes are the ways in which it reads a path, each at a port of its own,
 	// in the order of $PORTS; they have the names of their models, if any.
@@ -20,6 +21,7 @@ type realServer struct {
 	command string            // the same, and $PORTS and $SOURCES
 }
 
+// realServers answer each request with the places that they take its path for.
 var realServers = []realServer{
 	{modes: []string{"node"}, files: map[string]string{"server.js": `
 const path = require('path'), url = require('url');
@@ -65,26 +67,12 @@ http://:$PORT {
 foreach ([$_SERVER['REQUEST_URI'], $_SERVER['SCRIPT_NAME'], $_SERVER['PHP_SELF'] ?? '', $_SERVER['PATH_INFO'] ?? '', parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH) ?: '',
   rawurldecode(parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH) ?: '')] as $place) echo $place, "\n";
 `}, command: "exec php -S $ADDR router.php"},
-	{modes: []string{"django"}, files: map[string]string{"server.py": `
-import posixpath, socketserver
+	{modes: []string{"django"}, files: map[string]string{"server.py": djangoServer(`
+import posixpath
 from urllib.parse import urlsplit
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
-from django.conf import settings
-from django.core.handlers.wsgi import WSGIHandler
-from django.http import HttpResponse
-settings.configure(DEBUG=False, ALLOWED_HOSTS=['*'], ROOT_URLCONF='urls', SECRET_KEY='x' * 50)
-import sys, types
-from django.urls import re_path
-def place(request):
+def view(request):
     return HttpResponse('\n'.join([request.path, request.path_info, posixpath.normpath(request.path_info), urlsplit(request.get_full_path()).path]))
-sys.modules['urls'] = types.SimpleNamespace(urlpatterns=[re_path(r'(?s).*', place)])
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *a): pass
-class Server(socketserver.ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-import django; django.setup()
-s = Server(('127.0.0.1', $PORT), Quiet); s.set_app(WSGIHandler()); s.serve_forever()
-`}, command: "exec python3 server.py"},
+`)}, command: "exec python3 server.py"},
 	{modes: []string{"flask"}, files: map[string]string{"server.py": `
 import logging
 from flask import Flask, request
@@ -113,6 +101,29 @@ java -XX:TieredStopAtLevel=1 org.eclipse.jdt.internal.compiler.batch.Main -17 -n
 	},
 }
 
+// djangoServer is the program of a Django server that answers every request with
+// what the Python function view makes of it.
+func djangoServer(view string) string {
+	return `
+import socketserver, sys, types
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler
+from django.http import HttpResponse
+settings.configure(DEBUG=False, ALLOWED_HOSTS=['*'], ROOT_URLCONF='urls', SECRET_KEY='x' * 50)
+from django.urls import re_path
+` + view + `
+sys.modules['urls'] = types.SimpleNamespace(urlpatterns=[re_path(r'(?s).*', view)])
+class Quiet(WSGIRequestHandler):
+    def log_message(self, *a): pass
+class Server(socketserver.ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+import django; django.setup()
+s = Server(('127.0.0.1', $PORT), Quiet); s.set_app(WSGIHandler()); s.serve_forever()
+`
+}
+
+// apacheServer is an Apache httpd with AllowEncodedSlashes set to slashes.
 func apacheServer(mode, slashes string) realServer {
 	return realServer{modes: []string{mode}, files: map[string]string{"file": "", "httpd.conf": `
 LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so

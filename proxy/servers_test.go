@@ -70,9 +70,10 @@ func (s realServer) start(t *testing.T) (addrs []string) {
 	return addrs
 }
 
-// placesAt asks a server on one connection after another what it takes a path
-// for; none: it refuses.
-func placesAt(t *testing.T, addr, p string) []string {
+// answerOf sends a request, which has to ask for the end of the connection, and
+// returns the answer. ok is false when there is no whole answer: some servers
+// only close the connection.
+func answerOf(t *testing.T, addr, request string) (res *http.Response, body string, ok bool) {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr) //nolint:noctx // a test's own server
 	if err != nil {
@@ -80,16 +81,23 @@ func placesAt(t *testing.T, addr, p string) []string {
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(e2e.Patience))
-	if _, err := io.WriteString(conn, "GET "+p+" HTTP/1.1\r\nHost: host\r\nConnection: close\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(conn, request); err != nil {
 		t.Fatal(err)
 	}
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		return nil // some end the connection
+	if res, err = http.ReadResponse(bufio.NewReader(conn), nil); err != nil {
+		return nil, "", false
 	}
-	body, err := io.ReadAll(res.Body)
+	text, err := io.ReadAll(res.Body)
 	_ = res.Body.Close()
-	if err != nil {
+	return res, string(text), err == nil
+}
+
+// placesAt asks a server what it takes a path for, and returns nothing when the
+// server refuses the request.
+func placesAt(t *testing.T, addr, p string) []string {
+	t.Helper()
+	res, body, ok := answerOf(t, addr, "GET "+p+" HTTP/1.1\r\nHost: host\r\nConnection: close\r\n\r\n")
+	if !ok {
 		return nil
 	}
 	list := append(res.Header["X-Place"], res.Header["Location"]...)
@@ -97,7 +105,7 @@ func placesAt(t *testing.T, addr, p string) []string {
 	case res.StatusCode >= http.StatusBadRequest: // refused
 		return nil
 	case res.StatusCode == http.StatusOK:
-		list = append(list, strings.Split(string(body), "\n")...)
+		list = append(list, strings.Split(body, "\n")...)
 	}
 	var places []string
 	for _, place := range list {
