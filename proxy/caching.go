@@ -11,7 +11,7 @@ func refreshSession(s *exchange, status int, h http.Header) error {
 		s.p.auth.Refresh(s.in, s.id, h)
 		s.setsOwnCookie = s.setsOwnCookie || s.id.Session.StaleSignature
 	case s.data.info.StaleSignature:
-		s.refreshDataSession(h)
+		refreshDataSession(s, h)
 		s.setsOwnCookie = true
 	}
 	return nil

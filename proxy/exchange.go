@@ -62,14 +62,6 @@ func (s *exchange) release() {
 	p.exchanges.Put(s)
 }
 
-// sentHost returns the Host header that the upstream gets.
-func (s *exchange) sentHost() string {
-	if s.route.host != "" {
-		return s.route.host
-	}
-	return s.host.Text
-}
-
 // chosen is told by the engine which member of a balanced upstream is asked.
 func (s *exchange) chosen(id string) { s.member = id }
 

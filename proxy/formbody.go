@@ -53,30 +53,30 @@ type formRefusal struct {
 // errFormRefused is what the engine gets in place of the rest of a body.
 var errFormRefused = errors.New("a field of the body names a method that is not allowed")
 
-// watchForm looks at the body from now on, where rules that were asked look at
-// the method and the body may be a form. One whose fields cannot be seen is
-// refused: it is in an encoding or a charset that some applications decode.
-func (s *exchange) watchForm(d *Decision) error {
-	in := s.in
+// watchForm puts a formBody in the place of the body of in, if a rule that was
+// asked looks at the method and the body may be a form. nil: it is none. A form
+// whose fields cannot be seen, because it is in an encoding or a charset that
+// some applications decode, is refused (415).
+func (p *Proxy) watchForm(in *http.Request, input *decisionInput, d *Decision) (*formBody, error) {
 	if !d.byMethod || in.Body == nil || in.Body == http.NoBody || in.ContentLength == 0 {
-		return nil
+		return nil, nil
 	}
 	types := linesOf(in.Header, "Content-Type")
 	fields := form.New(types, isMethodParameter)
 	if fields == nil {
-		return nil
+		return nil, nil
 	}
 	if !isReadable(types, linesOf(in.Header, "Content-Encoding")) {
 		e := web.Refuse(http.StatusUnsupportedMediaType, "This cannot be done here.")
 		e.Header = http.Header{"Accept-Encoding": {"identity"}} // RFC 9110, 12.5.3
-		return e.Because(errors.New("the form is compressed or in an unusual charset, so that no rule can see a _method in it"))
+		return nil, e.Because(errors.New("the form is compressed or in an unusual charset, so that no rule can see a _method in it"))
 	}
-	s.form = &formBody{
-		ReadCloser: in.Body, p: s.p, in: in, question: s.input, allowed: d.Outcome,
-		who: whoIs(s.id), id: s.id, asked: d.Outcome != access.Public, fields: fields, left: in.ContentLength,
+	b := &formBody{
+		ReadCloser: in.Body, p: p, in: in, question: *input, allowed: d.Outcome,
+		who: whoIs(d.Identity), id: d.Identity, asked: d.Outcome != access.Public, fields: fields, left: in.ContentLength,
 	}
-	in.Body = s.form
-	return nil
+	in.Body = b
+	return b, nil
 }
 
 // linesOf returns the values of a field in any spelling.
@@ -255,15 +255,13 @@ func (b *formBody) identify() error {
 	return nil
 }
 
-// refuseForm returns the answer in place of the application: what it would be
-// if the query had named the method.
-func (s *exchange) refuseForm(w http.ResponseWriter) error {
-	b := s.form
-	s.in.Body = b.ReadCloser // there may be more to come
-	if s.in.ProtoMajor == 1 {
+// refuse returns the answer in place of the application's: what it would be if
+// the query had named the method.
+func (b *formBody) refuse(w http.ResponseWriter) error {
+	b.in.Body = b.ReadCloser // there may be more to come
+	if b.in.ProtoMajor == 1 {
 		w.Header().Set("Connection", "close")
 	}
-	s.dependsOnSession = true
 	if b.refusal.err != nil {
 		return b.refusal.err
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"gatehouse/auth"
 	"gatehouse/internal/httpfield"
 	"gatehouse/proxy/engine"
 )
@@ -37,17 +38,17 @@ func (o *outgoing) one(v string) []string {
 	return o.values[o.used-1 : o.used : o.used]
 }
 
-// owner returns whom the request is made for, as the engine asks for it. shared
-// reports that this cannot be told although requests of others come over the
+// ownerOf returns whom a request is made for, as the engine asks for it. shared
+// reports whether that cannot be told although requests of others come over the
 // same connection: a trusted proxy in front keeps connections for everybody.
-func (s *exchange) owner() (owner string, shared bool) {
+func ownerOf(id *auth.Identity, trusted bool) (owner string, shared bool) {
 	switch {
-	case s.id == nil:
-		return "", s.info.Trusted
-	case s.id.Session.Handle == "":
-		return "user " + s.id.Name, false
+	case id == nil:
+		return "", trusted
+	case id.Session.Handle == "":
+		return "user " + id.Name, false
 	}
-	return s.id.Session.Handle, false
+	return id.Session.Handle, false
 }
 
 // copyHeader copies the fields that the client may send, and the cookies that
@@ -56,7 +57,7 @@ func (s *exchange) owner() (owner string, shared bool) {
 func copyHeader(s *exchange, out *outgoing) error {
 	nominated := s.in.Header["Connection"]
 	for name, values := range s.in.Header {
-		if s.mayPass(name) && !httpfield.HasToken(nominated, name) {
+		if mayPass(s, name) && !httpfield.HasToken(nominated, name) {
 			out.Header = append(out.Header, engine.Field{Name: name, Values: values})
 		}
 	}
@@ -67,7 +68,7 @@ func copyHeader(s *exchange, out *outgoing) error {
 }
 
 // mayPass reports whether the client may send a field of this name.
-func (s *exchange) mayPass(name string) bool {
+func mayPass(s *exchange, name string) bool {
 	if s.route.conf.HeaderNames != anyNames && !httpfield.IsPlainName(name) || s.route.requestHeaders.takes(name) {
 		return false
 	}

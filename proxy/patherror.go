@@ -34,22 +34,22 @@ func refusePath(code int, why *pathError) error { return web.Refuse(code, "").Be
 // noteRefused logs why a request was refused before a rule was asked: a path is
 // an audit event, the script of a service worker a warning. Other errors are
 // left to the access line.
-func (s *exchange) noteRefused(err error) {
+func (p *Proxy) noteRefused(r *incoming, err error) {
 	if errors.Is(err, errWorker) {
-		s.p.log.LogAttrs(s.in.Context(), slog.LevelWarn, "service worker refused",
-			slog.String("request_id", s.info.ID), slog.String("client", s.info.Client.String()), slog.String("route", s.info.Route),
-			slog.String("path", s.target.path[:min(len(s.target.path), 256)]), slog.String("key", "service_workers"), slog.Any("reason", errWorker))
+		p.log.LogAttrs(r.in.Context(), slog.LevelWarn, "service worker refused",
+			slog.String("request_id", r.info.ID), slog.String("client", r.info.Client.String()), slog.String("route", r.info.Route),
+			slog.String("path", r.target.path[:min(len(r.target.path), 256)]), slog.String("key", "service_workers"), slog.Any("reason", errWorker))
 		return
 	}
 	why, ok := errors.AsType[*pathError](err)
 	if !ok {
 		return
 	}
-	path := s.in.URL.EscapedPath()
-	s.p.audit.Event(s.in.Context(), audit.PathRefused,
-		slog.String("request_id", s.info.ID),
-		slog.String("client", s.info.Client.String()),
-		slog.String("method", s.in.Method),
+	path := r.in.URL.EscapedPath()
+	p.audit.Event(r.in.Context(), audit.PathRefused,
+		slog.String("request_id", r.info.ID),
+		slog.String("client", r.info.Client.String()),
+		slog.String("method", r.in.Method),
 		slog.String("path", path[:min(len(path), maxLoggedPath)]),
 		slog.String("reason", why.Error()),
 	)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"gatehouse/access"
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/problem"
 	"gatehouse/internal/urlpath"
 	"gatehouse/proxy/engine"
@@ -83,6 +84,15 @@ func newRoute(c *RouteConfig, general IdentityConfig, log *slog.Logger) (*route,
 // no Upgrade: there the request goes on as an ordinary one.
 func (r *route) hasUpgrade(protocol string) bool {
 	return !r.addresses[0].h2c && slices.ContainsFunc(r.conf.Upgrade, func(p string) bool { return strings.EqualFold(p, protocol) })
+}
+
+// sentHost returns the Host header that the upstream gets for a request to the
+// visitor's host.
+func (r *route) sentHost(visitor httpfield.Host) string {
+	if r.host != "" {
+		return r.host
+	}
+	return visitor.Text
 }
 
 // prefix returns the path of a route without a slash at the end, as the route

@@ -21,7 +21,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	s := p.newExchange(r)
 	if err := s.serve(w); err != nil {
 		s.vary(w.Header())
-		s.noteRefused(err)
+		p.noteRefused(&s.incoming, err)
 		return err
 	}
 	s.release()
@@ -89,24 +89,26 @@ func (s *exchange) turnAway(w http.ResponseWriter, d *Decision) error {
 
 // forward sends a request that may pass to the upstream, and its answer back.
 func (s *exchange) forward(w http.ResponseWriter, d *Decision) error {
+	p := s.p
 	if d.Outcome == access.Allow && d.Identity == nil {
 		return web.Fail(http.StatusInternalServerError, "", errors.New("allowed, but nobody is signed in"))
 	}
-	isUse := s.id != nil && s.p.activity.counts(&s.input, s.in)
+	isUse := s.id != nil && p.activity.counts(&s.input, s.in)
 	if isUse {
-		s.p.auth.RecordActivity(s.id)
+		p.auth.RecordActivity(s.id)
 	}
-	if err := s.watchForm(d); err != nil {
+	var err error
+	if s.form, err = p.watchForm(s.in, &s.input, d); err != nil {
 		return err
 	}
 	if !s.route.limiter.acquire() {
 		return s.busy()
 	}
 	defer s.route.limiter.release()
-	s.active.begin(w, s.in, s.id, isUse, &s.p.activity)
-	s.p.live.add(&s.active)
-	defer s.p.live.remove(&s.active)
-	if err := s.buildRequest(); err != nil {
+	s.active.begin(w, s.in, s.id, isUse, &p.activity)
+	p.live.add(&s.active)
+	defer p.live.remove(&s.active)
+	if err = s.buildRequest(); err != nil {
 		return err
 	}
 	s.info.LetThrough()
@@ -120,7 +122,8 @@ func (s *exchange) forward(w http.ResponseWriter, d *Decision) error {
 		_, s.spent = s.route.upstream.(*engine.HTTP1)
 		return nil
 	case s.form != nil && s.form.refusal != nil:
-		return s.refuseForm(w)
+		s.dependsOnSession = true
+		return s.form.refuse(w)
 	case s.active.breaker.Broken(): // the session ended before anything was answered
 		return &revisedDecision{Decision{ruling: ruling{route: s.route, Outcome: access.Challenge, Rule: -1}, DependsOnSession: true}}
 	default:
@@ -133,8 +136,8 @@ func (s *exchange) forward(w http.ResponseWriter, d *Decision) error {
 func (s *exchange) buildRequest() error {
 	out := &s.out
 	out.begin(s.hooks, &s.incoming)
-	out.Host, out.MaxBody = s.sentHost(), int64(s.route.conf.MaxBody)
-	out.Owner, out.Shared = s.owner()
+	out.Host, out.MaxBody = s.route.sentHost(s.host), int64(s.route.conf.MaxBody)
+	out.Owner, out.Shared = ownerOf(s.id, s.info.Trusted)
 	for _, filter := range s.route.requestFilters {
 		if err := filter(s, out); err != nil {
 			return err

@@ -58,7 +58,7 @@ func addSessionData(s *exchange, out *outgoing) error {
 	s.dependsOnSession = true
 	d := &s.data
 	d.store, d.limit, d.in, d.client, d.namespace = s.p.sessionData, s.p.anonymous, s.in, s.info.Client, s.route.namespace
-	err := s.findDataSession()
+	err := findDataSession(s)
 	var values map[string]string
 	if err == nil && d.info.Key != "" {
 		values, err = d.store.Values(d.in, d.info, d.namespace)
@@ -75,7 +75,7 @@ func addSessionData(s *exchange, out *outgoing) error {
 // findDataSession finds the session of whoever is signed in, or the visitor's
 // anonymous one. Without a session cookie there is none, and nothing is looked
 // up.
-func (s *exchange) findDataSession() error {
+func findDataSession(s *exchange) error {
 	d := &s.data
 	if s.id != nil {
 		d.info, d.isUse = s.id.Session, s.active.isUse
@@ -123,7 +123,7 @@ func storeSessionData(s *exchange, _ int, h http.Header) error {
 	refused, err := s.data.keep(h)
 	switch {
 	case errors.Is(err, sessions.ErrNotFound):
-		s.p.log.LogAttrs(s.in.Context(), slog.LevelDebug, "session ended before its data were kept", s.aboutData()...)
+		s.p.log.LogAttrs(s.in.Context(), slog.LevelDebug, "session ended before its data were kept", aboutData(s)...)
 		return nil
 	case err != nil:
 		s.data.failed = fmt.Errorf("keep session data: %w", err)
@@ -132,7 +132,7 @@ func storeSessionData(s *exchange, _ int, h http.Header) error {
 	if len(refused) > 0 {
 		s.p.metrics.UpstreamError(s.route.label, kindData)
 		s.p.log.LogAttrs(s.in.Context(), slog.LevelWarn, "session data refused",
-			append(s.aboutData(), slog.Any("why", refused[0]), slog.Int("count", len(refused)))...)
+			append(aboutData(s), slog.Any("why", refused[0]), slog.Int("count", len(refused)))...)
 	}
 	return nil
 }
@@ -185,13 +185,13 @@ func (d *dataSession) apply(h http.Header) (over []error, err error) {
 // refreshDataSession sets the cookie of an anonymous session again, which was
 // signed with an older secret. A failure is logged only: the next answer tries
 // again.
-func (s *exchange) refreshDataSession(h http.Header) {
+func refreshDataSession(s *exchange, h http.Header) {
 	if err := s.data.store.Refresh(s.in, h); err != nil {
-		s.p.log.LogAttrs(s.in.Context(), slog.LevelWarn, "session not signed anew", append(s.aboutData(), slog.Any("error", err))...)
+		s.p.log.LogAttrs(s.in.Context(), slog.LevelWarn, "session not signed anew", append(aboutData(s), slog.Any("error", err))...)
 	}
 }
 
-func (s *exchange) aboutData() []slog.Attr {
+func aboutData(s *exchange) []slog.Attr {
 	return []slog.Attr{
 		slog.String("request_id", s.info.ID), slog.String("route", s.route.label), slog.String("session", s.data.info.Handle),
 	}

@@ -46,7 +46,7 @@ func (s *exchange) cookiePlace() *cookiePlace {
 	for _, a := range s.route.addresses {
 		p.own = append(p.own, a.name)
 	}
-	if h, err := httpfield.ParseHost(s.sentHost(), ""); err == nil {
+	if h, err := httpfield.ParseHost(s.route.sentHost(s.host), ""); err == nil {
 		p.own = append(p.own, h.Name)
 	}
 	return p

@@ -31,7 +31,7 @@ func negotiateUpgrade(s *exchange, out *outgoing) error {
 			return nil
 		}
 		s.active.webSocket = true
-		if err := s.sameOrigin(); err != nil {
+		if err := checkOrigin(s); err != nil {
 			return web.Fail(http.StatusForbidden, "This page may not open a connection here.", err)
 		}
 	}
@@ -69,11 +69,11 @@ func dropWebSocket(h *engine.Header) {
 	*h = slices.DeleteFunc(*h, func(f engine.Field) bool { return strings.HasPrefix(f.Name, "Sec-Websocket-") })
 }
 
-// sameOrigin returns an error, and logs it, unless the page that opens the
+// checkOrigin returns an error, and logs it, unless the page that opens the
 // WebSocket is of the visitor's origin or of one of the route's origins.
 // Chromium sends no Sec-Fetch-Site with WebSockets, so there the Host has to
 // have the port.
-func (s *exchange) sameOrigin() error {
+func checkOrigin(s *exchange) error {
 	o := httpfield.Origin{Scheme: s.info.Scheme, Host: s.host.Text, Port: s.info.Port}
 	err := o.Check(s.in.Header, s.route.origins...)
 	if err == nil {

@@ -25,13 +25,13 @@ type urlRewriter struct {
 // An origin is compared as a whole; port is "" for the scheme's own.
 type origin struct{ scheme, name, port string }
 
-func (s *exchange) urlRewriter() *urlRewriter {
-	r := s.route
-	m := &urlRewriter{scheme: s.info.Scheme, host: s.host}
+// newURLRewriter returns what translates addresses for one request to a route.
+func newURLRewriter(r *route, in *incoming) *urlRewriter {
+	m := &urlRewriter{scheme: in.info.Scheme, host: in.host}
 	if r.conf.StripPrefix {
 		m.prefix = r.prefix
 	}
-	sent, scheme := s.sentHost(), r.addresses[0].scheme()
+	sent, scheme := r.sentHost(in.host), r.addresses[0].scheme()
 	m.app, m.upstream = scheme, scheme+"://"+sent
 	for _, a := range r.addresses {
 		if a.network == "tcp" {
@@ -41,7 +41,7 @@ func (s *exchange) urlRewriter() *urlRewriter {
 	// An application that heeds X-Forwarded-Proto writes the visitor's scheme
 	// before the host that it was asked for.
 	m.add(scheme, sent)
-	m.add(s.info.Scheme, sent)
+	m.add(in.info.Scheme, sent)
 	return m
 }
 
@@ -54,7 +54,7 @@ func (m *urlRewriter) add(scheme, authority string) {
 // rewriteLocations is the answer filter that translates where an answer says
 // that something is.
 func rewriteLocations(s *exchange, _ int, h http.Header) error {
-	m := s.urlRewriter()
+	m := newURLRewriter(s.route, &s.incoming)
 	for name, translate := range map[string]func(string) string{
 		"Location": m.toVisitor, "Content-Location": m.toVisitor, "Refresh": m.refresh,
 	} {
@@ -143,7 +143,7 @@ func skip(s string, i int, chars string) int {
 func rewriteDestination(s *exchange, out *outgoing) error {
 	if isWebDAVMove(out.Method) {
 		if v := out.Header.Get("Destination"); len(v) == 1 {
-			out.Header.Set("Destination", s.urlRewriter().toUpstream(v[0]))
+			out.Header.Set("Destination", newURLRewriter(s.route, &s.incoming).toUpstream(v[0]))
 		}
 	}
 	return nil

@@ -34,6 +34,12 @@ func exchangeOf(tb testing.TB, c RouteConfig, scheme, visitor string) *exchange 
 	return &exchange{route: r, incoming: incoming{host: h, info: &web.Info{Scheme: scheme, Host: visitor}}}
 }
 
+func rewriterOf(tb testing.TB, c RouteConfig, scheme, visitor string) *urlRewriter {
+	tb.Helper()
+	s := exchangeOf(tb, c, scheme, visitor)
+	return newURLRewriter(s.route, &s.incoming)
+}
+
 func TestLocationIsTranslated(t *testing.T) {
 	for _, group := range []struct {
 		name            string
@@ -95,7 +101,7 @@ func TestLocationIsTranslated(t *testing.T) {
 		t.Run(group.name, func(t *testing.T) {
 			c := legacy("http://127.0.0.1:3000")
 			group.change(&c)
-			m := exchangeOf(t, c, group.scheme, group.visitor).urlRewriter()
+			m := rewriterOf(t, c, group.scheme, group.visitor)
 			for ref, want := range group.cases {
 				if got := m.toVisitor(ref); got != want {
 					t.Errorf("%q becomes %q, want %q", ref, got, want)
@@ -121,14 +127,14 @@ var doubtful = []string{
 func TestDoubtfulReferencesStay(t *testing.T) {
 	s := exchangeOf(t, legacy("http://127.0.0.1:3000"), "https", "app.example.test")
 	for _, ref := range doubtful {
-		if got := s.urlRewriter().toVisitor(ref); got != ref {
+		if got := newURLRewriter(s.route, &s.incoming).toVisitor(ref); got != ref {
 			t.Errorf("%q becomes %q", ref, got)
 		}
 	}
 }
 
 func TestRefreshIsTranslated(t *testing.T) {
-	m := exchangeOf(t, legacy("http://127.0.0.1:3000"), "https", "app.example.test").urlRewriter()
+	m := rewriterOf(t, legacy("http://127.0.0.1:3000"), "https", "app.example.test")
 	for v, want := range map[string]string{
 		"5; url=http://wiki.internal/x":     "5; url=https://app.example.test/app/x",
 		"0;URL='/x'":                        "0;URL='/app/x'",
@@ -153,7 +159,7 @@ func TestRefreshIsTranslated(t *testing.T) {
 }
 
 func TestDestinationIsTranslated(t *testing.T) {
-	m := exchangeOf(t, legacy("http://127.0.0.1:3000"), "https", "app.example.test").urlRewriter()
+	m := rewriterOf(t, legacy("http://127.0.0.1:3000"), "https", "app.example.test")
 	for ref, want := range map[string]string{
 		"https://app.example.test/app/x%20y":    "http://wiki.internal/x%20y",
 		"https://APP.example.test:443/app/":     "http://wiki.internal/",
@@ -228,7 +234,7 @@ func FuzzLocation(f *testing.F) {
 		f.Add(ref)
 	}
 	s := exchangeOf(f, legacy("http://127.0.0.1:3000"), "https", "app.example.test:8443")
-	m := s.urlRewriter()
+	m := newURLRewriter(s.route, &s.incoming)
 	f.Fuzz(func(t *testing.T, ref string) {
 		_ = m.refresh(ref)
 		for name, got := range map[string]string{"toVisitor": m.toVisitor(ref), "toUpstream": m.toUpstream(ref)} {
@@ -263,7 +269,7 @@ func FuzzRefresh(f *testing.F) {
 	for _, v := range []string{"5; url=/x", "0;URL='http://wiki.internal/'", `1,url="x`, "url=", "5;url"} {
 		f.Add(v)
 	}
-	m := exchangeOf(f, legacy("http://127.0.0.1:3000"), "https", "app.example.test:8443").urlRewriter()
+	m := rewriterOf(f, legacy("http://127.0.0.1:3000"), "https", "app.example.test:8443")
 	f.Fuzz(func(t *testing.T, v string) {
 		got := m.refresh(v)
 		if !strings.ContainsAny(v, "\r\n") && strings.ContainsAny(got, "\r\n") {
