@@ -3,7 +3,9 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -106,6 +108,35 @@ func pass(to, from net.Conn, let func([]byte) bool) {
 // Deafen with true drops everything that the server sends to listeners, and keeps
 // their connections open; with false it ends that.
 func (c *Cutter) Deafen(deaf bool) { c.deaf.Store(deaf) }
+
+// DeafenUntilNoticed is Deafen until the program has closed the connections that
+// are listeners now, of which there has to be one.
+func (c *Cutter) DeafenUntilNoticed(tb testing.TB) {
+	tb.Helper()
+	c.Deafen(true)
+	defer c.Deafen(false)
+	before := c.listeners()
+	if len(before) == 0 {
+		tb.Fatal("no connection is a listener")
+	}
+	Eventually(tb, func() error {
+		if slices.ContainsFunc(c.listeners(), func(conn *cutConn) bool { return slices.Contains(before, conn) }) {
+			return errors.New("a connection on which nothing comes is still open")
+		}
+		return nil
+	})
+}
+
+func (c *Cutter) listeners() (list []*cutConn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn := range c.conns {
+		if conn.listens.Load() {
+			list = append(list, conn)
+		}
+	}
+	return list
+}
 
 // Cut closes the connections of listeners, and returns how many there were.
 func (c *Cutter) Cut() int { return c.cut(func(conn *cutConn) bool { return conn.listens.Load() }) }

@@ -78,7 +78,7 @@ func TestPostgresListensAgain(t *testing.T) {
 			d.Do(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ~ 'LISTEN|listening' AND pid <> pg_backend_pid()")
 		},
 		"cut on the way":         func() { cutter.Cut() },
-		"nothing comes through":  func() { cutter.Deafen(true); time.AfterFunc(5*time.Second, func() { cutter.Deafen(false) }) },
+		"nothing comes through":  func() { cutter.DeafenUntilNoticed(t) },
 		"the server starts anew": func() { server.Stop(t); server.Start(t) },
 	} {
 		t.Log(name)

@@ -5,7 +5,6 @@ package redisstore_test
 import (
 	"errors"
 	"testing"
-	"time"
 
 	"gatehouse/internal/e2e"
 	"gatehouse/sessions"
@@ -64,7 +63,7 @@ func TestRedisListensAgain(t *testing.T) {
 	for name, trouble := range map[string]func(){
 		"killed by the server":   func() { server.Do(t, "client", "kill", "type", "pubsub") },
 		"cut on the way":         func() { cutter.Cut() },
-		"nothing comes through":  func() { cutter.Deafen(true); time.AfterFunc(5*time.Second, func() { cutter.Deafen(false) }) },
+		"nothing comes through":  func() { cutter.DeafenUntilNoticed(t) },
 		"the server starts anew": func() { server.Kill(t); server.Run(t) },
 	} {
 		t.Log(name)
