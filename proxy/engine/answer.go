@@ -8,8 +8,8 @@ import (
 	"gatehouse/internal/httpfield"
 )
 
-// answerError is an answer that is not HTTP/1.1 as it should be: nobody can
-// say for sure where it ends, or what it means.
+// An answerError says why an answer is not valid HTTP/1.1: where it ends, or what it
+// means, is not certain.
 type answerError string
 
 func (e answerError) Error() string { return "bad answer: " + string(e) }
@@ -17,11 +17,11 @@ func (e answerError) Error() string { return "bad answer: " + string(e) }
 // untilClose is the length of a body that ends with the connection.
 const untilClose = -1
 
-// An answer is what a head says of itself. Its other fields are put into a
-// header map by parseAnswer.
+// An answer is what the head of an answer says about the connection and the body.
+// parseAnswer puts the other fields into a header map.
 type answer struct {
 	status    int
-	length    int64  // of the body, when it is not chunked; untilClose: who knows
+	length    int64  // of the body, if it is not chunked; or untilClose
 	chunked   bool   // the body is chunked
 	last      bool   // the connection must not be used again
 	upgrade   string // the protocol of a 101
@@ -30,9 +30,9 @@ type answer struct {
 	challenge bool   // there is a Www-Authenticate
 }
 
-// headEnd looks for the empty line, from *seen on, and gives the length of
-// the head with it, 0 when it is not there yet. A line that does not end in
-// CR LF is refused.
+// headEnd returns the length of the head in b, with the empty line at its end; 0: it
+// is not whole yet. It goes on at *seen, and moves that. A line that does not end in
+// CR LF is an error.
 func headEnd(b []byte, seen *int) (int, error) {
 	for {
 		i := bytes.IndexByte(b[*seen:], '\n')
@@ -54,12 +54,11 @@ func headEnd(b []byte, seen *int) (int, error) {
 	}
 }
 
-// parseAnswer reads a whole head, as conn.head gives it, to a request of the
-// given method, and puts its end-to-end fields into h under canonical names.
-// Names in own are left alone. What it says of framing must be
-// without any doubt (RFC 9112, 6.3): two lengths, a length beside a transfer
-// coding, and codings other than chunked are refused. h may hold some of the
-// fields when it fails.
+// parseAnswer parses a whole head, as conn.head returns it, of the answer to a
+// request with the given method. It puts the end-to-end fields into h under
+// canonical names, except those whose names are in own. The framing must be certain
+// (RFC 9112, 6.3): two lengths, a length beside a transfer coding, and codings other
+// than chunked are errors. After an error h may hold some of the fields.
 func parseAnswer(head, method string, own []string, h http.Header) (answer, error) {
 	line, rest := cutLine(head)
 	status, minor, reason, err := parseStatus(line)
@@ -83,8 +82,8 @@ func cutLine(s string) (line, rest string) {
 	return s[:i-1], s[i+1:]
 }
 
-// parseStatus reads HTTP/1.x SP 3DIGIT [SP reason]. Without the second space
-// there is no reason, which many servers send and everybody understands.
+// parseStatus parses HTTP/1.x SP 3DIGIT [SP reason]. A line without the second space
+// has no reason phrase; many servers send that, and all clients understand it.
 func parseStatus(line string) (status, minor int, reason string, err error) {
 	const begin = "HTTP/1.x nnn"
 	if len(line) < len(begin) || line[:7] != begin[:7] || line[8] != ' ' {

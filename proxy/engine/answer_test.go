@@ -187,7 +187,7 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-// spaced gives the values with one space where there are several.
+// spaced returns the values with one space where there are several.
 func spaced(values []string) (list []string) {
 	for _, v := range values {
 		list = append(list, strings.Join(strings.Fields(v), " "))

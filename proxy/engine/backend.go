@@ -3,44 +3,45 @@ package engine
 import "time"
 
 const (
-	// failuresInRow takes a member out that can be connected. One is not
-	// enough: it may be the fault of what was asked for.
+	// failuresInRow is how many requests must fail in a row to take out a member
+	// that accepts connections. One is not enough: it may be the request's fault.
 	failuresInRow = 5
 	firstPause    = time.Second
 	longestPause  = 30 * time.Second
 )
 
-// A backend is a Member and how it does. Balanced.mu guards it.
+// A backend is a Member and its state, which Balanced.mu guards.
 type backend struct {
 	Member
 	active   int       // requests under way
 	failures int       // in a row
-	failed   time.Time // the last time
+	failed   time.Time // when the last failure was
 
 	sick   bool          // the last health check failed
-	until  time.Time     // not asked before, and out until it answers; zero: not so
-	pause  time.Duration // the last one
-	trying bool          // a request tries whether it is back
+	until  time.Time     // out because of failed requests; from this time on, a request tries it. zero: not out
+	pause  time.Duration // the current or last one
+	trying bool          // a request is trying whether it is back
 }
 
-// isOut says whether the member is known to be in trouble.
+// isOut reports whether the member is out.
 func (m *backend) isOut() bool { return m.sick || !m.until.IsZero() }
 
-// isDue says whether somebody should try whether it is back.
+// isDue reports whether a request should try whether the member is back.
 func (m *backend) isDue(now time.Time) bool {
 	return !m.sick && !m.until.IsZero() && !m.trying && !now.Before(m.until)
 }
 
-// isReady says whether requests should go to it.
+// isReady reports whether requests should go to the member.
 func (m *backend) isReady(now time.Time) bool { return !m.isOut() || m.isDue(now) }
 
-// recover forgets the failures of requests.
+// recover brings the member back after failures of requests.
 func (m *backend) recover() {
 	m.failures, m.until, m.pause, m.trying = 0, time.Time{}, 0, false
 }
 
-// fail notes a failure. Those of requests that were under way when the member
-// went out do not make its pause any longer.
+// fail records a failure. trial means that the request was one that tried whether
+// the member is back: only its failure makes the pause longer, not that of requests
+// that were under way before. atOnce takes the member out at the first failure.
 func (m *backend) fail(now time.Time, trial, atOnce bool) {
 	m.failed = now
 	m.failures++
@@ -50,8 +51,9 @@ func (m *backend) fail(now time.Time, trial, atOnce bool) {
 	}
 }
 
-// checked notes the result of a health check. Who is well is tried by the next
-// request, if requests have failed before: one page that works is not all.
+// checked records the result of a health check. If requests have failed before, a
+// good result does not bring the member back by itself: the next request tries it,
+// because one page that works is not all of an application.
 func (m *backend) checked(now time.Time, ok bool) {
 	m.sick = !ok
 	switch {

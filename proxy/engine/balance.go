@@ -12,31 +12,31 @@ import (
 
 // A Member is one of the upstreams that a Balanced chooses from.
 type Member struct {
-	ID       string // unique; what Request.Member and Request.Chosen are about
-	Address  string // what the log calls it
+	ID       string // unique; that of Request.Member and Request.Chosen
+	Address  string // for the log
 	Host     string // the Host header of health checks
 	Upstream Upstream
 }
 
-// BalancedOptions are what a Balanced is made of.
+// BalancedOptions are the members of a Balanced, and how they are watched.
 type BalancedOptions struct {
 	Members []Member     // at least one
 	Health  HealthCheck  // without Path: none
-	Log     *slog.Logger // told when a member goes out or comes back; nil: nobody is
+	Log     *slog.Logger // for members that go out or come back; nil: nothing is logged
 }
 
-// Balanced is an Upstream that sends each request to one of several: to the
-// one that Request.Member names, if it is well, else to the one that has the
-// fewest requests under way, in turns where there are several of those.
+// Balanced is an Upstream that sends each request to one of its members: to the one
+// that Request.Member names unless that is out, otherwise to the one with the
+// fewest requests under way; among equals in turns.
 //
-// A member goes out when it cannot be connected, when several requests in a
-// row failed for another reason, or when a health check fails. After a pause,
-// which grows with each disappointment, one request tries whether it is back.
-// When all are out, the one that failed longest ago is asked nevertheless.
+// A member is out after it could not be connected, after several requests in a row
+// failed for another reason, or while its health check fails. After a pause of 1 to
+// 30 s, which doubles with each failure, one request tries whether it is back. If
+// all members are out, the one that failed longest ago is asked.
 //
-// A request that could not be connected goes to another member at once, to
-// each at most once. Any other failure is final: the member may have begun to
-// act.
+// A request that could not be connected goes to another member at once, to each at
+// most once. Any other failure is final, because the member may have acted on the
+// request.
 type Balanced struct {
 	health  HealthCheck
 	log     *slog.Logger
@@ -49,8 +49,8 @@ type Balanced struct {
 	next int        // where to begin to look
 }
 
-// NewBalanced makes an upstream of others, which belong to it from now on, and
-// starts their health checks. It must be closed.
+// NewBalanced returns an upstream of others and starts their health checks. It must
+// be closed, and closes its members then.
 func NewBalanced(o BalancedOptions) *Balanced {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -69,8 +69,8 @@ func NewBalanced(o BalancedOptions) *Balanced {
 	return b
 }
 
-// Close ends the health checks, and closes the members. Requests under way
-// end by themselves.
+// Close ends the health checks and closes the members. Requests under way go on to
+// their end.
 func (b *Balanced) Close() {
 	b.stop()
 	b.watchers.Wait()
@@ -108,7 +108,7 @@ func (b *Balanced) Forward(w http.ResponseWriter, r *Request) error {
 func (b *Balanced) attempt(w http.ResponseWriter, r *Request, t turn) (err error) {
 	ended := false
 	defer func() {
-		if !ended { // a panic: half an answer, and nobody knows whose fault it is
+		if !ended { // a panic: half an answer, which says nothing about the member
 			b.end(t, nil)
 		}
 	}()
@@ -121,13 +121,13 @@ func (b *Balanced) attempt(w http.ResponseWriter, r *Request, t turn) (err error
 	return err
 }
 
-// A turn is a request at a member.
+// A turn is one request at one member.
 type turn struct {
 	member *backend
 	trial  bool // it tries whether the member is back
 }
 
-// begin chooses a member that has not been tried.
+// begin chooses a member that is not in tried.
 func (b *Balanced) begin(wanted string, tried []*backend) turn {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -164,18 +164,18 @@ func (b *Balanced) choose(wanted string, tried []*backend, now time.Time) int {
 	return best
 }
 
-// answered notes that a member is there: it sent the head of an answer.
+// answered brings a member back: it has sent the head of an answer.
 func (b *Balanced) answered(m *backend) {
 	b.mu.Lock()
 	wasOut := m.isOut()
 	m.recover()
 	isOut := m.isOut()
 	b.mu.Unlock()
-	b.tell(m, wasOut, isOut, nil)
+	b.logChange(m, wasOut, isOut, nil)
 }
 
-// end notes what came of a request. What is not the member's fault says
-// nothing of it.
+// end records the result of a request. An error that is not the member's fault does
+// not count.
 func (b *Balanced) end(t turn, err error) {
 	m := t.member
 	b.mu.Lock()
@@ -192,11 +192,11 @@ func (b *Balanced) end(t turn, err error) {
 	}
 	isOut := m.isOut()
 	b.mu.Unlock()
-	b.tell(m, wasOut, isOut, err)
+	b.logChange(m, wasOut, isOut, err)
 }
 
-// tell logs a change.
-func (b *Balanced) tell(m *backend, wasOut, isOut bool, why error) {
+// logChange logs that a member went out or came back.
+func (b *Balanced) logChange(m *backend, wasOut, isOut bool, why error) {
 	switch {
 	case !wasOut && isOut:
 		b.log.Warn("upstream is out", "upstream", m.Address, "error", why)
@@ -205,7 +205,7 @@ func (b *Balanced) tell(m *backend, wasOut, isOut bool, why error) {
 	}
 }
 
-// kindOf is the kind of an Error; "": it is none.
+// kindOf returns the kind of an Error; "" for nil and other errors.
 func kindOf(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind

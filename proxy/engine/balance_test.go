@@ -52,7 +52,7 @@ func newCast(t *testing.T, ids ...string) *cast {
 	return c
 }
 
-// ask makes a request and gives the members that were asked, and the kind of
+// ask makes a request and returns the members that were asked, and the kind of
 // the failure.
 func (c *cast) ask(t *testing.T, wanted string) (asked, failure string) {
 	t.Helper()
@@ -405,8 +405,8 @@ func TestBalancedKeepsTheBody(t *testing.T) {
 		"large":   "Content-Length: 100000\r\n\r\n" + strings.Repeat("hello", 20000),
 	}
 	makers := map[string]func(address string) Upstream{
-		"http1":    func(a string) Upstream { return NewHTTP1(HTTP1Options{Address: a, Timeouts: short}) },
-		"standard": func(a string) Upstream { return NewTransport(TransportOptions{Address: a, Timeouts: short}) },
+		"http1":     func(a string) Upstream { return NewHTTP1(HTTP1Options{Address: a, Timeouts: short}) },
+		"transport": func(a string) Upstream { return NewTransport(TransportOptions{Address: a, Timeouts: short}) },
 	}
 	for engine, make := range makers {
 		for name, body := range bodies {

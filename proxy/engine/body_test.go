@@ -364,8 +364,8 @@ func TestConstantMemory(t *testing.T) {
 	}
 }
 
-// watchHeap measures the heap until the function that it gives is called,
-// which tells by how much it has grown at most.
+// watchHeap measures the heap until the function that it returns is called,
+// which returns by how much it has grown at most.
 func watchHeap(t *testing.T) func() int64 {
 	t.Helper()
 	heap := func() int64 {

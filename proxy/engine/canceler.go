@@ -5,20 +5,20 @@ import (
 	"sync"
 )
 
-// A Canceler lets somebody who is not serving a request break it off: what is
-// under way ends as if the visitor had left, an upgraded connection as well as
-// a download. The zero value is ready, for one request at a time; Break may be
-// called by anybody at any time. Unlike a context it costs the request nothing.
+// A Canceler lets another goroutine cancel a request: it ends as if the client had
+// left, whether it is an upgraded connection or a download. The zero value is ready
+// to use, for one request at a time. It is safe for concurrent use, and unlike a
+// context it costs a request nothing.
 type Canceler struct {
 	mu     sync.Mutex
 	broken bool
-	do     func() // ends what is under way; nil: nothing is
+	do     func() // cancels what is under way; nil: nothing is
 }
 
-// errBroken is the cause of the Error of a request that was broken off.
+// errBroken is the cause of the Error of a request that was cancelled.
 var errBroken = errors.New("request was broken off")
 
-// Break breaks the request off, now or as soon as there is something to break.
+// Break cancels the request: what is under way, and what begins later.
 func (b *Canceler) Break() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -28,7 +28,7 @@ func (b *Canceler) Break() {
 	}
 }
 
-// Broken says whether Break was called.
+// Broken reports whether Break was called. A nil Canceler is never broken.
 func (b *Canceler) Broken() bool {
 	if b == nil {
 		return false
@@ -38,9 +38,9 @@ func (b *Canceler) Broken() bool {
 	return b.broken
 }
 
-// Arm says how to end what is under way from now on; nil: nothing is. It gives
-// false when the request has been broken off, and do has been called then. do
-// must not block, and may be called once too often.
+// Arm sets the function that cancels what is under way from now on; nil: nothing is.
+// It reports false if the request has been cancelled, after it has called do. do
+// must not block, and may be called more than once, also when it is too late.
 func (b *Canceler) Arm(do func()) bool {
 	if b == nil {
 		return true

@@ -15,7 +15,7 @@ func TestBreaker(t *testing.T) {
 		"http1": func(_ *testing.T, addr string) Upstream {
 			return NewHTTP1(HTTP1Options{Address: addr, Timeouts: short})
 		},
-		"standard": func(_ *testing.T, addr string) Upstream {
+		"transport": func(_ *testing.T, addr string) Upstream {
 			return NewTransport(TransportOptions{Address: addr, Timeouts: short})
 		},
 	} {

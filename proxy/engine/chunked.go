@@ -10,19 +10,19 @@ import (
 const (
 	maxChunkLine = 4 << 10  // a chunk's size line or a trailer's line
 	maxTrailer   = 16 << 10 // all trailer lines together
-	maxExcess    = 16 << 10 // what chunk lines may take beyond what data earn, see line
+	maxExcess    = 16 << 10 // what chunk lines may take beyond their share, see size
 )
 
-// errMore says that what is there does not reach to the next thing to give.
+// errMore means that the bytes end before the next whole element.
 var errMore = errors.New("more bytes are needed")
 
-// A dechunker takes the chunked coding off a body (RFC 9112, 7.1). It reads
-// from byte slices and never waits, so that it can be run on a copy of itself
-// to see what is coming. The zero value begins a body.
+// A dechunker decodes the chunked coding (RFC 9112, 7.1). It works on byte slices and
+// never waits, so that it can also look at what has been read before anything is
+// used. The zero value is at the beginning of a body.
 type dechunker struct {
 	state   chunkState
-	left    int64 // of the chunk at hand
-	excess  int64
+	left    int64  // bytes of the current chunk
+	excess  int64  // bytes of size lines beyond their share
 	trailer []byte // the trailer section's lines, each with CR LF
 	lenient bool   // lines may end in a bare LF
 }
@@ -37,9 +37,9 @@ const (
 	ended
 )
 
-// step gives the next bytes of the body in p, which lie in p itself, and how
-// many bytes of p it has used up. The error is errMore when the rest of p
-// holds nothing whole, io.EOF at the end of the body, or a answerError.
+// step returns the next bytes of the body, as a part of p, and how many bytes of p it
+// has consumed. The error is errMore if the rest of p holds no whole element, io.EOF
+// at the end of the body, or an answerError.
 func (d *dechunker) step(p []byte) (data []byte, used int, err error) {
 	for {
 		rest := p[used:]
@@ -70,9 +70,9 @@ func (d *dechunker) step(p []byte) (data []byte, used int, err error) {
 	}
 }
 
-// size reads the line before a chunk. Extensions are read over. As in
-// net/http, what lines take beyond a fair share of the data is bounded, so
-// that nobody sends megabytes of extensions around single bytes.
+// size reads the line before a chunk, and ignores extensions. As in net/http, the
+// bytes of these lines are bounded by those of the data, so that nobody can send
+// megabytes of extensions around single bytes.
 func (d *dechunker) size(p []byte) (int, error) {
 	line, n, err := d.line(p)
 	if err != nil {
@@ -124,8 +124,7 @@ func (d *dechunker) trailerLine(p []byte) (int, error) {
 	return n, nil
 }
 
-// line gives the line at the beginning of p without its end, and its length
-// with it.
+// line returns the first line of p without its end, and its length with the end.
 func (d *dechunker) line(p []byte) (line []byte, n int, err error) {
 	i := bytes.IndexByte(p[:min(len(p), maxChunkLine)], '\n')
 	switch {
@@ -146,8 +145,8 @@ func (d *dechunker) line(p []byte) (line []byte, n int, err error) {
 	return line, i + 1, nil
 }
 
-// parseChunkSize reads hexadecimal digits up to the end, a semicolon, or the
-// spaces with which old servers fill up.
+// parseChunkSize parses hexadecimal digits, up to a semicolon or the end of the line.
+// Spaces behind them are allowed: old servers pad the line.
 func parseChunkSize(line []byte) (int64, error) {
 	digits, _, _ := bytes.Cut(line, []byte(";"))
 	digits = bytes.TrimRight(digits, " \t")
@@ -158,5 +157,5 @@ func parseChunkSize(line []byte) (int64, error) {
 	if err != nil {
 		return 0, answerError("chunk size is no number")
 	}
-	return int64(n), nil //nolint:gosec // G115: 63 bits
+	return int64(n), nil
 }

@@ -12,54 +12,55 @@ import (
 )
 
 const (
-	// smallBuffer stays with a connection. What it holds of a body, and the head
-	// that we send in front, fit into net/http's buffer: they go out in one write.
+	// smallBuffer stays with a connection. What it holds of a body fits into
+	// net/http's buffer together with the head, so both are sent in one write.
 	smallBuffer = 3 << 10
-	largeBuffer = 32 << 10 // is borrowed while a body is copied
+	largeBuffer = 32 << 10 // borrowed while a body is copied
 	maxHead     = 64 << 10 // bytes of an answer's head
 )
 
 // longAgo is a deadline that has passed: it ends every read and write.
 var longAgo = time.Unix(1, 0)
 
-// A conn is one connection to an upstream. It belongs to one goroutine at a
-// time, with two exceptions: a sender may write the body while the owner
-// reads the answer, and anybody may cut it.
+// A conn is one connection to an upstream. One goroutine at a time owns it, with
+// two exceptions: a sender may write the body while the owner reads the answer,
+// and any goroutine may call cut.
 type conn struct {
 	nc     net.Conn
 	raw    syscall.RawConn
-	secret *recordConn // below nc where that speaks TLS; nil: it does not
+	secret *recordConn // below nc, if that speaks TLS; nil: it does not
 
 	small []byte  // the buffer that stays
-	large *[]byte // the one that is borrowed, or nil
-	in    []byte  // the one in use: small, large, or grown for a long head
-	r, w  int     // in[r:w] has been read from nc and not been used
-	seen  int     // bytes of a head in whole lines, known to be well ended
-	heard bool    // the upstream has said something since begin
+	large *[]byte // the borrowed one, or nil
+	in    []byte  // the one in use: small, large, or one grown for a long head
+	r, w  int     // in[r:w] has been read from nc and not been used yet
+	seen  int     // bytes of the head that have been checked: whole lines
+	heard bool    // something has come from the upstream since begin
 	out   []byte  // the request's head, and a small body behind it
 
-	since     time.Time // idle since then
+	since     time.Time // when it became idle
 	hadBody   bool      // the last request had a body, which the upstream may not have read
-	pending   bool      // the last answer was a step of a handshake (NTLM, Negotiate), whose next one must come here
-	departure           // of the visitor
-	// What the looks at the socket need, made once to spare an allocation each time.
+	pending   bool      // the last answer was a step of a handshake (NTLM, Negotiate); the next one must use this connection
+	departure           // the watch over the visitor
+	// Functions for RawConn.Control and their results, made once to save an
+	// allocation each time.
 	peek    func(fd uintptr)
 	peeked  peeked
 	count   func(fd uintptr)
 	counted int
 	cutFunc func()
 
-	mu        sync.Mutex // guards deadlines: who cuts must have the last word
+	mu        sync.Mutex // guards the deadlines: that of cut must be the last one
 	wasCut    bool
 	reading   bool      // a read deadline is set
 	readUntil time.Time // that deadline
 	writing   bool      // a write deadline is set
-	answering bool      // the final head is there: no response timeout any more
+	answering bool      // the final head has come: the response timeout does not count any more
 }
 
 func newConn(nc net.Conn) (*conn, error) { return newConnOn(nc, nc) }
 
-// newConnOn is newConn for a connection whose socket lies below it.
+// newConnOn is newConn for a connection on top of a socket.
 func newConnOn(nc, socket net.Conn) (*conn, error) {
 	c := &conn{nc: nc, small: make([]byte, smallBuffer)}
 	sc, ok := socket.(syscall.Conn)
@@ -81,7 +82,7 @@ func newConnOn(nc, socket net.Conn) (*conn, error) {
 	return c, nil
 }
 
-// begin makes c ready for the next exchange.
+// begin prepares c for the next exchange.
 func (c *conn) begin() {
 	c.heard = false
 	c.mu.Lock()
@@ -93,20 +94,20 @@ func (c *conn) begin() {
 	}
 }
 
-// What an idle connection can be found in.
+// An idleState is what has come over an idle connection.
 type idleState int
 
 const (
 	isClosed idleState = iota // the upstream has closed it, or is about to
 	isQuiet                   // nothing has come
-	isNoisy                   // the upstream has sent bytes that nobody asked for
+	isNoisy                   // bytes that no request asked for
 )
 
-// quiet reports whether the upstream has neither closed the connection nor
-// sent bytes that nobody asked for. Either makes it useless.
+// quiet reports whether an idle connection can be used: the upstream has neither
+// closed it nor sent bytes that no request asked for.
 func (c *conn) quiet() bool { return c.look() == isQuiet }
 
-// look finds out, without waiting, what has come over an idle connection.
+// look returns, without waiting, what has come over an idle connection.
 func (c *conn) look() idleState {
 	c.peeked.n, c.peeked.quiet = 0, false
 	if err := c.raw.Control(c.peek); err != nil {
@@ -128,14 +129,14 @@ func (c *conn) look() idleState {
 	return isNoisy
 }
 
-// peeked is what a look at the socket has shown.
+// peeked is the result of a look at the socket.
 type peeked struct {
 	b     [12]byte
 	n     int  // bytes of b; 0: the end, unless quiet
 	quiet bool // there is nothing
 }
 
-// farewell reports whether the bytes are those with which honest servers leave
+// farewell reports whether the bytes are those that servers send before they close
 // an idle connection: a 408, or a TLS alert.
 func (p *peeked) farewell(secret bool) bool {
 	b := p.b[:p.n]
@@ -145,8 +146,8 @@ func (p *peeked) farewell(secret bool) bool {
 	return isAlert(b)
 }
 
-// waiting tells how many bytes the kernel holds ready for c; 0 where nobody
-// can tell.
+// waiting returns how many bytes can be read from the socket without waiting; 0 if
+// that is unknown.
 func (c *conn) waiting() int64 {
 	c.counted = 0
 	if err := c.raw.Control(c.count); err != nil {
@@ -155,7 +156,7 @@ func (c *conn) waiting() int64 {
 	return int64(c.counted)
 }
 
-// cut ends every read and write of c, now and later. Anybody may call it.
+// cut fails every read and write of c, now and later. Any goroutine may call it.
 func (c *conn) cut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -163,7 +164,7 @@ func (c *conn) cut() {
 	_ = c.nc.SetDeadline(longAgo)
 }
 
-// readWithin bounds the reads from now on; 0: no bound.
+// readWithin bounds the reads from now on. 0: no bound.
 func (c *conn) readWithin(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -174,8 +175,8 @@ func (c *conn) readWithinLocked(d time.Duration) {
 	if c.wasCut || d == 0 && !c.reading {
 		return
 	}
-	// Moving a deadline costs as much as all of a session check. One that is
-	// at most an eighth too late is left, also by the exchange before.
+	// Moving a deadline costs as much as all of a session check, so one that is at
+	// most an eighth too late is left, also if an earlier exchange set it.
 	now := time.Now()
 	if left := c.readUntil.Sub(now); c.reading && d > 0 && left >= d && left <= d+d/8 {
 		return
@@ -187,7 +188,7 @@ func (c *conn) readWithinLocked(d time.Duration) {
 	_ = c.nc.SetReadDeadline(c.readUntil)
 }
 
-// writeWithin bounds the writes from now on; 0: no bound.
+// writeWithin bounds the writes from now on. 0: no bound.
 func (c *conn) writeWithin(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -198,8 +199,7 @@ func (c *conn) writeWithin(d time.Duration) {
 	_ = c.nc.SetWriteDeadline(after(d))
 }
 
-// requestSent starts the clock of the response timeout, unless the answer has
-// come already.
+// requestSent starts the response timeout, unless the answer has already begun.
 func (c *conn) requestSent(timeout time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -208,8 +208,8 @@ func (c *conn) requestSent(timeout time.Duration) {
 	}
 }
 
-// answerBegun stops that clock. The deadline itself is taken back when
-// something has to be waited for.
+// answerBegun ends the response timeout. The deadline itself is removed before the
+// next wait.
 func (c *conn) answerBegun() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -223,10 +223,11 @@ func after(d time.Duration) time.Time {
 	return time.Now().Add(d)
 }
 
-// buffered is what has been read and not used. It is valid until fill.
+// buffered returns what has been read and not been used. It is valid until fill.
 func (c *conn) buffered() []byte { return c.in[c.r:c.w] }
 
-// fill waits for more bytes behind the buffered ones. There must be room.
+// fill waits for more bytes, and puts them behind the buffered ones. The buffer
+// must not be full.
 func (c *conn) fill() error {
 	if c.r > 0 {
 		c.w = copy(c.in, c.in[c.r:c.w])
@@ -244,8 +245,8 @@ func (c *conn) fill() error {
 	return err
 }
 
-// head reads up to the empty line that ends an answer's head, which is part
-// of the result. end finds it: headEnd, or lenientEnd.
+// head reads a head, and returns it with the empty line at its end. find is headEnd
+// or lenientEnd.
 func (c *conn) head(find func(b []byte, seen *int) (int, error)) (string, error) {
 	c.seen = 0
 	for {
@@ -285,13 +286,13 @@ func (c *conn) enlarge(from *sync.Pool) {
 	if len(c.in) >= largeBuffer {
 		return
 	}
-	c.large = from.Get().(*[]byte) // it holds nothing else
+	c.large = from.Get().(*[]byte) // nothing else is put in
 	c.w = copy(*c.large, c.buffered())
 	c.r = 0
 	c.in = *c.large
 }
 
-// shrink gives it back. Nothing may be buffered.
+// shrink gives that back. What is buffered is lost.
 func (c *conn) shrink(to *sync.Pool) {
 	c.in, c.r, c.w = c.small, 0, 0
 	if c.large != nil {

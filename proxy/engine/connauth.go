@@ -6,10 +6,10 @@ import (
 	"gatehouse/internal/httpfield"
 )
 
-// binds reports whether an Authorization or a challenge in WWW-Authenticate
-// belongs to a scheme that signs in the connection, not the request: NTLM and
-// Negotiate (RFC 4559, 6). Whoever comes next over such a connection is taken
-// for whoever signed in.
+// binds reports whether an Authorization or a challenge in WWW-Authenticate belongs
+// to a scheme that signs in the connection, not the request: NTLM and Negotiate
+// (RFC 4559, 6). The upstream attributes every later request on such a connection
+// to the person who signed in.
 func binds(values []string) bool {
 	for _, v := range values {
 		for part := range strings.SplitSeq(v, ",") { // several challenges may stand in one line
@@ -21,8 +21,8 @@ func binds(values []string) bool {
 	return false
 }
 
-// bindsWithToken reports whether a challenge is a step in the middle of such a
-// handshake: the next one has to come over the same connection.
+// bindsWithToken reports whether a challenge is a step within such a handshake. The
+// next step must use the same connection.
 func bindsWithToken(values []string) bool {
 	for _, v := range values {
 		for part := range strings.SplitSeq(v, ",") {

@@ -8,13 +8,12 @@ import (
 	"strconv"
 )
 
-// answer sends the final answer to the visitor and gives the connection
-// back, if it can be used again. It tells whether it has disposed of the
-// connection, and panics when the answer cannot be completed.
+// answer sends the final answer to the visitor. done reports whether it has given
+// the connection back; otherwise the connection has to be dropped. It panics with
+// http.ErrAbortHandler if the answer cannot be completed.
 func (x *exchange) answer(a *answer) (done bool) {
 	x.c.answerBegun()
-	// net/http would read the rest of a body that nobody reads to its end, to find
-	// the next request behind it, unless there is none.
+	// Without the rest of the body, the upstream cannot use the connection again.
 	a.last = a.last || x.sender == nil && x.body.unread()
 	x.awaitsMore = a.stream || a.chunked || a.length == untilClose || a.length > largeBuffer
 	x.writeHead(a.status, a.reason)
@@ -24,7 +23,7 @@ func (x *exchange) answer(a *answer) (done bool) {
 	return x.release(a)
 }
 
-// release gives the connection back to the pool if nothing speaks against it.
+// release gives the connection back if it can be used again.
 func (x *exchange) release(a *answer) (done bool) {
 	switch {
 	case x.sender == nil && x.body.unread():
@@ -35,11 +34,11 @@ func (x *exchange) release(a *answer) (done bool) {
 			return false
 		}
 	}
-	// A cut that comes too late may have left its deadline behind.
+	// A cut that came too late has left its deadline on the connection.
 	if a.last || x.early || !x.up.leaving.forget(x.c) || !x.r.Breaker.Arm(nil) {
 		return false
 	}
-	if x.c.r != x.c.w { // bytes after the end belong to no answer
+	if x.c.r != x.c.w { // bytes behind the end of the answer belong to no request
 		x.up.pool.noise()
 		return false
 	}
@@ -47,8 +46,8 @@ func (x *exchange) release(a *answer) (done bool) {
 	return x.giveBack()
 }
 
-// giveBack puts the connection where the next request finds it that may use
-// it. One that was signed in, or is about to be, is the visitor's own.
+// giveBack puts the connection into the pool. One that is signed in, or about to
+// be, goes into the visitor's own lane, or is dropped if there cannot be one.
 func (x *exchange) giveBack() bool {
 	if !x.handshake && x.lane == nil {
 		x.up.pool.put(x.c)
@@ -64,7 +63,7 @@ func (x *exchange) giveBack() bool {
 	return true
 }
 
-// copyBody copies the body.
+// copyBody sends the body of the answer.
 func (x *exchange) copyBody(a *answer) error {
 	switch {
 	case a.chunked:
@@ -77,8 +76,8 @@ func (x *exchange) copyBody(a *answer) error {
 	return nil
 }
 
-// copyLength copies a body of known length, from socket to socket where
-// that can be done.
+// copyLength sends a body of known length, from socket to socket if that is
+// possible.
 func (x *exchange) copyLength(a *answer) error {
 	splice := x.canSplice(a)
 	x.piece = x.firstPiece()
@@ -111,7 +110,7 @@ func (x *exchange) copyLength(a *answer) error {
 	return nil
 }
 
-// copyRest copies up to the end of the connection.
+// copyRest sends a body that ends with the connection.
 func (x *exchange) copyRest() error {
 	for {
 		if b := x.c.buffered(); len(b) > 0 {
@@ -129,7 +128,7 @@ func (x *exchange) copyRest() error {
 	}
 }
 
-// copyChunks copies a chunked body, and its trailers.
+// copyChunks sends a chunked body and its trailers.
 func (x *exchange) copyChunks() error {
 	d := dechunker{lenient: x.up.o.Lenient}
 	for {
@@ -168,9 +167,9 @@ func (x *exchange) copyTrailers(lines string) error {
 	return nil
 }
 
-// peekChunks looks through what is there of a chunked body before anything
-// is sent. A malformed one can still be refused then, and one that is there
-// as a whole gets a length.
+// peekChunks parses what has been read of a chunked body before anything is sent:
+// a malformed one can still be refused, and a whole one without trailers gets a
+// Content-Length.
 func (x *exchange) peekChunks(a *answer) error {
 	if !a.chunked {
 		return nil
@@ -196,15 +195,15 @@ func (x *exchange) peekChunks(a *answer) error {
 	}
 }
 
-// setLength tells the visitor the length of a body that came in chunks.
+// setLength announces the length of a body that came in chunks.
 func (x *exchange) setLength(n int64) {
 	if !slices.Contains(x.own, "Content-Length") {
 		x.Header()["Content-Length"] = []string{strconv.FormatInt(n, 10)}
 	}
 }
 
-// more waits for the upstream, as long as it takes. The visitor gets what is
-// there before, unless the body is small and its length known.
+// more waits for more of the answer, without limit. What has been read is sent
+// before, unless the body is small and its length known.
 func (x *exchange) more() error {
 	if x.awaitsMore {
 		x.flush()

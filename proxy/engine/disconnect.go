@@ -6,24 +6,24 @@ import (
 	"time"
 )
 
-// watchDelay is how long an exchange may last before its visitor is watched.
+// watchDelay is how long an exchange lasts before its visitor is watched.
 const watchDelay = 25 * time.Millisecond
 
-// disconnectWatcher cuts the exchanges whose visitors leave. context.AfterFunc does
-// that, but costs as much as several checks of a session, and most exchanges
-// are over before anybody could leave. So an exchange is only put on a list at
-// first; those that are still there after a while are watched with AfterFunc.
-// A visitor who leaves before that is noticed then, after twice the youth at
-// most. The zero value is ready. Safe for concurrent use.
+// A disconnectWatcher cuts the connections of exchanges whose visitors leave.
+// context.AfterFunc does that, but costs as much as several session checks, and most
+// exchanges end before anybody leaves. So an exchange is put on a list first, and
+// only those that are still on it after watchDelay are watched with AfterFunc. A
+// visitor who leaves before that is noticed after twice watchDelay at most. The
+// zero value is ready to use. It is safe for concurrent use.
 type disconnectWatcher struct {
 	mu     sync.Mutex
 	newest *conn       // the list, by conn.older
-	round  int         // how often the list was looked through
-	timer  *time.Timer // runs while there is somebody on the list
+	round  int         // how often look has run
+	timer  *time.Timer // runs while the list is not empty
 	awake  bool
 }
 
-// A departure is what a conn has of departures, whose mu guards it.
+// A departure is the part of a conn that disconnectWatcher.mu guards.
 type departure struct {
 	visitor      context.Context //nolint:containedctx // only until the exchange ends
 	newer, older *conn
@@ -32,7 +32,7 @@ type departure struct {
 	stop         func() bool // ends the watch with AfterFunc; nil: there is none
 }
 
-// watch has c cut when the visitor leaves, until forget.
+// watch cuts c when the context of the visitor's request ends, until forget.
 func (d *disconnectWatcher) watch(visitor context.Context, c *conn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -50,8 +50,8 @@ func (d *disconnectWatcher) watch(visitor context.Context, c *conn) {
 	d.awake = true
 }
 
-// forget ends the watch. It gives false when the visitor has left: c is being
-// cut then, if it is not yet.
+// forget ends the watch. It reports false if the visitor has left: c has been cut
+// then, or is about to be.
 func (d *disconnectWatcher) forget(c *conn) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -75,8 +75,8 @@ func (d *disconnectWatcher) unlist(c *conn) {
 	c.listed, c.newer, c.older = false, nil, nil
 }
 
-// look takes those from the list that are no longer young, and comes back as
-// long as there is anybody on it.
+// look moves those that have been on the list for a whole round to AfterFunc. It
+// runs again as long as the list is not empty.
 func (d *disconnectWatcher) look() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -10,28 +10,29 @@ import (
 )
 
 const (
-	// smallBody is what is read whole before the upstream is asked. It fits
-	// into the socket buffers of both sides, so writing it cannot block for
-	// want of a reader of the answer.
+	// smallBody is the size up to which a body is read before the upstream is
+	// asked, and sent together with the head. It fits into the socket buffers of
+	// both sides, so writing it cannot block on an upstream that does not read on
+	// before its answer is read.
 	smallBody  = largeBuffer
 	sureToFit  = 8 << 10 // bytes that an idle connection takes at once
 	maxInterim = 100     // 1xx answers before the final one
 )
 
-// errStale says that a reused connection was dead, and that the request may
-// be sent again.
+// errStale means that a reused connection was dead, and that the request may be
+// sent again.
 var errStale = errors.New("idle connection was closed by the upstream")
 
-// An exchange is one request and its answer.
+// An exchange is one request over a connection of HTTP1, and its answer.
 type exchange struct {
 	client
 	up *HTTP1
 
 	expect    bool     // the visitor waits for 100 Continue
-	small     []byte   // the body, where it is small and has been read
-	buffer    *[]byte  // borrowed, holds small; nil: there is none
+	small     []byte   // the body, if it is small and has been read
+	buffer    *[]byte  // holds small, and is given back in the end; nil: none is borrowed
 	trailers  []string // names of trailers to send
-	handshake bool     // the request carries an Authorization that signs in the connection
+	handshake bool     // NTLM or Negotiate: the request or its answer signs in the connection
 	lane      *lane    // the visitor's own connections; nil: the visitor has none
 	early     bool     // the answer came before the body was sent
 	broken    bool     // the upstream broke off the answer
@@ -39,12 +40,12 @@ type exchange struct {
 	c      *conn
 	sender *sender // nil: the body was sent with the head, or has not been asked for
 
-	awaitsMore bool  // the visitor gets each byte at once
+	awaitsMore bool  // the answer is flushed before each wait for more of it
 	piece      int64 // the most to splice at a time
 }
 
-// prepare does what can be done without the upstream: it refuses what is too
-// large by its own word, and reads a small body.
+// prepare does what needs no upstream: it refuses a body whose Content-Length is
+// over the limit, and reads a small one.
 func (x *exchange) prepare(w http.ResponseWriter, r *Request) *Error {
 	e := x.init(w, r, x.up.o.Timeouts.Stall)
 	x.handshake = binds(r.Header.Get("Authorization"))
@@ -81,8 +82,9 @@ func (x *exchange) readSmall() *Error {
 	return nil
 }
 
-// try sends the request over one connection and relays the answer. It panics
-// with http.ErrAbortHandler when the answer breaks off.
+// try sends the request over one connection, and the answer to the visitor. idle
+// allows an idle connection. It panics with http.ErrAbortHandler if the answer
+// breaks off.
 func (x *exchange) try(idle bool) *Error {
 	ctx := x.r.In.Context()
 	c, reused, e := x.up.connect(x, idle)
@@ -123,15 +125,17 @@ func (x *exchange) head(b []byte) ([]byte, *Error) {
 	return append(b, x.small...), nil
 }
 
-// ask writes the request and reads heads up to the final one (or 101), which
-// has been put into w.Header() and passed Answer then.
+// ask writes the request, and reads heads up to that of the final answer or a 101,
+// whose fields are in Header() then and have passed Request.Answer. Interim
+// answers are sent to the visitor.
 func (x *exchange) ask() (answer, error) {
 	if len(x.c.out) > sureToFit {
 		x.c.writeWithin(x.up.o.Timeouts.Response)
 	}
 	_, err := x.c.nc.Write(x.c.out)
 	half := err != nil
-	// A failed write is not the verdict: the upstream may have answered first.
+	// A failed write decides nothing: the upstream may have answered before it
+	// closed the connection.
 	switch {
 	case err != nil || x.bodyInHead():
 		x.c.requestSent(x.up.o.Timeouts.Response)
@@ -151,7 +155,7 @@ func (x *exchange) ask() (answer, error) {
 		if err != nil {
 			return answer{}, err
 		}
-		a, err := x.judge(head)
+		a, err := x.accept(head)
 		a.last = a.last || half || x.r.once
 		if err != nil || a.status >= 200 || a.status == http.StatusSwitchingProtocols {
 			return a, err
@@ -167,7 +171,7 @@ func (x *exchange) ask() (answer, error) {
 	return answer{}, answerError("there are too many interim answers")
 }
 
-// readHead reads the head of an answer, and mends it where that is wanted.
+// readHead reads the head of an answer, and repairs it if the upstream is lenient.
 func (x *exchange) readHead() (string, error) {
 	if !x.up.o.Lenient {
 		return x.c.head(headEnd)
@@ -179,8 +183,8 @@ func (x *exchange) readHead() (string, error) {
 	return mendHead(head, x.up.dropped)
 }
 
-// judge parses a head into w.Header() and shows it to Answer.
-func (x *exchange) judge(head string) (answer, error) {
+// accept parses a head into Header() and checks it, last by Request.Answer.
+func (x *exchange) accept(head string) (answer, error) {
 	h := x.Header()
 	a, err := parseAnswer(head, x.r.Method, x.own, h)
 	if err != nil {
@@ -208,15 +212,15 @@ func (x *exchange) judge(head string) (answer, error) {
 	return a, nil
 }
 
-// keepBody leaves a body that was read in to whoever tries next.
+// keepBody keeps a small body that has been read for the next upstream.
 func (x *exchange) keepBody() {
 	if x.buffer != nil {
 		x.r.kept = bytes.Clone(x.small)
 	}
 }
 
-// drop ends an exchange whose connection cannot be used any more. It waits
-// for the sender, so that nobody touches the visitor's body later.
+// drop closes a connection that cannot be used again. It waits for the sender:
+// nothing may read the visitor's body after Forward has returned.
 func (x *exchange) drop() {
 	x.up.leaving.forget(x.c)
 	x.r.Breaker.Arm(nil)
@@ -227,15 +231,16 @@ func (x *exchange) drop() {
 	x.c.shrink(&x.up.buffers)
 }
 
-// repeatable reports whether the request may be sent again, and can be (RFC
-// 9110, 9.2.2).
+// repeatable reports whether the request can be sent again, and may be (RFC 9110,
+// 9.2.2).
 func (x *exchange) repeatable() bool { return x.bodyInHead() && idempotent(x.r.Method) }
 
-// bodyInHead reports whether the head of the request is all that is sent: there
-// is no body, or a small one is behind it.
+// bodyInHead reports whether the request is written at once: there is no body, or
+// a small one behind the head.
 func (x *exchange) bodyInHead() bool { return x.body.length == 0 || x.small != nil }
 
-// classifyError says why there is no answer, and resets the headers.
+// classifyError returns why there is no answer, and resets the headers. reused
+// means that the connection had served other requests.
 func (x *exchange) classifyError(err error, reused bool) *Error {
 	x.resetHeaders()
 	var e *Error

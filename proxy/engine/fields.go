@@ -10,12 +10,12 @@ import (
 	"gatehouse/internal/httpfield"
 )
 
-// maxFields bounds the field lines of a head, folded lines included.
+// maxFields is the maximum of field lines in a head, folded lines included.
 const maxFields = 512
 
-// eachField reads field lines up to an empty one, or the end. A line that
-// begins with a space continues the one before (obs-fold, RFC 9112, 5.2): the
-// two are joined by one space.
+// eachField calls yield for each field up to an empty line, or the end. Names are
+// canonical. A line that begins with a space continues the one before (obs-fold, RFC
+// 9112, 5.2): the two are joined by one space.
 func eachField(block string, yield func(name, value string) error) error {
 	for n := 0; block != ""; n++ {
 		var line string
@@ -46,8 +46,8 @@ func eachField(block string, yield func(name, value string) error) error {
 	return nil
 }
 
-// A fieldParser sorts the fields of an answer: framing and hop-by-hop ones
-// are for us, the others for the visitor.
+// A fieldParser separates the fields of an answer: it evaluates those of framing and
+// of the hop, and puts the others into h.
 type fieldParser struct {
 	h      http.Header
 	own    []string
@@ -114,7 +114,7 @@ func (p *fieldParser) keep(name, value string) {
 	p.h[name] = p.values[n : n+1 : n+1]
 }
 
-// answer judges the framing once all fields are known.
+// answer evaluates the framing after all fields have been added.
 func (p *fieldParser) answer(status, minor int, method string) (answer, error) {
 	if p.coded && p.length != untilClose {
 		return answer{}, answerError("Content-Length and Transfer-Encoding together")
@@ -145,7 +145,7 @@ func (p *fieldParser) answer(status, minor int, method string) (answer, error) {
 	return a, nil
 }
 
-// dropNominated takes out the fields that Connection names (RFC 9110, 7.6.1).
+// dropNominated removes the fields that Connection names (RFC 9110, 7.6.1).
 func (p *fieldParser) dropNominated(line string) {
 	for token := range strings.SplitSeq(line, ",") {
 		p.drop(textproto.CanonicalMIMEHeaderKey(httpfield.TrimOWS(token)))
@@ -158,9 +158,9 @@ func (p *fieldParser) drop(name string) {
 	}
 }
 
-// hopByHop knows the fields that end at the next hop whether Connection
-// names them or not. Trailer announces what may never come; trailers travel
-// without it.
+// hopByHop reports whether a field is for one hop only, whether Connection names it
+// or not. Trailer is among them, because it announces fields that may be left out;
+// trailers are valid without it.
 func hopByHop(name string) bool {
 	switch name {
 	case "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization",
@@ -170,7 +170,7 @@ func hopByHop(name string) bool {
 	return false
 }
 
-// parseLength reads digits and nothing else, up to 2^63-1.
+// parseLength parses a decimal number up to 2^63-1. Nothing but digits is allowed.
 func parseLength(s string) (int64, bool) {
 	if s == "" {
 		return 0, false

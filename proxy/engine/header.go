@@ -5,18 +5,18 @@ import (
 	"slices"
 )
 
-// A Header is a request's fields in the order in which they are sent, each
-// name once, in canonical form. It is made and read once for each request,
-// and a list costs less for that than a map does.
+// A Header is the fields of a request in the order in which they are sent, each name
+// once and in canonical form. It is made and read once for each request, which is
+// cheaper with a list than with a map.
 type Header []Field
 
-// A Field has one value for each line.
+// A Field is sent as one line for each value.
 type Field struct {
 	Name   string
 	Values []string
 }
 
-// HeaderOf makes a list of a map.
+// HeaderOf returns the fields of h, in no particular order. The values are shared.
 func HeaderOf(h http.Header) Header {
 	list := make(Header, 0, len(h))
 	for name, values := range h {
@@ -25,7 +25,7 @@ func HeaderOf(h http.Header) Header {
 	return list
 }
 
-// Get gives the values of a field; nil: it is not there.
+// Get returns the values of a field; nil: there is none. name is canonical.
 func (h Header) Get(name string) []string {
 	if i := h.index(name); i >= 0 {
 		return h[i].Values
@@ -33,7 +33,7 @@ func (h Header) Get(name string) []string {
 	return nil
 }
 
-// Set puts a field in place of the one of the same name, if there is one.
+// Set adds a field, or replaces the one of the same name. name is canonical.
 func (h *Header) Set(name string, values ...string) {
 	if i := h.index(name); i >= 0 {
 		(*h)[i].Values = values
@@ -42,7 +42,7 @@ func (h *Header) Set(name string, values ...string) {
 	*h = append(*h, Field{name, values})
 }
 
-// Delete takes a field out.
+// Delete removes a field, if it is there. name is canonical.
 func (h *Header) Delete(name string) {
 	if i := h.index(name); i >= 0 {
 		*h = slices.Delete(*h, i, i+1)
@@ -58,7 +58,7 @@ func (h Header) index(name string) int {
 	return -1
 }
 
-// mapped makes a map of the list.
+// mapped returns the fields as a map.
 func (h Header) mapped() http.Header {
 	m := make(http.Header, len(h))
 	for _, f := range h {

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// A HealthCheck is a request that is made to each member now and then. Any
-// answer from 200 to 399 says that it is well; redirects are not followed.
+// A HealthCheck is a GET request that is made to each member regularly. A status
+// from 200 to 399 is a good result. Redirects are not followed.
 type HealthCheck struct {
 	Path     string        // with the query, if there is one; "": no checks
 	Interval time.Duration // between the end of one and the next
 	Timeout  time.Duration // for the head of the answer
 }
 
-// firstCheck is how long after the start a member is checked: what is built
-// only to see whether it can be asks nobody.
+// firstCheck is how long after the start a member is checked first. A Balanced that
+// is only built to test a configuration sends nothing.
 const firstCheck = time.Second
 
 // watch checks a member until ctx ends.
@@ -38,12 +38,12 @@ func (b *Balanced) watch(ctx context.Context, m *backend) {
 		m.checked(time.Now(), err == nil)
 		isOut := m.isOut()
 		b.mu.Unlock()
-		b.tell(m, wasOut, isOut, err)
+		b.logChange(m, wasOut, isOut, err)
 		next.Reset(b.health.Interval)
 	}
 }
 
-// check asks once.
+// check makes the request once. It returns why the result is bad.
 func (c HealthCheck) check(ctx context.Context, m *backend) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
@@ -61,6 +61,6 @@ func (c HealthCheck) check(ctx context.Context, m *backend) error {
 	return fmt.Errorf("health check: %w", err)
 }
 
-// checkedBody is how much of a body is read, so that the connection can be used
-// again.
+// checkedBody is how much of a body is read so that the connection can be used
+// again, in bytes.
 const checkedBody = 64 << 10

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// HTTP1Options say where an HTTP1 upstream is and what it may cost.
+// HTTP1Options say where an HTTP1 upstream is, and bound its use.
 type HTTP1Options struct {
 	Network  string      // "tcp" or "unix"; "": tcp
 	Address  string      // host:port, or the path of a socket
@@ -20,27 +20,31 @@ type HTTP1Options struct {
 	Timeouts Timeouts
 
 	MaxIdle int // idle connections kept; 0: 128
-	// IdleTimeout is how long a connection may lie idle. Keep it below the
-	// upstream's own limit, or requests meet connections that are just being
-	// closed. 0: 4 s, which is below the 5 s of Node.js; negative: no limit.
+	// IdleTimeout is how long a connection may stay idle before it is closed. It
+	// has to be below the upstream's own limit, or requests run into connections
+	// that the upstream is just closing. 0: 4 s, which is below the 5 s of Node.js;
+	// negative: no limit.
 	IdleTimeout time.Duration
-	NoReuse     bool // each request has a connection of its own
-	// Lenient takes answers of upstreams that are not quite HTTP/1.1: lines
-	// that end in a bare LF, spaces before a colon (which are taken out), and
-	// lines that are no fields (which are dropped, with a warning in Log).
+	NoReuse     bool // each request gets a new connection
+	// Lenient accepts answers that are not quite HTTP/1.1: lines that end in a bare
+	// LF, spaces before a colon (which are removed), and header lines that are not
+	// fields (which are dropped, with a warning in Log).
 	Lenient bool
 	Log     *slog.Logger // nil: nothing is logged
-	// Continue is how long a visitor who sent Expect: 100-continue waits for
-	// the upstream's word. After that the body is asked for anyway, because
-	// there are upstreams that never heard of 100 (RFC 9110, 10.1.1). 0: 2 s.
+	// Continue is how long the body of a request with Expect: 100-continue is held
+	// back while the upstream says nothing. After that the client is asked for it
+	// anyway, because some upstreams do not know 100 (RFC 9110, 10.1.1). 0: 2 s.
 	Continue time.Duration
 }
 
-const defaultIdle = 4 * time.Second
+const (
+	defaultIdle     = 4 * time.Second
+	defaultContinue = 2 * time.Second
+)
 
 // HTTP1 is an Upstream that speaks HTTP/1.1, over plain connections or TLS. The
-// handler's own goroutine writes the request and reads the answer; only a
-// body that does not fit into socket buffers gets a second one.
+// caller's goroutine writes the request and reads the answer. Only a body that may
+// not fit into the socket buffers is written by a second one.
 type HTTP1 struct {
 	o       HTTP1Options
 	dialer  net.Dialer
@@ -51,7 +55,7 @@ type HTTP1 struct {
 	buffers sync.Pool // of *[]byte, largeBuffer long
 }
 
-// NewHTTP1 makes an upstream; nothing is connected before the first request.
+// NewHTTP1 returns an upstream. Nothing is connected before the first request.
 func NewHTTP1(o HTTP1Options) *HTTP1 {
 	if o.Network == "" {
 		o.Network = "tcp"
@@ -66,7 +70,7 @@ func NewHTTP1(o HTTP1Options) *HTTP1 {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Continue == 0 {
-		o.Continue = 2 * time.Second
+		o.Continue = defaultContinue
 	}
 	return &HTTP1{
 		o:      o,
@@ -79,8 +83,8 @@ func NewHTTP1(o HTTP1Options) *HTTP1 {
 	}
 }
 
-// Close drops idle connections; requests under way end by themselves, and
-// what they used is closed with them.
+// Close closes idle connections. Requests under way go on to their end, and their
+// connections are closed then.
 func (u *HTTP1) Close() {
 	u.pool.close()
 	u.private.close()
@@ -88,8 +92,8 @@ func (u *HTTP1) Close() {
 
 // Forward implements Upstream.
 //
-// A request is sent twice only when an idle connection turns out to be dead:
-// not one byte was answered, the body is small or there is none, and the method
+// A request is sent a second time only if a reused connection turned out to be
+// dead: no byte of an answer came, there is no body or a small one, and the method
 // is idempotent (RFC 9110, 9.2.2).
 func (u *HTTP1) Forward(w http.ResponseWriter, r *Request) error {
 	x := exchange{up: u}
@@ -115,8 +119,8 @@ func (u *HTTP1) Forward(w http.ResponseWriter, r *Request) error {
 	return e
 }
 
-// connect gives a connection for x: an idle one if that is wanted and there is
-// one that x may use.
+// connect returns a connection for x. It is an idle one if idle is true and there
+// is one that x may use; reused is true then.
 func (u *HTTP1) connect(x *exchange, idle bool) (c *conn, reused bool, e *Error) {
 	ctx := x.r.In.Context()
 	switch {
@@ -139,13 +143,13 @@ func (u *HTTP1) connect(x *exchange, idle bool) (c *conn, reused bool, e *Error)
 	return c, false, nil
 }
 
-// dial makes a connection. With offerHTTP2 the error is errSpeaksHTTP2 where
-// the upstream chose that.
+// dial opens a connection. With offerHTTP2 it fails with errSpeaksHTTP2 if the
+// upstream chooses HTTP/2.
 func (u *HTTP1) dial(ctx context.Context, offerHTTP2 bool) (*conn, error) {
 	if u.o.TLS == nil {
 		nc, err := u.dialer.DialContext(ctx, u.o.Network, u.o.Address)
 		if err != nil {
-			return nil, err //nolint:wrapcheck // it says all that there is to say
+			return nil, err //nolint:wrapcheck // net.OpError names address and cause
 		}
 		c, err := newConn(nc)
 		if err != nil {
@@ -171,7 +175,7 @@ func (u *HTTP1) dial(ctx context.Context, offerHTTP2 bool) (*conn, error) {
 }
 
 func (u *HTTP1) borrow() *[]byte {
-	return u.buffers.Get().(*[]byte) // it holds nothing else
+	return u.buffers.Get().(*[]byte) // nothing else is put in
 }
 
 func gone(ctx context.Context) *Error {

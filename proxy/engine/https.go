@@ -6,18 +6,18 @@ import (
 	"sync/atomic"
 )
 
-// HTTPS is an Upstream over TLS. The upstream says at the first connection
-// whether it speaks HTTP/2, which goes through a Standard; anything else is
-// HTTP/1.1 of our own, with all that HTTP1 promises. What HTTP/2 cannot carry
-// (Upgrade, NTLM, a connection for each request) is HTTP/1.1 always.
+// HTTPS is an Upstream over TLS. Each new connection offers HTTP/2 to the
+// upstream. If it chooses that, requests go through a TransportUpstream; otherwise
+// they go through an HTTP1, with all its guarantees. What HTTP/2 cannot carry
+// (Upgrade, NTLM, a new connection for each request) is always HTTP/1.1.
 type HTTPS struct {
 	h1       *HTTP1
 	h2       *TransportUpstream
-	speaksH2 atomic.Bool // the last one that was asked did
+	speaksH2 atomic.Bool // what the upstream chose last
 }
 
-// NewHTTPS makes an upstream; nothing is connected before the first request.
-// o.TLS is needed.
+// NewHTTPS returns an upstream. Nothing is connected before the first request.
+// o.TLS must be set.
 func NewHTTPS(o HTTP1Options) *HTTPS {
 	h1 := NewHTTP1(o)
 	return &HTTPS{h1: h1, h2: NewTransport(TransportOptions{
@@ -26,7 +26,7 @@ func NewHTTPS(o HTTP1Options) *HTTPS {
 	})}
 }
 
-// Forward implements Upstream, as HTTP1 and Standard do.
+// Forward implements Upstream, in the way of HTTP1 or TransportUpstream.
 func (u *HTTPS) Forward(w http.ResponseWriter, r *Request) error {
 	r.offerHTTP2 = r.Upgrade == "" && !u.h1.o.NoReuse && !binds(r.Header.Get("Authorization")) && u.h1.private.of(r) == nil
 	if r.offerHTTP2 && u.speaksH2.Load() {
@@ -44,7 +44,7 @@ func (u *HTTPS) Forward(w http.ResponseWriter, r *Request) error {
 	return err
 }
 
-// Close drops idle connections; requests under way end by themselves.
+// Close closes idle connections. Requests under way go on to their end.
 func (u *HTTPS) Close() {
 	u.h1.Close()
 	u.h2.Close()

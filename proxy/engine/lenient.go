@@ -8,7 +8,7 @@ import (
 	"gatehouse/internal/httpfield"
 )
 
-// lenientEnd is headEnd for lines that end in CR LF or in a bare LF.
+// lenientEnd is headEnd, but lines may also end in a bare LF.
 func lenientEnd(b []byte, seen *int) (int, error) {
 	for {
 		i := bytes.IndexByte(b[*seen:], '\n')
@@ -27,16 +27,16 @@ func lenientEnd(b []byte, seen *int) (int, error) {
 	}
 }
 
-// mendHead makes a head that parseAnswer takes of one that lenientEnd found:
-// lines end in CR LF, names have no space behind them, and what is no field is
-// dropped, which dropped is told. What would say how long the answer is must be
-// without doubt even so.
+// mendHead turns a head that lenientEnd found into one that parseAnswer accepts: lines
+// end in CR LF, spaces behind names are removed, and lines that are not fields are
+// left out; dropped is called with the name of each. A malformed line that would say
+// how long the answer is remains an error.
 func mendHead(head string, dropped func(name string)) (string, error) {
 	var b strings.Builder
 	b.Grow(len(head) + 32)
 	line, rest := cutLineEnd(head)
 	b.WriteString(line + "\r\n")
-	keeping, dropping := false, false // what was done with the line before, and is with its continuation
+	keeping, dropping := false, false // what was done with the line before, which its continuation shares
 	for rest != "" {
 		if line, rest = cutLineEnd(rest); line == "" {
 			break
@@ -71,14 +71,14 @@ func cutLineEnd(s string) (line, rest string) {
 	return strings.TrimSuffix(line, "\r"), rest
 }
 
-// frames reports whether a line begins like one that frames the answer.
+// frames reports whether a line begins like one that says how long the answer is.
 func frames(line string) bool {
 	line = strings.ToLower(line)
 	return strings.HasPrefix(line, "content-length") || strings.HasPrefix(line, "transfer-encoding")
 }
 
-// oddName is what the log calls a line that was dropped: its first word. What
-// follows may be a secret.
+// oddName returns the name of a line for the log: its first word, up to 32 bytes. The
+// rest may be a secret.
 func oddName(s string) string {
 	const longest = 32
 	if i := strings.IndexAny(s, " \t=;,"); i > 0 {
@@ -87,16 +87,17 @@ func oddName(s string) string {
 	return s[:min(len(s), longest)]
 }
 
-// oddLines remembers which lines were complained about: what an upstream sends
-// with each answer is logged once. The zero value is ready.
+// oddLines remembers for which lines there was a warning: a line that an upstream
+// sends with each answer is logged once. The zero value is ready to use. It is safe
+// for concurrent use.
 type oddLines struct {
 	mu   sync.Mutex
 	seen map[string]bool
 }
 
-const maxOdd = 16 // complaints about one upstream
+const maxOdd = 16 // warnings about one upstream
 
-// first reports whether name is new.
+// first reports whether name is new, and there is room for one more warning.
 func (o *oddLines) first(name string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -110,7 +111,7 @@ func (o *oddLines) first(name string) bool {
 	return true
 }
 
-// dropped warns of a line that was left out of an answer.
+// dropped logs that a line was left out of an answer.
 func (u *HTTP1) dropped(name string) {
 	if u.odd.first(name) {
 		u.o.Log.Warn("line of an answer's header dropped", "begins", name)

@@ -212,14 +212,14 @@ func within(tb testing.TB, what string, ok func() bool) {
 	}
 }
 
-// idle gives the idle connections, oldest first.
+// idle returns the idle connections, oldest first.
 func (g *gate) idle() []*conn {
 	g.up.pool.mu.Lock()
 	defer g.up.pool.mu.Unlock()
 	return slices.Concat(g.up.pool.idle, g.up.pool.resting)
 }
 
-// ask sends raw bytes to the gate and gives the connection to read from.
+// ask sends raw bytes to the gate and returns the connection to read from.
 func ask(t *testing.T, g *gate, request string) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", g.Listener.Addr().String())
@@ -234,7 +234,7 @@ func ask(t *testing.T, g *gate, request string) (net.Conn, *bufio.Reader) {
 	return c, bufio.NewReader(c)
 }
 
-// fetch asks with Go's own client, and gives what is left to be read.
+// fetch asks with Go's own client, and returns what is left to be read.
 func fetch(t *testing.T, url string) io.Reader {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)

@@ -9,45 +9,46 @@ import (
 )
 
 const (
-	// restTime is how long a connection rests whose upstream may yet say
-	// something that nobody asked for.
+	// restTime is how long a connection is not used while bytes may still come that
+	// no request asked for.
 	restTime = 75 * time.Millisecond
-	// provenAfter is how many connections must have been silent for restTime
-	// before an upstream is believed to say nothing unasked.
+	// provenAfter is how many connections must have been silent for restTime before
+	// the upstream is trusted to send nothing unasked.
 	provenAfter = 4
-	// freshTime is how long the last use of a connection may be ago for a
-	// request that cannot be sent again, should the upstream be closing it.
+	// freshTime is how long a connection may have been idle for a request that
+	// cannot be sent again: the upstream may be about to close an older one.
 	freshTime = 200 * time.Millisecond
 )
 
-// A pool keeps idle connections to one upstream. The last one put is the
-// first one taken: it is the least likely to have been closed meanwhile, and
-// the others grow old and go. Safe for concurrent use.
+// A pool holds the idle connections to one upstream. The last one put is the first
+// one taken: it is the least likely to have been closed meanwhile, and superfluous
+// ones expire. It is safe for concurrent use.
 //
-// Bytes that come late must not become the answer to the next request: they
-// may be the answer to a request that the upstream found in a body which it did
-// not read. So a connection rests after a request with a body, and after any
-// request as long as the upstream is new. Where bytes came that nobody asked
-// for, no connection to the upstream is ever used again.
+// Bytes that come late must not become the answer to the next request. They may
+// answer a request that the upstream found in a body which it did not read. So a
+// connection rests for a while after a request with a body, and after every request
+// as long as the upstream is new. Once bytes have come that no request asked for,
+// no connection to the upstream is ever used again.
 type pool struct {
-	max   int           // connections kept
-	age   time.Duration // how long one may lie idle; 0: as long as the upstream likes
+	max   int           // idle connections
+	age   time.Duration // how long one may be idle; 0: no limit
 	rest  time.Duration // how long one rests; 0: none does
 	fresh time.Duration // how long one is fresh
-	log   *slog.Logger  // told when the upstream is found to be noisy; nil: nobody is
+	log   *slog.Logger  // for the warning about a noisy upstream; may be nil
 
 	mu      sync.Mutex
 	idle    []*conn // ready, oldest first
 	resting []*conn // oldest first
 	proven  int     // connections that were silent while they rested
-	noisy   bool    // the upstream sent bytes that nobody asked for
+	noisy   bool    // the upstream sent bytes that no request asked for
 	sweep   *time.Timer
 	closed  bool
 }
 
-// take gives an idle connection that is neither too old, nor closed by the
-// upstream, nor holding bytes that nobody asked for; nil when there is none. With
-// fresh it gives none that is no longer fresh.
+// take returns an idle connection that is neither too old, nor closed by the
+// upstream, nor holds bytes that no request asked for; nil if there is none. With
+// fresh, its last use is no longer ago than freshTime. It may wait for the end of
+// a rest.
 func (p *pool) take(ctx context.Context, fresh bool) *conn {
 	for {
 		c, wait, do := p.pop(fresh)
@@ -71,7 +72,7 @@ func (p *pool) take(ctx context.Context, fresh bool) *conn {
 	}
 }
 
-// What is to be done with a connection that was popped.
+// popped is what has to be done with a connection that pop has returned.
 type popped int
 
 const (
@@ -80,10 +81,11 @@ const (
 	replace        // close it, and use a new one
 )
 
-// pop takes a connection out, and says how long it has still to rest. One that
-// rests after a body is not waited for, nor one used that is not fresh enough: a
-// new connection is there soon. If it is the only one it goes, because an upstream
-// that serves one connection at a time would not look at the new one before.
+// pop removes a connection, and returns how long it has still to rest. One that
+// rests after a body is not waited for, and one that is not fresh enough is not
+// used: opening a new connection is faster. If it is the only one, it must be closed
+// first, because an upstream that serves one connection at a time would not accept
+// the new one before. A nil connection means that a new one has to be opened.
 func (p *pool) pop(fresh bool) (c *conn, wait time.Duration, do popped) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -110,15 +112,15 @@ func (p *pool) pop(fresh bool) (c *conn, wait time.Duration, do popped) {
 	return c, wait, do
 }
 
-// prove notes that a connection was silent while it rested.
+// prove records that a connection was silent while it rested.
 func (p *pool) prove() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.proven++
 }
 
-// put keeps c for the next request, or closes it when there are enough. The
-// caller has made sure that nothing is left of the exchange before.
+// put keeps c for a later request, or closes it if there are enough. Nothing may be
+// left of the last exchange: no buffered bytes, no deadline in the past.
 func (p *pool) put(c *conn) {
 	c.since = time.Now()
 	p.mu.Lock()
@@ -138,8 +140,8 @@ func (p *pool) put(c *conn) {
 	p.mu.Unlock()
 }
 
-// noise notes that the upstream has sent bytes that nobody asked for, and drops
-// what is idle.
+// noise records that the upstream has sent bytes that no request asked for, and
+// closes all idle connections.
 func (p *pool) noise() {
 	p.mu.Lock()
 	first := !p.noisy
@@ -161,8 +163,8 @@ func (p *pool) isNoisy() bool {
 	return p.noisy
 }
 
-// dropOld closes what has been idle for too long, and comes back as long as
-// there is anything left to watch.
+// dropOld closes connections that have been idle for too long. It runs again as
+// long as there are others.
 func (p *pool) dropOld() {
 	p.mu.Lock()
 	var old []*conn
@@ -181,7 +183,7 @@ func (p *pool) dropOld() {
 	}
 }
 
-// splitOld moves what is too old from list to old.
+// splitOld moves the connections of list that are too old to old.
 func (p *pool) splitOld(list, old []*conn) (kept, gone []*conn) {
 	n := 0
 	for n < len(list) && time.Since(list[n].since) >= p.age {
@@ -191,7 +193,7 @@ func (p *pool) splitOld(list, old []*conn) (kept, gone []*conn) {
 	return slices.Delete(list, 0, n), old
 }
 
-// oldest gives the connection that was put first; nil: there is none.
+// oldest returns the connection that was put first; nil: there is none.
 func (p *pool) oldest() *conn {
 	switch {
 	case len(p.idle) == 0 && len(p.resting) == 0:
@@ -202,7 +204,7 @@ func (p *pool) oldest() *conn {
 	return p.resting[0]
 }
 
-// close drops what is idle, and whatever is put from now on.
+// close closes idle connections, and those that are put from now on.
 func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true
@@ -213,7 +215,7 @@ func (p *pool) close() {
 	p.drop()
 }
 
-// drop closes what is idle.
+// drop closes all idle connections.
 func (p *pool) drop() {
 	p.mu.Lock()
 	old := slices.Concat(p.idle, p.resting)
@@ -224,7 +226,7 @@ func (p *pool) drop() {
 	}
 }
 
-// sleep waits, and reports whether ctx lasted as long.
+// sleep reports whether d has passed before the end of ctx.
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

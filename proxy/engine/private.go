@@ -6,28 +6,30 @@ import (
 	"sync/atomic"
 )
 
-// privates are the connections to one upstream that belong to one visitor each.
-// The zero value is ready. Safe for concurrent use.
+// privates are the connections to one upstream that belong to one visitor each,
+// because they are signed in. The zero value is ready to use. It is safe for
+// concurrent use.
 type privates struct {
-	count atomic.Int32 // lanes: as long as there are none, nobody has to be looked up
+	count atomic.Int32 // lanes; saves the look-up while there are none
 
 	mu     sync.Mutex
 	lanes  map[laneKey]*lane
 	closed bool
 }
 
-// A laneKey says for whom a connection is: one connection of a visitor may
+// A laneKey identifies whom a connection belongs to: one connection of a client may
 // carry requests of several people, one after the other or behind a proxy.
 type laneKey struct {
 	visitor *VisitorConn
 	owner   string
 }
 
-// A lane is what one visitor has at one upstream. privates.mu guards it.
+// A lane holds the connections of one laneKey to one upstream. privates.mu guards
+// it.
 type lane struct {
 	ended bool
-	idle  []*conn            // the last one used is the last
-	whole *TransportUpstream // over HTTP/2 without TLS: an upstream of its own; nil: none yet
+	idle  []*conn            // in the order of their last use
+	whole *TransportUpstream // in place of idle, for TransportUpstream; nil: none yet
 }
 
 const (
@@ -35,7 +37,7 @@ const (
 	maxOwners  = 32 // lanes of one visitor at one upstream
 )
 
-// of gives the lane that r belongs to; nil: it has none.
+// of returns the lane of r; nil: there is none.
 func (p *privates) of(r *Request) *lane {
 	if p.count.Load() == 0 {
 		return nil
@@ -49,7 +51,8 @@ func (p *privates) of(r *Request) *lane {
 	return p.lanes[laneKey{v, r.Owner}]
 }
 
-// open is of, and makes a lane where there is none; nil: r can have none.
+// open returns the lane of r, and makes one if there is none; nil: r cannot have
+// one.
 func (p *privates) open(r *Request) *lane {
 	v := visitorOf(r.In.Context())
 	if v == nil || r.Shared {
@@ -60,7 +63,7 @@ func (p *privates) open(r *Request) *lane {
 	if !most {
 		return l
 	}
-	// Behind a proxy many people come over one connection: somebody has to go.
+	// Behind a proxy, many people use one connection: one of the lanes has to go.
 	other := true
 	p.end(func(k laneKey) bool {
 		gone := other && k.visitor == v
@@ -71,11 +74,12 @@ func (p *privates) open(r *Request) *lane {
 	return l
 }
 
-// enter gives the lane of key, and reports whether it was not made because the
-// visitor has as many as there may be.
+// enter returns the lane of key, and makes one if there is none. It returns nil if
+// there cannot be one; most reports whether that is because the visitor has as many
+// as allowed.
 func (p *privates) enter(key laneKey) (l *lane, most bool) {
 	v := key.visitor
-	v.mu.Lock() // until the lane is there: Close must find it
+	v.mu.Lock() // until the lane exists: Close must find it
 	defer v.mu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -108,12 +112,12 @@ func (p *privates) owners(v *VisitorConn) (n int) {
 	return n
 }
 
-// leave closes what is kept for v.
+// leave closes the lanes of v.
 func (p *privates) leave(v *VisitorConn) {
 	p.end(func(key laneKey) bool { return key.visitor == v })
 }
 
-// close closes everything, and what is put from now on.
+// close closes all lanes, and connections that are put from now on.
 func (p *privates) close() {
 	p.mu.Lock()
 	p.closed = true
@@ -133,7 +137,7 @@ func (p *privates) end(which func(laneKey) bool) {
 		}
 	}
 	p.mu.Unlock()
-	for _, l := range ended { // nobody else touches what has ended
+	for _, l := range ended { // nothing else uses a lane that has ended
 		for _, c := range l.idle {
 			c.close()
 		}
@@ -143,9 +147,9 @@ func (p *privates) end(which func(laneKey) bool) {
 	}
 }
 
-// take gives a connection of l that can be used; nil: there is none. A request
-// that goes on with a handshake gets the connection that waits for it. Other
-// requests leave that one alone, unless the visitor has nothing else under way.
+// take returns a usable connection of l; nil: there is none. A request that
+// continues a handshake gets the connection that waits for it. Other requests leave
+// that one alone, unless they are alone: the visitor has no other request under way.
 func (p *privates) take(l *lane, handshake, alone bool) *conn {
 	for {
 		c := p.pick(l, handshake, alone)
@@ -176,13 +180,13 @@ func (p *privates) pick(l *lane, handshake, alone bool) *conn {
 	return c
 }
 
-// standard gives what l has over HTTP/2, made when it is first asked for.
-func (p *privates) standard(l *lane, o TransportOptions) *TransportUpstream {
+// transport returns l.whole, and makes it at the first call.
+func (p *privates) transport(l *lane, o TransportOptions) *TransportUpstream {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case l.whole != nil:
-	case l.ended: // the visitor has left in this moment
+	case l.ended: // the visitor left at this moment
 		o.NoReuse = true
 		return newOwn(o)
 	default:
@@ -191,7 +195,7 @@ func (p *privates) standard(l *lane, o TransportOptions) *TransportUpstream {
 	return l.whole
 }
 
-// put keeps c in l, or closes it when the visitor has left or has enough.
+// put keeps c in l, or closes it if the visitor has left or has enough.
 func (p *privates) put(l *lane, c *conn) {
 	p.mu.Lock()
 	if l.ended || len(l.idle) >= maxPrivate {

@@ -164,7 +164,7 @@ func newBrowser(t *testing.T, g *httptest.Server) *browser {
 
 func (b *browser) get(lines ...string) string { return b.send(http.MethodGet, "", lines...) }
 
-// send gives the body of the answer, or else what it asks for.
+// send returns the body of the answer, or else what it asks for.
 func (b *browser) send(method, body string, lines ...string) string {
 	b.t.Helper()
 	r, err := http.NewRequestWithContext(b.t.Context(), method, b.to, strings.NewReader(body))

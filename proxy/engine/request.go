@@ -15,9 +15,9 @@ import (
 // errInvalid is the cause of every Error of Kind Invalid.
 var errInvalid = errors.New("request cannot be written as HTTP/1.1")
 
-// appendHead appends the request's head to b: Host first, then the fields,
-// then those that belong to this hop. length is that of the body: 0 for none,
-// -1 for chunked. Nothing that could end a line early gets through.
+// appendHead appends the head of r to b: Host first, then r.Header, then the fields of
+// this hop. length is that of the body; 0: there is none, -1: it is chunked. A value
+// that could end a line early is an error.
 func appendHead(b []byte, r *Request, length int64, trailers []string) ([]byte, error) {
 	switch {
 	case !httpfield.IsToken(r.Method) || r.Method == http.MethodConnect:
@@ -43,8 +43,8 @@ func appendHead(b []byte, r *Request, length int64, trailers []string) ([]byte, 
 	return appendHop(b, r, length, trailers), nil
 }
 
-// appendFields appends one line for each value. Fields that are not the
-// caller's to set are left out, however they got into the header.
+// appendFields appends one line for each value. Host, Content-Length and hop-by-hop
+// fields are left out: only appendHead and appendHop write these.
 func appendFields(b []byte, name string, values []string) ([]byte, error) {
 	name, ok := httpfield.CanonicalName(name)
 	if !ok {
@@ -55,7 +55,7 @@ func appendFields(b []byte, name string, values []string) ([]byte, error) {
 	}
 	for _, v := range values {
 		if !httpfield.IsOneLine(v) {
-			// The value stays out of the error: it may be a secret.
+			// The error does not contain the value, which may be a secret.
 			return b, fmt.Errorf("%w: CR, LF or NUL in the value of %s", errInvalid, name)
 		}
 		b = appendField(b, name, v)
@@ -70,7 +70,7 @@ func appendField(b []byte, name, value string) []byte {
 	return append(b, "\r\n"...)
 }
 
-// appendHop appends framing and hop-by-hop fields, and the empty line.
+// appendHop appends the framing, the hop-by-hop fields, and the empty line.
 func appendHop(b []byte, r *Request, length int64, trailers []string) []byte {
 	switch {
 	case length < 0:
@@ -97,8 +97,8 @@ func appendHop(b []byte, r *Request, length int64, trailers []string) []byte {
 	return append(b, "\r\n"...)
 }
 
-// saysZero tells whether a request without a body says so: when the visitor
-// did, and where a body is expected (RFC 9110, 8.6).
+// saysZero reports whether a request without a body gets Content-Length: 0: if the
+// client sent a Content-Length, or the method expects a body (RFC 9110, 8.6).
 func saysZero(r *Request) bool {
 	switch r.Method {
 	case http.MethodPost, http.MethodPut, http.MethodPatch:
@@ -107,8 +107,8 @@ func saysZero(r *Request) bool {
 	return len(r.In.Header["Content-Length"]) > 0
 }
 
-// idempotent methods may be sent again when nothing was answered (RFC 9110,
-// 9.2.2).
+// idempotent reports whether a request with this method may be sent again after
+// nothing of an answer came (RFC 9110, 9.2.2).
 func idempotent(method string) bool {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete, http.MethodTrace:
@@ -117,9 +117,9 @@ func idempotent(method string) bool {
 	return false
 }
 
-// mayLeaveBody reports whether servers are known that do not read the body of
-// such a request, and take it for the next one (CL.0). The method says that
-// none is needed (RFC 9110, 9.3.1 and 9.3.5).
+// mayLeaveBody reports whether some servers do not read the body of such a request,
+// and take it for the next request (CL.0), because the method needs no body (RFC
+// 9110, 9.3.1 and 9.3.5).
 func mayLeaveBody(method string) bool {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodDelete, http.MethodTrace:
@@ -128,10 +128,10 @@ func mayLeaveBody(method string) bool {
 	return false
 }
 
-// trailerNames gives the trailers that may be sent on: those that were
-// announced and still stand in In.Trailer. What would frame, route or vouch
-// for a request has no place there (RFC 9110, 6.5.1), nor has a field that
-// the head has already.
+// trailerNames returns the sorted names of the trailers that may be sent on: those
+// that were announced and are still in In.Trailer. Fields that frame, route or
+// authenticate a request must not be trailers (RFC 9110, 6.5.1), and neither may
+// fields that are in the head already.
 func trailerNames(r *Request) []string {
 	if len(r.In.Trailer) == 0 {
 		return nil
@@ -147,8 +147,8 @@ func trailerNames(r *Request) []string {
 	return names
 }
 
-// neverTrailer knows the fields that must not come behind a body, in either
-// direction: framing, routing, authentication, cookies, and what says how to
+// neverTrailer reports whether a field must not be a trailer, in either direction:
+// those of framing, routing, authentication and cookies, and those that say how to
 // read the body.
 func neverTrailer(name string) bool {
 	switch name {

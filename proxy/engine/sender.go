@@ -10,19 +10,18 @@ import (
 	"gatehouse/internal/httpfield"
 )
 
-// A sender carries a body to the upstream on a goroutine of its own, so that
-// an answer can be read at the same time: an upstream may answer early, and
-// one that echoes would otherwise wait for us while we wait for it.
+// A sender writes the body to the upstream on a goroutine of its own, so that the
+// answer can be read at the same time: an upstream may answer early, and one that
+// echoes would block, as we would, when the buffers in both directions are full.
 //
-// Two things end it early. When the visitor is at fault (gone, stalled, too
-// large), the connection is cut: the upstream must never take half a body for
-// a whole one. When the upstream does not take the body, that is not the
-// verdict: its answer may be on the way.
+// If the visitor is at fault (left, stalled, too large), the connection is cut: the
+// upstream must never take half a body for a whole one. If the upstream does not
+// take the body, that decides nothing: its answer may be on the way.
 type sender struct {
 	x    *exchange
-	done chan struct{} // closed at the end
+	done chan struct{} // closed when the goroutine has ended
 
-	sent atomic.Bool // all of the body has been written, with all that belongs to it
+	sent atomic.Bool // all of the body has been written, trailers included
 	late atomic.Bool // the answer is complete
 
 	allowed time.Time // when the write deadline towards the upstream was set
@@ -37,7 +36,7 @@ func (x *exchange) startSender() {
 func (s *sender) run() {
 	defer close(s.done)
 	defer func() {
-		if v := recover(); v != nil { // nobody else guards this goroutine
+		if v := recover(); v != nil { // nothing else recovers on this goroutine
 			_ = s.x.body.panicked(v)
 			s.x.c.cut()
 		}
@@ -60,8 +59,8 @@ const (
 	chunkTail = 2
 )
 
-// copy reads and writes until the body has ended. An error that is not the body's
-// fault is the upstream's.
+// copy reads and writes the body to its end. An error that is not in body.fault
+// comes from the upstream, or from a body that was closed.
 func (s *sender) copy(buf []byte) error {
 	x := s.x
 	space := buf[chunkHead : len(buf)-chunkTail]
@@ -96,8 +95,8 @@ func (s *sender) write(buf []byte, n int) error {
 	return err
 }
 
-// allow gives the upstream so long to take what is written next: an upstream
-// that takes nothing is like one that does not answer.
+// allow gives the upstream the response timeout to take what is written next: an
+// upstream that takes nothing is like one that does not answer.
 func (s *sender) allow() {
 	d := s.x.up.o.Timeouts.Response
 	if s.late.Load() {
@@ -128,8 +127,9 @@ func (s *sender) finish() error {
 	return err
 }
 
-// complete waits for the rest of the body after the answer: the upstream has
-// not said that it does not want it. It tells whether all was sent.
+// complete is called when the answer is complete. It waits for the rest of the
+// body, which the upstream may still want, but only while both sides go on, and
+// reports whether all of it was sent.
 func (s *sender) complete() bool {
 	if !s.late.Swap(true) && !s.sent.Load() {
 		s.x.c.writeWithin(linger)
@@ -139,7 +139,7 @@ func (s *sender) complete() bool {
 	return s.sent.Load()
 }
 
-// stop ends the sender whatever it waits for, and the connection with it.
+// stop cuts the connection, and returns when the sender has ended.
 func (s *sender) stop() {
 	s.x.c.cut()
 	s.x.body.stop()

@@ -9,10 +9,11 @@ import (
 const (
 	minSplice = 16 << 10 // less is copied
 	maxSplice = 1 << 20
-	slowest   = 2 << 10 // bytes a second: who takes less of a large answer has stalled
+	slowest   = 2 << 10 // bytes a second: a client that takes less of a large answer has stalled
 )
 
-// firstPiece is what the slowest visitor takes before he has stalled.
+// firstPiece returns how many bytes the slowest client takes within the stall
+// timeout.
 func (x *exchange) firstPiece() int64 {
 	stall := x.up.o.Timeouts.Stall
 	if stall == 0 {
@@ -21,8 +22,8 @@ func (x *exchange) firstPiece() int64 {
 	return min(max(int64(stall.Seconds()*slowest), 2*minSplice), maxSplice)
 }
 
-// canSplice tells whether the kernel can move the body: a plain connection
-// on either side, and nobody who wants to see each byte at once.
+// canSplice reports whether the kernel can move the body: both connections are
+// plain ones, and the answer need not be flushed piece by piece.
 func (x *exchange) canSplice(a *answer) bool {
 	in := x.r.In
 	if a.stream || a.length < minSplice || in.ProtoMajor != 1 || in.TLS != nil {
@@ -37,10 +38,11 @@ func (x *exchange) canSplice(a *answer) bool {
 	return ok
 }
 
-// splice moves what the upstream has already sent, if that is much; 0: it is
-// not. It never waits for the upstream, so that the visitor's deadline
-// measures the visitor alone. Progress does not show before a piece has gone
-// through, so a piece grows only while the visitor takes it fast.
+// splice moves what the upstream has already sent, up to left bytes, and returns
+// how many it moved: 0 if they are too few to be worth it. It never waits for the
+// upstream, so the write deadline measures the visitor alone. As progress is not
+// visible before a piece is through, pieces grow only while the visitor takes them
+// fast.
 func (x *exchange) splice(left int64) (int64, error) {
 	n := min(left, x.piece, x.c.waiting())
 	if n < minSplice {

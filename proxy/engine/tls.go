@@ -9,13 +9,13 @@ import (
 	"os"
 )
 
-// errSpeaksHTTP2 says that the upstream chose HTTP/2, which it was offered.
+// errSpeaksHTTP2 means that the upstream chose HTTP/2, which it was offered.
 var errSpeaksHTTP2 = errors.New("upstream speaks HTTP/2")
 
 const alpnHTTP2, alpnHTTP1 = "h2", "http/1.1"
 
-// dialTLS connects and shakes hands within timeout (0: no limit). With
-// offerHTTP2 the upstream may choose HTTP/2; the caller looks at what it chose.
+// dialTLS connects and shakes hands within d.Timeout (0: no limit). With offerHTTP2
+// the upstream may choose HTTP/2, which the caller has to check.
 func dialTLS(ctx context.Context, d *net.Dialer, network, address string, c *tls.Config, offerHTTP2 bool) (*tls.Conn, *recordConn, error) {
 	if d.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -40,18 +40,18 @@ func dialTLS(ctx context.Context, d *net.Dialer, network, address string, c *tls
 	return tc, rc, nil
 }
 
-// A recordConn lies between a tls.Conn and its socket, and never hands out
-// more than the TLS record at hand. So whatever the upstream has sent too much
-// is where it can be seen: in the socket, here, or in the record that was
-// decrypted last, but not among the bytes that tls.Conn has read ahead.
+// A recordConn is between a tls.Conn and its socket, and never returns bytes of more
+// than one TLS record. So surplus bytes of the upstream stay where they can be
+// noticed: in the socket, in b, or in the record that was decrypted last, but not
+// among bytes that tls.Conn has read ahead.
 type recordConn struct {
 	net.Conn
 	b       [512]byte
-	r, w    int // b[r:w] has been read and not been handed out
+	r, w    int // b[r:w] has been read and not been returned
 	head    [recordHead]byte
-	have    int  // bytes of head
-	left    int  // of the record, behind its head
-	looking bool // Read gives what is there and does not wait
+	have    int  // bytes of head that have come
+	left    int  // bytes of the record, behind its head
+	looking bool // Read does not wait
 }
 
 const recordHead = 5 // type, version, length (RFC 8446, 5.1)
@@ -62,7 +62,7 @@ func (c *recordConn) Read(p []byte) (int, error) {
 		if c.looking {
 			return 0, os.ErrDeadlineExceeded
 		}
-		if c.left > 0 { // no need to go by way of b
+		if c.left > 0 { // b is not needed
 			n, err := c.Conn.Read(p[:min(len(p), c.left)])
 			c.left -= n
 			return n, err //nolint:wrapcheck // tls.Conn must see it as it is
@@ -88,12 +88,12 @@ func (c *recordConn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// buffered reports whether bytes have been read from the socket that no whole
-// record was made of yet.
+// buffered reports whether bytes of a record have been read from the socket, but not
+// the whole record.
 func (c *recordConn) buffered() bool { return c.r < c.w || c.have > 0 || c.left > 0 }
 
-// next is the head of the record that buffered bytes begin with, as far as it
-// is there.
+// next returns the head of the next record, as far as it has been read; nil in the
+// middle of a record.
 func (c *recordConn) next() []byte {
 	if c.left > 0 {
 		return nil // in the middle of a record
@@ -101,7 +101,7 @@ func (c *recordConn) next() []byte {
 	return append(c.head[:c.have:c.have], c.b[c.r:min(c.w, c.r+recordHead-c.have)]...)
 }
 
-// leftover looks, without waiting, whether tls.Conn holds decrypted bytes.
+// leftover returns, without waiting, whether tls.Conn holds decrypted bytes.
 func (c *recordConn) leftover(tc net.Conn) idleState {
 	c.looking = true
 	defer func() { c.looking = false }()
@@ -115,7 +115,8 @@ func (c *recordConn) leftover(tc net.Conn) idleState {
 	return isClosed
 }
 
-// isAlert reports whether a record is one by which TLS says goodbye.
+// isAlert reports whether the head of a record is that of an alert, with which TLS
+// announces the end of a connection.
 func isAlert(head []byte) bool {
 	const alert, applicationData = 21, 23 // RFC 8446, 5.1; in TLS 1.3 all records look like application data
 	const sealed = 2 + 1 + 16             // an alert, its type and the tag

@@ -24,26 +24,28 @@ import (
 	"gatehouse/internal/httpfield"
 )
 
-// TransportOptions say where a Standard upstream is.
+// TransportOptions say where a TransportUpstream leads, and how.
 type TransportOptions struct {
-	Network  string      // "tcp" or "unix"; "": tcp
-	Address  string      // host:port, or the path of a socket
-	TLS      *tls.Config // nil: plain HTTP/1.1. Its ServerName is what the certificate must be for; HTTP/2 is spoken where the upstream can
-	H2C      bool        // without TLS: HTTP/2 alone, with prior knowledge (RFC 9113, 3.3). Nothing can be upgraded then
+	Network string      // "tcp" or "unix"; "": tcp
+	Address string      // host:port, or the path of a socket
+	TLS     *tls.Config // nil: plain HTTP/1.1. Its ServerName is what the certificate must be for; HTTP/2 is spoken where the upstream can
+	// H2C: without TLS, HTTP/2 is spoken with prior knowledge (RFC 9113, 3.3). Only
+	// requests with an Upgrade are HTTP/1.1 then.
+	H2C      bool
 	Timeouts Timeouts
 	// IdleTimeout and NoReuse are those of HTTP1Options.
 	IdleTimeout time.Duration
 	NoReuse     bool
 
 	onlyHTTP2 bool      // with TLS: an upstream that does not choose HTTP/2 is errNoHTTP2
-	at        *privates // who has connections of their own; nil: the Standard keeps that itself
+	at        *privates // who has connections of their own; nil: the upstream keeps that itself
 }
 
-// TransportUpstream is an Upstream on top of http.Transport: for upstreams that speak
-// HTTP/2.
+// TransportUpstream is an Upstream on top of http.Transport, for upstreams that
+// speak HTTP/2. Upgrades, which HTTP/2 does not have, go through an HTTP1.
 //
-// A connection that was signed in by NTLM or Negotiate is the visitor's own, as
-// it is with HTTP1: that visitor has a Transport of its own.
+// A connection that was signed in by NTLM or Negotiate belongs to one visitor
+// alone, as it does with HTTP1: that visitor has a Transport of their own.
 type TransportUpstream struct {
 	o         TransportOptions
 	transport atomic.Pointer[http.Transport]
@@ -53,18 +55,15 @@ type TransportUpstream struct {
 	own       bool // all of this is one visitor's
 }
 
-// errNoHTTP2 says that the upstream did not choose HTTP/2.
+// errNoHTTP2 means that the upstream did not choose HTTP/2 when it was offered.
 var errNoHTTP2 = errors.New("upstream does not speak HTTP/2")
 
 const (
-	standardBuffer   = 32 << 10
-	standardInterim  = 100 // 1xx answers to one request
-	standardHead     = 64 << 10
-	standardIdle     = 128
-	standardContinue = 2 * time.Second // see HTTP1Options.Continue
+	transportBuffer = 32 << 10
+	transportIdle   = 128 // connections
 )
 
-// NewTransport makes an upstream; nothing is connected before the first
+// NewTransport returns an upstream. Nothing is connected before the first
 // request.
 func NewTransport(o TransportOptions) *TransportUpstream {
 	if o.Network == "" {
@@ -74,7 +73,7 @@ func NewTransport(o TransportOptions) *TransportUpstream {
 		o.IdleTimeout = defaultIdle
 	}
 	u := &TransportUpstream{o: o, private: o.at, buffers: sync.Pool{New: func() any {
-		b := make([]byte, standardBuffer)
+		b := make([]byte, transportBuffer)
 		return &b
 	}}}
 	if u.private == nil {
@@ -87,19 +86,19 @@ func NewTransport(o TransportOptions) *TransportUpstream {
 
 func (o TransportOptions) newTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: o.Timeouts.Connect}
-	t := &http.Transport{ // no Proxy: the environment has no say
+	t := &http.Transport{ // no Proxy: the environment must not redirect requests
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, o.Network, o.Address)
 		},
-		TLSClientConfig:        o.TLS.Clone(), // Transport changes it
+		TLSClientConfig:        o.TLS.Clone(), // Transport modifies it
 		TLSHandshakeTimeout:    o.Timeouts.Connect,
 		DisableCompression:     true,
 		DisableKeepAlives:      o.NoReuse,
-		MaxIdleConnsPerHost:    standardIdle,
+		MaxIdleConnsPerHost:    transportIdle,
 		IdleConnTimeout:        max(o.IdleTimeout, 0),
 		ResponseHeaderTimeout:  o.Timeouts.Response,
-		ExpectContinueTimeout:  standardContinue,
-		MaxResponseHeaderBytes: standardHead,
+		ExpectContinueTimeout:  defaultContinue,
+		MaxResponseHeaderBytes: maxHead,
 		ForceAttemptHTTP2:      o.TLS != nil,
 	}
 	switch {
@@ -122,15 +121,15 @@ func (o TransportOptions) newTransport() *http.Transport {
 	return t
 }
 
-// Close drops idle connections; requests under way end by themselves.
+// Close closes idle connections. Requests under way go on to their end.
 func (u *TransportUpstream) Close() {
 	u.transport.Load().CloseIdleConnections()
 	u.switching.Close()
 	u.private.close()
 }
 
-// retire makes the connections that are there serve nobody who comes from now
-// on. Requests under way end by themselves.
+// retire stops the use of all present connections for later requests. Requests
+// under way go on to their end.
 func (u *TransportUpstream) retire() {
 	old := u.transport.Swap(u.o.newTransport())
 	old.CloseIdleConnections() // the others close when they have been idle for long enough
@@ -138,9 +137,9 @@ func (u *TransportUpstream) retire() {
 
 // Forward implements Upstream.
 //
-// A request is sent again when an idle connection turns out to be dead, if it
-// has no body and its method is idempotent (RFC 9110, 9.2.2), or if not one byte
-// of it was written.
+// A request is sent again after an idle connection turned out to be dead, if it
+// has no body and its method is idempotent (RFC 9110, 9.2.2), or if no byte of it
+// was written.
 func (u *TransportUpstream) Forward(w http.ResponseWriter, r *Request) error {
 	if to, done := u.forVisitor(r); to != u {
 		defer done()
@@ -169,10 +168,11 @@ func (u *TransportUpstream) Forward(w http.ResponseWriter, r *Request) error {
 	return nil
 }
 
-// forVisitor gives the Standard that r has to use: u, or the visitor's own.
+// forVisitor returns the upstream that r has to use: u, or the visitor's own.
+// done must be called after use.
 func (u *TransportUpstream) forVisitor(r *Request) (to *TransportUpstream, done func()) {
 	done = func() {}
-	if u.own || u.o.onlyHTTP2 { // whoever is above has looked
+	if u.own || u.o.onlyHTTP2 { // the caller has already decided
 		return u, done
 	}
 	l := u.private.of(r)
@@ -184,9 +184,9 @@ func (u *TransportUpstream) forVisitor(r *Request) (to *TransportUpstream, done 
 		l = u.private.open(r)
 	}
 	if l != nil {
-		return u.private.standard(l, u.o), done
+		return u.private.transport(l, u.o), done
 	}
-	to = newOwn(u.o) // nobody to keep it for
+	to = newOwn(u.o) // it cannot be kept for anybody
 	return to, to.Close
 }
 
@@ -196,7 +196,8 @@ func newOwn(o TransportOptions) *TransportUpstream {
 	return u
 }
 
-// run does all but leave the visitor's connection in order.
+// run sends the request and its answer. It leaves the rest of the body to
+// Forward.
 func (x *transportExchange) run() *Error {
 	ctx, cancel := context.WithCancel(x.r.In.Context())
 	defer cancel()
@@ -209,7 +210,8 @@ func (x *transportExchange) run() *Error {
 	if x.sent != nil {
 		x.sent.giveUp = cancel
 		defer x.body.stop()
-		// Transport waits for whoever reads the body, even when its context has ended.
+		// Transport waits for the read of a body that is under way, even when its
+		// context has ended.
 		x.r.Breaker.Arm(func() { cancel(); x.body.close() })
 	}
 	res, err := x.up.transport.Load().RoundTrip(out)
@@ -221,15 +223,16 @@ func (x *transportExchange) run() *Error {
 		x.resetHeaders()
 		return x.classifyError(err)
 	}
-	defer res.Body.Close() //nolint:errcheck // nothing is left to be done about it
+	defer res.Body.Close() //nolint:errcheck // nothing can be done about it
 	if x.sent != nil {
-		// Before Close, which over HTTP/2 waits for whoever reads the body.
+		// This runs before res.Body.Close, which over HTTP/2 waits for a read that
+		// is under way.
 		defer x.body.stop()
 	}
 	return x.answer(res)
 }
 
-// A transportExchange is one request and its answer.
+// A transportExchange is one request over http.Transport, and its answer.
 type transportExchange struct {
 	client
 	up   *TransportUpstream
@@ -237,18 +240,18 @@ type transportExchange struct {
 
 	connected atomic.Bool
 	reused    atomic.Bool // the connection had served before
-	answering atomic.Bool // something of an answer has come
+	answering atomic.Bool // a byte of an answer has come
 
-	mu       sync.Mutex // held while an interim answer is passed on
-	over     bool       // the final answer, or an error, is there
+	mu       sync.Mutex // held while an interim answer is sent
+	over     bool       // the final answer has come, or an error
 	interims int
 	refused  *Error // why an interim answer was refused
 }
 
-// request makes what RoundTrip takes.
+// request returns the request for http.Transport.
 func (x *transportExchange) request(ctx context.Context) (*http.Request, *Error) {
 	in, r := x.r.In, x.r
-	header, e := standardHeader(r)
+	header, e := transportHeader(r)
 	if e != nil {
 		return nil, e
 	}
@@ -289,8 +292,8 @@ func (x *transportExchange) request(ctx context.Context) (*http.Request, *Error)
 	return out, nil
 }
 
-// hopFields puts in what concerns this connection, and keeps Transport from
-// saying more than the visitor did.
+// hopFields adds the hop-by-hop fields, and keeps Transport from adding fields
+// that the visitor did not send.
 func (x *transportExchange) hopFields(out *http.Request) {
 	h := out.Header
 	if x.r.Trailers {
@@ -299,8 +302,8 @@ func (x *transportExchange) hopFields(out *http.Request) {
 	if _, ok := h["User-Agent"]; !ok {
 		h["User-Agent"] = []string{""}
 	}
-	// Transport takes a request with this field for one that may be repeated.
-	// In another spelling, which means the same, it does not.
+	// Transport repeats requests with these fields. It does not recognise them in
+	// lower case, which means the same to the upstream.
 	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 		if v, ok := h[name]; ok {
 			delete(h, name)
@@ -309,10 +312,10 @@ func (x *transportExchange) hopFields(out *http.Request) {
 	}
 }
 
-// standardHeader refuses what cannot be put into HTTP/1.1, so that it is not
-// taken for a failure of the upstream, and gives the header without what is
-// not the caller's to set.
-func standardHeader(r *Request) (http.Header, *Error) {
+// transportHeader returns the request's header without the fields that are not
+// the caller's to set. It refuses a request that cannot be written as HTTP/1.1:
+// Transport's error would look like a failure of the upstream.
+func transportHeader(r *Request) (http.Header, *Error) {
 	header := r.Header.mapped()
 	ok := httpfield.IsToken(r.Method) && r.Method != http.MethodConnect && validTarget(r.Target) &&
 		(r.Host == "" || validTarget(r.Host)) && httpfield.IsValue(r.Upgrade)
@@ -332,7 +335,7 @@ func standardHeader(r *Request) (http.Header, *Error) {
 	return header, nil
 }
 
-// setTarget makes u.RequestURI give target byte for byte.
+// setTarget makes u.RequestURI return target, byte for byte.
 func setTarget(u *url.URL, target string) error {
 	path, query, has := strings.Cut(target, "?")
 	u.RawQuery, u.ForceQuery = query, has && query == ""
@@ -340,7 +343,7 @@ func setTarget(u *url.URL, target string) error {
 		u.Opaque = path
 		return nil
 	}
-	// net/url takes an Opaque of //a/b for an authority.
+	// net/url reads an Opaque of //a/b as an authority.
 	plain, err := url.PathUnescape(path)
 	if err != nil {
 		return fmt.Errorf("target %q: %w", target, err)
@@ -352,16 +355,15 @@ func setTarget(u *url.URL, target string) error {
 	return nil
 }
 
-// interim passes a 1xx on. A 100 is not: it makes Transport read the body,
-// which makes net/http send one to a visitor who waits for it. It is called by
-// a goroutine of Transport, perhaps when RoundTrip has returned already.
+// interim sends a 1xx answer to the visitor. It is called on a goroutine of
+// Transport, possibly after RoundTrip has returned.
 func (x *transportExchange) interim(status int, header textproto.MIMEHeader) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.over {
 		return nil
 	}
-	if x.interims++; x.interims > standardInterim {
+	if x.interims++; x.interims > maxInterim {
 		x.refused = &Error{Kind: Protocol, Err: errors.New("there are too many interim answers")}
 		return x.refused
 	}
@@ -380,7 +382,8 @@ func (x *transportExchange) interimOver() {
 	x.over = true
 }
 
-// take copies the upstream's fields into w.Header() and shows them to Answer.
+// take copies the upstream's end-to-end fields into Header() and calls
+// Request.Answer.
 func (x *transportExchange) take(status int, from http.Header) error {
 	h := x.Header()
 	nominated := from["Connection"]
@@ -395,7 +398,7 @@ func (x *transportExchange) take(status int, from http.Header) error {
 	return nil
 }
 
-// answer sends the final answer, and panics when it cannot be completed.
+// answer sends the final answer. It panics if that cannot be completed.
 func (x *transportExchange) answer(res *http.Response) *Error {
 	if res.StatusCode < http.StatusOK {
 		return &Error{Kind: Protocol, Err: fmt.Errorf("status %d", res.StatusCode)}
@@ -421,8 +424,8 @@ func reasonOf(res *http.Response) string {
 	return strings.TrimSpace(strings.TrimPrefix(res.Status, strconv.Itoa(res.StatusCode)))
 }
 
-// claim makes what follows the visitor's own affair when the answer asks for a
-// login that signs in the connection.
+// claim gives the visitor connections of their own, from the next request on, if
+// the answer asks for a login that signs in the connection.
 func (x *transportExchange) claim(h http.Header) {
 	if challenge := h["Www-Authenticate"]; challenge != nil && binds(challenge) && !x.up.own {
 		x.up.private.open(x.r)
@@ -430,11 +433,11 @@ func (x *transportExchange) claim(h http.Header) {
 	}
 }
 
-// errBroke says that the upstream broke off the body of its answer.
+// errBroke means that the upstream broke off the body of its answer.
 var errBroke = errors.New("read body")
 
-// copyBody copies the body and what comes behind it. What is there is sent at
-// once, unless more is about to come.
+// copyBody copies the body and the trailers. What has been read is sent at once,
+// unless the buffer was full: then more is about to come.
 func (x *transportExchange) copyBody(res *http.Response) error {
 	buf := x.up.buffers.Get().(*[]byte) //nolint:forcetypeassert // it holds nothing else
 	defer x.up.buffers.Put(buf)
@@ -462,8 +465,8 @@ func (x *transportExchange) copyBody(res *http.Response) error {
 		}
 	}
 	if err := res.Request.Context().Err(); err != nil && res.ContentLength < 0 {
-		// Whoever is told that we leave may close as well, which would look
-		// like the end of a body that ends with the connection.
+		// The upstream may close the connection because the request was cancelled.
+		// That must not look like the end of a body that ends with the connection.
 		return fmt.Errorf("read body: %w", err)
 	}
 	x.addTrailers(res.Trailer)
@@ -471,7 +474,7 @@ func (x *transportExchange) copyBody(res *http.Response) error {
 	return nil
 }
 
-// classifyError says why there is no answer.
+// classifyError returns why there is no answer.
 func (x *transportExchange) classifyError(err error) *Error {
 	var dial *net.OpError
 	var timeout net.Error

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// A transportBody is the visitor's body as Transport reads it, on a goroutine
-// that may outlive RoundTrip but not Forward: requestBody.stop sees to that,
-// because net/http takes the connection back when the handler has returned.
+// A transportBody is the visitor's body as Transport reads it: on a goroutine
+// that may outlive RoundTrip, but must not outlive Forward, because net/http uses
+// the connection again after the handler has returned. requestBody.stop ends it.
 type transportBody struct {
 	body     *requestBody
 	trailer  http.Header   // announced names; the values come with the end

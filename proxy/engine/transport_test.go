@@ -445,7 +445,7 @@ func TestSilentUpstreamAfterABody(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	})
-	t.Run("standard", func(t *testing.T) {
+	t.Run("transport", func(t *testing.T) {
 		_, o := sealed(t, func(c net.Conn, br *bufio.Reader, _ int) { wait(c, br) })
 		o.Timeouts = Timeouts{Stall: limit}
 		g := before(t, NewTransport(o), nil)

@@ -33,8 +33,8 @@ func (x *exchange) mayUpgrade(a *answer) error {
 	return nil
 }
 
-// upgrade hands both connections over to the new protocol until it ends. It
-// closes the upstream's in any case.
+// upgrade hands both connections over to the new protocol, and returns when it has
+// ended. It closes the upstream's connection in any case.
 func (x *exchange) upgrade(a *answer) *Error {
 	defer x.drop()
 	visitor, rw, err := x.Hijack()
@@ -42,14 +42,14 @@ func (x *exchange) upgrade(a *answer) *Error {
 		x.resetHeaders()
 		return &Error{Kind: Refused, Err: fmt.Errorf("take over the visitor's connection: %w", err)}
 	}
-	defer visitor.Close() //nolint:errcheck // nothing is left to be done about it
+	defer visitor.Close() //nolint:errcheck // nothing can be done about it
 	ended := func() {}
 	if x.r.Switched != nil {
 		ended = x.r.Switched()
 	}
 	defer ended()
 
-	if !x.up.leaving.forget(x.c) { // the visitor left, or was sent away, in this moment
+	if !x.up.leaving.forget(x.c) { // the visitor left at this moment
 		return nil
 	}
 	x.c.readWithin(0)
@@ -71,8 +71,8 @@ func (x *exchange) upgrade(a *answer) *Error {
 	return nil
 }
 
-// writeSwitch writes the 101 with the fields that passed. net/http cannot: it
-// has let go of the connection.
+// writeSwitch writes the 101 with the fields of h, because net/http writes nothing
+// to a hijacked connection.
 func writeSwitch(w *bufio.Writer, h http.Header, protocol string) error {
 	b := []byte("HTTP/1.1 101 Switching Protocols\r\n")
 	for name, values := range h {
@@ -90,13 +90,14 @@ func writeSwitch(w *bufio.Writer, h http.Header, protocol string) error {
 	return w.Flush()
 }
 
-// tunnel relays both directions until both have ended. What either side sent
-// early lies in early and in c's buffer.
+// tunnel copies both directions until both have ended. What either side sent early
+// is in early and in c's buffer. see is called with what the visitor sends; nil: it
+// is not.
 //
-// Thousands of tunnels may be idle, so they have no memory of their own: each
-// direction goes on with the buffer that the handshake was read into, which
-// nobody else uses any more. early itself is not read from, because net/http
-// would take the visitor's half-close for his departure.
+// Thousands of tunnels may be idle, so they allocate no buffers: each direction
+// uses the one that the handshake was read into, which nothing else uses any more.
+// early is not read from: net/http would take the visitor's half-close for their
+// departure, and cancel the request.
 func tunnel(visitor net.Conn, early *bufio.Reader, c *conn, see func(p []byte)) {
 	done := make(chan struct{})
 	go func() {
@@ -108,11 +109,10 @@ func tunnel(visitor net.Conn, early *bufio.Reader, c *conn, see func(p []byte)) 
 	<-done
 }
 
-// pipe sends first, and then what src gives, to dst, by way of b, which may
-// hold first. The end of src is told to dst as a half-close, so that the other
-// direction can finish; a failure ends both.
-//
-// see is told what passes; nil: nobody is.
+// pipe sends first, and then all that is read from src, to dst. b is the buffer to
+// use, and may hold first. At the end of src, dst is closed for writing, so that
+// the other direction can go on. An error closes both. see is called with each
+// piece before it is sent; nil: it is not.
 func pipe(dst, src net.Conn, first, b []byte, see func(p []byte)) {
 	err := copyAll(dst, src, first, b, see)
 	if half, ok := dst.(interface{ CloseWrite() error }); ok && err == nil {

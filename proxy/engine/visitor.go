@@ -63,7 +63,7 @@ type controlled struct {
 }
 
 // FlushError implements Visitor.
-func (c *controlled) FlushError() error { return c.ResponseController.Flush() }
+func (c *controlled) FlushError() error { return c.Flush() }
 
 // SetReason implements Visitor.
 func (c *controlled) SetReason(status int, reason string) {

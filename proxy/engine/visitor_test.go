@@ -281,9 +281,9 @@ func TestDepartureThatNobodySaw(t *testing.T) {
 	}
 }
 
-// Whoever is on the list longer than its youth is watched, and nobody is cut
-// who was forgotten.
-func TestDepartures(t *testing.T) {
+// Exchanges that are on the list for longer than watchDelay are watched, and none is cut
+// that was forgotten.
+func TestDisconnectWatcher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d disconnectWatcher
 		ctx, leave := context.WithCancel(t.Context())

@@ -2,7 +2,7 @@ package engine
 
 import "golang.org/x/sys/unix"
 
-// unread tells how many bytes the kernel has received and nobody has read.
+// unread returns how many bytes a socket has received that have not been read.
 func unread(fd uintptr) int {
 	n, err := unix.IoctlGetInt(int(fd), unix.SIOCINQ)
 	if err != nil {

@@ -2,5 +2,5 @@
 
 package engine
 
-// unread cannot tell, so that nothing is spliced.
+// unread returns 0, so nothing is spliced.
 func unread(uintptr) int { return 0 }

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// acceptFits reports whether the answer to a WebSocket handshake belongs to the
-// request's key (RFC 6455, 4.2.2). One that does not was not made by a WebSocket
-// server for this request: behind a 101 that somebody else wrote, the visitor's
-// bytes would be read as requests that nobody has judged.
+// acceptFits reports whether the answer to a WebSocket handshake matches the request's
+// key (RFC 6455, 4.2.2). An answer that does not was not made by a WebSocket server
+// for this request. Behind such a 101 the client's bytes might be read as requests,
+// which no rule has checked.
 func acceptFits(r *Request, answer http.Header) bool {
 	if !strings.EqualFold(r.Upgrade, "websocket") {
 		return true

@@ -14,7 +14,7 @@ func wires(t *testing.T, f func(t *testing.T, start starter)) {
 	t.Run("https", func(t *testing.T) { f(t, sealedWire) })
 }
 
-// A starter starts an upstream and gives the engine that leads there.
+// A starter starts an upstream and returns the engine that leads there.
 type starter func(t *testing.T, o HTTP1Options, serve func(c net.Conn, br *bufio.Reader, n int)) (*rawUpstream, Upstream)
 
 func plainWire(t *testing.T, o HTTP1Options, serve func(c net.Conn, br *bufio.Reader, n int)) (*rawUpstream, Upstream) {
