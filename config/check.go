@@ -12,20 +12,20 @@ import (
 	"gatehouse/internal/problem"
 )
 
-// A checker is a section that can say what is wrong with it.
+// A checker is a section that reports what is wrong with it.
 type checker interface {
 	Check(report *problem.List)
 }
 
-// check asks every section, then looks at what concerns several of them.
-// dir is where relative paths start; info, which may be nil, is of the file
-// that the configuration was read from.
+// check calls Check of every section, then looks at what concerns several of
+// them. Relative paths start at dir. info describes the file that the
+// configuration was read from; nil if there is none.
 func (c *Config) check(r *reporter, dir string, info fs.FileInfo) {
 	checkSections(reflect.ValueOf(c).Elem(), "", r)
 	c.checkTogether(&crossCheck{reporter: r, dir: dir, info: info})
 }
 
-// checkSections calls Check of v and of all sections below it.
+// checkSections calls Check of v and of all sections in it.
 func checkSections(v reflect.Value, key string, r *reporter) {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -56,8 +56,8 @@ func checkSections(v reflect.Value, key string, r *reporter) {
 	}
 }
 
-// checkSection calls Check of one section, if it has it. What it says of keys
-// that a problem is known of already is left out.
+// checkSection calls Check of one section, if it has one. Problems of a key
+// that is known to be wrong are left out.
 func checkSection(v reflect.Value, section string, r *reporter) {
 	s, ok := reflect.TypeAssert[checker](v.Addr())
 	if !ok {
@@ -77,7 +77,7 @@ func checkSection(v reflect.Value, section string, r *reporter) {
 	}
 }
 
-// Check looks at the keys that stand in no section.
+// Check reports what is wrong with the keys at the top of the file.
 func (c *Config) Check(report *problem.List) {
 	if c.Version != 1 {
 		report.Errorf("version", "%d is no version that this program knows; write 1", c.Version)
@@ -112,7 +112,7 @@ func (c *Config) Check(report *problem.List) {
 	}
 }
 
-// Check reports whether the limits are numbers that leave room for somebody.
+// Check reports limits that are negative.
 func (c *LimitsConfig) Check(report *problem.List) {
 	for _, l := range []struct {
 		key string
@@ -127,7 +127,8 @@ func (c *LimitsConfig) Check(report *problem.List) {
 	}
 }
 
-// Check says whether admin.listen can be listened on.
+// Check reports an address that cannot be listened on, and warns of one that is
+// not local.
 func (c *AdminConfig) Check(report *problem.List) {
 	if c.Listen == "" {
 		return
@@ -141,7 +142,7 @@ func (c *AdminConfig) Check(report *problem.List) {
 	}
 }
 
-// Check reports times that cannot be.
+// Check reports negative times.
 func (c *StopConfig) Check(report *problem.List) {
 	if c.Delay < 0 {
 		report.Errorf("delay", "%v is less than nothing; write how long new connections are still served, such as 5s", c.Delay)
@@ -151,7 +152,7 @@ func (c *StopConfig) Check(report *problem.List) {
 	}
 }
 
-// Check says whether level and format are known words.
+// Check reports levels and formats that are not known.
 func (c *LogConfig) Check(report *problem.List) {
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Level) {
 		report.Errorf("level", "%s is no level; write debug, info, warn or error", quote(c.Level))
@@ -161,7 +162,8 @@ func (c *LogConfig) Check(report *problem.List) {
 	}
 }
 
-// badListen says what is wrong with host:port or unix:/path.
+// badListen returns what is wrong with host:port or unix:/path; "" if nothing
+// is.
 func badListen(s string) string {
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
 		switch {
@@ -199,7 +201,7 @@ func isPort(s string) bool {
 	return err == nil && strconv.FormatUint(n, 10) == s
 }
 
-// onlyLocal says whether nobody but this machine can connect to the address.
+// onlyLocal reports whether only this machine can connect to the address.
 func onlyLocal(listen string) bool {
 	if strings.HasPrefix(listen, "unix:") {
 		return true
@@ -212,7 +214,8 @@ func onlyLocal(listen string) bool {
 	return host == "localhost" || err == nil && a.Unmap().IsLoopback()
 }
 
-// network reads 10.0.0.0/8 or 192.0.2.1.
+// network parses a network (10.0.0.0/8) or an address (192.0.2.1). If that
+// fails, what is the problem and its remedy.
 func network(s string) (p netip.Prefix, what string) {
 	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
 		a = a.Unmap()

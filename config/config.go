@@ -1,20 +1,21 @@
-// Package config reads the one file that everything is configured in, and
-// says what is wrong with it: each problem with its file, line and key, what
-// was found, and what to write instead; all problems at once.
+// Package config reads the one file that configures everything, and reports
+// what is wrong with it: all problems at once, each with its file, line and
+// key, what was found, and what to write instead.
 //
-// Every section has its struct, its defaults and its check in the room that
+// Every section has its struct, its defaults and its check in the package that
 // uses it. This package composes them. A struct may have, on its pointer:
 //
 //	SetDefaults()                  // called before anything is read into it
-//	Check(report *problem.List)    // called when all is read; keys as seen from the section
+//	Check(report *problem.List)    // called when everything has been read; keys are relative to the section
 //
 // An error refuses the file. A warning goes into Config.Warnings.
 //
-// The file is YAML, less what makes YAML surprising: scalars are the text that
-// stands there (no is a name, not false), there are no anchors, aliases, merge
-// keys, tags and second documents, and its size, depth and number of entries
-// are bounded before the parser sees it, so no file takes more than a moment.
-// Reading changes nothing anywhere: it is safe to check any file on any machine.
+// The file is YAML without the parts of YAML that surprise: a scalar is the
+// text that stands there (no is a name and not false), and there are no
+// anchors, aliases, merge keys, tags or second documents. Its size, depth and
+// number of entries are bounded before the parser sees it, so no file takes
+// more than a moment. Reading changes nothing: it is safe to check any file on
+// any machine.
 package config
 
 import (
@@ -34,11 +35,12 @@ import (
 	"gatehouse/sessions"
 )
 
-// Config is a configuration that has been read and checked. It is not changed
-// any more: a reload makes a new one.
+// Config is a configuration that has been read and checked. It does not change:
+// a reload makes a new one.
 //
-// Paths of files and folders in it (data_dir, tls, upstream_tls, login.template) are
-// relative to the configuration's folder in the file, and ready for use here.
+// Relative paths of files and folders in the file (data_dir, tls, upstream_tls,
+// login.template) start at the folder of the file. In a Config they are ready
+// for use.
 type Config struct {
 	Version        int                   `yaml:"version"`         // 1
 	Listen         string                `yaml:"listen"`          // host:port | unix:/path | systemd
@@ -63,7 +65,7 @@ type Config struct {
 	Warnings  Problems     `yaml:"-"` // dangers that somebody asked for, by line; told at each start
 }
 
-// SetDefaults fills in what contract.md names as defaults.
+// SetDefaults sets the documented defaults.
 func (c *Config) SetDefaults() {
 	c.Version = 1
 	c.Listen = "127.0.0.1:8080"
@@ -71,7 +73,7 @@ func (c *Config) SetDefaults() {
 	c.ListenMode = "0660"
 }
 
-// SocketMode returns ListenMode as a file mode; 0660 where it is not valid.
+// SocketMode returns ListenMode as a file mode; 0660 if it is not valid.
 func (c *Config) SocketMode() fs.FileMode {
 	mode, ok := fileMode(c.ListenMode)
 	if !ok {
@@ -80,19 +82,20 @@ func (c *Config) SocketMode() fs.FileMode {
 	return mode
 }
 
-// fileMode reads three octal digits, which a zero may precede.
+// fileMode parses three octal digits, which a zero may precede.
 func fileMode(s string) (fs.FileMode, bool) {
 	n, err := strconv.ParseUint(s, 8, 32)
 	return fs.FileMode(n), err == nil && n <= 0o777 && (len(s) == 3 || len(s) == 4)
 }
 
-// LimitsConfig is the section limits: how many connections of visitors there
-// may be at a time. 0: as many as the system has file descriptors for.
+// LimitsConfig is the section limits: how many connections visitors may have
+// open at a time. 0, the default: as many as the system has file descriptors
+// for.
 type LimitsConfig struct {
 	Connections int `yaml:"connections"`
-	// PerAddress counts those of one peer: an IPv4 address, or the /64 network of
-	// an IPv6 address. Peers of trusted_proxies and of a unix socket are not
-	// counted.
+	// PerAddress is the limit for one peer: an IPv4 address, or the /64 network
+	// of an IPv6 address. Peers in trusted_proxies and peers of a unix socket
+	// are not limited.
 	PerAddress int `yaml:"per_address"`
 }
 
@@ -101,14 +104,14 @@ type AdminConfig struct {
 	Listen string `yaml:"listen"` // host:port for /healthz, /readyz and /metrics; "": off
 }
 
-// StopConfig is the section stop: what happens after SIGTERM. /readyz says 503
-// at once.
+// StopConfig is the section stop: what happens after SIGTERM. /readyz answers
+// 503 at once.
 type StopConfig struct {
 	Delay value.Duration `yaml:"delay"` // how long new connections are still served, until whoever asks /readyz has noticed
 	Limit value.Duration `yaml:"limit"` // how long requests under way may then take, before they are cut off
 }
 
-// SetDefaults fills in what contract.md names as defaults.
+// SetDefaults sets the documented defaults.
 func (c *StopConfig) SetDefaults() { c.Limit = value.Duration(30 * time.Second) }
 
 // LogConfig is the section log.
@@ -118,10 +121,10 @@ type LogConfig struct {
 	Access bool   `yaml:"access"` // one line a request
 }
 
-// SetDefaults fills in what contract.md names as defaults.
+// SetDefaults sets the documented defaults.
 func (c *LogConfig) SetDefaults() { c.Level, c.Format, c.Access = "info", "auto", true }
 
-// Limits that hold for every configuration file.
+// Limits of every configuration file.
 const (
 	MaxFile   = value.Size(1 << 20)  // the file as a whole
 	MaxScalar = value.Size(64 << 10) // one value, and each file that holds a secret
@@ -129,17 +132,17 @@ const (
 	MaxParts  = 50_000               // lines, commas, opening brackets and # together: what bounds the work of the parser
 )
 
-// Defaults gives the configuration of an empty file: every default, no user
-// and no route. It is for configurations that are made in code; CheckAll
-// completes them.
+// Defaults returns the configuration of an empty file: every default, no user
+// and no route. It is for configurations that are made in code; call CheckAll
+// when they are complete.
 func Defaults() *Config {
 	c := new(Config)
 	setDefaults(reflect.ValueOf(c))
 	return c
 }
 
-// Load reads, expands and checks the file. The error is Problems, or says
-// why the file could not be read. Loading changes nothing anywhere.
+// Load reads and checks the file. The error is Problems, or says why the file
+// could not be read.
 func Load(file string) (*Config, error) {
 	f, err := os.Open(file) //nolint:gosec // G304: the operator's own file
 	if err != nil {
@@ -157,16 +160,16 @@ func Load(file string) (*Config, error) {
 	return parse(file, data, info, os.LookupEnv)
 }
 
-// Parse is Load for bytes that are at hand; file is named in problems, and
-// relative paths start at its folder. What depends on the file's mode is not
+// Parse is Load for data that have been read already. file is named in
+// problems, and relative paths start at its folder. The file's mode is not
 // checked.
 func Parse(file string, data []byte) (*Config, error) {
 	return parse(file, data, nil, os.LookupEnv)
 }
 
 // RuleLine returns the line of a rule in the file that c was read from, or of
-// its route for a rule of -1. 0: c is from no file, or the file has another
-// route there by now.
+// its route if rule is -1. It returns 0 if c is from no file, or if the route
+// has changed in the file since.
 func (c *Config) RuleLine(route, rule int) int {
 	data, err := os.ReadFile(c.File)
 	if err != nil || len(data) > int(MaxFile) {
@@ -184,22 +187,22 @@ func (c *Config) RuleLine(route, rule int) int {
 	return r.lines[key]
 }
 
-// CheckAll checks a configuration that was made in code, fills in what is
-// derived from it (Trusted, LoginHTML, Warnings), and gives all that is wrong
-// with it as Problems without lines; nil when nothing is.
+// CheckAll checks a configuration that was made in code, and sets what is
+// derived from it (Trusted, LoginHTML, Warnings). The error is Problems without
+// lines.
 func (c *Config) CheckAll() error {
 	r := newReporter("")
 	c.check(r, ".", nil)
 	return c.finish(r)
 }
 
-// parse does all that Load does but opening the file. A panic, ours or the
-// YAML parser's, becomes a problem: no file can take the process down.
+// parse is Load after the file has been opened. A panic, ours or the YAML
+// parser's, becomes a problem: no file can end the process.
 func parse(file string, data []byte, info os.FileInfo, env func(string) (string, bool)) (c *Config, err error) {
 	return parseWith(newReporter(file), data, info, env)
 }
 
-// parseWith leaves in r what was found out about the file.
+// parseWith is parse with a reporter that the caller can look into afterwards.
 func parseWith(r *reporter, data []byte, info os.FileInfo, env func(string) (string, bool)) (c *Config, err error) {
 	file := r.file
 	defer func() {
@@ -234,7 +237,7 @@ func (c *Config) finish(r *reporter) error {
 	return nil
 }
 
-// resolve makes paths relative to the configuration's folder ready for use.
+// resolve makes relative paths absolute or relative to the working directory.
 func (c *Config) resolve(dir string) {
 	redis := &c.Session.Redis
 	for _, p := range []*string{
@@ -251,7 +254,7 @@ func (c *Config) resolve(dir string) {
 	}
 }
 
-// under gives a path of the file as the process sees it.
+// under returns a path of the file as the process has to open it.
 func under(dir, path string) string {
 	if path == "" || filepath.IsAbs(path) {
 		return path

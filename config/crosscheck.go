@@ -14,21 +14,21 @@ import (
 	"gatehouse/internal/problem"
 )
 
-// crossCheck checks what no section can see alone.
+// A crossCheck reports what no section can see alone.
 type crossCheck struct {
 	*reporter
 	dir  string
 	info fs.FileInfo // of the configuration file; nil: not known
 }
 
-// Errorf adds an error, unless there is one of the key already.
+// Errorf adds an error, unless the key has one already.
 func (x *crossCheck) Errorf(key, format string, args ...any) {
 	if !x.isBroken(key) {
 		x.reporter.bad(x.line(key), key, format, args...)
 	}
 }
 
-// touched says whether a problem was told of the section, or of a key in it.
+// touched reports whether there is an error of the section or of a key in it.
 func (x *crossCheck) touched(section string) bool {
 	for key := range x.broken {
 		if key == section || strings.HasPrefix(key, section+".") {
@@ -38,14 +38,14 @@ func (x *crossCheck) touched(section string) bool {
 	return x.isBroken(section)
 }
 
-// Warnf adds a warning, unless there is an error of the key.
+// Warnf adds a warning, unless the key has an error.
 func (x *crossCheck) Warnf(key, format string, args ...any) {
 	if !x.isBroken(key) {
 		x.reporter.warn(key, format, args...)
 	}
 }
 
-// add adds what a section has found.
+// add adds the problems of a section, whose keys are relative to it.
 func (x *crossCheck) add(section string, found *problem.List) {
 	for _, p := range found.Errors {
 		x.Errorf(problem.Join(section, p.Key), "%s", p.Message)
@@ -71,8 +71,8 @@ func (c *Config) checkTogether(x *crossCheck) {
 	}
 }
 
-// checkAccounts finds that there can be no account, and what is wrong with the
-// database that several nodes share.
+// checkAccounts warns if there can be no account, and checks the database that
+// several nodes share.
 func (c *Config) checkAccounts(x *crossCheck) {
 	if c.Session.Store == "redis" && len(c.Users) == 0 && c.Session.Postgres.URL.IsZero() {
 		x.Warnf("session.store", "with redis, accounts are those of users in this file alone, and there are none, so that nobody can sign in; write users, or session.postgres.url, where `gatehouse user add` puts accounts that all nodes share")
@@ -88,7 +88,8 @@ func (c *Config) checkAccounts(x *crossCheck) {
 	}
 }
 
-// checkUsers finds names that are one person to whoever reads them.
+// checkUsers finds two names of the same user, and names that look alike to
+// people.
 func (c *Config) checkUsers(x *crossCheck) {
 	first, looks := map[string]int{}, map[string]int{}
 	for i, u := range c.Users {
@@ -130,7 +131,7 @@ func (c *Config) checkRoutes(x *crossCheck) {
 	}
 }
 
-// checkSticky finds cookies that two would write: a route and we ourselves, or
+// checkSticky finds a cookie that two would set: a route and we ourselves, or
 // two routes of one host.
 func (c *Config) checkSticky(x *crossCheck) {
 	first := map[string]int{}
@@ -153,7 +154,7 @@ func (c *Config) checkSticky(x *crossCheck) {
 	}
 }
 
-// where names another entry by its key and line.
+// where returns the key of another entry with its line.
 func (x *crossCheck) where(key string) string {
 	if line := x.line(key); line > 0 {
 		return fmt.Sprintf("%s in line %d", key, line)
@@ -161,13 +162,13 @@ func (x *crossCheck) where(key string) string {
 	return key
 }
 
-// cleanPath gives the path by which routes and rules are compared: a slash at
-// the end changes nothing.
+// cleanPath returns the path by which routes and rules are compared: a slash at
+// the end makes no difference.
 func cleanPath(p string) string { return path.Clean("/" + p) }
 
-// checkHeaders finds identity headers that one section spells otherwise than
-// another (within a section, its own check refuses that), and routes that set
-// or remove those of any section.
+// checkHeaders finds identity headers that two sections spell differently
+// (within one section, its own check does), and routes that set or remove
+// identity headers of any section.
 func (c *Config) checkHeaders(x *crossCheck) {
 	spelled := map[string]string{} // the folded name: as it was written first
 	look := func(section string, headers map[string]string) {
@@ -194,7 +195,7 @@ func (c *Config) checkHeaders(x *crossCheck) {
 	}
 }
 
-// checkPublic finds routes that nobody has to sign in for.
+// checkPublic warns of routes of which everything is public or optional.
 func (c *Config) checkPublic(x *crossCheck) {
 	for i, route := range c.Routes {
 		for j, rule := range route.Access {
@@ -214,13 +215,13 @@ func (c *Config) checkPublic(x *crossCheck) {
 	}
 }
 
-// covers says whether a rule's path takes in all of a route's.
+// covers reports whether the rule's path includes all of the route's.
 func covers(rule, route string) bool {
 	rule, route = cleanPath(rule), cleanPath(route)
 	return rule == "/" || route == rule || strings.HasPrefix(route, rule+"/")
 }
 
-// checkConnection compares how visitors reach us with what the cookie and
+// checkConnection warns if visitors' connections do not fit what the cookie and
 // their addresses need.
 func (c *Config) checkConnection(x *crossCheck) {
 	if c.Admin.Listen != "" && c.Admin.Listen == c.Listen {
@@ -245,13 +246,13 @@ func (c *Config) checkConnection(x *crossCheck) {
 	}
 }
 
-// checkFiles reads the files that the configuration names, all but those of
-// secrets, which are read already.
+// checkFiles reads the files that the configuration names, other than those of
+// secrets, which have been read by now.
 func (c *Config) checkFiles(x *crossCheck) {
 	if c.TLS.Enabled() {
 		c.checkCertificate(x)
 	}
 	c.checkUpstreamTLS(x)
 	c.checkRedisTLS(x)
-	c.checkFace(x)
+	c.checkLoginPage(x)
 }

@@ -7,13 +7,13 @@ import (
 	"path/filepath"
 )
 
-// innerFolder is where the gate keeps its files when others can write to
-// data_dir, as with the volumes of containers (modes 2770 and 0777, the owner
-// another user): a folder of its own inside.
+// innerFolder is the folder inside data_dir that the gate uses if others can
+// write to data_dir, as with volumes of containers (mode 2770 or 0777 and
+// another owner).
 const innerFolder = "gatehouse"
 
-// DataFolder returns the folder that is used for data_dir, and whether it is
-// one inside, because others can write to data_dir.
+// DataFolder returns the folder to use for data_dir, and whether it is the
+// inner one because others can write to data_dir.
 func DataFolder(dir string) (folder string, inside bool) {
 	st, err := os.Stat(dir)
 	if err != nil || !st.IsDir() || st.Mode().Perm()&0o022 == 0 {
@@ -22,7 +22,7 @@ func DataFolder(dir string) (folder string, inside bool) {
 	return filepath.Join(dir, innerFolder), true
 }
 
-// checkDataDir finds what would keep the gate from using data_dir.
+// checkDataDir finds what would prevent the use of data_dir.
 func (c *Config) checkDataDir(x *crossCheck) {
 	if c.DataDir == "" {
 		return

@@ -20,17 +20,17 @@ var (
 	wholeNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
 )
 
-// A decoder fills structs from a tree of nodes, by their yaml tags. It knows
-// structs, pointers to them, text, true and false, whole numbers, lists, maps
-// of text, and whatever reads itself (encoding.TextUnmarshaler).
+// A decoder fills structs from a tree of nodes by their yaml tags. It knows
+// structs, pointers to them, strings, booleans, integers, lists, maps of
+// strings, and types that decode themselves (encoding.TextUnmarshaler).
 type decoder struct {
 	*reporter
 	dir string                      // where relative paths start
 	env func(string) (string, bool) // the environment
 }
 
-// setDefaults calls SetDefaults of v's sections, then its own, so that a
-// section may change the defaults of those inside it.
+// setDefaults calls SetDefaults of v's sections first and then its own, so that
+// a section can override the defaults of those in it.
 func setDefaults(v reflect.Value) {
 	v = reflect.Indirect(v)
 	if v.Kind() != reflect.Struct || readsItself(v) {
@@ -51,7 +51,8 @@ func readsItself(v reflect.Value) bool {
 	return ok
 }
 
-// decode reads n into v, which is addressable, and notes where the key stands.
+// decode decodes n into v, which is addressable, and records the line of the
+// key.
 func (d *decoder) decode(n *yaml.Node, v reflect.Value, key string) {
 	if _, ok := d.lines[key]; !ok {
 		d.lines[key] = n.Line
@@ -82,8 +83,8 @@ func (d *decoder) decode(n *yaml.Node, v reflect.Value, key string) {
 	}
 }
 
-// noValue is for a key with nothing behind it, which might mean the default,
-// or empty, or a forgotten line: nobody knows.
+// noValue returns the problem of a key with nothing behind it. That could mean
+// the default, or empty, or a forgotten line, so it is refused.
 func noValue(n *yaml.Node, kind reflect.Kind) string {
 	empty := `""`
 	switch kind {
@@ -138,7 +139,7 @@ func (d *decoder) decodeStruct(n *yaml.Node, v reflect.Value, key string) {
 	}
 }
 
-// decodeList reads a list; the defaults of v are replaced as a whole. An empty
+// decodeList decodes a list, which replaces the default as a whole. An empty
 // list is not nil.
 func (d *decoder) decodeList(n *yaml.Node, v reflect.Value, key string) {
 	if n.Kind != yaml.SequenceNode {
@@ -162,7 +163,7 @@ func (d *decoder) decodeList(n *yaml.Node, v reflect.Value, key string) {
 	v.Set(list)
 }
 
-// decodeMap reads a map of text; the defaults of v are replaced as a whole.
+// decodeMap decodes a map of strings, which replaces the default as a whole.
 func (d *decoder) decodeMap(n *yaml.Node, v reflect.Value, key string) {
 	if n.Kind != yaml.MappingNode {
 		d.bad(n.Line, key, "%s where names and values belong; write one \"name: value\" a line", kindOf(n))
@@ -187,7 +188,7 @@ func (d *decoder) decodeMap(n *yaml.Node, v reflect.Value, key string) {
 	v.Set(m)
 }
 
-// text gives the scalar as it was written, with the environment put in.
+// text returns a scalar as it was written, with environment variables put in.
 func (d *decoder) text(n *yaml.Node, key string) (string, bool) {
 	if n.Kind != yaml.ScalarNode {
 		d.bad(n.Line, key, "%s where one value belongs; write the value in quotes if it begins with [ or {", kindOf(n))
@@ -212,8 +213,9 @@ func (d *decoder) text(n *yaml.Node, key string) (string, bool) {
 	return s, true
 }
 
-// badText is for what can get into a value in spite of checkSource: by an
-// escape, a block, or the environment. It does not repeat the value.
+// badText returns what is wrong with a value that an escape, a block or the
+// environment has brought past checkSource. It does not repeat the value, which
+// may be a secret.
 func badText(s string) string {
 	switch {
 	case strings.ContainsAny(s, "\n\r"):
@@ -268,7 +270,7 @@ func (d *decoder) decodeScalar(n *yaml.Node, v reflect.Value, key string) {
 	}
 }
 
-// meant guesses which of true and false somebody had in mind.
+// meant guesses which of true and false a word stands for.
 func meant(s string) string {
 	switch strings.ToLower(s) {
 	case "true", "yes", "on", "y", "1", "enabled":
@@ -279,8 +281,8 @@ func meant(s string) string {
 	return "true or false"
 }
 
-// decodeSecretFile reads the file that n names into a secret, or one secret a
-// line into a list of them.
+// decodeSecretFile decodes the content of the file that n names into a secret,
+// or each of its lines into a list of secrets.
 func (d *decoder) decodeSecretFile(n *yaml.Node, v reflect.Value, key string) {
 	base := strings.TrimSuffix(key, "_file")
 	d.lines[base] = d.lines[key]
@@ -337,8 +339,8 @@ type field struct {
 	secret bool  // may be given as key_file
 }
 
-// fieldsOf returns the keys of a section. Those of a struct that is embedded in
-// it are its own.
+// fieldsOf returns the keys of a section, including those of structs that are
+// embedded in it.
 func fieldsOf(t reflect.Type) map[string]field {
 	fields := map[string]field{}
 	for _, f := range reflect.VisibleFields(t) {
@@ -361,7 +363,8 @@ func kindOf(n *yaml.Node) string {
 	}
 }
 
-// exampleOf writes the first key of a section, as what could stand there.
+// exampleOf returns an example of what could be written in a section: its first
+// key.
 func exampleOf(t reflect.Type) string {
 	for _, f := range reflect.VisibleFields(t) {
 		if name := f.Tag.Get("yaml"); name != "" && name != "-" {

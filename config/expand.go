@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// expand puts environment variables in: ${NAME} is the variable, $${ writes
-// ${, and any other $ is itself, because hashes hold many. What a variable
-// holds is not expanded again, and never becomes more than text: expansion
-// comes after YAML.
+// expand replaces ${NAME} by the environment variable. $${ stands for ${, and
+// any other $ for itself, because password hashes have many. The value of a
+// variable is not expanded again and is never more than text: expansion comes
+// after YAML.
 func expand(s string, env func(string) (string, bool)) (string, error) {
 	if !strings.Contains(s, "${") {
 		return s, nil

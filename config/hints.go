@@ -6,8 +6,8 @@ import (
 	"gatehouse/internal/suggest"
 )
 
-// A hint tells what to write in place of words that people bring along from
-// other programs, or from habit.
+// A hint says what to write in place of words that people know from other
+// programs.
 type hint struct {
 	section string // where they stand, without indexes; "": at the top, "*": anywhere
 	remedy  string
@@ -103,7 +103,7 @@ var hints = []hint{
 	{"*", "LDAP comes in a later version; write users, or use gatehouse user add", "ldap"},
 }
 
-// hintFor gives the remedy for a word in a section, "" if there is none.
+// hintFor returns the remedy for a word in a section; "" if there is none.
 func hintFor(word, section string) string {
 	word, section = suggest.Spell(word), indexes.ReplaceAllString(section, "[]")
 	for _, h := range hints {

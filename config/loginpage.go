@@ -11,8 +11,8 @@ import (
 	"gatehouse/internal/web"
 )
 
-// checkFace reads the files that our pages are made of.
-func (c *Config) checkFace(x *crossCheck) {
+// checkLoginPage reads the files of the sign-in page: logos and the template.
+func (c *Config) checkLoginPage(x *crossCheck) {
 	c.Login.LogoURL = readLogo(x, "login.logo", c.Login.Logo)
 	for i := range c.Routes {
 		login := &c.Routes[i].Login
@@ -23,7 +23,8 @@ func (c *Config) checkFace(x *crossCheck) {
 	}
 }
 
-// readLogo gives the picture; "" when there is none, or a problem with it.
+// readLogo returns the picture as a data URL; "" if there is none, or a problem
+// with it.
 func readLogo(x *crossCheck, key, file string) template.URL {
 	if file == "" {
 		return ""
@@ -40,7 +41,7 @@ func readLogo(x *crossCheck, key, file string) template.URL {
 	return logo
 }
 
-// readTemplate gives the text of the login page; "" when it cannot be used.
+// readTemplate returns the text of the template; "" if it cannot be used.
 func readTemplate(x *crossCheck, file string) string {
 	const key = "login.template"
 	text, _, err := readSmall(under(x.dir, file), MaxFile)
@@ -60,10 +61,10 @@ func readTemplate(x *crossCheck, file string) string {
 	return string(text)
 }
 
-// inTemplate is how html/template begins what it says of a line.
+// inTemplate matches how html/template begins an error about a line.
 var inTemplate = regexp.MustCompile(`(?s)^(?:html/)?template: ?login\.html:(\d+)(?::\d+)?: (?:executing "[^"]*" at )?(.*)$`)
 
-// whereInTemplate splits an error of a template into its line and the rest.
+// whereInTemplate splits an error of html/template into its line and the rest.
 func whereInTemplate(err error) (line, what string) {
 	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
 		if m := inTemplate.FindStringSubmatch(inner.Error()); m != nil {

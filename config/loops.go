@@ -13,19 +13,19 @@ import (
 	"gatehouse/internal/problem"
 )
 
-// resolveTime bounds how long the names of one upstream may be looked up. It
-// is only for those with the port of a listener of ours.
+// resolveTime bounds the look-up of an upstream's name. Only upstreams with the
+// port of one of our listeners are looked up.
 const resolveTime = 2 * time.Second
 
-// A listener is a place where this configuration takes connections.
+// A listener is an address at which this configuration accepts connections.
 type listener struct {
 	key     string
 	network string // tcp or unix
 	address string // host:port, or a path
 }
 
-// listeners returns those that the configuration knows: sockets that systemd
-// hands over are not among them.
+// listeners returns those that the file names. Sockets from systemd are not
+// among them.
 func (c *Config) listeners(dir string) []listener {
 	list := []listener{{"data_dir", "unix", filepath.Join(under(dir, c.DataDir), "control.sock")}}
 	for _, l := range []listener{{key: "listen", address: c.Listen}, {key: "admin.listen", address: c.Admin.Listen}} {
@@ -38,8 +38,8 @@ func (c *Config) listeners(dir string) []listener {
 	return list
 }
 
-// checkLoops finds upstreams that are listeners of ours: one request would
-// come back as many, until no descriptor is left.
+// checkLoops finds upstreams that are listeners of this gate: each request
+// would come back to it until it runs out of descriptors.
 func (c *Config) checkLoops(x *crossCheck) {
 	own := c.listeners(x.dir)
 	for i := range c.Routes {
@@ -85,7 +85,7 @@ func sameSocket(a, b string) bool {
 	return err == nil && os.SameFile(ai, bi)
 }
 
-// addresses returns those of a host; none when it is not known.
+// addresses returns those of a host; none if it is not known.
 func addresses(host string) []netip.Addr {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a.Unmap()}
@@ -106,9 +106,9 @@ func addresses(host string) []netip.Addr {
 	return list
 }
 
-// reaches reports whether who connects to one address is taken by a listener
-// at the other. The unspecified address is this machine to who connects, and
-// every one of its addresses to who listens; :: is for IPv4 as well.
+// reaches reports whether a connection to the one address is accepted by a
+// listener at the other. To a client the unspecified address means this
+// machine; to a listener it means all of its addresses, and :: includes IPv4.
 func reaches(to, at netip.Addr) bool {
 	to, at = to.WithZone(""), at.WithZone("")
 	switch {

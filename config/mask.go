@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// A variableValue is what stood in an environment variable.
+// A variableValue is the value of an environment variable.
 type variableValue struct{ name, value string }
 
-// An expandedValue is a value of the file with environment variables in it.
+// An expandedValue is a value of the file that contains environment variables.
 type expandedValue struct {
 	key            string
 	written, value string // as it stands in the file, and with the variables put in
 }
 
-// mask puts ${NAME} in place of what came from the environment, and of every
-// long part of it. In a message about the key where it was put in, that goes for
-// every part that is quoted.
+// mask replaces what came from the environment, and every long part of it, by
+// ${NAME}: it may be secret. In messages about the key where it was used, every
+// quoted part of it is replaced, however short.
 func (r *reporter) mask(key, message string) string {
 	for _, e := range r.expanded {
 		message = e.mask(key, message)
@@ -28,14 +28,14 @@ func (r *reporter) mask(key, message string) string {
 	return message
 }
 
-// The shortest value that is masked wherever it stands, and the shortest part
-// of a longer one.
+// maskedValue is the shortest value that is masked wherever it appears, and
+// maskedPart the shortest part of a longer one, in bytes.
 const (
 	maskedValue = 3
 	maskedPart  = 12
 )
 
-// quoted is a text as strconv.Quote writes it.
+// quoted matches text as strconv.Quote writes it.
 var quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 
 func (e expandedValue) mask(key, message string) string {
@@ -53,7 +53,7 @@ func (e expandedValue) mask(key, message string) string {
 	})
 }
 
-// within reports whether the key is the section or below it.
+// within reports whether the key is the section or lies in it.
 func within(key, section string) bool {
 	rest, ok := strings.CutPrefix(key, section)
 	return ok && (section == "" || rest == "" || rest[0] == '.' || rest[0] == '[')

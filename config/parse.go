@@ -10,9 +10,10 @@ import (
 	"gatehouse/internal/yaml"
 )
 
-// parseTree turns the file into a tree of nodes that holds nothing but maps,
-// lists and text. It gives nil when there is no tree to go on with; problems
-// of single values leave the tree usable, so that all can be told at once.
+// parseTree parses the file into a tree of nodes that holds only maps, lists
+// and text. It returns nil if there is no tree to go on with. After problems
+// with single values there is one, so that all problems can be reported at
+// once.
 func parseTree(data []byte, r *reporter) *yaml.Node {
 	data, ok := checkSource(data, r)
 	if !ok {
@@ -52,8 +53,8 @@ func empty(r *reporter, line int) *yaml.Node {
 	return nil
 }
 
-// checkShape refuses what we leave out of YAML. A node with a problem is
-// marked as broken, so the decoder passes it by.
+// checkShape refuses the parts of YAML that are not supported. A node with a
+// problem is recorded as broken, and the decoder skips it.
 func checkShape(n *yaml.Node, key string, depth int, r *reporter) {
 	if r.full() {
 		return
@@ -80,8 +81,8 @@ func checkShape(n *yaml.Node, key string, depth int, r *reporter) {
 	}
 }
 
-// badNode says what is wrong with a node, without what is below it. It never
-// repeats what it found: it does not know yet whether that is a secret.
+// badNode returns what is wrong with a node, without its children; "" if
+// nothing is. It does not repeat the value, which may be a secret.
 func badNode(n *yaml.Node, depth int) string {
 	switch {
 	case n.Kind == yaml.AliasNode, n.Anchor != "":
@@ -96,7 +97,7 @@ func badNode(n *yaml.Node, depth int) string {
 	return ""
 }
 
-// badName says what is wrong with a key.
+// badName returns what is wrong with a key; "" if nothing is.
 func badName(n *yaml.Node) string {
 	switch {
 	case n.Kind == yaml.AliasNode, n.Anchor != "":
@@ -109,8 +110,8 @@ func badName(n *yaml.Node) string {
 	return badNode(n, 0)
 }
 
-// allowedTag lets the standard tags pass that say what we do anyway: !!str 08
-// is the text 08.
+// allowedTag reports whether the node has a standard tag that agrees with how
+// we read it: !!str 08 is the text 08.
 func allowedTag(n *yaml.Node) bool {
 	switch n.Tag {
 	case "!!str", "!!bool", "!!int":
@@ -123,7 +124,7 @@ func allowedTag(n *yaml.Node) bool {
 	return false
 }
 
-// isNull says whether nothing stands there, or one of YAML's words for it.
+// isNull reports whether there is no value, or one of YAML's words for none.
 func isNull(n *yaml.Node) bool {
 	const quoted = yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
 	return n.Kind == yaml.ScalarNode && n.Style&(quoted|yaml.TaggedStyle) == 0 &&

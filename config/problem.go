@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// A Problem is a mistake, or a warning, with its place.
+// A Problem is a mistake in a configuration, or a warning, with its place.
 type Problem struct {
 	File    string // "" for a configuration made in memory
 	Line    int    // from 1; 0 for a configuration made in memory
@@ -15,7 +15,7 @@ type Problem struct {
 	Message string // what was found, and the remedy after a semicolon
 }
 
-// String writes the problem as FILE:LINE: key: what; remedy.
+// String returns FILE:LINE: key: what; remedy.
 func (p Problem) String() string {
 	var b strings.Builder
 	if p.File != "" {
@@ -32,10 +32,10 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// Problems is an error: everything that is wrong with a file, by line.
+// Problems is an error: everything that is wrong with a file, sorted by line.
 type Problems []Problem //nolint:errname // it is the list that callers work with, and an error besides
 
-// Error writes one problem a line.
+// Error returns one problem a line.
 func (ps Problems) Error() string {
 	lines := make([]string, len(ps))
 	for i, p := range ps {
@@ -49,7 +49,8 @@ func (ps Problems) sorted() Problems {
 	return ps
 }
 
-// printable keeps a key from the file harmless: on one line, and short.
+// printable returns a key of the file in a form that is safe to print: on one
+// line, and short.
 func printable(key string) string {
 	const most = 120
 	if len(key) <= most && !strings.ContainsFunc(key, isControl) {
@@ -58,7 +59,7 @@ func printable(key string) string {
 	return fmt.Sprintf("%.*q", most, key)
 }
 
-// quote shows a value that was found: never of a secret.
+// quote returns a value for a message, shortened. Never call it with a secret.
 func quote(s string) string {
 	const most = 80
 	if len(s) > most {
@@ -67,8 +68,8 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
-// isControl says whether r cannot be seen, and does not belong in a name or
-// value: control characters, and those that reorder a line to the eye.
+// isControl reports whether r is invisible and does not belong in a name or
+// value: control characters, and those that reorder a line.
 func isControl(r rune) bool {
 	return r < ' ' || 0x7f <= r && r <= 0x9f ||
 		0x202a <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069 || // bidirectional overrides

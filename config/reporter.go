@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// maxProblems is how many problems of one file are told. Who made a hundred
-// mistakes has the wrong file.
+// maxProblems is how many problems of one file are reported. A file with more
+// is probably the wrong one.
 const maxProblems = 100
 
-// A reporter collects problems, and knows where each key stands.
+// A reporter collects problems and knows the line of each key.
 type reporter struct {
 	file     string
 	lines    map[string]int  // the line of each key that the file has
@@ -26,7 +26,7 @@ func newReporter(file string) *reporter {
 	return &reporter{file: file, lines: map[string]int{}, broken: map[string]bool{}}
 }
 
-// bad records a mistake.
+// bad records an error.
 func (r *reporter) bad(line int, key, format string, args ...any) {
 	r.broken[key] = true
 	if r.full() {
@@ -38,7 +38,7 @@ func (r *reporter) bad(line int, key, format string, args ...any) {
 	}
 }
 
-// warn records a danger that somebody asked for.
+// warn records a warning.
 func (r *reporter) warn(key, format string, args ...any) {
 	if len(r.warnings) < maxProblems {
 		r.warnings = append(r.warnings, r.problem(r.line(key), key, format, args...))
@@ -49,11 +49,12 @@ func (r *reporter) problem(line int, key, format string, args ...any) Problem {
 	return Problem{File: r.file, Line: line, Key: printable(key), Message: r.mask(key, fmt.Sprintf(format, args...))}
 }
 
-// full says that nothing more will be told, so that looking on is idle.
+// full reports whether enough problems were found, so that there is no use in
+// looking for more.
 func (r *reporter) full() bool { return len(r.problems) >= maxProblems }
 
-// line gives the line of the key, or of the nearest section around it that
-// the file has; 0 when there is no file.
+// line returns the line of the key, or of the nearest section around it that
+// the file has; 0 if there is no file.
 func (r *reporter) line(key string) int {
 	for {
 		if line, ok := r.lines[key]; ok || key == "" {
@@ -63,7 +64,8 @@ func (r *reporter) line(key string) int {
 	}
 }
 
-// isBroken says whether a problem was told of the key, or of one around it.
+// isBroken reports whether there is an error of the key or of a section around
+// it.
 func (r *reporter) isBroken(key string) bool {
 	for {
 		if r.broken[key] {
@@ -76,7 +78,7 @@ func (r *reporter) isBroken(key string) bool {
 	}
 }
 
-// parent gives the section around a key: routes[1].upstream, routes[1],
+// parent returns the section around a key: routes[1].upstream, routes[1],
 // routes, "".
 func parent(key string) string {
 	return key[:max(strings.LastIndexAny(key, ".["), 0)]

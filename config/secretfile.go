@@ -13,8 +13,8 @@ import (
 	"gatehouse/internal/value"
 )
 
-// readSecret reads the file of a key that ends in _file. The text is never
-// part of an error. One line break at the end is not part of the text.
+// readSecret returns the text of the file of a key that ends in _file, without
+// one line break at its end. The text is never part of an error.
 func readSecret(path string) (text string, info fs.FileInfo, err error) {
 	b, info, err := readSmall(path, MaxScalar)
 	if err != nil {
@@ -31,8 +31,8 @@ func readSecret(path string) (text string, info fs.FileInfo, err error) {
 	return text, info, nil
 }
 
-// readSmall reads a regular file that may be limit bytes long. It never waits:
-// a named pipe that nobody writes to is refused like a folder.
+// readSmall reads a regular file of at most limit bytes. It never blocks: a
+// named pipe is refused like a folder.
 func readSmall(path string, limit value.Size) ([]byte, fs.FileInfo, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // G304: a file that the operator named
 	if err != nil {
@@ -56,7 +56,8 @@ func readSmall(path string, limit value.Size) ([]byte, fs.FileInfo, error) {
 	return b, info, nil
 }
 
-// fileError says what to do about a file that cannot be read.
+// fileError returns an error that says what to do about a file that cannot be
+// read.
 func fileError(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -70,8 +71,8 @@ func fileError(path string, err error) error {
 	return fmt.Errorf("the file %s cannot be read: %w; check the path", quote(path), err)
 }
 
-// openToOthers says whether people may read the file who need not. A group
-// may read a file of root: that is how a service is given its secrets.
+// openToOthers reports whether users can read the file who need not. A group
+// may read a file of root: that is how secrets are given to a service.
 func openToOthers(info fs.FileInfo) bool {
 	mode := info.Mode().Perm()
 	if mode&0o004 != 0 {

@@ -5,14 +5,14 @@ import (
 	"unicode/utf8"
 )
 
-// utf8BOM is what some editors put at the beginning of a file.
+// utf8BOM is the byte order mark that some editors write.
 var utf8BOM = []byte("\xef\xbb\xbf")
 
-// checkSource looks at the bytes before the YAML parser does. What it lets
-// through is text with lines as everybody counts them, and so little of it
-// that the parser needs a moment only: the parser's memory grows with the
-// number of lines, entries and comments, not with the size, and %TAG lines cost it
-// quadratic time. It gives the text without a byte order mark.
+// checkSource checks the bytes before the YAML parser sees them, and returns
+// them without a byte order mark. What passes is text whose lines everybody
+// counts alike, and so little of it that the parser needs only a moment: the
+// parser's memory grows with the number of lines, entries and comments and not
+// with the size, and %TAG lines cost it quadratic time.
 func checkSource(data []byte, r *reporter) ([]byte, bool) {
 	if len(data) > int(MaxFile) {
 		r.bad(1, "", "the file is larger than %v; keep accounts in the database (gatehouse user add)", MaxFile)
@@ -47,7 +47,7 @@ func checkSource(data []byte, r *reporter) ([]byte, bool) {
 	return data, len(r.problems) == 0
 }
 
-// badLine says what is wrong with a line, "" if nothing is.
+// badLine returns what is wrong with a line; "" if nothing is.
 func badLine(line []byte) string {
 	if line[0] == '%' {
 		return "YAML directives (a line that begins with %) are not supported; remove the line"

@@ -14,8 +14,8 @@ import (
 
 var indexes = regexp.MustCompile(`\[\d+\]`)
 
-// unknown reports a key that the section does not have, with what was meant.
-// Where a key is found, nothing else is said of that one: it is not missing.
+// unknown reports a key that the section does not have, with the one that was
+// probably meant. That one is then not reported as missing.
 func (d *decoder) unknown(name *yaml.Node, section string, fields map[string]field) {
 	word := name.Value
 	full := problem.Join(section, word)
@@ -44,7 +44,8 @@ func (d *decoder) unknown(name *yaml.Node, section string, fields map[string]fie
 	d.bad(name.Line, full, "unknown key; known here: %s", strings.Join(known, ", "))
 }
 
-// elsewhere gives the sections that have a key of that name, at most three.
+// elsewhere returns the sections that have a key of that name; none if there
+// are more than three.
 func elsewhere(word string) []string {
 	var places []string
 	for _, key := range keysOf(reflect.TypeFor[Config](), "") {
@@ -58,7 +59,7 @@ func elsewhere(word string) []string {
 	return places
 }
 
-// keysOf gives every key below a section: log.level, routes[].access[].path.
+// keysOf returns every key in a section: log.level, routes[].access[].path.
 func keysOf(t reflect.Type, section string) []string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()

@@ -11,8 +11,8 @@ import (
 	"gatehouse/internal/yaml"
 )
 
-// mostLocated bounds the files in which the line of a syntax error is
-// searched for: each step parses a part of the file again.
+// mostLocated bounds the files in which the line of a syntax error is searched
+// for: each step parses a part of the file again.
 const mostLocated = 128 << 10
 
 var (
@@ -21,9 +21,9 @@ var (
 	noSpace    = regexp.MustCompile(`^[ -]*([a-z_]{1,40}):[^ \s/]`)
 )
 
-// syntaxProblem reports what the YAML parser could not read, in words that
-// say what to do. The parser's own text is only repeated where it is known to
-// hold nothing of the file.
+// syntaxProblem reports an error of the YAML parser in words that say what to
+// do. The parser's own text is repeated only if it is known to contain nothing
+// of the file.
 func syntaxProblem(data []byte, err error, r *reporter) {
 	text := err.Error()
 	if m := yamlAnchor.FindStringSubmatch(text); m != nil {
@@ -56,7 +56,8 @@ func syntaxProblem(data []byte, err error, r *reporter) {
 	r.bad(line, "", "%s", remedy)
 }
 
-// remedies are for the errors of the parser that people meet.
+// remedies maps the errors of the parser that people meet to what to do about
+// them.
 var remedies = map[string]string{
 	"found character that cannot start any token":            "a value cannot begin with this character; write it in quotes if it begins with @, ` or %, and indent with spaces, not tabs",
 	"could not find expected ':'":                            "a key without a colon, or a value that goes on without being indented; write key: value",
@@ -82,7 +83,7 @@ var remedies = map[string]string{
 	"exceeded max depth of 10000":                            "nested too deeply; no key lies this deep",
 }
 
-// anchorProblem is about a value that begins with * and has no quotes, which
+// anchorProblem reports a value that begins with * and is not quoted, which
 // YAML takes for an alias. It may be a secret, so it is not repeated.
 func anchorProblem(data []byte, name string, r *reporter) {
 	line := 1
@@ -92,10 +93,10 @@ func anchorProblem(data []byte, name string, r *reporter) {
 	r.bad(line, "", "a value begins with * and has no quotes, so that YAML takes it for an alias; write it in quotes")
 }
 
-// locate gives the line at which the parser stumbled. The parser names the
-// line where the construct began, one more or one less, or none. But the
-// first lines of the file fail with the very same error as soon as the
-// culprit is among them, so it is found by halving.
+// locate returns the line of a syntax error. The parser names the line where
+// the construct began, one more or one less, or none. But the first n lines of
+// the file fail with the very same error as soon as the culprit is among them,
+// so it is found by bisection.
 func locate(data []byte, err error) int {
 	line := 1
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
@@ -117,7 +118,7 @@ func locate(data []byte, err error) int {
 	return max(high, 1)
 }
 
-// parseOnly gives the first error in data, a stream of documents.
+// parseOnly returns the first error in data, a stream of documents.
 func parseOnly(data []byte) (err error) {
 	defer func() {
 		if e := recover(); e != nil {
@@ -155,8 +156,8 @@ func lineAt(data []byte, line int) []byte {
 	return nil
 }
 
-// tabIndent finds the line with a tab in its indentation that is at fault:
-// the line of the error, or the one before or behind it.
+// tabIndent returns the line with a tab in its indentation: the line of the
+// error, or the one before or after it.
 func tabIndent(data []byte, line int) (int, bool) {
 	for _, at := range []int{line, line + 1, line - 1} {
 		l := lineAt(data, at)

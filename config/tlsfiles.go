@@ -4,7 +4,7 @@ import (
 	"gatehouse/internal/problem"
 )
 
-// checkUpstreamTLS reads the files of routes with upstream_tls, as a start
+// checkUpstreamTLS reads the files of upstream_tls of each route, as a start
 // does later.
 func (c *Config) checkUpstreamTLS(x *crossCheck) {
 	for i := range c.Routes {
