@@ -10,15 +10,14 @@ import (
 	"gatehouse/sessions"
 )
 
-// activity says which requests are something that a person does, so that the
-// session's idle time begins again. It never changes. That a stream is open
-// is none; what moves in one that such a request has opened may be, see
-// progress.
+// activity is the policy on which requests are a use of the session, so that
+// its idle time begins again. A stream that is merely open is no use; bytes that
+// move in it may be (see activeRequest).
 type activity struct {
 	ignore     []string // paths without a slash at the end
-	background bool     // requests that are no navigation count too
-	transfers  bool     // so do bytes of uploads and downloads
-	sockets    bool     // and what the visitor says over a connection that has switched protocols
+	background bool     // requests that are not navigation count as well
+	transfers  bool     // bytes of uploads and downloads count
+	sockets    bool     // what a client sends over a connection that has switched protocols counts
 }
 
 func newActivity(c sessions.ActivityConfig) activity {
@@ -29,8 +28,9 @@ func newActivity(c sessions.ActivityConfig) activity {
 	return a
 }
 
-// counts says whether the request is a use of the session. A path is ignored
-// if any of its readings is: another spelling keeps no session alive.
+// counts reports whether the request is a use of the session. A path is ignored
+// if any of its interpretations is, so that no other spelling of it keeps a
+// session alive.
 func (a *activity) counts(q *decisionInput, r *http.Request) bool {
 	if !a.background && !byPerson(r) {
 		return false
@@ -48,8 +48,8 @@ func (a *activity) ignores(path string) bool {
 	return slices.ContainsFunc(a.ignore, func(prefix string) bool { return urlpath.Below(path, prefix) })
 }
 
-// byPerson says whether somebody goes to a page, or sends a form; not the
-// browser, which may fetch a page that nobody has asked for yet.
+// byPerson reports whether a person goes to a page or sends a form. A page that
+// the browser fetches before anybody asked for it (Sec-Purpose) does not count.
 func byPerson(r *http.Request) bool {
 	return web.IsNavigation(r) && len(r.Header["Sec-Purpose"]) == 0
 }

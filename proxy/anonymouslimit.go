@@ -8,9 +8,9 @@ import (
 	"gatehouse/internal/limit"
 )
 
-// anonymousLimit bounds how many sessions visitors without one can have made for
-// them, so that nobody fills the store: by network, and in all. It belongs to
-// one configuration.
+// An anonymousLimit bounds how many sessions are made for visitors who have none,
+// so that nobody can fill the store: for each network and in all. Each
+// configuration begins anew. Safe for concurrent use.
 type anonymousLimit struct{ table *limit.Table }
 
 const (
@@ -24,8 +24,8 @@ var errAnonymous = errors.New("too many visitors without a session have had one 
 
 func newAnonymousLimit() anonymousLimit { return anonymousLimit{limit.NewTable(anonymousNetworks)} }
 
-// take takes one for the client, or reports that there is none left. A network
-// is an address of IPv4, or 64 bits of IPv6.
+// take reports whether a session may be made for the client, and counts it. A
+// network is an IPv4 address or 64 bits of an IPv6 one.
 func (s anonymousLimit) take(client netip.Addr) bool {
 	client = client.Unmap()
 	bits := 64

@@ -5,20 +5,21 @@ import (
 	"time"
 )
 
-// unreadTime is how long a visitor may take for a body that nobody wants:
-// net/http reads on after a refusal, to find the next request, and would wait
-// for a slow one for ever.
+// unreadTime is how long a client may take to send a body that nobody reads.
+// After a refusal net/http reads on to find the next request, and without a
+// deadline it would wait for a slow body forever.
 const unreadTime = 10 * time.Second
 
-// armBodyDeadline bounds how long a body may take until somebody asks for it.
+// armBodyDeadline bounds how long the body of r may take, until
+// clearBodyDeadline.
 func armBodyDeadline(w http.ResponseWriter, r *http.Request, d time.Duration) {
 	if r.ContentLength != 0 {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(d))
 	}
 }
 
-// clearBodyDeadline ends that: from now on the engine bounds how long the visitor may
-// stall.
+// clearBodyDeadline takes the deadline back, before the engine sets its own for
+// each part of the body.
 func clearBodyDeadline(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
 		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})

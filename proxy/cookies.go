@@ -8,11 +8,11 @@ import (
 	"gatehouse/internal/httpfield"
 )
 
-// cookies knows the names of our cookies. It never changes.
+// cookies holds the names of the gate's cookies, sticky ones included.
 type cookies struct{ names []string }
 
-// without gives one Cookie line of several, less the cookies of ours. The
-// others are byte for byte as they came. "": nothing is left.
+// without returns the Cookie lines as one, without the gate's cookies. The
+// others stay byte for byte as they came. "": nothing is left.
 func (c *cookies) without(lines []string) string {
 	if len(lines) == 1 && !c.mentions(lines[0]) {
 		return lines[0]
@@ -42,10 +42,10 @@ func join(b *strings.Builder, s string) {
 	b.WriteString(s)
 }
 
-// mentions says whether some reader of a Cookie or Set-Cookie line might find
-// a cookie of ours in it. Readers differ in what they take for spaces, quotes
-// and separators, in letter case, and in cookies without a name (what is set
-// as =name=value is sent back as name=value).
+// mentions reports whether some reader of a Cookie or Set-Cookie line might find
+// a cookie of the gate in it. Readers differ in what they take for spaces,
+// quotes and separators, in letter case, and in cookies without a name (one that
+// is set as =name=value is sent back as name=value).
 func (c *cookies) mentions(line string) bool {
 	for part := range strings.SplitSeq(line, ";") {
 		first := true
@@ -59,8 +59,9 @@ func (c *cookies) mentions(line string) bool {
 	return false
 }
 
-// isOurs looks at name=value. Behind a comma, which most readers take for a
-// part of the value before, a name without a value is not looked at.
+// isOurs reports whether item is name=value with one of the names, or a name
+// alone. Most readers take a comma for a part of the value, so behind one (not
+// first) a name without a value does not count.
 func (c *cookies) isOurs(item string, first bool) bool {
 	item = strings.TrimLeftFunc(item, notInName)
 	for _, name := range c.names {
@@ -78,7 +79,8 @@ func (c *cookies) isOurs(item string, first bool) bool {
 	return false
 }
 
-// notInName knows what a cookie's name cannot hold (RFC 6265, 4.1.1).
+// notInName reports whether the name of a cookie cannot hold c (RFC 6265,
+// 4.1.1).
 func notInName(c rune) bool {
 	return c >= utf8.RuneSelf || !httpfield.IsTokenChar(byte(c)) //nolint:gosec // G115: it is ASCII
 }

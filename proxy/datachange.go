@@ -23,23 +23,24 @@ const (
 	expiryHeader     = "X-Session-Expiry" // from it: 0, seconds, or a date; see readExpiry
 )
 
-// Bounds on what a route keeps in one session. The whole must fit into a
-// header line that every server takes.
+// Bounds on what a route keeps in one session. All of it has to fit on a header
+// line that every server accepts.
 const (
 	maxDataKeys = 32
 	maxDataSize = 4096 // bytes of the value of dataHeader
 )
 
-// A dataChange is what an answer wants to be kept. Keys and values are in
-// the one spelling that escape gives.
+// A dataChange is what an answer asks to be kept, deleted, or to expire. Keys and
+// values are spelled as escape spells them.
 type dataChange struct {
 	set     []dataPair
 	delete  []string
-	expiry  *sessions.Expiry // nil: none is asked for
+	expiry  *sessions.Expiry // nil: it stays as it is
 	refused []error          // what could not be read
 }
 
-// takeData takes the headers by which an answer asks for something out of h.
+// takeData returns what the answer with the header h asks for. The fields that
+// ask are deleted from h by dropForged.
 func takeData(h http.Header) (c dataChange) {
 	if set, del := h[setDataHeader], h[deleteDataHeader]; len(set)+len(del) > 0 {
 		c = readData(set, del)
@@ -55,12 +56,12 @@ func takeData(h http.Header) (c dataChange) {
 	return c
 }
 
-// asks reports whether anything is to be done.
+// asks reports whether there is anything to do or to report.
 func (c *dataChange) asks() bool {
 	return len(c.set)+len(c.delete)+len(c.refused) > 0 || c.expiry != nil
 }
 
-// expiryOrNone is the policy of a session that is about to be made.
+// expiryOrNone returns the expiry for a session that is about to be made.
 func (c *dataChange) expiryOrNone() sessions.Expiry {
 	if c.expiry == nil {
 		return sessions.Expiry{}
@@ -68,12 +69,13 @@ func (c *dataChange) expiryOrNone() sessions.Expiry {
 	return *c.expiry
 }
 
-// longestExpiry is the number of seconds beyond which nothing is added.
+// longestExpiry is the most seconds that an expiry can have; more count as this
+// many.
 const longestExpiry = 100 * 365 * 24 * 60 * 60
 
-// readExpiry reads the value of expiryHeader, as Django's set_expiry takes it: 0
-// for the browser's end, seconds without use, or a date (RFC 9110, 5.6.7). One
-// that has passed ends the session.
+// readExpiry reads the value of expiryHeader, which means what it means to
+// Django's set_expiry: 0 for the end of the browser's session, seconds without
+// use, or a date (RFC 9110, 5.6.7). A date that has passed ends the session.
 func readExpiry(lines []string, now time.Time) (sessions.Expiry, error) {
 	text := httpfield.TrimOWS(lines[0])
 	if len(lines) > 1 {
@@ -98,7 +100,7 @@ func readExpiry(lines []string, now time.Time) (sessions.Expiry, error) {
 type dataPair struct{ key, value string }
 
 // readData reads the lines of setDataHeader and deleteDataHeader. Each is a
-// list (RFC 9110, 5.6.1), so several lines are as one with commas between.
+// list (RFC 9110, 5.6.1), so several lines are the same as one with commas.
 func readData(set, del []string) dataChange {
 	var c dataChange
 	for part := range httpfield.Elements(del) {
@@ -129,14 +131,15 @@ func readData(set, del []string) dataChange {
 	return c
 }
 
-// refuse remembers why something is not done. Of the value nothing is told.
+// refuse notes why something is not done. The value stays out of the error: it
+// may be a secret.
 func (c *dataChange) refuse(what, key string, err error) {
 	c.refused = append(c.refused, fmt.Errorf("%s %.40q: %w", what, key, err))
 }
 
-// apply changes values: what is to go goes first, so that a key that is both
-// set and deleted is set. What is over the bounds is left as it was, and named
-// in over.
+// apply changes values and reports whether it did. Deletions come first, so a
+// key that is both set and deleted is set. A value that would exceed the bounds
+// is left as it was, with an error in over.
 func (c *dataChange) apply(values map[string]string) (changed bool, over []error) {
 	for _, key := range c.delete {
 		if _, ok := values[key]; ok {
@@ -166,8 +169,8 @@ func (c *dataChange) apply(values map[string]string) (changed bool, over []error
 	return changed, over
 }
 
-// dataSize is the length of what formatData gives, and two for the separator
-// that is not there.
+// dataSize returns the length of what formatData returns, plus two for a
+// separator at the end.
 func dataSize(values map[string]string) (n int) {
 	for key, value := range values {
 		n += pairSize(key, value)
@@ -177,7 +180,7 @@ func dataSize(values map[string]string) (n int) {
 
 func pairSize(key, value string) int { return len(key) + len("=") + len(value) + len("; ") }
 
-// formatData gives the value of dataHeader, by key.
+// formatData returns the value of dataHeader, sorted by key.
 func formatData(values map[string]string) string {
 	var b strings.Builder
 	b.Grow(dataSize(values))
@@ -192,9 +195,9 @@ func formatData(values map[string]string) string {
 	return b.String()
 }
 
-// respell brings percent-encoded bytes into the one spelling that escape
-// gives. What readers disagree about is refused: a plus (itself, or a space), quotes and
-// semicolons, and whatever should have been encoded.
+// respell returns a percent-encoded text as escape spells it. It refuses what
+// readers disagree about: a plus (itself, or a space), quotes, semicolons, and
+// whatever should have been encoded.
 func respell(s string) (string, error) {
 	if s == "" {
 		return "", errors.New("is empty")
@@ -217,8 +220,7 @@ func respell(s string) (string, error) {
 	return escape(raw), nil
 }
 
-// escape percent-encodes all bytes but those that nobody ever encodes (RFC
-// 3986, 2.3).
+// escape percent-encodes every byte that is not unreserved (RFC 3986, 2.3).
 func escape(raw []byte) string {
 	const digits = "0123456789ABCDEF"
 	b := make([]byte, 0, len(raw))

@@ -2,9 +2,9 @@ package proxy
 
 import "encoding/binary"
 
-// A frameReader follows the frames that a visitor sends over a WebSocket (RFC
-// 6455, 5.2), to tell what somebody says from the pongs by which a browser
-// answers on its own. It never changes or holds back anything.
+// A frameReader follows the frames that a client sends over a WebSocket (RFC
+// 6455, 5.2), to tell data from the pongs that a browser sends without anybody
+// doing anything. It only counts; the bytes are forwarded by somebody else.
 type frameReader struct {
 	head [14]byte // of the frame that begins
 	read int      // bytes in head
@@ -12,8 +12,8 @@ type frameReader struct {
 	data bool     // the frame is no control frame
 }
 
-// follow takes what was sent next, and returns how much of it is data: bytes
-// of payload in frames that are no control frames, and one for an empty one.
+// follow is given the next bytes and returns how many of them are data: payload
+// of frames that are not control frames. An empty frame counts as one byte.
 func (f *frameReader) follow(p []byte) (n int64) {
 	for len(p) > 0 {
 		if f.left > 0 {
@@ -39,7 +39,7 @@ func (f *frameReader) follow(p []byte) (n int64) {
 	return n
 }
 
-// headSize returns the bytes of the head, of which two are there.
+// headSize returns the size of the head, whose first two bytes are there.
 func (f *frameReader) headSize() int {
 	size := 2
 	switch f.head[1] & 0x7f {
@@ -54,9 +54,9 @@ func (f *frameReader) headSize() int {
 	return size
 }
 
-// begin reads the head, which is there.
+// begin reads the head, which is complete.
 func (f *frameReader) begin() {
-	const control = 8 // opcodes from here on
+	const control = 8 // the first opcode of a control frame
 	f.read, f.data = 0, f.head[0]&0x0f < control
 	switch n := f.head[1] & 0x7f; n {
 	case 126:

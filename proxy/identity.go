@@ -13,7 +13,8 @@ import (
 	"gatehouse/internal/web"
 )
 
-// A claim is what an identity header can carry.
+// A claim is something about an identity that a header can carry, as the
+// configuration spells it.
 type claim string
 
 const (
@@ -27,7 +28,8 @@ const (
 
 var identityClaims = []claim{username, email, displayName, groups, sessionID, authTime}
 
-// of gives the fact of an identity; "" when there is none.
+// of returns the claim about an identity; "": there is none. It is an error if
+// the header could not be read unambiguously.
 func (f claim) of(id *auth.Identity) (string, error) {
 	switch f {
 	case username:
@@ -55,13 +57,13 @@ func (f claim) of(id *auth.Identity) (string, error) {
 	}
 }
 
-// An identityHeader is one line that says who asks.
+// An identityHeader is a header that tells the upstream who makes the request.
 type identityHeader struct {
 	name  string // as it is sent
 	claim claim
 }
 
-// identityHeaders gives the lines of a configuration, by name.
+// identityHeaders returns the headers of a configuration, sorted by name.
 func identityHeaders(c IdentityConfig) []identityHeader {
 	list := make([]identityHeader, 0, len(c.Headers))
 	for name, f := range c.Headers {
@@ -95,8 +97,9 @@ func addIdentity(s *exchange, out *outgoing) error {
 	return nil
 }
 
-// survives says whether a value arrives as it was sent: UTF-8, without
-// controls, and without the spaces at the ends that readers drop.
+// survives reports whether a value arrives as it was sent: it is UTF-8, has no
+// control characters, and no spaces at its ends, which readers drop. v is not
+// empty.
 func survives(v string) bool {
 	if v[0] == ' ' || v[len(v)-1] == ' ' || !utf8.ValidString(v) {
 		return false

@@ -45,8 +45,8 @@ func (q *decisionInput) agreeOn(method string, who *access.Who) (ruling, error) 
 	return q.agree(who)
 }
 
-// methodsIn returns the methods that parameters of a query name. ok is false
-// when one of them never passes.
+// methodsIn returns the methods that parameters of a query name. ok is false if
+// one of them is a method that never passes.
 func methodsIn(query string) (list []string, ok bool) {
 	for name, value := range form.Pairs(query) {
 		if !isMethodParameter(name) {
@@ -63,16 +63,16 @@ func methodsIn(query string) (list []string, ok bool) {
 	return list, true
 }
 
-// methodNamed returns the method that a parameter names; "": none. ok is false
-// when it never passes.
+// methodNamed returns the method that the value of a parameter names; "": none.
+// ok is false if it is a method that never passes.
 func methodNamed(value string) (m string, ok bool) {
 	m = strings.ToUpper(strings.TrimSpace(value))
 	return m, m == "" || checkMethod(m) == nil
 }
 
-// isMethodParameter reports whether frameworks look for the method in a
-// parameter of this name. PHP takes dots and spaces in names for underscores,
-// makes a list of what has a bracket, and ends a name at a NUL.
+// isMethodParameter reports whether a framework looks for the method in a
+// parameter of this name. PHP turns dots and spaces in names into underscores,
+// ends a name at a bracket (it is a list then), and at a NUL.
 func isMethodParameter(name string) bool {
 	if i := strings.IndexAny(name, "[\x00"); i >= 0 {
 		name = name[:i]

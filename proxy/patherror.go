@@ -10,10 +10,10 @@ import (
 	"gatehouse/internal/web"
 )
 
-// A pathError is why a path is refused.
+// A pathError is the reason why a path is refused.
 type pathError struct{ why string }
 
-// Error is the text for the log.
+// Error returns the reason, for logs.
 func (e *pathError) Error() string { return e.why }
 
 // Why paths are refused.
@@ -55,5 +55,5 @@ func (p *Proxy) noteRefused(r *incoming, err error) {
 	)
 }
 
-// maxLoggedPath bounds what an audit event repeats of a request.
+// maxLoggedPath is how many bytes of a path an audit event repeats.
 const maxLoggedPath = 1024

@@ -1,12 +1,17 @@
-// Package proxy is the way of a request from the listener to an upstream and
-// back: which route takes it, whether the one who asks may make it, what of it
-// is sent on, and what of the answer is.
+// Package proxy takes a request from the listener to an upstream, and the
+// answer back. It finds the route that takes the request, decides whether the
+// person may make it, and filters what is sent on in both directions.
 //
-// The whole of the package is about one kind of mistake: two readers of the
-// same bytes who disagree. A path is judged in every reading that an upstream
-// could make of it; a header is dropped in every spelling that somebody could
-// take for one that only we may send; and what is forwarded is what was
-// judged, byte for byte.
+//	ServeHTTP (serve.go)    the whole way, from top to bottom
+//	Decide (decide.go)      route, rules and identity; nothing is forwarded
+//	filters (filters.go)    what is done to requests and to answers, in order
+//	proxy/engine            the connection to the upstream
+//
+// Most of the package guards against one kind of mistake: two readers of the
+// same bytes that disagree. Every interpretation that an upstream could make of
+// a path is checked against the rules. A header that only the gate may send is
+// dropped in every spelling that somebody could take for it. What is forwarded
+// is what was checked, byte for byte.
 package proxy
 
 import (
@@ -25,47 +30,62 @@ import (
 	"gatehouse/sessions"
 )
 
-// A Authenticator says who asks and serves our own pages: *auth.Auth is one.
+// An Authenticator tells who makes a request, and serves the gate's own pages:
+// *auth.Auth is one. Its methods are called for many requests at once.
 type Authenticator interface {
-	// Identify gives an identity, nobody (nil, nil), or an error when it
-	// could not tell, which becomes a 503 and never a pass.
+	// Identify returns an identity, nobody (nil, nil), or an error when it
+	// could not tell. An error is answered with 503; it never lets a request
+	// pass, and never counts as nobody.
 	Identify(r *http.Request) (*auth.Identity, error)
-	// Active records that the person did something.
+	// RecordActivity records a use of the session. It must not wait for the
+	// store.
 	RecordActivity(id *auth.Identity)
-	// Refresh puts a new cookie into an answer where the session needs one.
+	// Refresh adds a new session cookie to the header of an answer where the
+	// session needs one (Session.StaleSignature).
 	Refresh(r *http.Request, id *auth.Identity, h http.Header)
-	// Challenge answers a request that needs a login.
+	// Challenge answers a request that somebody has to sign in for.
 	Challenge(w http.ResponseWriter, r *http.Request) error
-	// ServeHTTP serves what lies under auth.Prefix.
+	// ServeHTTP serves the pages below auth.Prefix.
 	ServeHTTP(w http.ResponseWriter, r *http.Request) error
-	// CookieNames are those that pass neither to an upstream nor from one.
+	// CookieNames returns the names of the gate's cookies, which pass neither
+	// to an upstream nor from one.
 	CookieNames() []string
 }
 
 // Options are what a Proxy is made of.
 type Options struct {
-	Routes   []RouteConfig
-	Identity IdentityConfig   // for routes without their own
-	Auth     Authenticator    // required
-	Audit    *audit.Log       // nil: no audit
-	Metrics  *metrics.Metrics // nil: nothing is counted
-	Log      *slog.Logger     // nil: nothing is logged
+	// Routes take the requests. Each is checked again; the slice is not
+	// changed.
+	Routes []RouteConfig
 
-	// Live knows what is forwarded for which session; nil: requests outlive
-	// their session.
+	// Identity is what routes without a section identity tell their upstream.
+	Identity IdentityConfig
+
+	Auth    Authenticator    // required
+	Audit   *audit.Log       // nil: no audit
+	Metrics *metrics.Metrics // nil: nothing is counted
+	Log     *slog.Logger     // nil: nothing is logged
+
+	// Live holds the requests that are being forwarded, so that the end of a
+	// session cuts them. nil: they outlive their session.
 	Live *ActiveRequests
 
-	Activity    sessions.ActivityConfig // which requests are told to Auth.Active
-	SessionData SessionData             // for routes with session_data, which need it
+	// Activity says which requests are a use of the session, so that its idle
+	// time begins again.
+	Activity sessions.ActivityConfig
 
-	// Pseudonym is the gate's name in Via, by which it knows a request that
-	// comes back to it: one for as long as the process lives, see
-	// NewPseudonym. "": a new one.
+	// SessionData is where applications keep values. Routes with session_data
+	// require it.
+	SessionData SessionData
+
+	// Pseudonym is the gate's name in Via, by which it recognizes a request
+	// that comes back to it. It should stay the same while the process runs:
+	// see NewPseudonym. "": a new one.
 	Pseudonym string
 }
 
-// A Proxy routes, judges and forwards requests. It belongs to one
-// configuration. Safe for concurrent use.
+// A Proxy routes, decides about and forwards the requests of one
+// configuration. It does not change. Safe for concurrent use.
 type Proxy struct {
 	auth     Authenticator
 	identify identifyFunc // auth.Identify, bound once
@@ -86,10 +106,12 @@ type Proxy struct {
 
 	exchanges sync.Pool // of *exchange, see release
 
-	unreadTime time.Duration // with bodies that nobody wants
+	unreadTime time.Duration // see armBodyDeadline
 }
 
-// New builds the routes. Nothing is connected before the first request.
+// New returns a Proxy for routes that were checked; an error names the route.
+// Files that a route names are read. Nothing is connected before the first
+// request. Close the Proxy when another has taken its place.
 func New(o Options) (*Proxy, error) {
 	if o.Auth == nil {
 		return nil, errors.New("proxy: no Auth")
@@ -138,8 +160,8 @@ func New(o Options) (*Proxy, error) {
 	return p, nil
 }
 
-// Close lets go of idle connections to upstreams. Requests under way end by
-// themselves.
+// Close closes idle connections to upstreams and ends health checks. Requests
+// that are under way are not cut.
 func (p *Proxy) Close() {
 	for _, r := range p.routes {
 		r.upstream.Close()

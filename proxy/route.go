@@ -13,8 +13,8 @@ import (
 	"gatehouse/proxy/engine"
 )
 
-// A route is a RouteConfig that is ready for requests. But for the count of
-// those under way it never changes.
+// A route is a RouteConfig that is ready for requests. Nothing in it changes
+// except the counts of limiter and upstream.
 type route struct {
 	conf      *RouteConfig
 	label     string
@@ -80,8 +80,8 @@ func newRoute(c *RouteConfig, general IdentityConfig, log *slog.Logger) (*route,
 	return r, nil
 }
 
-// hasUpgrade says whether a connection may switch to the protocol. HTTP/2 has
-// no Upgrade: there the request goes on as an ordinary one.
+// hasUpgrade reports whether a connection may switch to the protocol. An upstream
+// that speaks HTTP/2 has no Upgrade.
 func (r *route) hasUpgrade(protocol string) bool {
 	return !r.addresses[0].h2c && slices.ContainsFunc(r.conf.Upgrade, func(p string) bool { return strings.EqualFold(p, protocol) })
 }
@@ -99,6 +99,6 @@ func (r *route) sentHost(visitor httpfield.Host) string {
 // table has it; "": the root.
 func (c *RouteConfig) prefix() string { return strings.TrimSuffix(c.path(), "/") }
 
-// strip takes the route's path off the front of another, which may be spelled
-// so that it is not there although all readings lie in it.
+// strip returns path without the route's prefix. ok is false if path is spelled
+// so that the prefix is not there, although every interpretation lies below it.
 func (r *route) strip(path string) (rest string, ok bool) { return urlpath.CutPrefix(path, r.prefix) }

@@ -18,10 +18,10 @@ type routeTable struct {
 	first string                 // the first host that a route names; "": none does
 }
 
-// find gives the routes of the most specific host: with its port before
-// without, exact before the longest wildcard before any. nil: nobody knows the
-// host. The routes of a less specific host are not asked for paths that are
-// missing here: a host has one list of routes.
+// find returns the routes of the most specific host that matches: with the port
+// before without it, and an exact name before the longest wildcard before any
+// host. nil: no route has the host. A host has one list of routes: paths that
+// are missing in it are not looked up under a less specific host.
 func (t *routeTable) find(h httpfield.Host) *hostRoutes {
 	if h.Port != "" {
 		if hr := t.named(h.Name, ":"+h.Port); hr != nil {
@@ -34,8 +34,7 @@ func (t *routeTable) find(h httpfield.Host) *hostRoutes {
 	return t.any
 }
 
-// known says whether a route names the host, so that it is not there for just
-// any.
+// known reports whether a route names the host, rather than taking any.
 func (t *routeTable) known(h httpfield.Host) bool {
 	hr := t.find(h)
 	return hr != nil && hr != t.any
@@ -96,7 +95,7 @@ func (t *routeTable) add(r *route) error {
 	return hr.add(r)
 }
 
-// hostKey takes the dot off the end of a host in the configuration.
+// hostKey returns a configured host without a dot at the end of its name.
 func hostKey(host string) string {
 	name, port, ok := host, "", false
 	if !strings.HasPrefix(host, "[") {
@@ -146,16 +145,17 @@ func (hr *hostRoutes) add(r *route) error {
 	return nil
 }
 
-// find gives the route with the longest path that path lies in; nil: none.
+// find returns the route with the longest path that path lies below; nil: none.
 func (hr *hostRoutes) find(path string) *route { return longest(hr.byPath, path, hr.longest) }
 
-// nearly returns the route that an application would take which does not care
-// for letter case, or for an extension, if that is a closer one than r; else nil.
+// nearly returns the route that path would lie below if letter case and
+// extensions did not matter, if its path is longer than that of r; otherwise
+// nil.
 func (hr *hostRoutes) nearly(path string, r *route) *route {
 	if hr.longest == 0 || !hr.capital && !hasCapitalOrDot(path) {
 		return nil
 	}
-	// A letter may be longer than that which it folds to: four bytes at most.
+	// A letter may have more bytes than the one it folds to, four at most.
 	near := longestLike(hr.folded, urlpath.Fold(path[:min(len(path), 4*hr.longest+1)]), hr.longest)
 	if near == nil || near == r || r != nil && len(near.prefix) <= len(r.prefix) {
 		return nil
@@ -163,7 +163,8 @@ func (hr *hostRoutes) nearly(path string, r *route) *route {
 	return near
 }
 
-// longest looks path up by one segment more at a time.
+// longest returns the entry of m with the longest path that path lies below; nil:
+// none. limit is the length of the longest path in m.
 func longest(m map[string]*route, path string, limit int) *route {
 	found := m[""]
 	for i := 1; i <= len(path) && i <= limit; i++ {
@@ -176,7 +177,7 @@ func longest(m map[string]*route, path string, limit int) *route {
 	return found
 }
 
-// longestLike does so for a path whose last segment may have an extension.
+// longestLike is longest for a path whose last segment may have an extension.
 func longestLike(m map[string]*route, path string, limit int) *route {
 	found, dot := m[""], 0 // dot: the first one of the segment
 	for i := 1; i <= len(path); i++ {

@@ -5,11 +5,12 @@ import (
 	"net/http"
 )
 
-// A sticky cookie keeps a visitor with one of several upstreams. It belongs to
-// the gate: no upstream gets it, and none can set it. All that it holds is a
-// hash of an address; who changes it asks another upstream of the same route.
+// A sticky cookie keeps a visitor with one member of a balanced upstream. It is a
+// cookie of the gate: no upstream gets it, and none can set it. It holds a hash
+// of an address, so tampering can only select another member of the same route.
 
-// addSticky adds the sticky cookies of all routes to those that are ours.
+// addSticky adds the sticky cookies of all routes. It is an error if one has the
+// name of another cookie of the gate.
 func (c *cookies) addSticky(routes []RouteConfig) error {
 	own := cookies{names: c.names}
 	for i := range routes {

@@ -10,7 +10,7 @@ import (
 	"gatehouse/internal/web"
 )
 
-// A target is what a request line asks for, byte for byte.
+// A target is the request target of a request line, byte for byte.
 type target struct {
 	path  string // as it was sent, not decoded
 	query string // with its question mark; "" when there is none
@@ -19,9 +19,9 @@ type target struct {
 	authority string
 }
 
-// readTarget takes the request line apart. Nothing is decoded, cleaned or
-// normalized here: what is found is what will be sent, and the readings of
-// the path are judged apart from it.
+// readTarget returns the target of a request. Nothing is decoded, cleaned or
+// normalized: what is found here is what is sent, and interpretations of the
+// path are made apart from it. A malformed target is an error (400).
 func readTarget(r *http.Request) (target, error) {
 	uri, authority := r.RequestURI, ""
 	if r.ProtoMajor == 1 && !strings.HasPrefix(uri, "/") {

@@ -16,19 +16,18 @@ import (
 	"gatehouse/proxy/engine"
 )
 
-// An upstreamAddr says where an upstream is.
+// An upstreamAddr is the address of an upstream.
 type upstreamAddr struct {
 	network, dial string // for net.Dial
-	name          string // whom the certificate must be for
+	name          string // the name that the certificate must be for
 	tls           bool
-	h2c           bool         // HTTP/2 without TLS, without asking first
-	host          string       // what to call it in a Host header
-	trust         *upstreamTLS // nil: the certificate may be anybody's whom the system trusts
+	h2c           bool         // HTTP/2 without TLS, with prior knowledge (RFC 9113, 3.3)
+	host          string       // its name in a Host header
+	trust         *upstreamTLS // nil: the system's roots decide
 }
 
 // parseUpstream reads http://host[:port], https://host[:port],
-// h2c://host[:port] or unix:/path.
-// An error never holds what may be a password.
+// h2c://host[:port] or unix:/path. Its errors never hold what may be a password.
 func parseUpstream(s string) (upstreamAddr, error) {
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
 		path = strings.TrimPrefix(path, "//")
@@ -75,14 +74,14 @@ func (a upstreamAddr) scheme() string {
 	return "http"
 }
 
-// id names the address among others, without telling it to everybody.
+// id returns a name for the address that does not reveal it.
 func (a upstreamAddr) id() string {
 	sum := sha256.Sum256([]byte(a.scheme() + " " + a.network + " " + a.dial))
 	return hex.EncodeToString(sum[:4])
 }
 
-// connect makes the upstream; nothing is connected yet. HTTP/2 goes through
-// http.Transport.
+// connect returns the upstream. Nothing is connected yet. HTTP/2 goes through
+// http.Transport. log may be nil.
 func (a upstreamAddr) connect(c *RouteConfig, log *slog.Logger) engine.Upstream {
 	o := engine.HTTP1Options{
 		Network: a.network, Address: a.dial, TLS: a.clientTLS(), Timeouts: c.Timeouts.engine(), IdleTimeout: c.Timeouts.idle(),
@@ -100,7 +99,7 @@ func (a upstreamAddr) connect(c *RouteConfig, log *slog.Logger) engine.Upstream 
 	return engine.NewHTTP1(o)
 }
 
-// standard says to http.Transport where the upstream is.
+// standard returns the same for http.Transport.
 func (a upstreamAddr) standard(c *RouteConfig) engine.TransportOptions {
 	return engine.TransportOptions{
 		Network: a.network, Address: a.dial, H2C: a.h2c, TLS: a.clientTLS(), Timeouts: c.Timeouts.engine(),
@@ -108,8 +107,8 @@ func (a upstreamAddr) standard(c *RouteConfig) engine.TransportOptions {
 	}
 }
 
-// clientTLS is how we speak TLS with the upstream; nil: not at all. The
-// upstream's identity is always verified.
+// clientTLS returns the configuration of TLS with the upstream; nil: it speaks
+// none. The upstream's identity is always verified.
 func (a upstreamAddr) clientTLS() *tls.Config {
 	if !a.tls {
 		return nil
@@ -121,7 +120,8 @@ func (a upstreamAddr) clientTLS() *tls.Config {
 	return t
 }
 
-// connectAll makes the upstream of one or several.
+// connectAll returns the upstream of a route: the one address, or a balanced one
+// where there are several or their health is checked.
 func (c *RouteConfig) connectAll(list []upstreamAddr, log *slog.Logger) engine.Upstream {
 	if len(list) == 1 && c.Health.Path == "" {
 		return list[0].connect(c, log)
@@ -144,7 +144,7 @@ func (c TimeoutConfig) engine() engine.Timeouts {
 	return engine.Timeouts{Connect: c.Connect.D(), Response: c.Response.D(), Stall: c.Stall.D()}
 }
 
-// idle is how long an idle connection is kept, as the engine has it.
+// idle returns how long an idle connection is kept, as the engine spells it.
 func (c TimeoutConfig) idle() time.Duration {
 	if c.Idle == 0 {
 		return -1 // as long as the upstream likes

@@ -10,9 +10,9 @@ import (
 )
 
 // A urlRewriter translates addresses between what the upstream calls itself and
-// what the visitor sees. What it is not sure of it leaves as it is, byte for
-// byte; no other host than the visitor's, or the upstream's on the way in, is
-// ever put in.
+// what the visitor sees. An address that it is not sure about stays as it is,
+// byte for byte. It never inserts any host but the visitor's, or on the way to
+// the upstream the upstream's.
 type urlRewriter struct {
 	scheme   string         // the visitor's
 	host     httpfield.Host // the visitor's
@@ -22,7 +22,8 @@ type urlRewriter struct {
 	own      []origin       // what the upstream may call itself
 }
 
-// An origin is compared as a whole; port is "" for the scheme's own.
+// An origin is where the upstream may believe to be. port is "" for the default
+// of the scheme.
 type origin struct{ scheme, name, port string }
 
 // newURLRewriter returns what translates addresses for one request to a route.
@@ -38,7 +39,7 @@ func newURLRewriter(r *route, in *incoming) *urlRewriter {
 			m.add(scheme, a.host)
 		}
 	}
-	// An application that heeds X-Forwarded-Proto writes the visitor's scheme
+	// An application that honours X-Forwarded-Proto writes the visitor's scheme
 	// before the host that it was asked for.
 	m.add(scheme, sent)
 	m.add(in.info.Scheme, sent)
@@ -65,8 +66,8 @@ func rewriteLocations(s *exchange, _ int, h http.Header) error {
 	return nil
 }
 
-// toVisitor translates a reference in an answer. Absolute ones of the
-// upstream, and absolute paths, become the visitor's.
+// toVisitor translates a reference in an answer: absolute URLs of the upstream
+// and absolute paths become the visitor's.
 func (m *urlRewriter) toVisitor(ref string) string {
 	if !plainReference(ref) {
 		return ref
@@ -81,7 +82,7 @@ func (m *urlRewriter) toVisitor(ref string) string {
 	authority, path := cutAny(rest, "/?#")
 	full := scheme
 	if full == "" {
-		full = m.app // relative to a page that the upstream believes to have sent
+		full = m.app // the reference is relative to the page, as the upstream sees it
 	}
 	if !m.isOwn(full, authority) || !m.mayPrefix(path) {
 		return ref
@@ -93,7 +94,7 @@ func (m *urlRewriter) toVisitor(ref string) string {
 	return visitor + m.prefix + path
 }
 
-// refresh translates the address in 5; url=http://app/.
+// refresh translates the address in a Refresh field, such as 5; url=http://app/.
 func (m *urlRewriter) refresh(v string) string {
 	at := refreshURL(v)
 	if at < 0 {
@@ -110,7 +111,8 @@ func (m *urlRewriter) refresh(v string) string {
 	return head + m.toVisitor(ref) + tail
 }
 
-// refreshURL says where the address begins; -1: there is none for sure.
+// refreshURL returns the index at which the address begins; -1: there is none, or
+// browsers might disagree.
 func refreshURL(v string) int {
 	i := skip(v, 0, " \t")
 	digits := skip(v, i, "0123456789.")
@@ -129,7 +131,7 @@ func refreshURL(v string) int {
 	return skip(v, i+1, " \t")
 }
 
-// skip gives the first place from i on that holds none of the characters.
+// skip returns the first index from i on at which none of the characters stands.
 func skip(s string, i int, chars string) int {
 	for i < len(s) && strings.IndexByte(chars, s[i]) >= 0 {
 		i++
@@ -149,7 +151,7 @@ func rewriteDestination(s *exchange, out *outgoing) error {
 	return nil
 }
 
-// toUpstream translates an absolute reference, or an absolute path, of a
+// toUpstream translates an absolute URL of the visitor, or an absolute path, in a
 // request.
 func (m *urlRewriter) toUpstream(ref string) string {
 	if !plainReference(ref) {
@@ -173,7 +175,8 @@ func (m *urlRewriter) toUpstream(ref string) string {
 	return m.upstream + path
 }
 
-// stripped takes the prefix off a path that lies below it for every reader.
+// stripped returns a path (with its query) without the prefix. ok is false unless
+// it lies below the prefix for every reader.
 func (m *urlRewriter) stripped(ref string) (rest string, ok bool) {
 	path, query := cutAny(ref, "?#")
 	if !urlpath.WellFormed(path) || !m.mayPrefix(path) {
@@ -188,13 +191,15 @@ func (m *urlRewriter) isOwn(scheme, authority string) bool {
 	return err == nil && slices.Contains(m.own, origin{scheme, h.Name, h.Port})
 }
 
-// mayPrefix says whether the prefix in front of a path keeps it in the route.
+// mayPrefix reports whether a path stays in the route when the prefix is put in
+// front of it.
 func (m *urlRewriter) mayPrefix(path string) bool {
 	path, _ = cutAny(path, "?#")
 	return m.prefix == "" || !urlpath.MayHaveDotSegments(path)
 }
 
-// plainReference refuses what browsers drop or read as something else.
+// plainReference reports whether a reference has no character that browsers drop
+// or read as another one.
 func plainReference(ref string) bool {
 	for i := range len(ref) {
 		if c := ref[i]; c <= ' ' || c == 0x7f || c == '\\' {
@@ -204,7 +209,8 @@ func plainReference(ref string) bool {
 	return true
 }
 
-// cutReference takes scheme:// off, in lower case, or // alone.
+// cutReference returns the scheme of an absolute reference, in lower case, and
+// what follows //. The scheme is "" where the reference begins with //.
 func cutReference(ref string) (scheme, rest string, ok bool) {
 	for _, scheme := range []string{"", "http", "https"} {
 		mark := scheme + "://"
@@ -218,7 +224,7 @@ func cutReference(ref string) (scheme, rest string, ok bool) {
 	return "", "", false
 }
 
-// cutAny cuts before the first of the characters.
+// cutAny cuts s before the first of the characters.
 func cutAny(s, chars string) (before, rest string) {
 	if i := strings.IndexAny(s, chars); i >= 0 {
 		return s[:i], s[i:]

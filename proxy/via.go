@@ -10,14 +10,14 @@ import (
 	"gatehouse/internal/web"
 )
 
-// A via is the name under which this gate stands in Via (RFC 9110, 7.6.3): a
-// pseudonym that no other has, so that a request which comes back is known.
+// A via is the name of this gate in Via (RFC 9110, 7.6.3): a pseudonym that no
+// other gate has, so that it recognizes a request that comes back.
 type via struct {
 	name                  string
-	http10, http11, http2 []string // the lines for a request that has no Via yet; nobody changes them
+	http10, http11, http2 []string // the whole field of a request that has no Via yet; shared by all
 }
 
-// newVia returns that of a pseudonym; "": one made at random.
+// newVia returns the via of a pseudonym; "": a random one.
 func newVia(name string) via {
 	if name == "" {
 		name = NewPseudonym()
@@ -25,11 +25,11 @@ func newVia(name string) via {
 	return via{name, []string{"1.0 " + name}, []string{"1.1 " + name}, []string{"2 " + name}}
 }
 
-// NewPseudonym returns a name for Options.Pseudonym that no other gate has. It
-// says nothing of this host.
+// NewPseudonym returns a random name for Options.Pseudonym. It reveals nothing
+// about this host.
 func NewPseudonym() string { return "gate-" + strings.ToLower(rand.Text()[:16]) }
 
-// names reports whether some element of Via names this gate.
+// names reports whether an element of Via names this gate.
 func (v *via) names(lines []string) bool {
 	for _, line := range lines {
 		for element := range strings.SplitSeq(line, ",") {
