@@ -1,9 +1,9 @@
-// Package boltfile opens gatehouse.db, the embedded file: with the rights
-// that a file of secrets needs, for one process at a time, and only when it is
-// whole. Each room has its own buckets in it.
+// Package boltfile opens gatehouse.db, the embedded file of bbolt: with the permissions that
+// a file of secrets needs, for one process at a time, and only if it is whole. Sessions and
+// accounts have their own buckets in it.
 //
-// bbolt panics, or faults, on a damaged file. View and Update give an error
-// instead, so rooms use these.
+// bbolt panics, or faults, on a damaged file. View and Update return ErrDamaged instead; use
+// them in place of bbolt's.
 package boltfile
 
 import (
@@ -21,7 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What Open says besides failures of the file system.
+// The errors of Open, besides those of the file system.
 var (
 	ErrLocked  = errors.New("another gatehouse runs on this file")
 	ErrDamaged = errors.New("the file is damaged")
@@ -31,11 +31,11 @@ var (
 )
 
 const (
-	lockTime = 2 * time.Second
-	lockTry  = 20 * time.Millisecond
+	lockTime = 2 * time.Second       // how long Open waits for another process
+	lockTry  = 20 * time.Millisecond // between attempts
 
-	// schema is the version of what is in the file. A file of an older one
-	// is migrated when it is opened, see migrations.
+	// schema is the version of the file's content. A file of an older version is
+	// migrated when it is opened; see migrations.
 	schema = 1
 )
 
@@ -44,15 +44,15 @@ var (
 	keySchema  = []byte("schema")
 )
 
-// migrations lead from schema n+1 to n+2.
+// migrations[n] leads from version n+1 of the schema to n+2.
 var migrations = []func(*bbolt.Tx) error{}
 
-// Open opens the file, and makes it if there is none. It waits up to two
-// seconds for another process that is about to end: then ErrLocked.
+// Open opens the file, and makes it if there is none. If another process has it open, Open
+// waits for 2 seconds for that to end, and then returns ErrLocked.
 //
-// The file must be a regular one that nobody but its owner may read. One that
-// is cut off, empty or damaged is refused with ErrDamaged: there is no
-// starting anew by accident, which would forget who was logged out.
+// The file must be a regular one that only its owner may read. A file that is cut off, empty
+// or damaged is refused with ErrDamaged, and never replaced by a new one: that would forget
+// who was logged out.
 func Open(path string) (*bbolt.DB, error) {
 	if err := create(path); err != nil {
 		return nil, fmt.Errorf("create %s: %w", path, err)
@@ -71,8 +71,8 @@ func Open(path string) (*bbolt.DB, error) {
 	return db, nil
 }
 
-// create makes the file if there is none. It appears whole, or not at all: a
-// file without content is one that has lost it.
+// create makes the file if there is none. The file appears whole or not at all, so that one
+// without content can be refused as damaged.
 func create(path string) error {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -102,18 +102,20 @@ func create(path string) error {
 	return SyncFolder(path)
 }
 
+// options returns the options with which every file is opened.
 func options() *bbolt.Options {
 	// The other type of freelist, a map, sorts all free pages at each commit: after
 	// half of a million sessions had been removed, sign-ins were four times slower.
 	return &bbolt.Options{FreelistType: bbolt.FreelistArrayType, Timeout: lockTime, NoStatistics: true}
 }
 
-// open locks and looks before bbolt maps the file into memory.
+// open opens a file that exists. It locks and checks the file before bbolt maps it into
+// memory.
 func open(path string) (db *bbolt.DB, err error) {
 	var file *os.File
 	defer func() {
 		if db == nil && file != nil {
-			_ = file.Close() // unless bbolt has; it has not where it panicked
+			_ = file.Close() // bbolt has not, if it has panicked
 		}
 	}()
 	defer guard(&err)()
@@ -131,7 +133,7 @@ func open(path string) (db *bbolt.DB, err error) {
 	return bbolt.Open(path, 0o600, o)
 }
 
-// private refuses a file that is not its owner's alone.
+// private refuses a file that others than its owner may read or write.
 func private(f *os.File, name string) error {
 	info, err := f.Stat()
 	switch {
@@ -145,8 +147,8 @@ func private(f *os.File, name string) error {
 	return nil
 }
 
-// lock takes the lock that bbolt takes again afterwards: until we have it,
-// another process may be writing what whole is about to read.
+// lock takes the lock that bbolt takes again afterwards. Until we have it, another process
+// may be writing what whole is about to read.
 func lock(f *os.File) error {
 	deadline := time.Now().Add(lockTime)
 	for {
@@ -163,9 +165,8 @@ func lock(f *os.File) error {
 	}
 }
 
-// same refuses a file that has lost its name while we waited for the lock:
-// Compact has put another in its place, and what is written to this one is
-// gone.
+// same refuses a file that has lost its name while we waited for the lock: Compact has put
+// another in its place, and what is written to this one would be lost.
 func same(f *os.File, name string) error {
 	locked, err := f.Stat()
 	if err != nil {
@@ -181,8 +182,7 @@ func same(f *os.File, name string) error {
 	return nil
 }
 
-// begin reads the version of the schema, and leads an older file to the
-// present one.
+// begin reads the version of the schema, and migrates an older file.
 func begin(db *bbolt.DB) error {
 	var have uint64
 	err := View(db, func(tx *bbolt.Tx) (err error) {
@@ -202,7 +202,8 @@ func begin(db *bbolt.DB) error {
 	})
 }
 
-// version gives a version that this gatehouse can read, or says why not.
+// version returns the version of the file's schema, or an error if this program cannot read
+// it.
 func version(tx *bbolt.Tx) (uint64, error) {
 	b := tx.Bucket(bucketMeta)
 	if b == nil {
@@ -231,22 +232,22 @@ func mark(tx *bbolt.Tx) error {
 	return b.Put(keySchema, binary.BigEndian.AppendUint64(nil, schema))
 }
 
-// View is bbolt's View for a file that may be damaged: then the error is
-// ErrDamaged.
+// View is bbolt's View for a file that may be damaged: it returns ErrDamaged then.
 func View(db *bbolt.DB, f func(*bbolt.Tx) error) (err error) {
 	defer guard(&err)()
 	return db.View(f)
 }
 
-// Update is bbolt's Update for a file that may be damaged: then the error is
-// ErrDamaged, and nothing is written.
+// Update is bbolt's Update for a file that may be damaged: it returns ErrDamaged then, and
+// writes nothing.
 func Update(db *bbolt.DB, f func(*bbolt.Tx) error) (err error) {
 	defer guard(&err)()
 	return db.Update(f)
 }
 
-// guard makes the goroutine panic, rather than the process end, when it reads
-// where the file is not, and gives what turns a panic into an error.
+// guard lets the goroutine panic, where the process would otherwise end, when it reads beyond
+// the end of the mapped file. It returns a function to be deferred, which turns a panic into
+// ErrDamaged.
 func guard(err *error) (done func()) {
 	before := debug.SetPanicOnFault(true)
 	return func() {

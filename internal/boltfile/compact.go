@@ -11,19 +11,19 @@ import (
 )
 
 const (
-	// compactName is the new file while it is made. A crash leaves it behind;
-	// the next Compact makes it anew.
+	// compactName is the name of the new file while it is made. A crash leaves it
+	// behind, and the next Compact replaces it.
 	compactName = ".gatehouse-compact.db"
 	compactTx   = 8 << 20 // bytes that one transaction of Compact writes
 )
 
-// Compact writes the file anew without the space that nothing uses any more,
-// and says how large it was and is. wrote, which may be nil, is told where the
-// new file is being made.
+// Compact writes the file anew, without the space that is not used any more, and returns its
+// size before and after, in bytes. making, which may be nil, is called with the name of the
+// new file before it is made.
 //
-// No other process may have the file: then ErrLocked. The new file takes the
-// place of the old one in one step, once it is whole and on disk: whatever
-// happens before, the old one is as it was.
+// Compact returns ErrLocked if another process has the file open. The new file takes the place
+// of the old one in one step, when it is whole, checked and on disk. Whatever happens before,
+// the old one is as it was.
 func Compact(path string, making func(temp string)) (before, after int64, err error) {
 	if _, err := os.Lstat(path); err != nil { // Open would make it
 		return 0, 0, err
@@ -53,8 +53,8 @@ func Compact(path string, making func(temp string)) (before, after int64, err er
 	return info.Size(), after, SyncFolder(path)
 }
 
-// rewrite copies every bucket of db into a new file, which is on disk and
-// checked when it returns.
+// rewrite copies every bucket of db into a new file, which is on disk and checked when rewrite
+// returns.
 func rewrite(db *bbolt.DB, temp string) (size int64, err error) {
 	f, err := os.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600) //nolint:gosec // beside the operator's file
 	if err != nil {
@@ -87,6 +87,7 @@ func copyBuckets(to, from *bbolt.DB) (err error) {
 	return bbolt.Compact(to, from, compactTx)
 }
 
+// sizeOf returns how many bytes of the file are in use.
 func sizeOf(db *bbolt.DB) (size int64, err error) {
 	err = View(db, func(tx *bbolt.Tx) error {
 		size = tx.Size()
@@ -95,8 +96,7 @@ func sizeOf(db *bbolt.DB) (size int64, err error) {
 	return size, err
 }
 
-// cut takes away what bbolt has reserved behind the end, and puts the file on
-// disk.
+// cut removes what bbolt has reserved beyond the end, and puts the file on disk.
 func cut(path string, size int64) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0) //nolint:gosec // beside the operator's file
 	if err != nil {
@@ -105,6 +105,7 @@ func cut(path string, size int64) error {
 	return errors.Join(f.Truncate(size), f.Sync(), f.Close())
 }
 
+// removeIfThere removes the file. That there is none is no error.
 func removeIfThere(path string) error {
 	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
 		return err

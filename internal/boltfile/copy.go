@@ -11,13 +11,11 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Copy writes the whole file, as it is at this moment, to w: what is written
-// meanwhile is not in it. begin is told the size in bytes first; it may be
-// nil. A write that needs the file to grow in memory waits until the copy has
-// ended, so that w must not be somebody who may be slow; see Spool.
+// Copy writes the whole file to w, as it is when Copy begins: what is written meanwhile is not
+// in the copy. begin, which may be nil, is called first with the size in bytes. Writes to the
+// file that make it grow wait until the copy has ended, so w must not be slow; see Spool.
 //
-// ErrDamaged when the file cannot be read, and the error of ctx when that has
-// ended before.
+// It returns ErrDamaged if the file cannot be read, and the error of ctx if that ends first.
 func Copy(ctx context.Context, db *bbolt.DB, w io.Writer, begin func(size int64)) error {
 	return View(db, func(tx *bbolt.Tx) error {
 		if begin != nil {
@@ -27,13 +25,13 @@ func Copy(ctx context.Context, db *bbolt.DB, w io.Writer, begin func(size int64)
 		if _, err := tx.WriteTo(u); u.err == nil {
 			return err
 		}
-		return u.err // bbolt keeps its text alone
+		return u.err // bbolt returns its text only
 	})
 }
 
-// Spool copies the file into a nameless one in the folder dir, positioned at
-// its beginning, so that a reader may take as long as it likes. The caller
-// closes it, which frees the space; so does the end of the process.
+// Spool copies the file into a temporary one in the folder dir, which has no name, and returns
+// that at its beginning, so that reading it may take as long as it likes. The caller closes
+// it, which frees the space; so does the end of the process.
 func Spool(ctx context.Context, db *bbolt.DB, dir string) (f *os.File, size int64, err error) {
 	if f, err = os.CreateTemp(dir, ".gatehouse-copy-*"); err != nil { // mode 0600
 		return nil, 0, err
@@ -48,7 +46,7 @@ func Spool(ctx context.Context, db *bbolt.DB, dir string) (f *os.File, size int6
 	return f, size, nil
 }
 
-// until is a Writer until ctx is done. It keeps the error.
+// An until is a Writer that fails when ctx has ended. It keeps its error.
 type until struct {
 	ctx context.Context
 	w   io.Writer
@@ -62,9 +60,9 @@ func (u *until) Write(b []byte) (n int, err error) {
 	return n, u.err
 }
 
-// Verify reads the whole file and says what is wrong with it: a copy that
-// cannot be restored is none. It changes nothing, and wants the file for
-// itself, as Open does.
+// Verify reads the whole file, and returns an error if something is wrong with it: a backup
+// that was not verified may be none. It changes nothing. Like Open, it needs the file for
+// itself.
 func Verify(path string) (err error) {
 	db, err := open(path)
 	if err != nil {
@@ -83,9 +81,8 @@ func Verify(path string) (err error) {
 	return nil
 }
 
-// sound says the first thing that bbolt finds wrong. It looks in a goroutine
-// of its own, where a fault would end the process: so every page is read
-// here before.
+// sound returns the first thing that bbolt finds wrong. bbolt looks in a goroutine of its own,
+// where a fault would end the process; therefore every page is read here first.
 func sound(tx *bbolt.Tx) error {
 	err := tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
 		return b.ForEach(func(_, _ []byte) error { return nil })

@@ -9,9 +9,9 @@ import (
 	"os"
 )
 
-// The layout of bbolt's file, version 2: pages of a fixed size, numbered from
-// 0. The first two are meta pages, written in turn, in the byte order of the
-// machine; the valid one with the higher transaction counts.
+// The layout of bbolt's file, version 2: pages of a fixed size, numbered from 0, in the byte
+// order of the machine. The first two are meta pages, which are written in turn; the valid one
+// with the higher transaction counts.
 const (
 	metaMagic   = 0xED0CDAED
 	metaVersion = 2
@@ -25,17 +25,16 @@ const (
 	noFreelist = ^uint64(0)
 )
 
-// A meta is what a meta page says of the file.
+// A meta is a meta page.
 type meta struct {
 	pageSize             int64
-	root, freelist, high uint64 // pages; all are below high
+	root, freelist, high uint64 // numbers of pages; all pages are below high
 	tx                   uint64
 }
 
-// whole looks at the file before bbolt does: bbolt maps it into memory and
-// believes what it reads there, so that a file that was cut off ends the
-// process. It reads a few pages however large the file is; damage in the
-// others is found when they are read, see View.
+// whole checks the file before bbolt sees it. bbolt maps the file into memory and trusts what
+// it reads there, so that a file which was cut off would end the process. whole reads a few
+// pages, however large the file is; damage in others is found when they are read, see View.
 func whole(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -58,8 +57,8 @@ func whole(f *os.File) error {
 	return err
 }
 
-// newest gives the meta page that bbolt goes by. The second one is looked for
-// at every size that a page may have, since the first may be unreadable.
+// newest returns the meta page that bbolt uses. If the first one cannot be read, the size of a
+// page is not known, and the second is looked for at every possible size.
 func newest(f io.ReaderAt) (m meta, ok bool) {
 	if first, good := readMeta(f, 0); good {
 		if second, good := readMeta(f, first.pageSize); good && second.tx > first.tx {
@@ -75,6 +74,7 @@ func newest(f io.ReaderAt) (m meta, ok bool) {
 	return meta{}, false
 }
 
+// readMeta returns the meta page at the offset, and whether there is one.
 func readMeta(f io.ReaderAt, at int64) (meta, bool) {
 	var page [pageHeader + metaLen]byte
 	if _, err := f.ReadAt(page[:], at); err != nil {
@@ -94,8 +94,8 @@ func readMeta(f io.ReaderAt, at int64) (meta, bool) {
 	return m, m.pageSize >= 1024 && m.pageSize <= 1024<<14 && m.high < 1<<38
 }
 
-// checkPage says whether the page has its own number on it, and is of one of
-// the kinds.
+// checkPage returns ErrDamaged if the page does not have its own number in it, or is not of one
+// of the kinds.
 func checkPage(f io.ReaderAt, m meta, id uint64, kinds uint16) error {
 	var head [pageHeader]byte
 	if id < 2 || id >= m.high {

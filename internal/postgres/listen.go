@@ -12,25 +12,25 @@ import (
 )
 
 const (
-	silence     = time.Second     // after so much of it the connection is asked whether it is alive
-	pingTime    = 2 * time.Second // how long it may take to say so
-	listenAgain = 250 * time.Millisecond
-	pooledAgain = 10 * time.Second
+	silence     = time.Second            // after which the connection is asked whether it is alive
+	pingTime    = 2 * time.Second        // how long the answer may take
+	listenAgain = 250 * time.Millisecond // between attempts to listen
+	pooledAgain = 10 * time.Second       // the same, behind a pooler, where they fail for long
 )
 
-// Listen calls heard with what is announced on the channel (NOTIFY), by
-// whatever node, until ctx is done, and then returns. missed is called when it
-// has begun to listen, and again each time that it could not for a while,
-// since something may have been announced meanwhile. Neither may block.
+// Listen calls heard with everything that any node announces on the channel (NOTIFY), until
+// ctx ends, and then returns. It calls missed when it has begun to listen, and again after
+// each time during which it could not, because something may have been announced then.
+// Neither function may block.
 //
-// It has a connection of its own, notices within three seconds that it is
-// dead, and tries again and again to make another. Behind a pooler in
-// transaction mode nothing can be heard; it notices that, and the log says so.
+// Listen has a connection of its own. It notices within 3 seconds that the connection is
+// dead, and tries again and again to make another. Nothing can be heard behind a pooler in
+// transaction mode: Listen notices that, and warns of it in the log.
 func (db *DB) Listen(ctx context.Context, channel string, heard func(payload string), missed func()) {
 	db.ListenAndLose(ctx, channel, heard, missed, func() {})
 }
 
-// ListenAndLose is Listen, and calls lost whenever it hears nothing any more.
+// ListenAndLose is Listen, and also calls lost each time it has ceased to hear.
 func (db *DB) ListenAndLose(ctx context.Context, channel string, heard func(payload string), missed, lost func()) {
 	deaf := false
 	for ctx.Err() == nil {
@@ -60,10 +60,9 @@ func (db *DB) ListenAndLose(ctx context.Context, channel string, heard func(payl
 	}
 }
 
-// listen hears one connection until it is lost. begun is called once it
-// listens.
+// listen listens on one connection until that is lost. It calls begun when it has begun.
 func (db *DB) listen(ctx context.Context, channel string, heard func(string), begun func()) error {
-	if err := db.Prepare(ctx); err != nil { // so that a node heals without visitors
+	if err := db.Prepare(ctx); err != nil { // so that a node recovers without requests
 		return err
 	}
 	c, err := db.dedicated(ctx)
@@ -95,7 +94,7 @@ func (db *DB) listen(ctx context.Context, channel string, heard func(string), be
 	}
 }
 
-// dedicated makes a connection beside the pool.
+// dedicated returns a new connection, which does not belong to the pool.
 func (db *DB) dedicated(ctx context.Context) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
@@ -103,10 +102,11 @@ func (db *DB) dedicated(ctx context.Context) (*pgx.Conn, error) {
 	return c, explain(err)
 }
 
+// quote returns name as an identifier of SQL.
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
 
-// arrives says whether the connection hears what is announced on another one: a
-// pooler takes LISTEN and forgets it.
+// arrives returns an error if the connection does not hear what is announced on another one:
+// a pooler accepts LISTEN and forgets it, which is errPooled.
 func (db *DB) arrives(ctx context.Context, c *pgx.Conn, channel string) error {
 	word := rand.Text()
 	if err := ask(ctx, c, "LISTEN "+quote(channel)); err != nil {
@@ -121,7 +121,7 @@ func (db *DB) arrives(ctx context.Context, c *pgx.Conn, channel string) error {
 		n, err := c.WaitForNotification(wait)
 		switch {
 		case err == nil:
-			heard = n.Payload // or of others, which missed makes up for
+			heard = n.Payload // or an announcement of others; begun is called after it
 		case ctx.Err() == nil && wait.Err() != nil:
 			if err := ask(ctx, c, "SELECT 1"); err != nil {
 				return err // it is the connection that has died
@@ -134,13 +134,14 @@ func (db *DB) arrives(ctx context.Context, c *pgx.Conn, channel string) error {
 	return ask(ctx, c, "UNLISTEN "+quote(channel))
 }
 
-// hangUp closes the connection, whether the server hears of it or not.
+// hangUp closes the connection, even if the server does not answer.
 func hangUp(c *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime/2)
 	defer cancel()
 	_ = c.Close(ctx)
 }
 
+// ask runs a statement of which the answer does not matter.
 func ask(ctx context.Context, c *pgx.Conn, sql string) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTime)
 	defer cancel()
@@ -150,7 +151,8 @@ func ask(ctx context.Context, c *pgx.Conn, sql string) error {
 
 var errPooled = errors.New("what is announced does not arrive, as behind a pooler in transaction mode; give session.postgres.url of the server itself")
 
-// alive says whether the server still knows that the connection listens.
+// alive returns an error if the server does not answer, or no longer knows that the
+// connection listens.
 func alive(ctx context.Context, c *pgx.Conn, channel string) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTime)
 	defer cancel()

@@ -15,8 +15,8 @@ import (
 //go:embed schema/*.sql
 var schema embed.FS
 
-// embedded gives the steps of the schema: the n-th file leads from version
-// n-1 to n. A step is never changed once it was released; another one is added.
+// embedded returns the steps of the schema: the n-th leads from version n-1 to n. A step that
+// was released is never changed; another one is added.
 func embedded() ([]string, error) {
 	files, err := fs.Glob(schema, "schema/*.sql") // sorted
 	if err != nil {
@@ -37,26 +37,27 @@ func embedded() ([]string, error) {
 	return steps, nil
 }
 
-// ErrUnfit says that the database answers, and cannot be used as it is: a
-// newer program has changed it, or it is not in UTF-8. Waiting does not help.
+// ErrUnfit means that the database answers but cannot be used as it is, because a newer
+// program has changed its schema, or its encoding is not UTF-8. Waiting does not help.
 var ErrUnfit = errors.New("the database does not fit this program")
 
-// migrateTime is how long changing the schema may take; visitors do not wait
-// so long, they get an error meanwhile.
+// migrateTime is how long a change of the schema may take. Requests do not wait so long: they
+// fail meanwhile.
 const migrateTime = 5 * time.Minute
 
-// lockID is what nodes lock that want to change the schema: only one at a time.
+// lockID is the advisory lock of the node that changes the schema.
 const lockID = 0x67617465686f7573 // "gatehous"
 
-// An attempt to bring the schema up to date, for all who wait for it.
+// An attempt to bring the schema up to date. All callers of Prepare wait for the same one.
 type attempt struct {
 	done chan struct{}
-	err  error // once done
+	err  error // valid when done is closed
 }
 
-// Prepare makes the schema, or brings it up to date, or finds that it is.
-// Every other call does so first; to call it at the start shows at once what
-// is wrong. It may be called again after an error, and waits as long as ctx.
+// Prepare makes the schema or brings it up to date, unless it is. It returns ErrUnfit if the
+// database cannot be used, and any other error if it does not answer. Every other call does
+// this first; calling it at the start finds problems early. It waits no longer than ctx, and
+// may be called again after an error.
 func (db *DB) Prepare(ctx context.Context) error {
 	if db.ready.Load() {
 		return nil
@@ -77,7 +78,7 @@ func (db *DB) Prepare(ctx context.Context) error {
 	}
 }
 
-// try is one attempt. It goes on when nobody waits for it any more.
+// try makes one attempt. It goes on even if no caller of Prepare waits any more.
 func (db *DB) try(a *attempt) {
 	defer close(a.done)
 	ctx, cancel := context.WithTimeout(db.open, migrateTime)
@@ -89,7 +90,7 @@ func (db *DB) try(a *attempt) {
 	db.begun = nil
 }
 
-// migrate does the steps that are missing, all in one transaction.
+// migrate takes the steps that are missing, all in one transaction.
 func (db *DB) migrate(ctx context.Context, c *pgxpool.Conn) error {
 	quick, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
@@ -97,7 +98,7 @@ func (db *DB) migrate(ctx context.Context, c *pgxpool.Conn) error {
 	switch {
 	case err != nil:
 		return err
-	case have == len(db.steps): // also when it may not be written to
+	case have == len(db.steps): // the database may even be read-only
 		return nil
 	case have > len(db.steps):
 		return tooNew(have, len(db.steps))
@@ -111,7 +112,7 @@ func (db *DB) migrate(ctx context.Context, c *pgxpool.Conn) error {
 				return err
 			}
 		}
-		have, err := version(ctx, tx) // another node may have been faster
+		have, err := version(ctx, tx) // another node may have done it meanwhile
 		if err != nil || have == len(db.steps) {
 			return err
 		}
@@ -127,16 +128,17 @@ func (db *DB) migrate(ctx context.Context, c *pgxpool.Conn) error {
 	})
 }
 
+// tooNew returns ErrUnfit with the two versions.
 func tooNew(have, known int) error {
 	return fmt.Errorf("%w: its schema gatehouse has version %d, and this program knows %d; start the newer program", ErrUnfit, have, known)
 }
 
-// a querier is a connection, or a transaction on it.
+// A querier is a connection, or a transaction.
 type querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// version says which version the schema has; 0: there is none.
+// version returns the version of the schema; 0 if there is none.
 func version(ctx context.Context, q querier) (n int, err error) {
 	var encoding string
 	var there bool
@@ -154,11 +156,11 @@ func version(ctx context.Context, q querier) (n int, err error) {
 	return n, err
 }
 
-// step makes version n of the schema out of the one before.
+// step leads the schema from version n-1 to n.
 func step(ctx context.Context, tx pgx.Tx, n int, sql string) error {
 	if n == 1 {
-		// CREATE SCHEMA asks for a right in the database even where the schema is
-		// there, made by an administrator for us.
+		// CREATE SCHEMA IF NOT EXISTS needs a right in the database even if an
+		// administrator has made the schema for us.
 		var there bool
 		if err := tx.QueryRow(ctx, "SELECT to_regnamespace('gatehouse') IS NOT NULL").Scan(&there); err != nil {
 			return err

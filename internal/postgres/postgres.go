@@ -1,12 +1,11 @@
-// Package postgres opens the database in PostgreSQL that several nodes share:
-// a bounded pool in which nothing waits for long, the schema, which is made
-// and brought up to date by the first node that needs it, and announcements
-// (LISTEN) that survive a lost connection.
+// Package postgres opens the PostgreSQL database that several nodes share. It has a bounded
+// pool of connections in which nothing waits for long, brings the schema up to date when
+// the first node needs it, and hears announcements (LISTEN) across lost connections.
 //
-// Everything lies in the schema gatehouse of the database, so that other
-// programs may have the rest of it. Every statement names it, and none relies
-// on what an earlier one has set, so that a pooler in transaction mode may
-// stand between. Only announcements do not pass such a pooler; see Listen.
+// Everything lies in the schema gatehouse, so that other programs can have the rest of the
+// database. Every statement names the schema, and none relies on a setting of an earlier
+// one, so that a pooler in transaction mode may be in between. Announcements alone do not
+// pass such a pooler; see Listen.
 package postgres
 
 import (
@@ -23,15 +22,14 @@ import (
 )
 
 const (
-	// The pool, unless the URL has pool_max_conns.
+	// Connections in the pool, unless the URL has pool_max_conns.
 	maxConns = 16
-	// How long a connection may take to come about, unless the URL has
-	// connect_timeout.
+	// How long connecting may take, unless the URL has connect_timeout.
 	connectTime = 3 * time.Second
-	// How long any statement may take; the server ends it as well, so that
-	// what a node has given up does not go on.
+	// How long any statement may take. The server ends it as well, so that a statement
+	// which a node has given up does not go on.
 	longest = 10 * time.Second
-	// How long Close waits.
+	// How long Close waits for calls that are under way.
 	closeTime = 2 * time.Second
 )
 
@@ -45,27 +43,28 @@ const (
 
 // Options are what a DB is made of.
 type Options struct {
-	URL string       // required: postgres://...; see Check
+	URL string       // postgres://...; required, see Check
 	Log *slog.Logger // nil: nothing is logged
 }
 
-// A DB is the database. Safe for concurrent use.
+// A DB is the database. It is safe for concurrent use.
 type DB struct {
 	pool  *pgxpool.Pool
 	log   *slog.Logger
 	steps []string // of the schema
 
-	ready atomic.Bool // the schema is what steps make of it
+	ready atomic.Bool // the schema is up to date
 	mu    sync.Mutex
-	begun *attempt // to make it so; nil: none runs
+	begun *attempt // to bring it up to date; nil: none runs
 
-	open context.Context // until Close
+	open context.Context // ends with Close
 	stop context.CancelFunc
 	work sync.WaitGroup
 }
 
-// Open checks the URL. It does not connect: a server that does not answer now
-// may do so later, and until then every call fails.
+// Open returns the database, or an error if the URL is wrong, which is to be read after the
+// name of its key. It does not connect: while the server does not answer, every call
+// fails.
 func Open(o Options) (*DB, error) {
 	c, err := parse(o.URL)
 	if err != nil {
@@ -87,8 +86,8 @@ func Open(o Options) (*DB, error) {
 	return db, nil
 }
 
-// Close closes the connections. Calls that are under way are waited for, but
-// not for long: a server that hangs must not keep the program from its end.
+// Close closes the connections. It waits for calls that are under way, but for 2 seconds at
+// most, so that a server which hangs does not keep the program from ending.
 func (db *DB) Close() error {
 	db.stop()
 	db.work.Wait()
@@ -106,11 +105,11 @@ func (db *DB) Close() error {
 
 // A Row is one row of an answer.
 type Row interface {
-	// Scan copies the columns to where dest points to.
+	// Scan copies the columns to where dest points, one pointer for each column.
 	Scan(dest ...any) error
 }
 
-// Exec runs one statement, and says how many rows it has changed or given.
+// Exec runs one statement, and returns how many rows it has changed or returned.
 func (db *DB) Exec(ctx context.Context, sql string, args ...any) (rows int64, err error) {
 	err = db.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
 		tag, err := c.Exec(ctx, sql, args...)
@@ -120,9 +119,9 @@ func (db *DB) Exec(ctx context.Context, sql string, args ...any) (rows int64, er
 	return rows, err
 }
 
-// Query runs one statement and calls each with every row, until it gives an
-// error. The statement should give few rows: a connection is taken up until
-// each has seen them all.
+// Query runs one statement and calls each with every row, until each returns an error, which
+// Query returns. The statement should have few rows, because a connection is in use until
+// each has seen all of them.
 func (db *DB) Query(ctx context.Context, each func(Row) error, sql string, args ...any) error {
 	return db.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
 		rows, err := c.Query(ctx, sql, args...)
@@ -139,8 +138,8 @@ func (db *DB) Query(ctx context.Context, each func(Row) error, sql string, args 
 	})
 }
 
-// with lends f a connection to a database that has the schema. It ends after
-// longest, whatever the caller's patience.
+// with calls f with a connection to a database that has the schema. It ends after longest,
+// however long ctx lasts.
 func (db *DB) with(ctx context.Context, f func(context.Context, *pgxpool.Conn) error) error {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
@@ -150,8 +149,8 @@ func (db *DB) with(ctx context.Context, f func(context.Context, *pgxpool.Conn) e
 	return db.lend(ctx, f)
 }
 
-// lend does the same whatever the schema. A connection to a server that has
-// become a replica is closed, since another one may lead to its successor.
+// lend does the same without regard to the schema. A connection to a server that has become
+// a replica is closed, because another connection may lead to its successor.
 func (db *DB) lend(ctx context.Context, f func(context.Context, *pgxpool.Conn) error) error {
 	c, err := db.pool.Acquire(ctx)
 	if err != nil {
@@ -165,7 +164,7 @@ func (db *DB) lend(ctx context.Context, f func(context.Context, *pgxpool.Conn) e
 	return explain(err)
 }
 
-// explain wraps what PostgreSQL says.
+// explain wraps an error of PostgreSQL, with the remedy where a pooler is the reason.
 func explain(err error) error {
 	switch {
 	case err == nil:
@@ -179,6 +178,7 @@ func explain(err error) error {
 	}
 }
 
+// hasCode reports whether err has the SQLSTATE code.
 func hasCode(err error, code string) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && e.Code == code

@@ -11,9 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// parse reads the URL as libpq does, PG... variables, .pgpass and TLS
-// included, and fills in what is ours. Its errors never hold the URL, which
-// may hold a password.
+// parse reads the URL as libpq does, with the PG... variables, .pgpass and TLS, and fills in
+// our own defaults. Its errors never contain the URL, which may contain a password.
 func parse(text string) (*pgxpool.Config, error) {
 	u, err := url.Parse(text)
 	if err != nil {
@@ -44,7 +43,7 @@ func parse(text string) (*pgxpool.Config, error) {
 	return c, nil
 }
 
-// reason gives what pgx says against a URL, without anything of the URL.
+// reason returns what is wrong with a URL by the error of pgx, without any part of the URL.
 func reason(err error, u *url.URL) string {
 	low := strings.ToLower(err.Error())
 	q := u.Query()
@@ -68,9 +67,9 @@ func reason(err error, u *url.URL) string {
 	return "cannot be read; write one like postgres://user@host/database?sslmode=verify-full"
 }
 
-// Check says what is wrong with a URL (an error, to be read after the name of
-// its key, with the remedy) or doubtful (a warning, "" if nothing). It reads
-// the files that the URL names, and connects nowhere.
+// Check returns what is wrong with a URL as an error, and what is doubtful as a warning; ""
+// if nothing is. Both are to be read after the name of the URL's key, and have the remedy.
+// Check reads the files that the URL names, and connects to nothing.
 func Check(text string) (warning string, err error) {
 	c, err := parse(text)
 	if err != nil {
@@ -102,7 +101,7 @@ func Check(text string) (warning string, err error) {
 	return "", nil
 }
 
-// local says whether connections to the host stay on this machine.
+// local reports whether connections to the host stay on this machine.
 func local(host string) bool {
 	if strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || host == "localhost" {
 		return true

@@ -45,17 +45,17 @@ type Cache interface {
 // entry, so that the cache has no part in what is true. While the cache cannot
 // be reached, or was emptied, everything is read from the database.
 //
-// A session that has ended must not live on in the cache. So:
+// A session that has ended must not live on in the cache. Therefore:
 //
-//   - A reader fills an entry by a lease that it took before it read the
-//     database. Whoever writes takes the lease away afterwards.
-//   - Whatever node writes, all nodes hear of it from the database (NOTIFY), and
-//     drop the entry as well. Until a node has, it does not ask the cache.
-//   - All entries belong to an epoch. Whoever could not hear, or could not drop
-//     an entry, believes nothing until it has begun another epoch, which it tells
-//     the others through the database. Every node begins one when it starts.
+//   - A reader fills an entry with a lease that it has taken before it read the database.
+//     A writer drops the entry afterwards, which ends the lease.
+//   - All nodes hear from the database (NOTIFY) what any node writes, and drop the entry as
+//     well. A node that has heard, and not yet dropped it, does not ask the cache for it.
+//   - All entries belong to an epoch. A node that could not hear, or could not drop an
+//     entry, believes no entry until it has begun another epoch, of which it tells all
+//     nodes through the database. Every node begins one when it starts.
 //
-// The cache is used only while Watch runs.
+// The cache is used only while Watch runs, as it does below a sessions.Cached.
 type Cached struct {
 	*Store
 	cache Cache
@@ -63,11 +63,11 @@ type Cached struct {
 
 	mu      sync.Mutex
 	epoch   string         // "": the cache is not believed
-	listens bool           // what the database announces is heard
-	usable  bool           // Redis has answered since it last did not
-	mending bool           // mend runs
-	losses  int            // how often the belief has ended
-	heard   map[string]int // keys that are being dropped, because of an announcement
+	listens bool           // announcements of the database are heard
+	usable  bool           // the cache has answered since it last failed
+	mending bool           // a goroutine of mend runs
+	losses  int            // how often the cache has ceased to be believed
+	heard   map[string]int // keys that were announced, and are still to be dropped
 	work    sync.WaitGroup
 	drops   chan string
 	closing context.Context //nolint:containedctx // ends what runs beside the calls
@@ -81,7 +81,8 @@ const (
 	epochWord  = "cache "    // before an epoch, on the channel of keys
 )
 
-// NewCached takes over cache, and db as NewCached does with its store.
+// NewCached returns a store that is db with the cache in front of it. Close closes the
+// cache; the database stays open.
 func NewCached(db *Store, cache Cache, log *slog.Logger) *Cached {
 	ctx, stop := context.WithCancel(context.Background())
 	c := &Cached{Store: db, cache: cache, log: log, heard: map[string]int{}, drops: make(chan string, cacheDrops), closing: ctx, stop: stop}
@@ -89,7 +90,7 @@ func NewCached(db *Store, cache Cache, log *slog.Logger) *Cached {
 	return c
 }
 
-// believed returns the epoch, "" if the cache is not to be asked about the key.
+// believed returns the epoch; "" if the cache must not be asked about the key.
 func (c *Cached) believed(key string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -99,7 +100,7 @@ func (c *Cached) believed(key string) string {
 	return c.epoch
 }
 
-// Load serves Store.
+// Load serves sessions.Store.
 func (c *Cached) Load(ctx context.Context, key string) (sessions.Record, error) {
 	epoch := c.believed(key)
 	if epoch == "" || ctx.Err() != nil {
@@ -121,41 +122,41 @@ func (c *Cached) Load(ctx context.Context, key string) (sessions.Record, error) 
 	return r, err
 }
 
-// Update serves Store.
+// Update serves sessions.Store.
 func (c *Cached) Update(ctx context.Context, key string, r sessions.Record) error {
 	defer c.drop(ctx, key)
 	return c.Store.Update(ctx, key, r)
 }
 
-// Touch serves Store.
+// Touch serves sessions.Store.
 func (c *Cached) Touch(ctx context.Context, key string, seen, expires time.Time, mark []byte) error {
 	defer c.drop(ctx, key)
 	return c.Store.Touch(ctx, key, seen, expires, mark)
 }
 
-// Delete serves Store.
+// Delete serves sessions.Store.
 func (c *Cached) Delete(ctx context.Context, key string) (sessions.Record, error) {
 	defer c.drop(ctx, key)
 	return c.Store.Delete(ctx, key)
 }
 
-// drop forgets the entry after a write, whoever has left meanwhile.
+// drop removes the entry after a write, even if ctx has ended meanwhile.
 func (c *Cached) drop(ctx context.Context, key string) {
 	c.mu.Lock()
 	epoch := c.epoch
 	c.mu.Unlock()
 	if epoch == "" {
-		return // whoever believes the cache hears of the write
+		return // nodes that believe the cache hear of the write
 	}
 	if err := c.cache.Drop(context.WithoutCancel(ctx), epoch, key); err != nil {
 		c.lose(err)
 	}
 }
 
-// lose ends the belief in the cache, until another epoch has begun.
+// lose makes this node believe no entry until another epoch has begun.
 func (c *Cached) lose(why error) {
 	if errors.Is(why, context.Canceled) {
-		why = nil // the visitor has left; whether the command was done is not known
+		why = nil // the client has gone, and it is not known whether the command was done
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -167,7 +168,8 @@ func (c *Cached) lose(why error) {
 	c.mend()
 }
 
-// mend begins another epoch when both sides can be used. c.mu is held.
+// mend begins another epoch, as soon as both the cache and the database can be used. The
+// caller holds c.mu.
 func (c *Cached) mend() {
 	if c.mending || !c.listens || c.closing.Err() != nil {
 		return
@@ -184,8 +186,8 @@ func (c *Cached) mend() {
 	})
 }
 
-// begin tells all nodes another epoch, this one included, and reports whether
-// there is nothing left to mend.
+// begin announces another epoch to all nodes, this one included. It reports whether it has
+// succeeded, or has nothing to do until Watch listens again.
 func (c *Cached) begin() bool {
 	c.mu.Lock()
 	before := c.losses
@@ -211,7 +213,7 @@ func (c *Cached) begin() bool {
 	return !c.mending
 }
 
-// Watch serves Shared.
+// Watch serves sessions.SharedStore.
 func (c *Cached) Watch(ctx context.Context, changed func(key string), missed func()) {
 	c.db.ListenAndLose(ctx, channel, func(text string) {
 		if epoch, ok := strings.CutPrefix(text, epochWord); ok {
@@ -234,7 +236,7 @@ func (c *Cached) Watch(ctx context.Context, changed func(key string), missed fun
 	})
 }
 
-// enter believes the cache from now on, if this node can use it.
+// enter begins an epoch that was announced, if this node can use the cache.
 func (c *Cached) enter(epoch string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -243,8 +245,8 @@ func (c *Cached) enter(epoch string) {
 	}
 }
 
-// announced drops the entry of a record that some node has changed, beside the
-// caller, and asks the cache about it no more until that is done.
+// announced has the entry of a record dropped that some node has changed, without waiting
+// for it. Until that is done, the cache is not asked about the record.
 func (c *Cached) announced(key string) {
 	c.mu.Lock()
 	c.heard[key]++
@@ -257,6 +259,7 @@ func (c *Cached) announced(key string) {
 	}
 }
 
+// unheard notes that the entries were dropped.
 func (c *Cached) unheard(keys ...string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -267,7 +270,7 @@ func (c *Cached) unheard(keys ...string) {
 	}
 }
 
-// dropHeard drops what announced hands to it, some at a time.
+// dropHeard drops the entries of which announced was told, several at a time, until Close.
 func (c *Cached) dropHeard() {
 	for {
 		var keys []string
@@ -297,15 +300,15 @@ func (c *Cached) dropHeard() {
 	}
 }
 
-// Close serves Store. The database stays open.
+// Close serves sessions.Store. It closes the cache; the database stays open.
 func (c *Cached) Close() error {
 	c.stop()
 	c.work.Wait()
 	return c.cache.Close()
 }
 
-// DeleteExpired, Count, Create, List and CheckHealth are the database's: an entry that
-// has expired is not believed.
+// Create, List, Count, DeleteExpired and CheckHealth are the Store's: entries that have
+// expired are never believed, so nothing has to be dropped.
 var _ interface {
 	sessions.SharedStore
 	sessions.HealthChecker

@@ -14,7 +14,7 @@ import (
 	"gatehouse/sessions"
 )
 
-// rowValues gives the values of the columns behind key.
+// rowValues returns the values of all columns but key.
 func rowValues(r *sessions.Record, version uint64) []any {
 	n := r.Stored(version)
 	return []any{
@@ -25,10 +25,9 @@ func rowValues(r *sessions.Record, version uint64) []any {
 	}
 }
 
-// scanRow reads a row that begins with columns. Of one that holds
-// what rowValues does not make, it returns the key, and ErrDamaged: whatever
-// the columns can hold is read first, because the database sends no more rows
-// once one could not be.
+// scanRow reads a row of columns. If it holds what rowValues does not make, scanRow returns
+// the key and ErrDamaged. It first reads whatever the columns can hold, because the driver
+// ends the answer after a row that could not be read.
 func scanRow(row postgres.Row) (e sessions.Entry, err error) {
 	var created, login, seen, expires, ends, proved pgtype.Timestamptz
 	var methods pgtype.FlatArray[pgtype.Text]
@@ -72,11 +71,11 @@ func scanRow(row postgres.Row) (e sessions.Entry, err error) {
 	return e, nil
 }
 
-// signedVersion is a version with the bits of a signed number, which is what
-// the database has.
+// signedVersion returns the version as a signed number with the same bits, because the
+// database has no other.
 func signedVersion(v uint64) int64 { return int64(v) } //nolint:gosec // on purpose
 
-// nullTime gives nil, which is null, for the zero time.
+// nullTime returns the time, or nil, which is null, for the zero time.
 func nullTime(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -89,7 +88,7 @@ func nullTime(t time.Time) *time.Time {
 // in whole microseconds.
 func micros(t time.Time) time.Time { return time.UnixMicro(t.UnixMicro()).UTC() }
 
-// timeOf gives what nullTime was given.
+// timeOf returns the time of nullTime, or ErrDamaged.
 func timeOf(t pgtype.Timestamptz) (time.Time, error) {
 	switch {
 	case !t.Valid:
@@ -100,9 +99,8 @@ func timeOf(t pgtype.Timestamptz) (time.Time, error) {
 	return micros(t.Time), nil
 }
 
-// escapeText gives s as text of the database, which has neither NUL nor
-// anything but UTF-8: such bytes stand as \xNN, and \ as \\. Two texts that
-// differ do so after it, too.
+// escapeText returns s as text of the database, which can hold no NUL and only UTF-8: other
+// bytes are written as \xNN, and \ as \\. Different texts stay different.
 func escapeText(s string) string {
 	if utf8.ValidString(s) && !strings.ContainsAny(s, "\x00\\") {
 		return s
@@ -123,7 +121,7 @@ func escapeText(s string) string {
 	return b.String()
 }
 
-// escapeTexts does so with each of them; no text gives an empty array.
+// escapeTexts escapes each text. It returns an empty array, not null, for none.
 func escapeTexts(all []string) []string {
 	escaped := make([]string, len(all))
 	for i, s := range all {
@@ -132,7 +130,7 @@ func escapeTexts(all []string) []string {
 	return escaped
 }
 
-// unescapeText gives what escapeText was given.
+// unescapeText returns the text of which escapeText has returned s, or ErrDamaged.
 func unescapeText(s string) (string, error) {
 	if !strings.Contains(s, `\`) {
 		return s, nil

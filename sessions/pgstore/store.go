@@ -1,3 +1,6 @@
+// Package pgstore keeps sessions in PostgreSQL, where several processes share them. Store is
+// the store; Cached puts a cache that the processes share in front of it, such as
+// redisstore.Cache.
 package pgstore
 
 import (
@@ -10,24 +13,25 @@ import (
 	"gatehouse/sessions"
 )
 
-// Store is the Shared store in PostgreSQL, 13 or later: a row for each
-// record, in the table sessions of the schema gatehouse. Every method is one
-// statement, or one and a question, and holds no lock when it returns; what
-// Create, Update, Delete and DeleteExpired did is on disk as the server's
-// synchronous_commit says, a Touch follows within a second.
+// Store is the sessions.SharedStore in PostgreSQL, 13 or later: one row for each record, in
+// the table sessions of the schema gatehouse. It is safe for concurrent use.
 //
-// Whether a record has expired is judged by the clock of the node that asks,
-// as in every store; the clock of the database is never asked. A node whose
-// clock is ahead by a minute therefore ends sessions a minute early, and one
-// that is behind does so late: nodes keep their clocks in step (NTP).
+// Each method is one statement, except Update, which asks why if it has changed nothing,
+// and List, which reads pages. None holds a lock when it returns. What Create, Update,
+// Delete and DeleteExpired have done is on disk when they return, as far as the server's
+// synchronous_commit says; a Touch follows within a second.
 //
-// Announcements are made by the statement that changes the record, so that
-// whoever hears one finds the change. No call takes longer than 3 seconds,
-// DeleteExpired and Count not longer than 10.
+// As in every store, the clock of the process decides whether a record has expired, and
+// never that of the database. A node whose clock is a minute ahead ends sessions a minute
+// early. Nodes need clocks that agree (NTP).
+//
+// A change is announced (NOTIFY) by the statement that makes it, so that whoever hears of
+// it also finds it. No call takes longer than 3 seconds, except DeleteExpired and Count,
+// which take 10 at most.
 type Store struct {
 	db       *postgres.DB
-	now      func() time.Time
-	patience time.Duration // with a call, but for DeleteExpired and Count
+	now      func() time.Time // tests set it
+	patience time.Duration    // how long a call may take, except DeleteExpired and Count
 }
 
 const (
@@ -35,20 +39,19 @@ const (
 	channel         = "gatehouse_sessions"
 )
 
-// New uses the tables of db, which stays the caller's: it is closed
-// after the store. A server that does not answer now may do so later, and until
-// then every call fails.
+// New returns a store in db, which makes its tables by itself. The db stays the caller's,
+// who closes it after the store. While the server does not answer, every call fails.
 func New(db *postgres.DB) *Store {
 	return &Store{db: db, now: time.Now, patience: defaultPatience}
 }
 
-// columns are the columns as scanRow reads them.
+// columns are the columns in the order of scanRow and rowValues.
 const columns = `key, version, user_name, source, stamp, created, login, seen, expires, ends, idle, browser, addr, agent, data, auth_time, level, methods, actor, proof, mark`
 
-// announce announces the key of each row that it is joined with.
+// announce is to be joined with changed rows, and announces the key of each.
 const announce = `LATERAL pg_notify('` + channel + `', key) AS told`
 
-// alive is the condition that the record has not expired at $2.
+// alive is the condition that the record has not expired at $2; see Record.Expired.
 const alive = `expires > $2 AND (ends IS NULL OR ends > $2)`
 
 // pageLen is how many rows List reads in one query.
@@ -61,7 +64,7 @@ type listed struct {
 	err error
 }
 
-// Load serves Store.
+// Load serves sessions.Store.
 func (s *Store) Load(ctx context.Context, key string) (sessions.Record, error) {
 	const sql = `SELECT ` + columns + ` FROM gatehouse.sessions WHERE key = $1`
 	r, err := s.one(ctx, sql, key)
@@ -74,7 +77,7 @@ func (s *Store) Load(ctx context.Context, key string) (sessions.Record, error) {
 	return r, nil
 }
 
-// Create serves Store.
+// Create serves sessions.Store.
 func (s *Store) Create(ctx context.Context, key string, r sessions.Record) error {
 	const sql = `INSERT INTO gatehouse.sessions (` + columns + `)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) ON CONFLICT (key) DO NOTHING`
@@ -85,7 +88,7 @@ func (s *Store) Create(ctx context.Context, key string, r sessions.Record) error
 	return err
 }
 
-// Update serves Store.
+// Update serves sessions.Store.
 func (s *Store) Update(ctx context.Context, key string, r sessions.Record) error {
 	const sql = `WITH changed AS (UPDATE gatehouse.sessions SET
 			version = $4, user_name = $5, source = $6, stamp = $7, created = $8, login = $9, seen = $10,
@@ -107,8 +110,7 @@ func (s *Store) Update(ctx context.Context, key string, r sessions.Record) error
 	return sessions.ErrConflict
 }
 
-// Touch serves Store. The use may be lost with the power: nobody waits for the
-// disk.
+// Touch serves sessions.Store. It does not wait for the disk.
 func (s *Store) Touch(ctx context.Context, key string, seen, expires time.Time, mark []byte) error {
 	const sql = `UPDATE gatehouse.sessions SET seen = $3, mark = $5,
 			expires = CASE WHEN idle > interval '0' THEN least($4, ends) ELSE expires END
@@ -121,7 +123,7 @@ func (s *Store) Touch(ctx context.Context, key string, seen, expires time.Time, 
 	return err
 }
 
-// Delete serves Store.
+// Delete serves sessions.Store.
 func (s *Store) Delete(ctx context.Context, key string) (sessions.Record, error) {
 	const sql = `WITH gone AS (DELETE FROM gatehouse.sessions WHERE key = $1 RETURNING ` + columns + `)
 		SELECT ` + columns + ` FROM gone, ` + announce
@@ -132,7 +134,7 @@ func (s *Store) Delete(ctx context.Context, key string) (sessions.Record, error)
 	return r, err
 }
 
-// List serves Store.
+// List serves sessions.Store.
 func (s *Store) List(ctx context.Context, q sessions.Query) iter.Seq2[sessions.Entry, error] {
 	return func(yield func(sessions.Entry, error) bool) {
 		for {
@@ -154,8 +156,8 @@ func (s *Store) List(ctx context.Context, q sessions.Query) iter.Seq2[sessions.E
 	}
 }
 
-// page gives the next records that q selects. What begins with the prefix lies
-// between it and it with a byte behind that is greater than every digit.
+// page returns the next records that q selects. Keys that begin with the prefix lie between
+// the prefix, and the prefix followed by a byte that is greater than every digit.
 func (s *Store) page(ctx context.Context, q sessions.Query) ([]listed, error) {
 	sql := `SELECT ` + columns + ` FROM gatehouse.sessions WHERE key > $1 AND key >= $2 AND key < $3`
 	args := []any{q.After, q.Prefix, q.Prefix + "~", pageLen}
@@ -166,9 +168,9 @@ func (s *Store) page(ctx context.Context, q sessions.Query) ([]listed, error) {
 	return s.many(ctx, s.patience, sql+` ORDER BY key LIMIT $4`, args...)
 }
 
-// DeleteExpired serves Store. What another node is removing, or using, at the
-// same moment is left to it; where there was much of that, fewer than limit
-// may have gone though some are left.
+// DeleteExpired serves sessions.Store. It leaves alone what another node is removing or
+// using at the same moment. If there is much of that, it may return fewer than limit
+// although some are left.
 func (s *Store) DeleteExpired(ctx context.Context, now time.Time, limit int) ([]sessions.Entry, error) {
 	const sql = `WITH old AS MATERIALIZED (
 			SELECT key FROM gatehouse.sessions WHERE expires <= $1 ORDER BY expires LIMIT $2 FOR UPDATE SKIP LOCKED
@@ -184,35 +186,37 @@ func (s *Store) DeleteExpired(ctx context.Context, now time.Time, limit int) ([]
 	return gone, err
 }
 
-// Count serves Store. It counts: a second or so for ten million.
+// Count serves sessions.Store. It has to look at every row, which takes about a second for
+// ten million.
 func (s *Store) Count(ctx context.Context) (n int, err error) {
 	err = s.db.Query(ctx, func(row postgres.Row) error { return row.Scan(&n) }, `SELECT count(*) FROM gatehouse.sessions`)
 	return n, err
 }
 
-// Close serves Store. The db stays open.
+// Close serves sessions.Store. It does nothing, and the db stays open.
 func (s *Store) Close() error { return nil }
 
-// Watch serves Shared. It notices within 3 seconds that nothing comes through
-// any more.
+// Watch serves sessions.SharedStore. It has a connection of its own, and notices within 3
+// seconds that it is dead.
 func (s *Store) Watch(ctx context.Context, changed func(key string), missed func()) {
 	s.db.Listen(ctx, channel, changed, missed)
 }
 
-// CheckHealth reports whether the store can be written to: not when the database is
-// read-only, or gone.
+// CheckHealth serves sessions.HealthChecker. It fails when the database is read-only, or
+// cannot be reached.
 func (s *Store) CheckHealth(ctx context.Context) error {
 	_, err := s.exec(ctx, `UPDATE gatehouse.sessions SET version = version WHERE key = ''`)
 	return err
 }
 
+// exec runs a statement, and returns how many rows it has changed or returned.
 func (s *Store) exec(ctx context.Context, sql string, args ...any) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	return s.db.Exec(ctx, sql, args...)
 }
 
-// one gives the only record of the answer, or ErrNotFound.
+// one returns the only record of the answer, or ErrNotFound.
 func (s *Store) one(ctx context.Context, sql string, args ...any) (sessions.Record, error) {
 	found, err := s.many(ctx, s.patience, sql, args...)
 	switch {
@@ -224,7 +228,8 @@ func (s *Store) one(ctx context.Context, sql string, args ...any) (sessions.Reco
 	return found[0].Record, found[0].err
 }
 
-// many gives the records of the answer, damaged ones too.
+// many returns the records of the answer, damaged ones too. patience 0: as long as the db
+// lets it run.
 func (s *Store) many(ctx context.Context, patience time.Duration, sql string, args ...any) (found []listed, err error) {
 	if patience > 0 {
 		var cancel context.CancelFunc

@@ -15,18 +15,19 @@ import (
 )
 
 const (
-	cacheTimeout = 250 * time.Millisecond // how long a command may take: it must not cost more than it saves
+	cacheTimeout = 250 * time.Millisecond // of a Cache; see Options.Timeout
 	cacheLease   = 5 * time.Second        // how long a reader may take to fill an entry
 	cacheLife    = 10 * time.Minute       // how long an entry stays at most
 )
 
-// A Cache keeps records that lie elsewhere in Redis, one server or a
-// master that Sentinel watches. What it says is not to be believed by itself:
-// CachedDB knows when it may be.
+// A Cache keeps copies of records that lie elsewhere, such as in a database: the
+// pgstore.Cache of pgstore.Cached. It lies on one server, or on a master that Sentinel
+// watches. Its answers must not be believed by themselves; pgstore.Cached knows when
+// they may be. It is safe for concurrent use.
 //
-// The name of an entry holds the epoch, and the run id of the server: what a
-// server had before it was started again, or before another one was made the
-// master, is out of reach.
+// The name of an entry has the epoch in it, and the run id of the server. So what the
+// server had before it was started again, or before another one became the master, is
+// out of reach.
 type Cache struct {
 	client  redis.UniversalClient
 	prefix  string
@@ -34,7 +35,8 @@ type Cache struct {
 	run     atomic.Pointer[string] // of the server of the newest connection
 }
 
-// NewCache checks the options. It does not connect.
+// NewCache returns a cache, or an error that says what is wrong with the options. It
+// does not connect.
 func NewCache(o Options) (*Cache, error) {
 	at, err := parseURL(o.URL)
 	if err != nil {
@@ -56,7 +58,7 @@ func NewCache(o Options) (*Cache, error) {
 	return c, nil
 }
 
-// connected asks a new connection which server it leads to.
+// connected asks the server of a new connection for its run id.
 func (c *Cache) connected(ctx context.Context, conn *redis.Conn) error {
 	info, err := conn.Info(ctx, "server").Result()
 	if err != nil {
@@ -71,11 +73,11 @@ func (c *Cache) connected(ctx context.Context, conn *redis.Conn) error {
 	return errors.New("redis does not say its run_id")
 }
 
-// errRestarted says that the server is another one than it was.
+// errRestarted means that the server is another one than before, or none.
 var errRestarted = errors.New("sessions: redis was started again")
 
-// do calls f with the name of the entry, or names for several, and fails with
-// errRestarted when the server changed meanwhile.
+// do calls f with a function that returns the name of an entry. It returns errRestarted
+// if the server changed meanwhile: what f has read may be old then.
 func (c *Cache) do(ctx context.Context, epoch string, f func(ctx context.Context, name func(key string) string) error) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -93,11 +95,10 @@ func (c *Cache) do(ctx context.Context, epoch string, f func(ctx context.Context
 	return nil
 }
 
-// leased is what a lease begins with, and no record.
+// leased is how a lease begins, and no record.
 const leased = "lease:"
 
-// Get returns the record under key, or a lease with which to fill it; neither
-// while somebody else has the lease.
+// Get serves pgstore.Cache.
 func (c *Cache) Get(ctx context.Context, epoch, key string) (r sessions.Record, found bool, lease string, err error) {
 	value := ""
 	err = c.do(ctx, epoch, func(ctx context.Context, name func(string) string) error {
@@ -117,13 +118,12 @@ func (c *Cache) Get(ctx context.Context, epoch, key string) (r sessions.Record, 
 	}
 	r, err = sessions.DecodeRecord(key, []byte(value))
 	if err != nil {
-		return sessions.Record{}, false, "", nil //nolint:nilerr // the database knows better
+		return sessions.Record{}, false, "", nil //nolint:nilerr // the database has a whole one
 	}
 	return r, true, "", nil
 }
 
-// Fill puts the record under key, if the lease still counts: nobody has
-// dropped the entry meanwhile.
+// Fill serves pgstore.Cache.
 func (c *Cache) Fill(ctx context.Context, epoch, key, lease string, r *sessions.Record, life time.Duration) error {
 	const script = `if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3]) end return 1`
 	return c.do(ctx, epoch, func(ctx context.Context, name func(string) string) error {
@@ -131,7 +131,7 @@ func (c *Cache) Fill(ctx context.Context, epoch, key, lease string, r *sessions.
 	})
 }
 
-// Drop removes entries, and takes away the leases for them.
+// Drop serves pgstore.Cache.
 func (c *Cache) Drop(ctx context.Context, epoch string, keys ...string) error {
 	return c.do(ctx, epoch, func(ctx context.Context, name func(string) string) error {
 		names := make([]string, len(keys))
@@ -142,12 +142,12 @@ func (c *Cache) Drop(ctx context.Context, epoch string, keys ...string) error {
 	})
 }
 
-// Ping reports an error while the server cannot be used.
+// Ping serves pgstore.Cache: it writes, which a full server or a replica refuses.
 func (c *Cache) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	return c.client.Set(ctx, c.prefix+"probe", 1, time.Minute).Err()
 }
 
-// Close closes the connections. The entries stay, and nobody believes them.
+// Close closes the connections. The entries stay; the next start does not believe them.
 func (c *Cache) Close() error { return c.client.Close() }

@@ -14,7 +14,7 @@ import (
 	"gatehouse/sessions"
 )
 
-// allShards in the order of their keys.
+// allShards are the names of the shards, in the order of their keys.
 var allShards = func() []string {
 	var all []string
 	for _, c := range "0123456789abcdef" {
@@ -26,11 +26,11 @@ var allShards = func() []string {
 // pageLen is how many keys of an index are read at a time.
 const pageLen = 256
 
-// sweepMax is how many records one script removes: others wait meanwhile.
+// sweepMax is how many records one script removes: the whole server waits meanwhile.
 const sweepMax = 100
 
-// each sends a command to every one of the shards, in one round trip. add puts
-// it into the pipeline; it only reads, or may be repeated.
+// each sends one command for each of the shards (or keys), in one round trip. add puts it
+// into the pipeline. The command must only read, or be one that may be done twice.
 func (s *Store) each(ctx context.Context, shards []string, add func(p redis.Pipeliner, shard string)) error {
 	ctx, cancel, err := s.begin(ctx)
 	if err != nil {
@@ -47,7 +47,7 @@ func (s *Store) each(ctx context.Context, shards []string, add func(p redis.Pipe
 	return nil
 }
 
-// Count serves Store.
+// Count serves sessions.Store.
 func (s *Store) Count(ctx context.Context) (n int, err error) {
 	var counts []*redis.IntCmd
 	err = s.each(ctx, allShards, func(p redis.Pipeliner, shard string) {
@@ -62,8 +62,8 @@ func (s *Store) Count(ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
-// List serves Store. What belongs to one user is asked of all shards at once;
-// all the rest is read a page at a time.
+// List serves sessions.Store. It asks all shards at once for the records of one user, and
+// one shard after the other for all others, a page at a time.
 func (s *Store) List(ctx context.Context, q sessions.Query) iter.Seq2[sessions.Entry, error] {
 	return func(yield func(sessions.Entry, error) bool) {
 		shards := shardsOf(&q)
@@ -98,7 +98,7 @@ func (s *Store) List(ctx context.Context, q sessions.Query) iter.Seq2[sessions.E
 	}
 }
 
-// shardsOf gives the shards in which there may be what q selects.
+// shardsOf returns the shards that may have records which q selects.
 func shardsOf(q *sessions.Query) []string {
 	from, to := 0, len(allShards)
 	if q.After != "" {
@@ -118,15 +118,15 @@ type listed struct {
 	err error
 }
 
-// A listPage is some of a shard, up to the last key that was looked at.
+// A listPage is a part of a shard, up to the key last; more says that there may be more.
 type listPage struct {
 	entries []listed
 	last    string
 	more    bool
 }
 
-// pages gives the first page of each shard. The index says which keys; each
-// record is then read for itself.
+// pages returns the first page of each shard: it asks the index for the keys, and then
+// reads each record. A record may be removed between the two, and is left out then.
 func (s *Store) pages(ctx context.Context, q *sessions.Query, shards []string) ([]listPage, error) {
 	index, lead := "keys", ""
 	if q.User != "" {
@@ -138,7 +138,7 @@ func (s *Store) pages(ctx context.Context, q *sessions.Query, shards []string) (
 	}
 	var found []*redis.StringSliceCmd
 	err := s.each(ctx, shards, func(p redis.Pipeliner, shard string) {
-		p.Persist(ctx, s.index(shard, index)) // changes nothing, and a replica refuses it
+		p.Persist(ctx, s.index(shard, index)) // this changes nothing, but a replica refuses it
 		found = append(found, p.ZRangeByLex(ctx, s.index(shard, index), by))
 	})
 	if err != nil {
@@ -189,8 +189,8 @@ func (s *Store) fill(ctx context.Context, q *sessions.Query, shards []string, pa
 	return nil
 }
 
-// DeleteExpired serves Store. Of a record that Redis has dropped already, the
-// index knows the user and when it expired.
+// DeleteExpired serves sessions.Store. Of a record that Redis has removed by itself it
+// returns what the index knows: the user, and when it has expired.
 func (s *Store) DeleteExpired(ctx context.Context, now time.Time, limit int) ([]sessions.Entry, error) {
 	var gone []sessions.Entry
 	for len(gone) < limit {
@@ -207,8 +207,8 @@ func (s *Store) DeleteExpired(ctx context.Context, now time.Time, limit int) ([]
 	return gone, nil
 }
 
-// due gives records that the indexes have as expired: the oldest of all
-// shards, some or all of them but no more than limit, oldest first. None:
+// due returns records that have expired by the indexes: the oldest of all shards, oldest
+// first, and no more than limit. They may be fewer than there are, but are none only if
 // there are none.
 func (s *Store) due(ctx context.Context, now time.Time, limit int) ([]sessions.Entry, error) {
 	some := min(limit, 2*limit/len(allShards)+8)
@@ -221,7 +221,7 @@ func (s *Store) due(ctx context.Context, now time.Time, limit int) ([]sessions.E
 		return nil, err
 	}
 	var due []sessions.Entry
-	var last []sessions.Entry // of the shards that may have more: nothing beyond the first of these is known
+	var last []sessions.Entry // the last one read of each shard that may have more
 	for _, f := range found {
 		for _, z := range f.Val() {
 			member, _ := z.Member.(string)
@@ -241,11 +241,13 @@ func (s *Store) due(ctx context.Context, now time.Time, limit int) ([]sessions.E
 	return due[:min(n, limit)], nil
 }
 
+// byExpiry compares by Expires, then by key.
 func byExpiry(a, b sessions.Entry) int {
 	return cmp.Or(a.Expires.Compare(b.Expires), cmp.Compare(a.Key, b.Key))
 }
 
-// sweep removes what is due and was not used meanwhile.
+// sweep removes the records that are due, unless they were used meanwhile, and returns
+// those that it has removed.
 func (s *Store) sweep(ctx context.Context, now time.Time, due []sessions.Entry) (gone []sessions.Entry, err error) {
 	removed := make([]bool, len(due))
 	for _, shard := range allShards {
@@ -269,6 +271,8 @@ func (s *Store) sweep(ctx context.Context, now time.Time, due []sessions.Entry) 
 	return gone, err
 }
 
+// sweepShard does so for the records of one shard, which are due[i] for each i of which.
+// It notes in removed which are gone.
 func (s *Store) sweepShard(ctx context.Context, now time.Time, shard string, due []sessions.Entry, removed []bool, which []int) error {
 	args := []any{formatTime(now), s.channel, slack.Milliseconds()}
 	var keys []string
@@ -295,7 +299,7 @@ func (s *Store) sweepShard(ctx context.Context, now time.Time, shard string, due
 	return nil
 }
 
-// scoreOf gives a time as the index by expiry has it.
+// scoreOf returns a time as the index by expiry has it.
 func scoreOf(t time.Time) string {
 	if t.IsZero() {
 		return "-inf"
@@ -303,6 +307,7 @@ func scoreOf(t time.Time) string {
 	return formatTime(t)
 }
 
+// scoreTime returns the time of which scoreOf is the score.
 func scoreTime(score float64) time.Time {
 	if score < -1e18 {
 		return time.Time{}

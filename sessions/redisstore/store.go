@@ -1,9 +1,11 @@
+// Package redisstore keeps sessions in Redis or Valkey, where several processes share
+// them. Store is a whole store; Cache keeps copies of records that lie in a database,
+// for pgstore.Cached.
 package redisstore
 
 import (
 	"context"
 	"crypto/tls"
-	"embed"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,78 +13,86 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"gatehouse/sessions"
 )
 
-// Store is the Shared store in Redis or Valkey, 6.2 or later: one server, a
-// master that Sentinel watches, or a Cluster.
+// Store is the sessions.SharedStore in Redis or Valkey, 6.2 or later: on one server, on
+// a master that Sentinel watches, or in a Cluster. It is safe for concurrent use.
 //
-// Records are spread over 16 shards by the first digit of their key, so that
-// the order of the shards is the order of the keys. A shard is one hash slot
-// of a Cluster: it has a string for each record, and three sorted sets beside
-// them, the keys in their order, the keys of each user, and the keys by the
-// time when they expire. Each method that writes is one script on one shard,
-// which changes the record and the indexes in one step and announces it in
-// the same step. So there is never a session that cannot be found for
-// revocation, not even after a crash between two commands: there are no two.
-// The price is that a question about a user goes to all shards (in one round
-// trip), and that a Cluster of more than 16 masters leaves some without work.
+// Records are spread over 16 shards by the first digit of their key, so that the order
+// of the shards is the order of the keys. A shard lies in one hash slot of a Cluster. It
+// has a string for each record, and three sorted sets as indexes: the keys in their
+// order, the keys of each user, and the keys by when they expire. Each method that
+// writes is one script on one shard, which changes the record and the indexes and
+// announces the change in one step. No crash can therefore leave a session that cannot
+// be found to be revoked. The price is that a question about a user goes to all shards,
+// in one round trip, and that more than 16 masters of a Cluster do not help.
 //
-// Redis drops a record by itself a day after it has expired, should nobody
-// call DeleteExpired. The indexes know whose it was, and forget it in the next
-// DeleteExpired. They have no time to live, so that a policy of eviction which
-// takes keys with one (volatile-...) ends sessions early, and never hides one
-// from RevokeUser. A policy that takes any key (allkeys-...) could: Watch warns
-// of it in the log.
+// Redis removes a record by itself a day after it has expired, if nobody calls
+// DeleteExpired. The indexes still know whose it was, until the next DeleteExpired. They
+// have no time to live, so that a policy of eviction for keys with one (volatile-...)
+// can end sessions early, but never hides a session from RevokeUser. A policy for all
+// keys (allkeys-...) could: Watch logs a warning of it.
 //
-// Only a master is ever asked. A replica, or a master that a failover has made
-// one, has not heard of the last logouts; it refuses the read, and that is
-// "could not tell". Redis copies to replicas and to disk after it has
-// answered: what it lost in a failover or a crash, it has lost, a logout too.
+// Only masters are asked. A replica has not heard of the last logouts; it refuses to
+// answer, and that is a failure. Redis copies writes to its replicas and to disk after
+// it has answered, so a failover or a crash can lose the last writes, logouts among
+// them.
 //
-// What might have been done is not done again: a script whose answer did not
-// come is an error and not a wrong ErrExists. No call takes longer than 2
-// seconds for each of its steps.
+// A script is never sent again when its answer did not come: the caller gets a failure,
+// not an ErrExists of its own making. No command takes longer than Options.Timeout; List
+// and DeleteExpired send several.
 type Store struct {
 	client  redis.UniversalClient
 	prefix  string
 	channel string
 	log     *slog.Logger
 	timeout time.Duration
-	now     func() time.Time
+	now     func() time.Time // tests set it
 }
 
-// Options are what a Redis store is made of.
+// Options are what a Store or a Cache is made of. URL is required.
 type Options struct {
-	URL              string      // required; see Config.URL
-	Password         string      // in place of one in URL; "": that
-	SentinelPassword string      // of the Sentinels themselves; "": none
-	KeyPrefix        string      // before each key; "": gatehouse:
-	TLS              *tls.Config // for rediss; nil: whom the system trusts. The name is always that of the server asked
-	Log              *slog.Logger
+	// URL says where the server is; see Config.URL.
+	URL string
+
+	// Password takes the place of a password in URL. "": the one in URL, if any.
+	Password string
+
+	// SentinelPassword is the password of the Sentinels themselves. "": none.
+	SentinelPassword string
+
+	// KeyPrefix stands before each key and channel. "": gatehouse:. Programs that
+	// share a server need prefixes of their own.
+	KeyPrefix string
+
+	// TLS is used with rediss, rediss+cluster and rediss+sentinel. Leave ServerName
+	// empty: it is the host of whichever server is asked. nil: the system's certificate
+	// authorities are trusted.
+	TLS *tls.Config
+
+	// Log receives what nobody is told otherwise: when Watch hears nothing. nil: it
+	// is discarded.
+	Log *slog.Logger
 
 	// Timeout is how long one command may take, with waiting for a connection
 	// and making one. 0: 2 seconds, and 250 milliseconds for a Cache, which must
 	// not cost more than it saves.
 	Timeout time.Duration
 
-	connected func(ctx context.Context, c *redis.Conn) error // is told of each new connection; may be nil
+	connected func(ctx context.Context, c *redis.Conn) error // called with each new connection; may be nil
 }
 
 const (
-	defaultTimeout = 2 * time.Second // how long a command may take, with waiting and connecting
-	maxConns       = 64              // connections to each server at most, but for the one of Watch
-	maxDials       = 8               // connections that are being made at a time; who waits may get another's
-	slack          = 24 * time.Hour  // how long Redis keeps what has expired
+	defaultTimeout = 2 * time.Second // of a Store; see Options.Timeout
+	maxConns       = 64              // connections to each server, without the one of Watch
+	maxDials       = 8               // connections that are being made at the same time
+	slack          = 24 * time.Hour  // how long Redis keeps records that have expired
 )
 
-//go:embed lua/*.lua
-var luaFiles embed.FS
-
-// New checks the options. It does not connect: a server that does not
-// answer now may do so later, and until then every call fails.
+// New returns a store, or an error that says what is wrong with the options. It does
+// not connect: while the server does not answer, every call fails.
 func New(o Options) (*Store, error) {
 	at, err := parseURL(o.URL)
 	if err != nil {
@@ -97,116 +107,16 @@ func New(o Options) (*Store, error) {
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
 	}
-	redis.SetLogger(silent{}) // what it would write by the way to stderr, calls return as well
+	redis.SetLogger(silent{}) // for the whole process; it would write to stderr
 	return &Store{
 		client: at.client(&o), prefix: o.KeyPrefix, channel: o.KeyPrefix + "changed",
 		log: o.Log, timeout: o.Timeout, now: time.Now,
 	}, nil
 }
 
-// silent is a logger of go-redis.
-type silent struct{}
-
-func (silent) Printf(context.Context, string, ...any) {}
-
-// client makes the client for the kind of address.
-func (a *address) client(o *Options) redis.UniversalClient {
-	u := &redis.UniversalOptions{
-		Addrs: a.hosts, MasterName: a.master, DB: a.db, Username: a.user, Password: a.password,
-		SentinelPassword: o.SentinelPassword, OnConnect: o.connected,
-		Protocol: 2, DisableIdentity: true,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-		MaxRetries:               -1, DialerRetries: 1, ContextTimeoutEnabled: true,
-		DialTimeout: o.Timeout, ReadTimeout: o.Timeout, WriteTimeout: o.Timeout, PoolTimeout: o.Timeout,
-		PoolSize: maxConns, MaxActiveConns: maxConns, MaxConcurrentDials: maxDials, ConnMaxIdleTime: 5 * time.Minute, PipelinePoolSize: -1,
-	}
-	if o.Password != "" {
-		u.Password = o.Password
-	}
-	if a.tls {
-		u.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-		if o.TLS != nil {
-			u.TLSConfig = o.TLS.Clone()
-		}
-	}
-	switch {
-	case a.master != "":
-		return redis.NewFailoverClient(u.Failover())
-	case a.cluster:
-		c := u.Cluster()
-		c.ClusterStateReloadInterval = 5 * time.Second
-		c.DisableRoutingPolicies = true // the keys of a command say where it goes
-		return redis.NewClusterClient(c)
-	default:
-		s := u.Simple()
-		if a.unix {
-			s.Network = "unix"
-		}
-		return redis.NewClient(s)
-	}
-}
-
-// A script runs on the server in one step.
-type script struct{ text, hash string }
-
-// The scripts, each with what they share in front.
-var (
-	scriptCreate = loadScript("create")
-	scriptUpdate = loadScript("update")
-	scriptTouch  = loadScript("touch")
-	scriptDelete = loadScript("delete")
-	scriptSweep  = loadScript("sweep")
-)
-
-func loadScript(name string) script {
-	var text strings.Builder
-	for _, file := range []string{"head", name} {
-		b, err := luaFiles.ReadFile("lua/" + file + ".lua")
-		if err != nil {
-			panic(err) // it is embedded
-		}
-		text.Write(b)
-	}
-	return script{text.String(), redis.NewScript(text.String()).Hash()}
-}
-
-// once is a command that is sent once: the client repeats it only if the
-// server has refused it.
-type once struct{ *redis.Cmd }
-
-func (once) NoRetry() bool { return true }
-
-// run does a script on the shard, for the records. A server that does not know
-// the script has done nothing, and is told it.
-func (s *Store) run(ctx context.Context, what script, shard string, keys []string, args ...any) (any, error) {
-	ctx, cancel, err := s.begin(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer cancel()
-	head := []any{"evalsha", what.hash, 3 + len(keys), s.index(shard, "keys"), s.index(shard, "users"), s.index(shard, "expiry")}
-	for _, key := range keys {
-		head = append(head, s.record(key))
-	}
-	head = append(head, args...)
-	cmd := once{redis.NewCmd(ctx, head...)}
-	err = s.client.Process(ctx, cmd)
-	if redis.HasErrorPrefix(err, "NOSCRIPT") {
-		again := append([]any{"eval", what.text}, head[2:]...)
-		cmd = once{redis.NewCmd(ctx, again...)}
-		err = s.client.Process(ctx, cmd)
-	}
-	if errors.Is(err, redis.Nil) {
-		return nil, nil //nolint:nilnil // the script said false
-	}
-	if err != nil {
-		return nil, s.failed(err)
-	}
-	return cmd.Val(), nil
-}
-
-// Eval runs a script of others, in one step, on values that are no sessions:
-// they are called by name within kind, and lie in one slot of a Cluster.
+// Eval runs a script on values that are not sessions, in one step. The values are named
+// within kind, such as "throttle", and all of one kind lie in one hash slot of a Cluster.
+// It returns what the script returns, nil for false.
 func (s *Store) Eval(ctx context.Context, script *redis.Script, kind string, names []string, args ...any) (any, error) {
 	ctx, cancel, err := s.begin(ctx)
 	if err != nil {
@@ -224,7 +134,7 @@ func (s *Store) Eval(ctx context.Context, script *redis.Script, kind string, nam
 	return answer, nil
 }
 
-// begin begins a step, unless ctx has ended.
+// begin returns a context for one command, or the error of one that has ended.
 func (s *Store) begin(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
@@ -233,8 +143,8 @@ func (s *Store) begin(ctx context.Context) (context.Context, context.CancelFunc,
 	return ctx, cancel, nil
 }
 
-// failed wraps what is no answer. In a Cluster it may come from asking a
-// server that is not in charge any more.
+// failed wraps a failure. In a Cluster it may come from a server that is no longer in
+// charge, so the client looks again who is.
 func (s *Store) failed(err error) error {
 	if c, ok := s.client.(*redis.ClusterClient); ok {
 		c.ReloadState(context.Background())
@@ -242,8 +152,8 @@ func (s *Store) failed(err error) error {
 	return fmt.Errorf("sessions: redis: %w", err)
 }
 
-// shardOf names the key's shard. The digit stands there three times because
-// those 16 names lie well apart in the slots of a Cluster.
+// shardOf returns the name of the key's shard: its first digit, three times. These 16
+// names lie well apart in the hash slots of a Cluster.
 func shardOf(key string) string { return strings.Repeat(string("0123456789abcdef"[digit(key[0])]), 3) }
 
 // digit returns the value of a hexadecimal digit; of any other byte that of a
@@ -259,16 +169,19 @@ func digit(c byte) int {
 	}
 }
 
+// record returns the name of the record under key in Redis.
 func (s *Store) record(key string) string { return s.prefix + "{" + shardOf(key) + "}:session:" + key }
 
+// index returns the name of an index of the shard.
 func (s *Store) index(shard, name string) string { return s.prefix + "{" + shard + "}:" + name }
 
-// get reads a record. GETEX is a GET that only a master answers.
+// get returns the command that reads a record: GETEX, which is GET, except that a
+// replica refuses it.
 func (s *Store) get(ctx context.Context, key string) *redis.StringCmd {
 	return redis.NewStringCmd(ctx, "getex", s.record(key))
 }
 
-// Load serves Store.
+// Load serves sessions.Store.
 func (s *Store) Load(ctx context.Context, key string) (sessions.Record, error) {
 	if key == "" {
 		return sessions.Record{}, errNoKey
@@ -296,7 +209,7 @@ func (s *Store) Load(ctx context.Context, key string) (sessions.Record, error) {
 
 var errNoKey = errors.New("sessions: the key is empty")
 
-// Create serves Store.
+// Create serves sessions.Store.
 func (s *Store) Create(ctx context.Context, key string, r sessions.Record) error {
 	if key == "" {
 		return errNoKey
@@ -309,27 +222,28 @@ func (s *Store) Create(ctx context.Context, key string, r sessions.Record) error
 	return err
 }
 
-// Update serves Store.
+// Update serves sessions.Store.
 func (s *Store) Update(ctx context.Context, key string, r sessions.Record) error {
 	if key == "" {
 		return errNoKey
 	}
 	next := r.Stored(r.Version + 1)
-	return verdict(s.run(ctx, scriptUpdate, shardOf(key), []string{key},
+	return answerOf(s.run(ctx, scriptUpdate, shardOf(key), []string{key},
 		key, encode(key, &next), slack.Milliseconds(), r.Version, formatTime(s.now()), s.channel))
 }
 
-// Touch serves Store.
+// Touch serves sessions.Store.
 func (s *Store) Touch(ctx context.Context, key string, seen, expires time.Time, mark []byte) error {
 	if key == "" {
 		return errNoKey
 	}
-	return verdict(s.run(ctx, scriptTouch, shardOf(key), []string{key},
+	return answerOf(s.run(ctx, scriptTouch, shardOf(key), []string{key},
 		key, formatTime(seen), slack.Milliseconds(), formatTime(expires), formatTime(s.now()), formatMark(mark)))
 }
 
-// verdict reads what update and touch say.
-func verdict(said any, err error) error {
+// answerOf returns what the scripts update and touch have answered as the error of a
+// Store.
+func answerOf(said any, err error) error {
 	switch {
 	case err != nil:
 		return err
@@ -344,8 +258,7 @@ func verdict(said any, err error) error {
 	}
 }
 
-// Delete serves Store. A damaged record goes as well; what it said is not
-// known.
+// Delete serves sessions.Store.
 func (s *Store) Delete(ctx context.Context, key string) (sessions.Record, error) {
 	if key == "" {
 		return sessions.Record{}, errNoKey
@@ -365,13 +278,13 @@ func (s *Store) Delete(ctx context.Context, key string) (sessions.Record, error)
 	return r, nil
 }
 
-// CheckHealth reports whether every shard can be written to: not when Redis is full, a
-// replica, or gone.
+// CheckHealth serves sessions.HealthChecker. It writes to every shard, which fails when
+// Redis is full, is a replica, or cannot be reached.
 func (s *Store) CheckHealth(ctx context.Context) error {
 	return s.each(ctx, allShards, func(p redis.Pipeliner, shard string) {
 		p.Set(ctx, s.index(shard, "probe"), 1, time.Minute)
 	})
 }
 
-// Close serves Store.
+// Close closes the connections. Calls after it fail.
 func (s *Store) Close() error { return s.client.Close() }

@@ -12,10 +12,9 @@ import (
 	"gatehouse/sessions"
 )
 
-// encode gives a record as the scripts read it (lua/head.lua): what
-// they need as text, and behind it all of it as on disk. Version, Seen, Expires
-// and Mark count as the text has them: Touch changes nothing else. Format 1 had
-// no Mark.
+// encode returns a record as the scripts read it (lua/head.lua): a line of text with what
+// they need, the user, and the whole record as EncodeRecord has it. Where the two differ,
+// Version, Seen, Expires and Mark count as in the line, because Touch changes only that.
 func encode(key string, r *sessions.Record) string {
 	body := sessions.EncodeRecord(key, r)
 	var b strings.Builder
@@ -38,7 +37,8 @@ func encode(key string, r *sessions.Record) string {
 	return b.String()
 }
 
-// decode gives the record of encode, or ErrDamaged.
+// decode returns the record that encode has encoded for the key, or ErrDamaged. A line of
+// format 1 has no mark.
 func decode(key, value string) (sessions.Record, error) {
 	line, rest, _ := strings.Cut(value, "\n")
 	f := strings.Split(line, " ")
@@ -67,8 +67,8 @@ func decode(key, value string) (sessions.Record, error) {
 	return r, nil
 }
 
-// readRecord returns the record that the answer of get holds: redis.Nil when there
-// is none, ErrDamaged for what encode did not write, or a failure.
+// readRecord returns the record in the answer to get: redis.Nil if there is none,
+// ErrDamaged if it cannot be read, or a failure.
 func readRecord(key string, answer *redis.StringCmd) (sessions.Record, error) {
 	switch err := answer.Err(); {
 	case noString(err):
@@ -79,15 +79,15 @@ func readRecord(key string, answer *redis.StringCmd) (sessions.Record, error) {
 	return decode(key, answer.Val())
 }
 
-// noString reports whether somebody has put a list, a set or the like where a
-// record should be.
+// noString reports whether there is a list, a set or the like where a record should be.
 func noString(err error) bool { return redis.HasErrorPrefix(err, "WRONGTYPE") }
 
+// damaged returns ErrDamaged with the handle of the session.
 func damaged(key string) error {
 	return fmt.Errorf("sessions: read %s: %w", sessions.Handle(key), sessions.ErrDamaged)
 }
 
-// formatTime gives microseconds since 1970, - for the zero time.
+// formatTime returns microseconds since 1970, or - for the zero time.
 func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -95,7 +95,7 @@ func formatTime(t time.Time) string {
 	return strconv.FormatInt(t.UnixMicro(), 10)
 }
 
-// formatMark gives the bytes in hexadecimal digits, - for none.
+// formatMark returns the bytes in hexadecimal digits, or - for none.
 func formatMark(mark []byte) string {
 	if len(mark) == 0 {
 		return "-"
@@ -103,6 +103,7 @@ func formatMark(mark []byte) string {
 	return hex.EncodeToString(mark)
 }
 
+// parseMark returns the bytes of formatMark.
 func parseMark(s string) ([]byte, error) {
 	if s == "-" {
 		return nil, nil
@@ -110,6 +111,7 @@ func parseMark(s string) ([]byte, error) {
 	return hex.DecodeString(s)
 }
 
+// parseTime returns the time of formatTime.
 func parseTime(s string) (time.Time, error) {
 	if s == "-" {
 		return time.Time{}, nil

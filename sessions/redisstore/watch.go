@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	watchPing  = time.Second            // a ping after so much silence
+	watchPing  = time.Second            // after so much silence, a ping
 	watchRetry = 250 * time.Millisecond // between attempts to listen
 )
 
-// Watch serves Shared. It notices within 3 seconds that nothing comes through
-// any more: after a second of silence it pings, and waits 2 more for anything.
+// Watch serves sessions.SharedStore. It notices within 3 seconds that the connection is
+// dead: after a second of silence it pings, and waits 2 seconds for anything.
 func (s *Store) Watch(ctx context.Context, changed func(key string), missed func()) {
 	lost := false
 	for ctx.Err() == nil {
@@ -42,12 +42,12 @@ func (s *Store) Watch(ctx context.Context, changed func(key string), missed func
 	}
 }
 
-// listen hands on what is announced until the connection is lost. begun is
-// called once it listens.
+// listen calls changed with what is announced until the connection is lost, and begun when
+// it has begun to listen.
 func (s *Store) listen(ctx context.Context, changed func(key string), begun func()) error {
 	sub := s.client.Subscribe(ctx)
 	defer func() { _ = sub.Close() }()
-	defer context.AfterFunc(ctx, func() { _ = sub.Close() })() // reading does not notice the end of ctx
+	defer context.AfterFunc(ctx, func() { _ = sub.Close() })() // or reading would not notice the end of ctx
 	first, cancel := context.WithTimeout(ctx, defaultTimeout)
 	defer cancel()
 	if err := sub.Subscribe(first, s.channel); err != nil {
@@ -79,8 +79,9 @@ func (s *Store) listen(ctx context.Context, changed func(key string), begun func
 	}
 }
 
-// warnOfEviction says when Redis may drop an index, with which sessions would
-// be out of sight of those who end them. Not every user may ask.
+// warnOfEviction warns in the log if Redis may evict an index when it is full: sessions
+// could then not be found to be ended. It needs the right to INFO, and says nothing
+// without it.
 func (s *Store) warnOfEviction(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
 	defer cancel()

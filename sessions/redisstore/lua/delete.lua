@@ -1,5 +1,5 @@
--- ARGV: key, channel. Gives the record, or false when there was none. A damaged
--- record goes as well; its place by expiry goes when the time has come.
+-- ARGV: key, channel. Returns the record, or false if there was none. A damaged record is
+-- removed as well; the index by expiry keeps it until then.
 local value = read(KEYS[4])
 if not value then return false end
 redis.call('publish', ARGV[2], ARGV[1])

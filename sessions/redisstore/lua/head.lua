@@ -2,12 +2,12 @@
 -- (value.go). The line: a format, version, seen, expires, limit, idle and
 -- the length of the user, in decimal digits, and the mark in hexadecimal ones;
 -- times in microseconds, - for none. Format 1 has no mark.
--- They stay text wherever they can: numbers of Lua have 53 bits.
+-- Numbers stay text wherever they can, because Lua's have 53 bits only.
 --
--- KEYS of every script: the indexes of the shard (keys; user NUL key; key NUL
--- user by expiry), then records. Each script refuses before it writes anything
--- or does all: what may be refused stands first (publish by the rights of the
--- user, set and zadd by a memory that is full).
+-- KEYS of every script: the indexes of the shard (keys; user NUL key; key NUL user by
+-- expiry), then records. A script does all of its work or nothing: commands that Redis may
+-- refuse come first (publish, if the user has no right to it; set and zadd, if the memory
+-- is full).
 
 local function parse(value)
   local version, seen, expires, limit, idle, len, at =
@@ -23,8 +23,8 @@ local function parse(value)
   }
 end
 
--- read gives what is stored: false for nothing, and '' for what is no string,
--- which is as damaged as any other record.
+-- read returns what is stored; false if nothing is, and '' if it is no string, which is
+-- then a damaged record.
 local function read(record)
   local value = redis.pcall('get', record)
   if type(value) == 'table' then return '' end
@@ -35,8 +35,8 @@ local function expired(r, now)
   return (tonumber(r.expires) or -math.huge) <= now or (tonumber(r.limit) or math.huge) <= now
 end
 
--- put stores the record, until slack (milliseconds) after it expires, and puts
--- it into the indexes, where it may be already.
+-- put stores the record, until slack milliseconds after it expires, and puts it into the
+-- indexes, where it may be already.
 local function put(record, key, value, user, expires, slack)
   local at = tonumber(expires) or 0
   redis.call('set', record, value, 'PXAT', string.format('%.0f', math.max(math.ceil(at / 1000) + slack, 1)))
@@ -45,7 +45,7 @@ local function put(record, key, value, user, expires, slack)
   redis.call('zadd', KEYS[3], expires == '-' and '-inf' or expires, key .. '\0' .. user)
 end
 
--- unindex takes the record out of the indexes of this user.
+-- unindex removes the record from the indexes, where it is under this user.
 local function unindex(key, user)
   redis.call('zrem', KEYS[2], user .. '\0' .. key)
   redis.call('zrem', KEYS[3], key .. '\0' .. user)

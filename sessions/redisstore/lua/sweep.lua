@@ -1,7 +1,7 @@
--- ARGV: now, channel, slack, then the key and the user of each record, as the
--- index by expiry has them. Gives for each the record that was removed, '' for one that
--- Redis had dropped itself, and false for one that was used, or removed by
--- somebody else, meanwhile.
+-- ARGV: now, channel, slack, then the key and the user of each record, as the index by
+-- expiry has them. Returns for each the record that was removed, '' for one that Redis had
+-- removed by itself, and false for one that was used, or removed by somebody else,
+-- meanwhile.
 local now, gone = tonumber(ARGV[1]), {}
 for i = 1, #KEYS - 3 do
   local record, key, user = KEYS[i + 3], ARGV[2 * i + 2], ARGV[2 * i + 3]

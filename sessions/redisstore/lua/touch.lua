@@ -1,5 +1,5 @@
--- ARGV: key, seen, slack, expires, now, mark. Nobody has to be told: a record that is
--- known elsewhere says only that the session ends earlier.
+-- ARGV: key, seen, slack, expires, now, mark. Returns done or absent. A touch is not
+-- announced: who has the record of before it only believes that the session ends earlier.
 local value = read(KEYS[4])
 if not value then return 'absent' end
 local r = parse(value)

@@ -1,4 +1,5 @@
--- ARGV: key, record, slack, the version to replace, now, channel.
+-- ARGV: key, record, slack, the version to replace, now, channel. Returns done, absent or
+-- changed.
 local value = read(KEYS[4])
 if not value then return 'absent' end
 local old, new = parse(value), parse(ARGV[2])
