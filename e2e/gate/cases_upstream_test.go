@@ -154,6 +154,7 @@ func expected(id, words string, a e2e.Answer, broken bool, app *e2e.Recorder) er
 // TestServiceWorkers: a script of the application must not take over our
 // login page.
 func TestServiceWorkers(t *testing.T) {
+	t.Parallel()
 	nobody := e2e.Start(t, e2e.HTTP1, e2e.Standard(e2e.Record(t).URL)).Browser(t)
 	if a := nobody.Fetch("/_gate/login", "Service-Worker: script"); a.Status != http.StatusBadRequest {
 		t.Errorf("a worker's script from our pages: %d, want 400", a.Status)

@@ -234,6 +234,7 @@ func signIn(t *testing.T, gate *e2e.Gate, name string) *e2e.Browser {
 // more than without. Measured in CPU time: the machine does other things as
 // well.
 func TestStartWithManySessions(t *testing.T) {
+	t.Parallel()
 	gate := e2e.New(t, e2e.HTTP1, e2e.Standard(e2e.Serve(t, "app")))
 	fill(t, filepath.Join(gate.Dir, "data"), 100_000)
 	gate.Run(t) // makes the secrets, once

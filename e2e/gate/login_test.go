@@ -272,6 +272,7 @@ func TestAccountPage(t *testing.T) {
 // TestThrottle: too many wrong passwords are answered 429, and the right one
 // still works from where it worked before.
 func TestThrottle(t *testing.T) {
+	t.Parallel()
 	gate := e2e.Start(t, e2e.HTTP1, "login: {throttle: {per_account: 3/15m, per_network: 100/15m}}\n"+e2e.Standard(e2e.Record(t).URL))
 	b := gate.Browser(t)
 	status := 0

@@ -84,6 +84,7 @@ func TestNobodyGetsAnothersNTLMLogin(t *testing.T) {
 // TestOddUpstreams: what an application answers that is old, odd or broken
 // comes through as far as it can.
 func TestOddUpstreams(t *testing.T) {
+	t.Parallel()
 	var conns atomic.Int32
 	url := listen(t, func(conn net.Conn) {
 		conns.Add(1)
