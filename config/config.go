@@ -107,7 +107,7 @@ type AdminConfig struct {
 // StopConfig is the section stop: what happens after SIGTERM. /readyz answers
 // 503 at once.
 type StopConfig struct {
-	Delay value.Duration `yaml:"delay"` // how long new connections are still served, until whoever asks /readyz has noticed
+	Delay value.Duration `yaml:"delay"` // how long new connections are still served, until clients of /readyz have noticed
 	Limit value.Duration `yaml:"limit"` // how long requests under way may then take, before they are cut off
 }
 

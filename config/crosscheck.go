@@ -24,7 +24,7 @@ type crossCheck struct {
 // Errorf adds an error, unless the key has one already.
 func (x *crossCheck) Errorf(key, format string, args ...any) {
 	if !x.isBroken(key) {
-		x.reporter.bad(x.line(key), key, format, args...)
+		x.bad(x.line(key), key, format, args...)
 	}
 }
 
@@ -41,7 +41,7 @@ func (x *crossCheck) touched(section string) bool {
 // Warnf adds a warning, unless the key has an error.
 func (x *crossCheck) Warnf(key, format string, args ...any) {
 	if !x.isBroken(key) {
-		x.reporter.warn(key, format, args...)
+		x.warn(key, format, args...)
 	}
 }
 

@@ -128,7 +128,7 @@ func parseOnly(data []byte) (err error) {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	for range 2 {
 		var n yaml.Node
-		if err := dec.Decode(&n); err == io.EOF { //nolint:errorlint // Decode gives io.EOF itself
+		if err := dec.Decode(&n); err == io.EOF { //nolint:errorlint // Decode returns io.EOF itself
 			return nil
 		} else if err != nil {
 			return err

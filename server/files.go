@@ -31,14 +31,14 @@ func OpenFiles(c *config.Config, loginHTML string, log *slog.Logger) (*admin.Adm
 	return admin.Local(b), nil
 }
 
-// backend returns what an administrator's operations work on, for the site in
-// force that is given.
-func (st *storage) backend(inForce func() *site) *admin.Backend {
+// backend returns what an administrator's operations work on. inForce returns
+// the site in force.
+func (s *storage) backend(inForce func() *site) *admin.Backend {
 	return &admin.Backend{
 		Site: func() admin.Site {
-			s := inForce()
-			return admin.Site{Config: s.config, Sessions: s.sessions, Accounts: s.accounts, Proxy: s.proxy}
+			now := inForce()
+			return admin.Site{Config: now.config, Sessions: now.sessions, Accounts: now.accounts, Proxy: now.proxy}
 		},
-		Accounts: st.accounts, Store: st.store, File: st.db,
+		Accounts: s.accounts, Store: s.store, File: s.db,
 	}
 }

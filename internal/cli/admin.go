@@ -65,6 +65,6 @@ func (p *cli) whileRunning(ctx context.Context, f func(context.Context, *admin.A
 	if err != nil {
 		return
 	}
-	defer gate.Close() //nolint:errcheck // it gives nil
+	defer gate.Close() //nolint:errcheck // it was only asked
 	f(ctx, gate)
 }

@@ -105,7 +105,7 @@ func (p *cli) tellDemo(url, password, behind string) {
 }
 
 // startDemoApplication serves the demo application on a unix socket in a folder
-// that nobody else can enter: it believes the identity headers of whoever
+// that nobody else can enter: it believes the identity headers of whatever
 // connects.
 func startDemoApplication(ctx context.Context, path string) (stop func(), err error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "unix", path)

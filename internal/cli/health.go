@@ -22,7 +22,7 @@ func (p *cli) healthCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer gate.Close() //nolint:errcheck // it gives nil
+			defer gate.Close() //nolint:errcheck // it was only asked
 			ctx, cancel := context.WithTimeout(cmd.Context(), healthLimit)
 			defer cancel()
 			if err := gate.Ready(ctx); err != nil {

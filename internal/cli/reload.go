@@ -16,7 +16,7 @@ on. What only a restart can change is named.`,
 			if err != nil {
 				return err
 			}
-			defer gate.Close() //nolint:errcheck // it gives nil
+			defer gate.Close() //nolint:errcheck // it was only asked
 			return gate.Reload(cmd.Context())
 		}),
 	}

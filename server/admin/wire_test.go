@@ -217,7 +217,7 @@ func TestAListThatBreaksOff(t *testing.T) {
 	}}
 	cut := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "{\"name\":\"alice\"}\n{\"na")
-		_ = http.NewResponseController(w).Flush() //nolint:bodyclose // nothing is opened
+		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	})
 	for name, h := range map[string]http.Handler{"by an error": broken.handler(nil), "by its connection": cut} {
