@@ -130,10 +130,10 @@ func whoIs(id *auth.Identity) *access.Who {
 	return &access.Who{Name: id.Name, Groups: id.Groups}
 }
 
-// A revisedDecision is the error with which forwarding ends when the request
+// A revisionError is the error with which forwarding ends when the request
 // turned out, before anything was answered, not to be allowed after all: the
 // session ended, or the body names another method.
-type revisedDecision struct{ Decision }
+type revisionError struct{ Decision }
 
 // Error is not shown to anybody: serve acts on the decision instead.
-func (*revisedDecision) Error() string { return "the decision about the request was revised" }
+func (*revisionError) Error() string { return "the decision about the request was revised" }

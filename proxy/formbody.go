@@ -265,5 +265,5 @@ func (b *formBody) refuse(w http.ResponseWriter) error {
 	if b.refusal.err != nil {
 		return b.refusal.err
 	}
-	return &revisedDecision{Decision{ruling: b.refusal.ruling, Identity: b.id, DependsOnSession: true}}
+	return &revisionError{Decision{ruling: b.refusal.ruling, Identity: b.id, DependsOnSession: true}}
 }

@@ -45,7 +45,7 @@ func (s *exchange) serve(w http.ResponseWriter) error {
 		return s.turnAway(w, &d)
 	}
 	err = s.forward(w, &d)
-	if revised, ok := errors.AsType[*revisedDecision](err); ok {
+	if revised, ok := errors.AsType[*revisionError](err); ok {
 		s.note(&revised.Decision)
 		return s.turnAway(w, &revised.Decision)
 	}
@@ -125,7 +125,7 @@ func (s *exchange) forward(w http.ResponseWriter, d *Decision) error {
 		s.dependsOnSession = true
 		return s.form.refuse(w)
 	case s.active.breaker.Broken(): // the session ended before anything was answered
-		return &revisedDecision{Decision{ruling: ruling{route: s.route, Outcome: access.Challenge, Rule: -1}, DependsOnSession: true}}
+		return &revisionError{Decision{ruling: ruling{route: s.route, Outcome: access.Challenge, Rule: -1}, DependsOnSession: true}}
 	default:
 		return s.failed(w, err)
 	}
