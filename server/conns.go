@@ -12,25 +12,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lull is how long a connection has to be idle before a stop closes it. One
-// that was in use a moment ago is about to carry the next request, which gets
-// an answer that says it is the last one.
+// lull is how long a connection must be idle before a stop closes it. One that was in
+// use a moment ago may be about to carry the next request, whose answer announces that
+// it is the last one.
 const lull = 500 * time.Millisecond
 
-// conns knows which of the visitors' connections are idle, to stop without
-// losing a request.
+// conns tracks which connections of clients are idle, so that a stop loses no request.
 //
-// http.Server.Shutdown closes connections that are idle, and a connection
-// counts as idle until a request on it has been read whole: one that arrives in
-// that moment is forwarded, and its answer has nowhere to go. So idle
-// connections are not closed here but told to wait no longer, by a deadline that
-// net/http takes back once it has begun to read a request.
+// http.Server.Shutdown closes idle connections, and a connection counts as idle until
+// the head of a request has been read completely: a request that arrives at that moment
+// is forwarded, but its answer cannot be sent. So conns does not close idle
+// connections. It sets a read deadline in the past, which net/http replaces once it has
+// begun to read a request.
 type conns struct {
-	idle     sync.Map // net.Conn: *atomic.Int64, since when it is idle in Unix nanoseconds; 0: it is not
+	idle     sync.Map // net.Conn: *atomic.Int64, when it became idle, in Unix nanoseconds; 0: it is in use
 	draining atomic.Bool
 }
 
-// track is http.Server.ConnState.
+// track is for http.Server.ConnState.
 func (c *conns) track(conn net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateClosed, http.StateHijacked:
@@ -56,15 +55,15 @@ func (c *conns) since(conn net.Conn, t int64) {
 	}
 }
 
-// lastAnswer says on each answer while draining that it is the last one of
-// its connection. On HTTP/2, net/http sends GOAWAY for it.
+// lastAnswer announces, while draining, that an answer is the last one of its
+// connection. Over HTTP/2, net/http sends GOAWAY for that.
 func (c *conns) lastAnswer(w http.ResponseWriter) {
 	if c.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
 }
 
-// drain returns when no HTTP/1 connection is idle any more, or when ctx is
+// drain ends idle HTTP/1 connections, and returns when there are none, or when ctx is
 // done.
 func (c *conns) drain(ctx context.Context) {
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -78,8 +77,8 @@ func (c *conns) drain(ctx context.Context) {
 	}
 }
 
-// hurry tells the connections that have been idle for a while to wait no
-// longer, and reports whether any are idle.
+// hurry ends the connections that have been idle for a while, and reports whether any
+// are still idle.
 func (c *conns) hurry() (some bool) {
 	now := time.Now().UnixNano()
 	c.idle.Range(func(key, since any) bool {
@@ -90,7 +89,7 @@ func (c *conns) hurry() (some bool) {
 		}
 		some = true
 		if now-t >= int64(lull) && !hasUnread(conn) {
-			_ = conn.SetReadDeadline(time.Unix(1, 0)) // fails when it is closed, which is as good
+			_ = conn.SetReadDeadline(time.Unix(1, 0)) // an error means that it is closed already
 		}
 		return true
 	})
@@ -102,8 +101,8 @@ func speaksHTTP2(conn net.Conn) bool {
 	return ok && v.frames != nil
 }
 
-// hasUnread reports whether bytes have come that nobody has read: a request
-// is on its way. false where that cannot be told.
+// hasUnread reports whether a socket has received bytes that have not been read: a
+// request is arriving. It reports false if that is unknown.
 func hasUnread(conn net.Conn) bool {
 	if v, ok := conn.(*visitor); ok {
 		conn = v.socket

@@ -16,10 +16,10 @@ import (
 	"gatehouse/internal/audit"
 )
 
-// A roster remembers who was in users of the configuration, so that accounts
-// that have left it are known, also where it was changed while no server ran.
-// Their sessions end for good: an account that is put back does not bring them
-// back. An account that was disabled, or has another hash, has left as well.
+// A roster remembers which accounts were in users of the configuration, so that removed
+// ones are noticed, also if the configuration was changed while no server ran. Their
+// sessions end for good: they do not come back with an account that is added again. An
+// account that was disabled, or has another hash, counts as removed.
 type roster struct {
 	path string
 
@@ -28,16 +28,16 @@ type roster struct {
 	Ending []string          `json:"ending"` // names whose sessions are still to be ended
 }
 
-// rosterFile lies in data_dir.
+// rosterFile is a file in data_dir.
 const rosterFile = "users.json"
 
 const (
-	departedPatience = 3 * time.Second // for a store that is to end sessions, at a start or reload
-	departedAgain    = 5 * time.Second // until it is asked once more
+	departedTimeout = 3 * time.Second // for the store to end the sessions, at a start or reload
+	departedRetry   = 5 * time.Second // before the next attempt
 )
 
-// openRoster reads the file. One that is not there, or cannot be read, knows
-// nobody.
+// openRoster reads the file. If it does not exist or cannot be read, the roster is
+// empty.
 func openRoster(dir string, log *slog.Logger) *roster {
 	r := &roster{path: filepath.Join(dir, rosterFile)}
 	text, err := os.ReadFile(r.path)
@@ -50,7 +50,8 @@ func openRoster(dir string, log *slog.Logger) *roster {
 	return r
 }
 
-// update takes over who is in users now, and returns who is to be ended.
+// update records the accounts that are in users now, and returns the names whose
+// sessions have to be ended.
 func (r *roster) update(now map[string]string) ([]string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -67,7 +68,7 @@ func (r *roster) update(now map[string]string) ([]string, error) {
 	return slices.Clone(r.Ending), r.save()
 }
 
-// ended takes a name off.
+// ended records that the sessions of name have been ended.
 func (r *roster) ended(name string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -83,7 +84,7 @@ func (r *roster) save() error {
 	return writeWhole(r.path, string(text)+"\n")
 }
 
-// inFile returns the accounts of users that may sign in, with their stamps.
+// inFile returns the stamps of the accounts in users that may sign in, by name.
 func (s *site) inFile(ctx context.Context) map[string]string {
 	users := map[string]string{}
 	for _, u := range s.config.Users {
@@ -94,15 +95,15 @@ func (s *site) inFile(ctx context.Context) map[string]string {
 	return users
 }
 
-// endDeparted ends the sessions of accounts that have left users. What the
-// store does not let it end now, watchDeparted ends later.
+// endDeparted ends the sessions of accounts that have been removed from users. If the
+// store fails, watchDeparted tries again later.
 func (s *Server) endDeparted(ctx context.Context) {
 	site := s.site.Load()
 	names, err := s.roster.update(site.inFile(ctx))
 	if err != nil {
 		s.log.WarnContext(ctx, "who is in the configuration is not remembered", "file", s.roster.path, "error", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, departedPatience)
+	ctx, cancel := context.WithTimeout(ctx, departedTimeout)
 	defer cancel()
 	for _, name := range names {
 		n, err := site.sessions.RevokeUser(ctx, name, "account", nil)
@@ -119,9 +120,9 @@ func (s *Server) endDeparted(ctx context.Context) {
 	}
 }
 
-// watchDeparted ends what could not be ended, until ctx is done.
+// watchDeparted ends sessions that could not be ended before, until ctx is done.
 func (s *Server) watchDeparted(ctx context.Context) {
-	tick := time.NewTicker(departedAgain)
+	tick := time.NewTicker(departedRetry)
 	defer tick.Stop()
 	for {
 		select {

@@ -7,14 +7,13 @@ import (
 	"time"
 )
 
-// A drainingListener can be closed without losing a connection: the kernel
-// takes no more, those that it has taken are accepted, and only then it
-// closes. Closing a listener outright resets the connections that wait in its
-// queue.
+// A drainingListener can be closed without losing a connection: the kernel stops
+// accepting, the connections in its queue are accepted, and only then the listener is
+// closed. Closing a listener at once resets the connections in its queue.
 type drainingListener struct {
 	net.Listener
-	// failed is told why a connection could not be accepted while not draining.
-	// May be nil.
+	// failed is called with the error of Accept while the listener is not draining. May
+	// be nil.
 	failed func(error)
 
 	mu      sync.Mutex
@@ -23,8 +22,8 @@ type drainingListener struct {
 	once    sync.Once
 }
 
-// quiet is how long no connection must come before the queue counts as empty:
-// longer than most handshakes take.
+// quiet is how long no connection may come before the queue counts as empty. It is
+// longer than most TCP handshakes take.
 const quiet = 100 * time.Millisecond
 
 func newDrainingListener(ln net.Listener) *drainingListener {
@@ -47,7 +46,7 @@ func (l *drainingListener) Accept() (net.Conn, error) {
 		return c, err
 	case err != nil: // quiet, or closed
 		l.once.Do(func() {
-			_ = l.Close() // at once: what comes between is reset
+			_ = l.Close() // at once: connections that come before are reset
 			close(l.drained)
 		})
 		return nil, net.ErrClosed
@@ -57,7 +56,7 @@ func (l *drainingListener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// Close implements net.Listener. Draining may have closed it already.
+// Close implements net.Listener. It returns nil if draining has closed it already.
 func (l *drainingListener) Close() error {
 	if err := l.Listener.Close(); !errors.Is(err, net.ErrClosed) {
 		return err
@@ -67,11 +66,12 @@ func (l *drainingListener) Close() error {
 
 func (l *drainingListener) rearm(wait time.Duration) {
 	if d, ok := l.Listener.(deadliner); ok {
-		_ = d.SetDeadline(time.Now().Add(wait)) // fails only when closed, and then Accept says so
+		_ = d.SetDeadline(time.Now().Add(wait)) // fails only if it is closed, and then Accept fails too
 	}
 }
 
-// drain closes the listener and returns when that is done, or after limit.
+// drain closes the listener, and returns when that is done, or after limit. Accept must
+// be called meanwhile.
 func (l *drainingListener) drain(limit time.Duration) {
 	if _, ok := l.Listener.(deadliner); !ok {
 		return
@@ -81,9 +81,9 @@ func (l *drainingListener) drain(limit time.Duration) {
 	case *unixListener:
 		ln.remove()
 	case *net.TCPListener:
-		_ = refuseNew(ln) // a kernel that cannot do that may reset a few
+		_ = refuseNew(ln) // without it, a few connections may be reset
 	case inherited:
-		wait = 0 // the socket stays, and what comes waits for the next process
+		wait = 0 // the socket stays open, and connections wait for the next process
 	}
 	l.mu.Lock()
 	l.until = time.Now().Add(limit)
@@ -95,10 +95,10 @@ func (l *drainingListener) drain(limit time.Duration) {
 	}
 }
 
-// An inherited listener is on a socket that systemd holds as well.
+// An inherited listener is on a socket that systemd also keeps open.
 type inherited struct{ net.Listener }
 
-// SetDeadline bounds Accept, where the listener below can do that.
+// SetDeadline bounds Accept, if the listener below supports that.
 func (l inherited) SetDeadline(t time.Time) error {
 	if d, ok := l.Listener.(deadliner); ok {
 		return d.SetDeadline(t)

@@ -14,14 +14,14 @@ import (
 	"gatehouse/sessions"
 )
 
-// formerFile says until when this node counts sessions of the version before,
-// whose records nothing authenticates. It lies beside the store and not in it,
-// so that nobody who can write to a shared store can plant such a record later.
+// formerFile holds the date until which this node accepts sessions of the previous
+// version, whose records are not authenticated. It is beside the store and not in it:
+// otherwise, whoever can write to a shared store could add such a record later.
 const formerFile = "old-sessions-until"
 
-// formerUntil returns the date of the file. The first start of this version
-// writes it: the longest life of a session from now, or now where there cannot
-// be a session of the version before. A longer max_age does not move it later.
+// formerUntil returns the date in the file. The first start of this version writes it:
+// now plus the longest life of a session, or now if fresh, because there cannot be a
+// session of the previous version then. A longer max_age does not change it later.
 func formerUntil(c *config.Config, fresh bool, log *slog.Logger) (time.Time, error) {
 	path := filepath.Join(c.DataDir, formerFile)
 	text, err := os.ReadFile(path) //nolint:gosec // in data_dir
@@ -46,8 +46,8 @@ func formerUntil(c *config.Config, fresh bool, log *slog.Logger) (time.Time, err
 	return until, nil
 }
 
-// longest is how long a session can live without being used, and thereby
-// written anew, at most.
+// longest returns how long a session can live at most without being used: each use
+// writes a record of this version.
 func longest(c *sessions.Config) time.Duration {
 	if c.MaxAge == 0 {
 		return max(c.IdleTimeout.D(), c.RememberMe.D())

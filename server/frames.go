@@ -5,17 +5,18 @@ import (
 	"errors"
 )
 
-// A frames follows the bytes of one HTTP/2 connection from frame to frame
-// (RFC 9113, 4.1), without keeping any. It knows what net/http does not tell:
-// when a header block begins and ends, and how much of it there is.
+// A frames follows the frames of one HTTP/2 connection (RFC 9113, 4.1) in the bytes
+// that are read, and keeps none of them. It provides what net/http does not: when a
+// header block begins and ends, and how large it is. The zero value is before the
+// connection preface.
 type frames struct {
 	preface int // bytes of the connection preface that have been seen
 	header  [9]byte
-	have    int  // bytes of header that are there
+	have    int  // bytes of header that have come
 	left    int  // bytes of the frame's payload to come
 	kind    byte // of the frame
 	ends    bool // the frame is the last of its header block
-	open    bool // a header block has begun and not ended
+	open    bool // a header block is incomplete
 }
 
 const (
@@ -29,14 +30,14 @@ const (
 
 var errPreface = errors.New("another protocol is spoken than was agreed upon")
 
-// A frameCount is what some bytes hold of.
+// A frameCount is what some bytes contain.
 type frameCount struct {
 	blocks int // header blocks that begin in them
-	header int // bytes of header blocks, without frames' headers
+	header int // bytes of header blocks, without the frames' headers
 	data   int // bytes of bodies
 }
 
-// feed follows p.
+// feed follows the next bytes. An error means that they are not HTTP/2.
 func (f *frames) feed(p []byte) (n frameCount, err error) {
 	for len(p) > 0 {
 		switch {
@@ -62,8 +63,8 @@ func (f *frames) feed(p []byte) (n frameCount, err error) {
 	return n, nil
 }
 
-// begin reads the header of a frame, and tells how many header blocks begin
-// with it.
+// begin evaluates the header of a frame, and returns how many header blocks begin
+// with it: 0 or 1.
 func (f *frames) begin() (blocks int) {
 	f.left = int(binary.BigEndian.Uint32(f.header[:4]) >> 8)
 	f.kind = f.header[3]
@@ -96,9 +97,8 @@ func (f *frames) end() {
 	}
 }
 
-// waiting reports whether something has begun that a visitor sends at once: a
-// header block, or the header of a frame. The body of a request may take its
-// time.
+// waiting reports whether something is incomplete that a client sends without pause:
+// the preface, a header block, or the header of a frame. Bodies may take their time.
 func (f *frames) waiting() bool {
 	return f.open || f.have > 0 && f.have < len(f.header) || f.preface > 0 && f.preface < len(clientPreface)
 }

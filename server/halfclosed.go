@@ -12,15 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A halfClosed tells a visitor who has sent all that he wants to say, and reads
-// on, from one who has left: TCP says the same of both until something is sent
-// to him. So an interim answer is sent, which means nothing (RFC 9110, 15.2),
-// and the one who has left answers with a reset.
+// A halfClosed distinguishes a client that has closed its sending side and still
+// reads from one that has left. To TCP both look the same until something is sent. So
+// an interim answer is sent, which has no meaning (RFC 9110, 15.2), and the system of
+// a client that has left answers with a reset.
 type halfClosed struct {
-	mu       sync.Mutex    // held while the head of an answer is written, or an interim answer of ours
+	mu       sync.Mutex    // held while the head of an answer, or an interim answer of ours, is written
 	answered atomic.Bool   // the final answer to the request has begun
-	http10   atomic.Bool   // the request knows no interim answers
-	writes   atomic.Uint64 // that there were
+	http10   atomic.Bool   // the request does not allow interim answers
+	writes   atomic.Uint64 // number of writes of the answer
 	until    atomic.Int64  // the read deadline, in Unix nanoseconds; 0: there is none
 	wake     chan struct{} // interrupts waitForLeave
 }
@@ -32,20 +32,19 @@ func (h *halfClosed) interrupt() {
 	}
 }
 
-// SetReadDeadline serves net.Conn.
+// SetReadDeadline implements net.Conn.
 func (c *visitor) SetReadDeadline(t time.Time) error {
 	c.half.deadline(t)
 	return c.Conn.SetReadDeadline(t) //nolint:wrapcheck // net/http looks at it
 }
 
-// SetDeadline serves net.Conn.
+// SetDeadline implements net.Conn.
 func (c *visitor) SetDeadline(t time.Time) error {
 	c.half.deadline(t)
 	return c.Conn.SetDeadline(t) //nolint:wrapcheck // net/http looks at it
 }
 
-// deadline notes the read deadline: net/http interrupts a Read by one of long
-// ago.
+// deadline records the read deadline: net/http interrupts a Read by one in the past.
 func (h *halfClosed) deadline(t time.Time) {
 	if t.IsZero() {
 		h.until.Store(0)
@@ -55,9 +54,9 @@ func (h *halfClosed) deadline(t time.Time) {
 	h.interrupt()
 }
 
-// waitForLeave is called when the visitor sends nothing more while a request
-// is under way. It returns io.EOF once he has left, or what a Read returns that
-// is interrupted.
+// waitForLeave is called when the client has closed its sending side while a request
+// is under way. It returns io.EOF when the client has left, and the error of an
+// interrupted Read when the deadline has passed or the connection was closed.
 func (c *visitor) waitForLeave() error {
 	begin, t := time.Now(), &c.times
 	lastProbe, lastWrite, writes := begin.Add(t.probe-t.again), begin, c.half.writes.Load()
@@ -78,7 +77,7 @@ func (c *visitor) waitForLeave() error {
 		}
 		switch {
 		case c.half.answered.Load():
-			// What is sent shows whether he is there; of silence nobody can tell.
+			// Writes show whether the client is there. Without any, that is unknown.
 			if now.Sub(lastWrite) >= t.silence {
 				return io.EOF
 			}
@@ -100,12 +99,13 @@ func (c *visitor) probe() {
 	c.half.mu.Lock()
 	defer c.half.mu.Unlock()
 	if !c.half.answered.Load() {
-		_, _ = io.WriteString(c.Conn, "HTTP/1.1 100 Continue\r\n\r\n") // that it fails shows in the socket
+		_, _ = io.WriteString(c.Conn, "HTTP/1.1 100 Continue\r\n\r\n") // hungUp notices a failure
 	}
 }
 
-// hungUp reports whether a socket is of no use in either direction. One whose
-// kind cannot be looked at is: then the end of what is sent is the end of all.
+// hungUp reports whether a socket is closed in both directions. It reports true for
+// kinds of sockets that cannot be examined: a client that has closed its sending side
+// counts as gone there.
 func hungUp(socket net.Conn) bool {
 	s, ok := socket.(syscall.Conn)
 	if !ok {

@@ -9,36 +9,37 @@ import (
 	"gatehouse/internal/web"
 )
 
-// What a connection may hold without its being counted is about what net/http
-// keeps for it anyway.
+// What a connection may hold without being counted is about what net/http allocates
+// for it anyway. All sizes are in bytes.
 const (
-	freeHead     = 8 << 10  // of a head that is not whole
+	freeHead     = 8 << 10  // of an incomplete head
 	freeData     = 16 << 10 // of bodies
-	freeRequests = 4        // with small heads, at a time
-	requestCost  = 16 << 10 // of any further one: a goroutine, buffers, a stream
-	fieldCost    = 128      // of each header field, beside its bytes
-	// Nobody can send more ahead of whoever reads it on one HTTP/2 connection
-	// (net/http: MaxUploadBufferPerConnection).
+	freeRequests = 4        // with small heads, at the same time
+	requestCost  = 16 << 10 // of each further one: a goroutine, buffers, a stream
+	fieldCost    = 128      // of each header field, in addition to its bytes
+	// maxData is what a client can send on one HTTP/2 connection before anything is
+	// read (net/http: MaxUploadBufferPerConnection).
 	maxData = 1 << 20
 )
 
-// A holding is what one connection holds in memory for requests that have not
-// been judged. What is beyond a free share counts in the budget.
+// A holding is the memory of one connection for requests that access rules have not
+// decided on yet. What exceeds a free share counts against the budget. It is safe for
+// concurrent use.
 type holding struct {
 	budget  *budget
-	address netip.Addr // whose share it is; the zero value: nobody's
+	address netip.Addr // whose share of the budget it is; zero: that of no address
 
 	mu        sync.Mutex
-	head      int // bytes of a head that is not whole
+	head      int // bytes of an incomplete head
 	data      int // bytes of bodies, over HTTP/2
-	requests  int // what those that are whole cost
+	requests  int // cost of the complete ones
 	running   int // handlers
-	undecided int // of those, the ones whose requests have not been judged
+	undecided int // of those, the ones whose requests have not been decided on
 	counted   int // in the budget
 }
 
-// readHead counts n bytes more of a head. It reports false where that is too
-// much: the connection cannot go on then.
+// readHead counts n more bytes of a head. It reports false if that is too much: the
+// connection must be closed then.
 func (h *holding) readHead(n int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -46,7 +47,7 @@ func (h *holding) readHead(n int) bool {
 	return h.settle()
 }
 
-// headDone says that the head is a request now, or never will be.
+// headDone is called when the head has become a request, or never will.
 func (h *holding) headDone() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -54,8 +55,9 @@ func (h *holding) headDone() {
 	h.settle()
 }
 
-// readData counts n bytes of a body that are there before anybody may have
-// them. While all requests under way have been let through, bodies are theirs.
+// readData counts n more bytes of a body that came before its request was decided on.
+// While all requests under way have been let through, bodies are not counted: they
+// belong to those. It reports false if that is too much.
 func (h *holding) readData(n int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -66,9 +68,9 @@ func (h *holding) readData(n int) bool {
 	return h.settle()
 }
 
-// begin counts a request whose head is whole and takes size bytes; 0: as many
-// as were read of it. It returns what that costs. ok is false where it is too
-// much: the request must be refused. end must be called in either case.
+// begin counts a request whose head takes size bytes; 0: as many as were read. It
+// returns the cost, for Release. ok is false if that is too much: the request must be
+// refused. end must be called in either case.
 func (h *holding) begin(size int) (cost int, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -85,13 +87,14 @@ func (h *holding) begin(size int) (cost int, ok bool) {
 	if !h.settle() {
 		h.requests -= cost
 		h.undecided--
-		h.settle() // what is less than before always fits
+		h.settle() // this takes nothing from the budget
 		return 0, false
 	}
 	return cost, true
 }
 
-// Release serves web.Holder: a request has been let through, or answered.
+// Release implements web.Holder. It is called when a request has been let through, or
+// answered.
 func (h *holding) Release(cost int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -102,14 +105,14 @@ func (h *holding) Release(cost int) {
 	h.settle()
 }
 
-// end is called when a handler has returned, after Release.
+// end is called after a handler has returned, and after Release.
 func (h *holding) end() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.running--
 }
 
-// clear gives everything back: the connection has ended.
+// clear gives everything back at the end of the connection.
 func (h *holding) clear() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -117,8 +120,8 @@ func (h *holding) clear() {
 	h.settle()
 }
 
-// settle brings the budget up to date. It reports false, and leaves the budget
-// as it is, where that would be over a limit.
+// settle updates the budget. It reports false, and leaves the budget as it is, if a
+// limit would be exceeded.
 func (h *holding) settle() bool {
 	now := max(0, h.head-freeHead) + max(0, h.data-freeData) + h.requests
 	switch more := now - h.counted; {
@@ -131,8 +134,8 @@ func (h *holding) settle() bool {
 	return true
 }
 
-// hold counts a request until info.LetThrough. It reports false where too much
-// is held already.
+// hold counts a request until info.LetThrough. It reports false if too much is held
+// already.
 func (c *visitor) hold(info *web.Info, r *http.Request) bool {
 	size := 0
 	if r.ProtoMajor == 2 {
@@ -145,8 +148,9 @@ func (c *visitor) hold(info *web.Info, r *http.Request) bool {
 	return ok
 }
 
-// refuseAtOnce answers a request for which there is no room, and lets go of it
-// first: whoever sends such requests need not take the answer either.
+// refuseAtOnce answers 503 to a request for which there is no room. It frees the
+// header first, and bounds the write: a client that sends such requests may not take
+// the answer either.
 func refuseAtOnce(w http.ResponseWriter, r *http.Request) {
 	clear(r.Header)
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(refusalTime))
@@ -157,10 +161,10 @@ func refuseAtOnce(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusServiceUnavailable)
 }
 
-// refusalTime is how long such an answer is offered.
+// refusalTime bounds the write of such an answer.
 const refusalTime = 5 * time.Second
 
-// sizeOf is what the head of a request takes in memory, about.
+// sizeOf estimates how much memory the head of a request takes, in bytes.
 func sizeOf(r *http.Request) int {
 	n := len(r.RequestURI) + len(r.Host)
 	for name, values := range r.Header {

@@ -5,16 +5,22 @@ import (
 	"time"
 )
 
-// lingerMost bounds how long a connection stays open for one who goes on
-// sending.
+// lingerMost bounds how long a connection stays open while the client goes on sending.
 const lingerMost = 30 * time.Second
 
-// lingerThenClose closes a connection whose visitor may be sending still. A
-// socket that is closed with bytes unread, or that gets more of them, breaks the
-// connection off, and the visitor loses an answer that is on the way, or sees an
-// error in place of it. So the visitor is told first that nothing more comes, and
-// what comes from there is thrown away: until the end, for linger while nothing
-// comes, and for lingerMost in all (RFC 9112, 9.6).
+// lingerThenClose closes a connection whose client may still be sending a body. A
+// socket that is closed while bytes are unread, or gets more bytes later, resets the
+// connection, and the client loses an answer that is on the way, or shows an error
+// instead. So the sending side is closed first, and what comes is thrown away: until
+// the client closes, until nothing comes for times.linger, and for lingerMost at most
+// (RFC 9112, 9.6).
+//
+// This is for answers of an application, which the engine sends on in the middle of a
+// body (engine.Visitor.AbandonBody): the handler has returned and the connection is
+// at its end. Answers of our own to a request whose body nobody has begun to read use
+// web.Linger: it runs in the handler, so it sees the end of the body, a stop of the
+// server waits for it, and it works on any server of net/http. It allows longer
+// pauses, for browsers that send a large form before they look at the answer.
 func (c *visitor) lingerThenClose() {
 	defer func() { _ = c.closeNow() }()
 	begin := time.Now()
@@ -25,13 +31,14 @@ func (c *visitor) lingerThenClose() {
 	if half, ok := c.socket.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
 		return
 	}
-	drop(c.socket, begin.Add(lingerMost), c.times.linger)
+	discard(c.socket, begin.Add(lingerMost), c.times.linger)
 }
 
-// drop reads until the end, an error, the time end, or patience without a byte.
-func drop(from net.Conn, end time.Time, patience time.Duration) {
+// discard reads until the end of the stream, an error, the time end, or a pause without
+// a byte.
+func discard(from net.Conn, end time.Time, pause time.Duration) {
 	for b := make([]byte, 16<<10); ; {
-		until := time.Now().Add(patience)
+		until := time.Now().Add(pause)
 		if until.After(end) {
 			until = end
 		}

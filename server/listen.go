@@ -11,8 +11,8 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 )
 
-// listen opens what the key listen names: host:port, unix:/path, or the
-// sockets that systemd hands over. mode is that of a unix socket.
+// listen opens what the configuration key listen names: host:port, unix:/path, or
+// systemd, which are the sockets that systemd passes. mode is that of a unix socket.
 func listen(ctx context.Context, addr string, mode fs.FileMode) ([]net.Listener, error) {
 	if addr == "systemd" {
 		lns, err := activation.Listeners()
@@ -38,7 +38,7 @@ func listen(ctx context.Context, addr string, mode fs.FileMode) ([]net.Listener,
 		return []net.Listener{ln}, nil
 	}
 	var lc net.ListenConfig
-	lc.SetMultipathTCP(false) // refuseNew cannot do anything there
+	lc.SetMultipathTCP(false) // refuseNew has no effect there
 	ln, err := lc.Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)

@@ -7,6 +7,6 @@ import (
 	"net"
 )
 
-// refuseNew is for Linux alone; elsewhere a connection that comes while the
-// listener is closed may be reset.
+// refuseNew is supported on Linux only. Elsewhere, a connection that comes while the
+// listener is being closed may be reset.
 func refuseNew(*net.TCPListener) error { return errors.ErrUnsupported }

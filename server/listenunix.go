@@ -12,22 +12,21 @@ import (
 	"time"
 )
 
-// A unixListener takes its socket away when it is closed, unless another
-// process has put its own there by then.
+// A unixListener removes its socket when it is closed, unless another process has put
+// its own there meanwhile.
 type unixListener struct {
 	*net.UnixListener
 	path string
 	made os.FileInfo
 }
 
-// listenUnix listens on a socket that has the mode from its first moment. It
-// takes the place of a socket that a dead process left behind, but never of
-// one that somebody answers.
+// listenUnix listens on a socket that has the mode from the beginning. It replaces a
+// socket that a process left behind, but never one that still accepts connections.
 func listenUnix(ctx context.Context, path string, mode fs.FileMode) (*unixListener, error) {
 	if err := checkPlace(ctx, path); err != nil {
 		return nil, err
 	}
-	// Nobody can enter the folder, so nobody connects before the mode is set.
+	// No other user can enter the folder, so none connects before the mode is set.
 	dir, err := privateFolder(filepath.Dir(path))
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
@@ -52,7 +51,8 @@ func listenUnix(ctx context.Context, path string, mode fs.FileMode) (*unixListen
 	return l, nil
 }
 
-// checkPlace refuses a path where something lies that is no dead socket.
+// checkPlace returns an error if there is something else at path than a socket that
+// nobody listens on.
 func checkPlace(ctx context.Context, path string) error {
 	st, err := os.Lstat(path)
 	switch {
@@ -71,8 +71,8 @@ func checkPlace(ctx context.Context, path string) error {
 	return nil
 }
 
-// privateFolder makes a folder for our eyes alone. Its name is short: the
-// path of a socket has room for 107 bytes.
+// privateFolder makes a folder that only our user can enter. Its name is short, because
+// the path of a socket may have 107 bytes at most.
 func privateFolder(in string) (string, error) {
 	for try := 0; ; try++ {
 		dir := filepath.Join(in, ".s"+rand.Text()[:4])
@@ -91,10 +91,10 @@ func (l *unixListener) Close() error {
 	return l.UnixListener.Close()
 }
 
-// remove takes the socket away: nobody connects any more, and connections that
-// wait are still accepted.
+// remove removes the socket: no new connections come, and those that wait can still be
+// accepted.
 func (l *unixListener) remove() {
 	if st, err := os.Lstat(l.path); err == nil && os.SameFile(st, l.made) {
-		_ = os.Remove(l.path) // who cannot remove it finds it dead
+		_ = os.Remove(l.path) // if it stays, the next process replaces it
 	}
 }

@@ -7,23 +7,23 @@ import (
 	"sync/atomic"
 )
 
-// A phrase is the reason phrase of the next status line. net/http knows one for
-// each status, and there is no way to tell it another, so it is put in where the
-// head of the answer is written to the connection: old clients look at what an
-// application says there. The zero value changes nothing.
+// A phrase replaces the reason phrase of the next status line, which some old clients
+// evaluate. net/http always writes its own phrase for a status, so the replacement
+// happens where the head of the answer is written to the connection. The zero value
+// replaces nothing.
 type phrase struct {
 	next atomic.Pointer[statusLine]
 }
 
 type statusLine struct{ status, reason []byte }
 
-// say has the next answer of this status carry the reason phrase.
-func (p *phrase) say(status int, reason string) {
+// set makes the next answer with this status have the reason phrase.
+func (p *phrase) set(status int, reason string) {
 	p.next.Store(&statusLine{status: strconv.AppendInt(nil, int64(status), 10), reason: []byte(reason)})
 }
 
-// write writes b, which begins with a status line of net/http's, and returns
-// how much of b was written.
+// write writes b, which begins with a status line of net/http, and returns how many
+// bytes of b were written.
 func (p *phrase) write(to io.Writer, b []byte) (int, error) {
 	next := p.next.Load()
 	if next == nil {
@@ -40,8 +40,8 @@ func (p *phrase) write(to io.Writer, b []byte) (int, error) {
 	return len(b), nil
 }
 
-// put returns head with the reason phrase; nil: it is the head of another
-// answer.
+// put returns head with the reason phrase; nil: it is the head of an answer with
+// another status.
 func (l *statusLine) put(head []byte) []byte {
 	line, rest, ok := bytes.Cut(head, []byte("\r\n"))
 	version, status, spaced := bytes.Cut(line, []byte(" "))

@@ -15,51 +15,51 @@ import (
 	"gatehouse/proxy/engine"
 )
 
-// A visitor is one visitor's connection, as net/http sees it: what is read from
-// it and written to it is HTTP, also where TLS lies below. It adds what
-// net/http leaves open:
+// A visitor is the connection of one client, as net/http sees it: HTTP is read from it
+// and written to it, also if there is TLS below. It adds what net/http lacks:
 //
-//   - what is held for requests that have not been judged counts in a budget,
-//   - an HTTP/2 header block has to end in time (over HTTP/1 net/http sees to it),
-//   - one who only stops sending is not taken for one who has left,
-//   - one who is still sending what nobody wants can read the answer (see lingerThenClose),
-//   - answers of net/http itself carry Strict-Transport-Security over TLS,
-//   - an application's reason phrase passes (over HTTP/2 there is none).
+//   - memory for requests that have not been decided on counts against a budget,
+//   - an HTTP/2 header block must end in time (over HTTP/1 net/http ensures that),
+//   - a client that has only closed its sending side does not count as gone,
+//   - a client that is still sending a body which is not read can read the answer
+//     (see lingerThenClose),
+//   - over TLS, answers of net/http itself have Strict-Transport-Security,
+//   - the application's reason phrase is sent on (over HTTP/2 there are none).
 //
-// net/http must not learn that there is TLS: only over a connection that it
-// takes for a plain one does it speak HTTP/2 by way of our Read and Write.
+// net/http must not know that there is TLS: it uses our Read and Write for HTTP/2 only
+// if it takes the connection for a plain one.
 type visitor struct {
 	net.Conn // below it: TLS, or the socket itself
 	socket   net.Conn
 	secure   *tls.Conn            // nil: plain
 	state    *tls.ConnectionState // nil: plain, or no handshake yet
 	frames   *frames              // nil: not HTTP/2
-	spoken   bool                 // something of HTTP/1 has been read
-	block    blockWatch           // of HTTP/2
+	spoken   bool                 // bytes of HTTP/1 have been read
+	block    blockWatch           // for HTTP/2
 	holding  holding
 	times    visitorTimes
 	log      *slog.Logger
-	hsts     func() string // the value for answers of net/http itself; nil: none
+	hsts     func() string // value of the field for answers of net/http itself; nil: none
 	leave    func()        // called once, when the connection is closed; may be nil
 	closed   atomic.Bool
-	lingers  atomic.Bool // an answer over HTTP/1 went out in the middle of a body
+	lingers  atomic.Bool // an answer over HTTP/1 was sent in the middle of a body
 
-	own    *engine.VisitorConn // what upstreams keep for this connection alone
+	own    *engine.VisitorConn // connections of upstreams for this visitor alone
 	phrase phrase
 
-	between atomic.Bool // no handler has run since the last answer went out
+	between atomic.Bool // no handler has begun since the last answer was sent
 	half    halfClosed
 }
 
-// visitorTimes are fields so that tests need not wait.
+// visitorTimes are timeouts and intervals, shorter in tests.
 type visitorTimes struct {
 	handshake time.Duration // of TLS
 	header    time.Duration // for a header block of HTTP/2
-	probe     time.Duration // after the end of what a visitor sends, until we look whether somebody is there
-	again     time.Duration // between two such looks
-	linger    time.Duration // without a byte, for one who is still sending
-	silence   time.Duration // in an answer that has begun, after which one who sends nothing more counts as gone
-	look      time.Duration // between two looks at the socket
+	probe     time.Duration // from the half-close to the first probe
+	again     time.Duration // between two probes
+	linger    time.Duration // without a byte, in lingerThenClose
+	silence   time.Duration // without a write, in an answer to a half-closed client, after which the client counts as gone
+	look      time.Duration // between two looks at a half-closed socket
 }
 
 func usualTimes() visitorTimes {
@@ -69,8 +69,8 @@ func usualTimes() visitorTimes {
 	}
 }
 
-// newVisitor makes the connection over a socket. With a TLS configuration, the
-// first Read does the handshake.
+// newVisitor returns a connection over a socket. With a TLS configuration, the first
+// Read shakes hands.
 func newVisitor(socket net.Conn, config *tls.Config, b *budget, log *slog.Logger) *visitor {
 	c := &visitor{Conn: socket, socket: socket, times: usualTimes(), log: log, holding: holding{budget: b}}
 	c.between.Store(true)
@@ -82,8 +82,8 @@ func newVisitor(socket net.Conn, config *tls.Config, b *budget, log *slog.Logger
 	return c
 }
 
-// Read serves net.Conn. net/http reads a single byte while a handler runs, to
-// see the visitor leave: such a Read returns io.EOF no sooner than he has.
+// Read implements net.Conn. While a handler runs, net/http reads a single byte to
+// notice that the client leaves: such a Read returns io.EOF only when it has left.
 func (c *visitor) Read(p []byte) (int, error) {
 	if c.secure != nil && c.state == nil {
 		if err := c.handshake(); err != nil {
@@ -102,13 +102,13 @@ func (c *visitor) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // net/http looks at it
 }
 
-// readError is an error after which net/http closes the connection without an
+// readError returns an error after which net/http closes the connection without an
 // answer.
 func readError(err error) error { return &net.OpError{Op: "read", Net: "visitor", Err: err} }
 
 var errTooMuchHeld = errors.New("too much is held for requests that have not been judged")
 
-// handshake has as much time as a head, which then has its own.
+// handshake has a deadline of its own; the first head then has the usual one.
 func (c *visitor) handshake() error {
 	_ = c.secure.SetDeadline(time.Now().Add(c.times.handshake))
 	if err := c.secure.Handshake(); err != nil { //nolint:noctx // the deadline bounds it
@@ -131,7 +131,8 @@ func (c *visitor) handshake() error {
 	return nil
 }
 
-// isHTTP reports whether what should be a TLS record begins like a request.
+// isHTTP reports whether bytes that should be the head of a TLS record begin a request
+// in plain HTTP.
 func isHTTP(header [5]byte) bool {
 	switch string(header[:]) {
 	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO", "DELET", "PATCH":
@@ -140,7 +141,7 @@ func isHTTP(header [5]byte) bool {
 	return false
 }
 
-// account counts what was read. An error ends the connection.
+// account counts what has been read. After an error the connection must be closed.
 func (c *visitor) account(p []byte) error {
 	if c.frames == nil {
 		if c.secure != nil && !c.spoken && bytes.HasPrefix(p, []byte(clientPreface[:4])) {
@@ -174,7 +175,7 @@ func (c *visitor) account(p []byte) error {
 	return nil
 }
 
-// Write serves net.Conn.
+// Write implements net.Conn.
 func (c *visitor) Write(p []byte) (int, error) {
 	if c.half.answered.Load() {
 		c.half.writes.Add(1)
@@ -183,12 +184,12 @@ func (c *visitor) Write(p []byte) (int, error) {
 	return c.writeHead(p)
 }
 
-// writeHead writes what begins an answer, an interim one or the final one.
+// writeHead writes the beginning of an answer, interim or final.
 func (c *visitor) writeHead(p []byte) (int, error) {
 	c.half.mu.Lock()
 	defer c.half.mu.Unlock()
 	if c.between.Load() && c.frames == nil && c.secure != nil && c.hsts != nil {
-		// No handler has run: net/http refuses what it could not read.
+		// No handler has begun: net/http rejects what it could not parse.
 		if _, err := c.Conn.Write(withHSTS(p, c.hsts())); err != nil {
 			return 0, err //nolint:wrapcheck // net/http looks at it
 		}
@@ -200,7 +201,7 @@ func (c *visitor) writeHead(p []byte) (int, error) {
 	return c.phrase.write(c.Conn, p) //nolint:wrapcheck // net/http looks at it
 }
 
-// withHSTS puts the field behind the status line.
+// withHSTS returns head with the field behind the status line.
 func withHSTS(p []byte, value string) []byte {
 	line, rest, ok := bytes.Cut(p, []byte("\r\n"))
 	if !ok || value == "" || !bytes.HasPrefix(line, []byte("HTTP/1.")) {
@@ -209,13 +210,14 @@ func withHSTS(p []byte, value string) []byte {
 	return fmt.Appendf(nil, "%s\r\nStrict-Transport-Security: %s\r\n%s", line, value, rest)
 }
 
-// interim reports whether p is an answer that another one follows.
+// interim reports whether p begins a 1xx answer other than 101.
 func interim(p []byte) bool {
 	const begin = "HTTP/1.1 1"
 	return bytes.HasPrefix(p, []byte(begin)) && !bytes.HasPrefix(p[len(begin):], []byte("01"))
 }
 
-// ReadFrom lets an answer go from socket to socket where that can be done.
+// ReadFrom implements io.ReaderFrom: without TLS, the kernel can move an answer from
+// socket to socket.
 func (c *visitor) ReadFrom(src io.Reader) (int64, error) {
 	c.half.answered.Store(true)
 	c.half.writes.Add(1)
@@ -225,7 +227,7 @@ func (c *visitor) ReadFrom(src io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{c.Conn}, src) //nolint:wrapcheck // as above
 }
 
-// CloseWrite tells the visitor that nothing more comes.
+// CloseWrite closes the sending side.
 func (c *visitor) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite() //nolint:wrapcheck // a method of the connection
@@ -233,7 +235,8 @@ func (c *visitor) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// Close serves net.Conn.
+// Close implements net.Conn. It may return before the socket is closed: see
+// lingerThenClose.
 func (c *visitor) Close() error {
 	if c.closed.Swap(true) {
 		return net.ErrClosed
@@ -256,13 +259,13 @@ func (c *visitor) closeNow() error {
 	return err //nolint:wrapcheck // net/http looks at it
 }
 
-// begin is called when a request has been read and its handler starts.
+// begin is called when the handler of a request begins.
 func (c *visitor) begin(http10 bool) {
 	c.between.Store(false)
 	c.half.http10.Store(http10)
 }
 
-// idle is called when the answer has gone out, or when none will.
+// idle is called when the answer has been sent, or none will be.
 func (c *visitor) idle() {
 	if c.frames == nil {
 		c.holding.headDone()
@@ -271,21 +274,22 @@ func (c *visitor) idle() {
 	}
 }
 
-// A blockWatch sees that a header block ends in time. A timer runs only now and
-// then: to set one for each request would cost as much as reading it. The zero
-// value is ready, with limit and expired set.
+// A blockWatch ensures that a header block ends within limit. Setting a timer for each
+// request would cost as much as reading it, so one timer runs on, and looks when it
+// fires whether the block of that time has been open for long enough. limit and
+// expired must be set.
 type blockWatch struct {
 	limit   time.Duration
 	expired func()
 
 	mu    sync.Mutex
-	since time.Time // when the block that is open began; zero: none is
+	since time.Time // when the open block began; zero: none is open
 	timer *time.Timer
 	runs  bool
 }
 
-// follow is told what bytes that were read have come to: whether something is
-// waited for, and whether a block began in them.
+// follow is called after bytes were read. waiting: something is incomplete now; began:
+// a block began in these bytes.
 func (b *blockWatch) follow(waiting, began bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -14,25 +14,26 @@ import (
 	"gatehouse/proxy/engine"
 )
 
-// A visitorListener accepts visitors, as many as limits says, and makes a
-// visitor of each connection.
+// A visitorListener accepts connections of clients, as many as limits allows, and
+// wraps each in a visitor.
 type visitorListener struct {
 	net.Listener
 	door *door
 }
 
-// A door is what all listeners for visitors share.
+// A door is what all listeners for visitors share: the limits and their counts. It is
+// safe for concurrent use.
 type door struct {
 	tls    *tls.Config // nil: plain
 	budget *budget
-	config func() *config.Config // the one that counts now
+	config func() *config.Config // the current one
 	log    *slog.Logger
 	times  visitorTimes
 
 	mu      sync.Mutex
 	inside  int
-	from    map[netip.Addr]int // those that per_address counts
-	refused int                // since it was last said
+	from    map[netip.Addr]int // connections that per_address counts
+	refused int                // since the last warning
 	said    time.Time
 }
 
@@ -43,8 +44,8 @@ func newDoor(c *tls.Config, current func() *config.Config, log *slog.Logger) *do
 	}
 }
 
-// Accept serves net.Listener. A connection over a limit is closed at once, and
-// the next one waited for.
+// Accept implements net.Listener. A connection over a limit is closed at once, and the
+// next one is accepted.
 func (l *visitorListener) Accept() (net.Conn, error) {
 	for {
 		socket, err := l.Listener.Accept()
@@ -58,7 +59,7 @@ func (l *visitorListener) Accept() (net.Conn, error) {
 	}
 }
 
-// enter makes a visitor of a connection; nil: there is no room for it.
+// enter returns the visitor of a connection; nil: it is over a limit.
 func (d *door) enter(socket net.Conn) *visitor {
 	conf := d.config()
 	peer := peerOf(socket)
@@ -118,7 +119,7 @@ func (d *door) left(from netip.Addr, counted bool) {
 	}
 }
 
-// peerOf is the address at the other end; invalid for a unix socket.
+// peerOf returns the address of the peer; the zero value for a unix socket.
 func peerOf(c net.Conn) netip.Addr {
 	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
 		return a.AddrPort().Addr().Unmap().WithZone("")
@@ -128,19 +129,19 @@ func peerOf(c net.Conn) netip.Addr {
 
 type visitorKey struct{}
 
-// withVisitor is http.Server.ConnContext.
+// withVisitor is for http.Server.ConnContext.
 func withVisitor(ctx context.Context, c net.Conn) context.Context {
 	if v, ok := c.(*visitor); ok {
 		ctx, v.own = engine.WithVisitor(ctx)
-		v.own.SetReason = v.phrase.say
+		v.own.SetReason = v.phrase.set
 		v.own.AbandonBody = func() { v.lingers.Store(true) }
 		return context.WithValue(ctx, visitorKey{}, v)
 	}
 	return ctx
 }
 
-// visitorOf returns the connection that a request came by; nil: it is not one
-// of a visitor.
+// visitorOf returns the connection of a request; nil: it did not come through a
+// visitorListener.
 func visitorOf(ctx context.Context) *visitor {
 	v, _ := ctx.Value(visitorKey{}).(*visitor)
 	return v

@@ -22,6 +22,10 @@ const (
 // the time stall, and longer while 64 KiB a second come in, up to a minute.
 //
 // It does nothing for a body that waits for 100 (Continue): it is never sent.
+//
+// It is for answers of our own, in handlers that have not begun to read the body.
+// When an application answers in the middle of a body, the handler cannot read the
+// rest, and the connection itself stays open for a while (server: lingerThenClose).
 func Linger(w http.ResponseWriter, r *http.Request, stall time.Duration) (after func()) {
 	small := 0 <= r.ContentLength && r.ContentLength < lingerFrom
 	if r.ProtoMajor != 1 || small || r.Body == nil || len(r.Header["Expect"]) > 0 {

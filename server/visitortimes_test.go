@@ -28,9 +28,9 @@ func (p pipes) Accept() (net.Conn, error) {
 func (p pipes) Close() error   { return nil }
 func (p pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
 
-// patience tells after what time the visitors' server gives a connection up
-// that does what f does and then says no more.
-func patience(t *testing.T, f func(c net.Conn)) (took time.Duration) {
+// closedAfter returns after what time the visitors' server closes a connection that
+// does what f does and then sends nothing more.
+func closedAfter(t *testing.T, f func(c net.Conn)) (took time.Duration) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := &Server{options: Options{Config: new(config.Config)}, log: slog.New(slog.DiscardHandler)}
@@ -51,7 +51,7 @@ func patience(t *testing.T, f func(c net.Conn)) (took time.Duration) {
 }
 
 func TestAnIdleConnectionIsClosed(t *testing.T) {
-	took := patience(t, func(c net.Conn) {
+	took := closedAfter(t, func(c net.Conn) {
 		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: example.com\r\n\r\n")
 		a, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil || a.StatusCode != http.StatusOK {
@@ -68,7 +68,7 @@ func TestAnIdleConnectionIsClosed(t *testing.T) {
 // Slowloris: a head that never ends holds nothing for long.
 func TestASlowHeadIsNotWaitedFor(t *testing.T) {
 	for _, head := range []string{"", "G", "GET / HTTP/1.1\r\nHost: example.com\r\nX-A: b\r\n"} {
-		took := patience(t, func(c net.Conn) { _, _ = io.WriteString(c, head) })
+		took := closedAfter(t, func(c net.Conn) { _, _ = io.WriteString(c, head) })
 		if took < 10*time.Second || took > 11*time.Second {
 			t.Errorf("%q: closed after %s, want 10 seconds", head, took)
 		}
