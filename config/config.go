@@ -28,7 +28,8 @@ import (
 	"strconv"
 	"time"
 
-	"gatehouse/auth"
+	"gatehouse/auth/account"
+	"gatehouse/auth/portal"
 	"gatehouse/internal/value"
 	"gatehouse/internal/web"
 	"gatehouse/proxy"
@@ -54,9 +55,9 @@ type Config struct {
 	Log            LogConfig             `yaml:"log"`
 	Cookie         sessions.CookieConfig `yaml:"cookie"`
 	Session        SessionConfig         `yaml:"session"`
-	Login          auth.LoginConfig      `yaml:"login"`
+	Login          portal.LoginConfig    `yaml:"login"`
 	Identity       proxy.IdentityConfig  `yaml:"identity"`
-	Users          []auth.UserConfig     `yaml:"users"`
+	Users          []account.UserConfig  `yaml:"users"`
 	Routes         []proxy.RouteConfig   `yaml:"routes"`
 
 	File      string       `yaml:"-"` // where it was read from; "" for a configuration made in memory (demo)

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"gatehouse/auth"
+	"gatehouse/auth/account"
 	"gatehouse/internal/httpfield"
 	"gatehouse/internal/postgres"
 	"gatehouse/internal/problem"
@@ -93,7 +93,7 @@ func (c *Config) checkAccounts(x *crossCheck) {
 func (c *Config) checkUsers(x *crossCheck) {
 	first, looks := map[string]int{}, map[string]int{}
 	for i, u := range c.Users {
-		name, err := auth.NormalizeName(u.Name)
+		name, err := account.NormalizeName(u.Name)
 		if err != nil {
 			continue // its own check says so
 		}
@@ -102,7 +102,7 @@ func (c *Config) checkUsers(x *crossCheck) {
 			continue
 		}
 		first[name] = i
-		look := auth.Look(name)
+		look := account.Look(name)
 		if j, ok := looks[look]; ok {
 			x.Warnf(index("users", i)+".name", "%s looks like %s, %s, and people will take one for the other; rename one", quote(u.Name), quote(c.Users[j].Name), x.where(index("users", j)))
 			continue

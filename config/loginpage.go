@@ -7,7 +7,7 @@ import (
 	"regexp"
 	"strings"
 
-	"gatehouse/auth"
+	"gatehouse/auth/portal"
 	"gatehouse/internal/web"
 )
 
@@ -53,7 +53,7 @@ func readTemplate(x *crossCheck, file string) string {
 		x.Errorf(key, "the file %s is empty; copy login.html and change it", quote(file))
 		return ""
 	}
-	if err := auth.CheckTemplate(string(text)); err != nil {
+	if err := portal.CheckTemplate(string(text)); err != nil {
 		line, what := whereInTemplate(err)
 		x.Errorf(key, "the file %s%s: %s; docs/login-page.md says what there is", quote(file), line, what)
 		return ""

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"gatehouse/access"
-	"gatehouse/auth"
+	"gatehouse/auth/portal"
 	"gatehouse/internal/httpfield"
 	"gatehouse/internal/value"
 )
@@ -60,10 +60,10 @@ type RouteConfig struct {
 	// PassHeaders are request headers that pass although an application may take them
 	// for an identity: names, or families such as X-Remote-*. What the route's own
 	// Identity uses never passes.
-	PassHeaders []string              `yaml:"pass_headers"`
-	Identity    *IdentityConfig       `yaml:"identity"` // nil: the general section
-	Access      []access.RuleConfig   `yaml:"access"`   // nil: whoever is signed in; an empty list denies every request
-	Login       auth.RouteLoginConfig `yaml:"login"`    // what the login page shows on the way here
+	PassHeaders []string                `yaml:"pass_headers"`
+	Identity    *IdentityConfig         `yaml:"identity"` // nil: the general section
+	Access      []access.RuleConfig     `yaml:"access"`   // nil: whoever is signed in; an empty list denies every request
+	Login       portal.RouteLoginConfig `yaml:"login"`    // what the login page shows on the way here
 
 	// UpstreamReuse lets a connection to the upstream serve one request after the
 	// other (the default); false: each request has a connection of its own.

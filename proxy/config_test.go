@@ -141,7 +141,7 @@ func FuzzRouteCheck(f *testing.F) {
 		if len(problems) > 0 {
 			return
 		}
-		p, err := New(Options{Routes: []RouteConfig{c}, Auth: &gate{}})
+		p, err := New(Options{Routes: []RouteConfig{c}, Auth: &gate{}, Pages: &gate{}})
 		if err != nil {
 			t.Fatalf("%+v has no problems, but: %v", c, err)
 		}

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"fmt"
 	"net/http"
 
 	"gatehouse/access"
@@ -107,7 +106,7 @@ func (d *Decision) identify(r *http.Request, input *decisionInput, identify iden
 	d.DependsOnSession = true
 	id, err := identify(r)
 	if err != nil {
-		return web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("identify: %w", err))
+		return web.Fail(http.StatusServiceUnavailable, "", err)
 	}
 	if id == nil {
 		return nil

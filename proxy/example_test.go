@@ -13,7 +13,8 @@ import (
 	"gatehouse/proxy"
 )
 
-// knock is a gate that believes a cookie. A real one is *auth.Auth.
+// knock is a gate that believes a cookie. The real ones are
+// *auth.Auth and *portal.Portal.
 type knock struct{}
 
 func (knock) Identify(r *http.Request) (*auth.Identity, error) {
@@ -27,7 +28,7 @@ func (knock) RecordActivity(*auth.Identity) {}
 
 func (knock) Refresh(*http.Request, *auth.Identity, http.Header) {}
 
-func (knock) Challenge(w http.ResponseWriter, _ *http.Request) error {
+func (knock) Challenge(w http.ResponseWriter, _ *http.Request, _ auth.Need) error {
 	w.WriteHeader(http.StatusUnauthorized)
 	return nil
 }
@@ -47,7 +48,7 @@ func Example() {
 	var identity proxy.IdentityConfig
 	identity.SetDefaults()
 	p, err := proxy.New(proxy.Options{
-		Auth:     knock{},
+		Auth: knock{}, Pages: knock{},
 		Identity: identity,
 		Routes: []proxy.RouteConfig{{
 			Upstream: app.URL,
@@ -104,7 +105,7 @@ func Example() {
 
 func ExampleProxy_Explain() {
 	p, err := proxy.New(proxy.Options{
-		Auth: knock{},
+		Auth: knock{}, Pages: knock{},
 		Routes: []proxy.RouteConfig{{
 			Upstream: "http://127.0.0.1:3000",
 			Access:   []access.RuleConfig{{Path: "/static", Public: true}, {}},

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -247,7 +246,7 @@ func (b *formBody) identify() error {
 	b.asked = true
 	id, err := b.p.auth.Identify(b.in)
 	if err != nil {
-		return web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("identify: %w", err))
+		return web.Fail(http.StatusServiceUnavailable, "", err)
 	}
 	if b.id = id; id != nil {
 		b.who = whoIs(id)

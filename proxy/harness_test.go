@@ -77,7 +77,7 @@ func (g *gate) Refresh(_ *http.Request, id *auth.Identity, h http.Header) {
 	}
 }
 
-func (g *gate) Challenge(w http.ResponseWriter, r *http.Request) error {
+func (g *gate) Challenge(w http.ResponseWriter, r *http.Request, _ auth.Need) error {
 	if g.challenge != nil {
 		return g.challenge(w, r)
 	}
@@ -286,7 +286,7 @@ func open(tb testing.TB, s setting, routes ...RouteConfig) *house {
 		h.gate = &gate{}
 	}
 	log := slog.New(slog.NewTextHandler(h.log, nil))
-	o := Options{Routes: routes, Auth: h.gate, Audit: audit.New(log), Log: log}
+	o := Options{Routes: routes, Auth: h.gate, Pages: h.gate, Audit: audit.New(log), Log: log}
 	o.Identity.SetDefaults()
 	o.Activity.SetDefaults()
 	if s.options != nil {

@@ -198,7 +198,7 @@ func TestHeadersOfOtherIdentities(t *testing.T) {
 		b.Host = "other.example.test"
 		change(&a, &b)
 		_, err := New(Options{
-			Routes: []RouteConfig{a, b}, Auth: &gate{},
+			Routes: []RouteConfig{a, b}, Auth: &gate{}, Pages: &gate{},
 			Identity: IdentityConfig{Headers: map[string]string{"X-General": "username"}},
 		})
 		if err == nil || !strings.Contains(err.Error(), "says who asks") {

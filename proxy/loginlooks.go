@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"strings"
 
-	"gatehouse/auth"
+	"gatehouse/auth/portal"
 	"gatehouse/internal/httpfield"
 	"gatehouse/internal/web"
 )
@@ -33,22 +33,22 @@ func NewLoginLooks(routes []RouteConfig) (*LoginLooks, error) {
 // without a query, on the host that r is for. Only routes of that host are
 // looked at, so that nobody learns about another one here. It returns the zero
 // value if no route takes next, or if the route has no such section.
-func (l *LoginLooks) For(r *http.Request, next string) auth.RouteLoginConfig {
+func (l *LoginLooks) For(r *http.Request, next string) portal.RouteLoginConfig {
 	info := web.From(r.Context())
 	h, err := httpfield.ParseHost(info.Host, info.Scheme)
 	if err != nil {
-		return auth.RouteLoginConfig{}
+		return portal.RouteLoginConfig{}
 	}
 	routes := l.table.find(h)
 	if routes == nil {
-		return auth.RouteLoginConfig{}
+		return portal.RouteLoginConfig{}
 	}
 	if i := strings.IndexAny(next, "?#"); i >= 0 {
 		next = next[:i]
 	}
 	route := routes.find(next)
 	if route == nil {
-		return auth.RouteLoginConfig{}
+		return portal.RouteLoginConfig{}
 	}
 	return route.conf.Login
 }

@@ -6,15 +6,16 @@ import (
 	"testing"
 
 	"gatehouse/auth"
+	"gatehouse/auth/portal"
 	"gatehouse/internal/web"
 )
 
 func TestLoginLooks(t *testing.T) {
 	looks, err := NewLoginLooks([]RouteConfig{
-		{Host: host, Login: auth.RouteLoginConfig{Title: "all"}},
-		{Host: host, Path: "/wiki", Login: auth.RouteLoginConfig{Title: "wiki"}},
+		{Host: host, Login: portal.RouteLoginConfig{Title: "all"}},
+		{Host: host, Path: "/wiki", Login: portal.RouteLoginConfig{Title: "wiki"}},
 		{Host: host, Path: "/plain/"},
-		{Host: "bücher.example", Login: auth.RouteLoginConfig{Title: "books"}},
+		{Host: "bücher.example", Login: portal.RouteLoginConfig{Title: "books"}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -30,25 +30,29 @@ import (
 	"gatehouse/sessions"
 )
 
-// An Authenticator tells who makes a request, and serves the gate's own pages:
-// *auth.Auth is one. Its methods are called for many requests at once.
+// An Authenticator tells who makes a request: *auth.Auth is one. Its methods are
+// called for many requests at once.
 type Authenticator interface {
 	// Identify returns an identity, nobody (nil, nil), or an error when it
 	// could not tell. An error is answered with 503; it never lets a request
 	// pass, and never counts as nobody.
 	Identify(r *http.Request) (*auth.Identity, error)
-	// RecordActivity records a use of the session. It must not wait for the
-	// store.
+	// RecordActivity records a use of the session. The identity may be nil or
+	// have none. It must not wait for the store.
 	RecordActivity(id *auth.Identity)
 	// Refresh adds a new session cookie to the header of an answer where the
 	// session needs one (Session.StaleSignature).
 	Refresh(r *http.Request, id *auth.Identity, h http.Header)
-	// Challenge answers a request that somebody has to sign in for.
-	Challenge(w http.ResponseWriter, r *http.Request) error
-	// ServeHTTP serves the pages below auth.Prefix.
+}
+
+// Pages are our own pages: *portal.Portal is one.
+type Pages interface {
+	// ServeHTTP serves what lies under auth.Prefix.
 	ServeHTTP(w http.ResponseWriter, r *http.Request) error
-	// CookieNames returns the names of the gate's cookies, which pass neither
-	// to an upstream nor from one.
+	// Challenge answers a request that lacks what need says.
+	Challenge(w http.ResponseWriter, r *http.Request, need auth.Need) error
+	// CookieNames returns the names of cookies that pass neither to an upstream
+	// nor from one.
 	CookieNames() []string
 }
 
@@ -61,7 +65,9 @@ type Options struct {
 	// Identity is what routes without a section identity tell their upstream.
 	Identity IdentityConfig
 
-	Auth    Authenticator    // required
+	Auth Authenticator // required
+	// Pages serve what lies below auth.Prefix. Required.
+	Pages   Pages
 	Audit   *audit.Log       // nil: no audit
 	Metrics *metrics.Metrics // nil: nothing is counted
 	Log     *slog.Logger     // nil: nothing is logged
@@ -88,6 +94,7 @@ type Options struct {
 // configuration. It does not change. Safe for concurrent use.
 type Proxy struct {
 	auth     Authenticator
+	pages    Pages
 	identify identifyFunc // auth.Identify, bound once
 	audit    *audit.Log
 	metrics  *metrics.Metrics
@@ -113,16 +120,16 @@ type Proxy struct {
 // Files that a route names are read. Nothing is connected before the first
 // request. Close the Proxy when another has taken its place.
 func New(o Options) (*Proxy, error) {
-	if o.Auth == nil {
-		return nil, errors.New("proxy: no Auth")
+	if o.Auth == nil || o.Pages == nil {
+		return nil, errors.New("proxy: no Auth or no Pages")
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	p := &Proxy{
-		auth: o.Auth, identify: o.Auth.Identify, audit: o.Audit, metrics: o.Metrics, log: o.Log, live: o.Live,
+		auth: o.Auth, pages: o.Pages, identify: o.Auth.Identify, audit: o.Audit, metrics: o.Metrics, log: o.Log, live: o.Live,
 		activity: newActivity(o.Activity), sessionData: o.SessionData, anonymous: newAnonymousLimit(),
-		cookies:    cookies{names: slices.Clone(o.Auth.CookieNames())},
+		cookies:    cookies{names: slices.Clone(o.Pages.CookieNames())},
 		via:        newVia(o.Pseudonym),
 		unreadTime: unreadTime,
 	}

@@ -201,11 +201,11 @@ func TestNewRefuses(t *testing.T) {
 	good := RouteConfig{Upstream: "http://127.0.0.1:1"}
 	for name, o := range map[string]Options{
 		"no gate":       {Routes: []RouteConfig{good}},
-		"no upstream":   {Auth: &gate{}, Routes: []RouteConfig{{}}},
-		"bad rule":      {Auth: &gate{}, Routes: []RouteConfig{{Upstream: good.Upstream, Access: []access.RuleConfig{{Path: "x"}}}}},
-		"twice":         {Auth: &gate{}, Routes: []RouteConfig{{Upstream: good.Upstream, Path: "/a"}, {Upstream: good.Upstream, Path: "/a/"}}},
-		"bad identity":  {Auth: &gate{}, Routes: []RouteConfig{good}, Identity: IdentityConfig{Headers: map[string]string{"Cookie": "username"}}},
-		"bad own names": {Auth: &gate{}, Routes: []RouteConfig{{Upstream: good.Upstream, Identity: &IdentityConfig{Headers: map[string]string{"X-A": "x"}}}}},
+		"no upstream":   {Auth: &gate{}, Pages: &gate{}, Routes: []RouteConfig{{}}},
+		"bad rule":      {Auth: &gate{}, Pages: &gate{}, Routes: []RouteConfig{{Upstream: good.Upstream, Access: []access.RuleConfig{{Path: "x"}}}}},
+		"twice":         {Auth: &gate{}, Pages: &gate{}, Routes: []RouteConfig{{Upstream: good.Upstream, Path: "/a"}, {Upstream: good.Upstream, Path: "/a/"}}},
+		"bad identity":  {Auth: &gate{}, Pages: &gate{}, Routes: []RouteConfig{good}, Identity: IdentityConfig{Headers: map[string]string{"Cookie": "username"}}},
+		"bad own names": {Auth: &gate{}, Pages: &gate{}, Routes: []RouteConfig{{Upstream: good.Upstream, Identity: &IdentityConfig{Headers: map[string]string{"X-A": "x"}}}}},
 	} {
 		if p, err := New(o); err == nil {
 			p.Close()

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"gatehouse/access"
+	"gatehouse/auth"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/web"
 	"gatehouse/proxy/engine"
@@ -40,7 +41,7 @@ func (s *exchange) serve(w http.ResponseWriter) error {
 		return err
 	case d.OwnPage:
 		web.AnswerWithin(w)
-		return s.p.auth.ServeHTTP(w, s.in)
+		return s.p.pages.ServeHTTP(w, s.in)
 	case d.Outcome < access.Allow:
 		return s.turnAway(w, &d)
 	}
@@ -71,7 +72,7 @@ func (s *exchange) turnAway(w http.ResponseWriter, d *Decision) error {
 		defer web.Linger(w, s.in, s.p.unreadTime)()
 		web.AnswerWithin(w)
 		s.vary(w.Header())
-		return s.p.auth.Challenge(w, s.in)
+		return s.p.pages.Challenge(w, s.in, auth.NeedLogin)
 	}
 	s.p.audit.Event(s.in.Context(), audit.AccessDenied,
 		slog.String("request_id", s.info.ID),

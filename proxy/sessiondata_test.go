@@ -415,7 +415,7 @@ func (k *keeping) cookieRequest(t *testing.T, name string) *http.Request {
 func TestSessionDataNeedsAKeeper(t *testing.T) {
 	c := fixture("http://127.0.0.1:1")
 	c.SessionData = true
-	if _, err := New(Options{Routes: []RouteConfig{c}, Auth: &gate{}}); err == nil {
+	if _, err := New(Options{Routes: []RouteConfig{c}, Auth: &gate{}, Pages: &gate{}}); err == nil {
 		t.Error("no error")
 	}
 }

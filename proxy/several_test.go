@@ -138,7 +138,7 @@ func TestStickyCookieIsNoneOfOurs(t *testing.T) {
 	for _, name := range []string{"gatehouse", "GATEHOUSE", ourCookie[len("__Host-"):]} {
 		c := fixture("")
 		c.Upstreams, c.Sticky = []string{"http://127.0.0.1:1", "http://127.0.0.1:2"}, name
-		if p, err := New(Options{Routes: []RouteConfig{c}, Auth: &gate{}}); err == nil {
+		if p, err := New(Options{Routes: []RouteConfig{c}, Auth: &gate{}, Pages: &gate{}}); err == nil {
 			p.Close()
 			t.Errorf("%q can be a sticky cookie", name)
 		}

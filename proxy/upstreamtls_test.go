@@ -155,7 +155,7 @@ func TestUpstreamTLSFiles(t *testing.T) {
 	} {
 		c := fixture("https://127.0.0.1:1")
 		c.UpstreamTLS = conf
-		if p, err := New(Options{Routes: []RouteConfig{c}, Auth: &gate{}}); err == nil {
+		if p, err := New(Options{Routes: []RouteConfig{c}, Auth: &gate{}, Pages: &gate{}}); err == nil {
 			p.Close()
 			t.Errorf("%s: accepted", name)
 		}

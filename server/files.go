@@ -4,7 +4,8 @@ import (
 	"errors"
 	"log/slog"
 
-	"gatehouse/auth"
+	"gatehouse/auth/password"
+	"gatehouse/auth/throttle"
 	"gatehouse/config"
 	"gatehouse/proxy"
 	"gatehouse/server/admin"
@@ -18,7 +19,7 @@ func OpenFiles(c *config.Config, loginHTML string, log *slog.Logger) (*admin.Adm
 		return nil, err
 	}
 	p := shared{
-		storage: st, hasher: auth.NewHasher(0), throttle: auth.NewThrottle(c.Login.Throttle),
+		storage: st, hasher: password.NewHasher(password.Options{}), throttle: throttle.New(c.Login.Throttle),
 		live: new(proxy.ActiveRequests), loginHTML: loginHTML, log: log, warnings: new(warnings),
 	}
 	s, err := p.build(c)

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"gatehouse/auth"
+	"gatehouse/auth/password"
 	"gatehouse/config"
 	"gatehouse/internal/secret"
 	"gatehouse/server/admin"
@@ -93,7 +93,7 @@ func (r *run) dial() *admin.Admin {
 // testHash makes a hash that is cheap to check.
 func testHash(tb testing.TB) secret.Text {
 	tb.Helper()
-	h, err := auth.NewHasher(1).Hash(tb.Context(), "correct horse battery staple")
+	h, err := password.NewHasher(password.Options{}).Hash(tb.Context(), "correct horse battery staple")
 	if err != nil {
 		tb.Fatal(err)
 	}

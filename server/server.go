@@ -21,7 +21,9 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
-	"gatehouse/auth"
+	"gatehouse/auth/account"
+	"gatehouse/auth/password"
+	"gatehouse/auth/throttle"
 	"gatehouse/config"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/metrics"
@@ -76,13 +78,13 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	s.shared = shared{
-		storage: st, hasher: auth.NewHasher(0), throttle: auth.NewThrottle(o.Config.Login.Throttle), live: new(proxy.ActiveRequests),
+		storage: st, hasher: password.NewHasher(password.Options{}), throttle: throttle.New(o.Config.Login.Throttle), live: new(proxy.ActiveRequests),
 		loginHTML: o.LoginHTML, pseudonym: proxy.NewPseudonym(), audit: audit.New(o.Log), metrics: metrics.New(o.Version), log: o.Log, warnings: new(warnings),
 	}
 	if st.counter != nil {
 		s.shared.throttle.Share(st.counter, o.Log)
 	}
-	s.shared.accounts = func() auth.Accounts { return s.site.Load().accounts }
+	s.shared.accounts = func() *account.Sources { return s.site.Load().accounts }
 	s.shared.metrics.SessionCount(s.countSessions)
 	s.shared.metrics.LogDropped(o.Dropped)
 	first, err := s.shared.build(o.Config)
@@ -141,7 +143,7 @@ func (s *Server) serve(ctx context.Context) error {
 	sweeper.Go(func() { s.sweep(sweep) })
 	sweeper.Go(func() { s.watchSessions(sweep) })
 	sweeper.Go(func() { s.watchDeparted(sweep) })
-	sweeper.Go(func() { auth.Learn(sweep, s.shared.hasher, s.shared.storage.accounts, s.log) })
+	sweeper.Go(func() { account.Learn(sweep, s.shared.hasher, s.shared.storage.accounts, s.log) })
 	defer sweeper.Wait()
 	defer stopSweeping()
 

@@ -8,6 +8,10 @@ import (
 	"time"
 
 	"gatehouse/auth"
+	"gatehouse/auth/account"
+	"gatehouse/auth/password"
+	"gatehouse/auth/portal"
+	"gatehouse/auth/throttle"
 	"gatehouse/config"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/metrics"
@@ -23,8 +27,9 @@ type site struct {
 	config       *config.Config
 	certificates certificateSource // nil: no TLS
 	sessions     *sessions.Manager
-	accounts     auth.Accounts
+	accounts     *account.Sources
 	auth         *auth.Auth
+	portal       *portal.Portal
 	proxy        *proxy.Proxy
 	handler      http.Handler
 }
@@ -33,8 +38,8 @@ type site struct {
 // them.
 type shared struct {
 	storage   *storage
-	hasher    *auth.Hasher
-	throttle  *auth.Throttle
+	hasher    *password.Hasher
+	throttle  *throttle.Throttle
 	live      *proxy.ActiveRequests
 	loginHTML string // the built-in page
 	pseudonym string // of this process, in Via; "": a new one for each site
@@ -42,9 +47,9 @@ type shared struct {
 	metrics   *metrics.Metrics
 	log       *slog.Logger
 	warnings  *warnings // of what visitors can cause
-	// accounts returns those of the site in force; nil if this site is never
-	// replaced.
-	accounts func() auth.Accounts
+	// accounts returns those of the site in force; nil where no site replaces
+	// another.
+	accounts func() *account.Sources
 }
 
 // Check returns an error if the configuration cannot be served. It builds a
@@ -52,7 +57,7 @@ type shared struct {
 func Check(c *config.Config, loginHTML string) error {
 	p := shared{
 		storage:   &storage{store: sessions.NewCached(sessions.NewMemory(), 0)},
-		hasher:    auth.NewHasher(1),
+		hasher:    password.NewHasher(password.Options{}),
 		live:      new(proxy.ActiveRequests),
 		loginHTML: loginHTML,
 		log:       slog.New(slog.DiscardHandler),
@@ -105,32 +110,41 @@ func (p *shared) assemble(c *config.Config, keys [][]byte) (*site, error) {
 
 func (p *shared) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages *web.Pages) error {
 	c := s.config
-	file, err := auth.FileAccounts(c.Users)
+	file, err := account.FileSource(p.hasher, c.Users)
 	if err != nil {
 		return fmt.Errorf("users: %w", err)
 	}
-	s.accounts = auth.InOrder(file, p.storage.accounts)
-	html := c.LoginHTML
-	if html == "" {
-		html = p.loginHTML
+	s.accounts = account.InOrder(p.hasher, file, p.storage.accounts.Source(p.hasher, p.log))
+	cookies, err := auth.NewCookies(cookie.Name, cookie.Secure, keys)
+	if err != nil {
+		return fmt.Errorf("login: %w", err)
 	}
 	looks, err := proxy.NewLoginLooks(c.Routes)
 	if err != nil {
 		return fmt.Errorf("routes: %w", err)
 	}
 	s.auth, err = auth.New(auth.Options{
-		Sessions: s.sessions, Accounts: s.accounts, Now: p.accounts,
-		Hasher: p.hasher, Throttle: p.throttle, Secrets: keys,
-		Username: c.Login.Username, PasswordMin: c.Login.PasswordMin,
-		Cookie: cookie, Remember: c.Session.RememberMe.D(), Title: c.Login.Title, LoginHTML: html,
-		Face: brandingOf(c), LoginFor: looks.For,
-		Audit: p.audit, Metrics: p.metrics, Log: p.log,
+		Sessions: s.sessions, Accounts: s.accounts, Latest: p.accounts, Username: c.Login.Username,
+		Throttle: p.throttle, Cookies: cookies, Audit: p.audit, Metrics: p.metrics, Log: p.log,
+	})
+	if err != nil {
+		return fmt.Errorf("login: %w", err)
+	}
+	html := c.LoginHTML
+	if html == "" {
+		html = p.loginHTML
+	}
+	s.portal, err = portal.New(portal.Options{
+		Auth: s.auth, Sessions: s.sessions, Cookies: cookies, Accounts: s.accounts, Hasher: p.hasher,
+		Remember: c.Session.RememberMe.D(), PasswordMin: c.Login.PasswordMin,
+		Title: c.Login.Title, Face: brandingOf(c), LoginHTML: html,
+		LoginFor: looks.For, Log: p.log,
 	})
 	if err != nil {
 		return fmt.Errorf("login: %w", err)
 	}
 	s.proxy, err = proxy.New(proxy.Options{
-		Routes: c.Routes, Identity: c.Identity, Auth: s.auth,
+		Routes: c.Routes, Identity: c.Identity, Auth: s.auth, Pages: s.portal,
 		Audit: p.audit, Metrics: p.metrics, Log: p.log, Live: p.live,
 		Activity: c.Session.Activity, SessionData: s.sessions, Pseudonym: p.pseudonym,
 	})

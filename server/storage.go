@@ -12,7 +12,8 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"gatehouse/auth"
+	"gatehouse/auth/account"
+	"gatehouse/auth/throttle"
 	"gatehouse/config"
 	"gatehouse/internal/boltfile"
 	"gatehouse/internal/postgres"
@@ -41,8 +42,8 @@ type storage struct {
 	db       *bbolt.DB    // nil: nothing lies in gatehouse.db
 	postgres *postgres.DB // nil: nothing lies in PostgreSQL
 	store    *sessions.Cached
-	accounts *auth.Database
-	counter  auth.Counter // of tries to sign in, for all nodes; nil: each node counts by itself
+	accounts *account.Database
+	counter  throttle.Counter // of tries to sign in, for all nodes; nil: each node counts by itself
 
 	formerUntil time.Time // see there
 }
@@ -75,7 +76,7 @@ func (s *storage) open(c *config.Config, log *slog.Logger) (err error) {
 		store, err = sessions.NewMemory(), s.openFile()
 	case "postgres":
 		if err = s.openPostgres(c, log); err == nil {
-			s.counter = auth.NewPostgresCounter(s.postgres)
+			s.counter = throttle.NewPostgresCounter(s.postgres)
 			store, err = cachedPostgres(pgstore.New(s.postgres), c, log)
 		}
 	case "redis":
@@ -105,7 +106,7 @@ func (s *storage) openFile() (err error) {
 	if s.db, err = boltfile.Open(filepath.Join(s.dir, admin.DatabaseFile)); err != nil {
 		return err
 	}
-	s.accounts, err = auth.NewDatabase(s.db)
+	s.accounts, err = account.NewDatabase(s.db)
 	return err
 }
 
@@ -123,7 +124,7 @@ func (s *storage) openPostgres(c *config.Config, log *slog.Logger) (err error) {
 	case err != nil:
 		log.Error("the database does not answer yet; until it does, only what is public is served", "error", err)
 	}
-	s.accounts = auth.NewPostgres(s.postgres)
+	s.accounts = account.NewPostgres(s.postgres)
 	return nil
 }
 
@@ -133,7 +134,7 @@ func (s *storage) openBeside(c *config.Config, log *slog.Logger) error {
 	if !c.Session.Postgres.URL.IsZero() {
 		return s.openPostgres(c, log)
 	}
-	s.accounts = auth.NoDatabase(errors.New("with session.store redis, accounts are those of users in the configuration file; " +
+	s.accounts = account.NoDatabase(errors.New("with session.store redis, accounts are those of users in the configuration file; " +
 		"write it there, or write session.postgres.url for accounts that all nodes share"))
 	return nil
 }
@@ -164,7 +165,7 @@ func (s *storage) openRedis(c *config.Config, log *slog.Logger) (sessions.Store,
 	if err != nil {
 		return nil, err
 	}
-	s.counter = auth.NewRedisCounter(store)
+	s.counter = throttle.NewRedisCounter(store)
 	return store, nil
 }
 

@@ -21,6 +21,9 @@ import (
 	"go.etcd.io/bbolt"
 
 	"gatehouse/auth"
+	"gatehouse/auth/account"
+	"gatehouse/auth/password"
+	"gatehouse/auth/portal"
 	"gatehouse/internal/boltfile"
 	"gatehouse/internal/secret"
 	"gatehouse/internal/web"
@@ -37,10 +40,11 @@ type flowViews struct {
 
 	db       *bbolt.DB
 	store    sessions.Store
-	accounts *auth.Database
-	hasher   *auth.Hasher
+	accounts *account.Database
+	hasher   *password.Hasher
 	manager  *sessions.Manager
 	auth     *auth.Auth
+	portal   *portal.Portal
 	server   *http.Server
 	pipes    *pipes
 	slide    bool
@@ -49,12 +53,12 @@ type flowViews struct {
 
 // flowHash is the hash of flowPassword("password"); to make it takes long.
 var flowHash = sync.OnceValues(func() (secret.Text, error) {
-	return auth.NewHasher(1).Hash(context.Background(), flowPassword("password"))
+	return password.NewHasher(password.Options{}).Hash(context.Background(), flowPassword("password"))
 })
 
 func newFlowViews(t *testing.T, row flowRow) *flowViews {
 	t.Helper()
-	v := &flowViews{t: t, row: row, dir: t.TempDir(), hasher: auth.NewHasher(1)}
+	v := &flowViews{t: t, row: row, dir: t.TempDir(), hasher: password.NewHasher(password.Options{})}
 	v.open(row.settings)
 	t.Cleanup(v.close)
 	hash, err := flowHash()
@@ -62,7 +66,7 @@ func newFlowViews(t *testing.T, row flowRow) *flowViews {
 		t.Fatal(err)
 	}
 	for _, user := range row.users() {
-		if err := v.accounts.Add(t.Context(), auth.Account{Name: user, PasswordHash: hash}); err != nil {
+		if err := v.accounts.Add(t.Context(), account.Account{Name: user, PasswordHash: hash}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -81,7 +85,7 @@ func (v *flowViews) open(settings map[string]any) {
 	var err error
 	v.db, err = boltfile.Open(filepath.Join(v.dir, "gatehouse.db"))
 	fail(err)
-	v.accounts, err = auth.NewDatabase(v.db)
+	v.accounts, err = account.NewDatabase(v.db)
 	fail(err)
 	v.store, err = flowStore(v.db, settingOf[string](settings, "SESSION_ENGINE"))
 	fail(err)
@@ -98,8 +102,13 @@ func (v *flowViews) open(settings map[string]any) {
 	fail(err)
 	html, err := os.ReadFile("login.html")
 	fail(err)
-	v.auth, err = auth.New(auth.Options{
-		Sessions: v.manager, Accounts: v.accounts, Hasher: v.hasher, Secrets: flowSecrets(settings), Cookie: cookie, LoginHTML: string(html),
+	cookies, err := auth.NewCookies(cookie.Name, cookie.Secure, flowSecrets(settings))
+	fail(err)
+	people := account.InOrder(v.hasher, v.accounts.Source(v.hasher, slog.New(slog.DiscardHandler)))
+	v.auth, err = auth.New(auth.Options{Sessions: v.manager, Accounts: people, Cookies: cookies})
+	fail(err)
+	v.portal, err = portal.New(portal.Options{
+		Auth: v.auth, Sessions: v.manager, Cookies: cookies, Accounts: people, Hasher: v.hasher, LoginHTML: string(html),
 	})
 	fail(err)
 	pages, err := web.NewPages(web.Branding{})
@@ -199,7 +208,7 @@ func (v *flowViews) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, auth.Prefix):
-		return v.auth.ServeHTTP(w, r)
+		return v.portal.ServeHTTP(w, r)
 	case path == "/counter":
 		return v.page(w, r, "counter")
 	case strings.HasPrefix(path, "/session/"):
@@ -212,7 +221,7 @@ func (v *flowViews) serve(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	case id == nil:
-		return v.auth.Challenge(w, r)
+		return v.portal.Challenge(w, r, auth.NeedLogin)
 	}
 	v.auth.RecordActivity(id)
 	v.auth.Refresh(r, id, w.Header())
@@ -390,7 +399,7 @@ func (v *flowViews) setPassword(user, password string) {
 
 func (v *flowViews) setActive(user string, active bool) {
 	v.t.Helper()
-	if err := v.accounts.Change(v.t.Context(), user, func(a *auth.Account) error { a.Disabled = !active; return nil }); err != nil {
+	if err := v.accounts.Change(v.t.Context(), user, func(a *account.Account) error { a.Disabled = !active; return nil }); err != nil {
 		v.t.Fatal(err)
 	}
 }

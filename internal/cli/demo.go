@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatehouse/auth"
+	"gatehouse/auth/password"
 	"gatehouse/config"
 	"gatehouse/internal/demo"
 	"gatehouse/server"
@@ -63,8 +63,8 @@ func (p *cli) demo(ctx context.Context, listen, upstream string, fixed bool) (er
       - {path: /admin, groups: [admins]}
       - {}`
 	}
-	password := demoPassword()
-	hash, err := auth.NewHasher(1).Hash(ctx, password)
+	chosen := demoPassword()
+	hash, err := password.NewHasher(password.Options{}).Hash(ctx, chosen)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ routes:
 		if access == "" {
 			behind = upstream
 		}
-		p.tellDemo(f.URLs[0], password, behind)
+		p.tellDemo(f.URLs[0], chosen, behind)
 	}})
 }
 

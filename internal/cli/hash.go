@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatehouse/auth"
+	"gatehouse/auth/password"
 	"gatehouse/internal/secret"
 )
 
@@ -44,9 +44,9 @@ const passwordStdin = "read the password from one line of standard input instead
 
 // newHash asks for a new password for the account and returns its hash.
 func (p *cli) newHash(ctx context.Context, name string, fromStdin bool) (secret.Text, error) {
-	password, err := p.readNewPassword(ctx, name, fromStdin)
+	chosen, err := p.readNewPassword(ctx, name, fromStdin)
 	if err != nil {
 		return secret.Text{}, err
 	}
-	return auth.NewHasher(1).Hash(ctx, password)
+	return password.NewHasher(password.Options{}).Hash(ctx, chosen)
 }

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/term"
 
-	"gatehouse/auth"
+	"gatehouse/auth/password"
 )
 
 // terminal returns the terminal that a person types at; nil if standard input
@@ -32,25 +32,25 @@ const passwordTries = 3
 func (p *cli) readNewPassword(ctx context.Context, name string, fromStdin bool) (string, error) {
 	tty := p.terminal()
 	if fromStdin || tty == nil {
-		password, err := readLine(p.In)
+		line, err := readLine(p.In)
 		if err == nil {
-			err = auth.CheckPassword(password, name, p.least())
+			err = password.Check(line, name, p.least())
 		}
-		return password, err
+		return line, err
 	}
 	for range passwordTries {
-		password, err := p.askNewPassword(ctx, tty, name)
+		chosen, err := p.askNewPassword(ctx, tty, name)
 		if refused := (*refusedError)(nil); errors.As(err, &refused) {
 			p.tell("%s Please try again.\n", refused.text)
 			continue
 		}
-		return password, err
+		return chosen, err
 	}
 	return "", errors.New("no password was set; nothing was changed")
 }
 
-// least returns how many characters a new password must have.
-func (p *cli) least() int { return cmp.Or(p.passwordMin, auth.DefaultPasswordMin) }
+// least is how many characters a new password has at least.
+func (p *cli) least() int { return cmp.Or(p.passwordMin, password.DefaultMinLength) }
 
 // A refusedError is a sentence about why a password has to be typed again.
 type refusedError struct{ text string }
@@ -66,9 +66,9 @@ func (p *cli) askNewPassword(ctx context.Context, tty *os.File, name string) (st
 		return "", &refusedError{"Nothing was typed."}
 	}
 	s := screenOf(p.Err)
-	strength := auth.StrengthOf(first, name, p.least())
+	strength := password.StrengthOf(first, name, p.least())
 	p.tell("Strength: %s\n", s.paint(strengthLook(strength), strength.String()))
-	if err := auth.CheckPassword(first, name, p.least()); err != nil {
+	if err := password.Check(first, name, p.least()); err != nil {
 		return "", &refusedError{sentence(err.Error())}
 	}
 	second, err := p.askHidden(ctx, tty, "Once more:    ")
@@ -81,11 +81,11 @@ func (p *cli) askNewPassword(ctx context.Context, tty *os.File, name string) (st
 	return first, nil
 }
 
-func strengthLook(s auth.Strength) string {
+func strengthLook(s password.Strength) string {
 	switch {
-	case s >= auth.StrengthStrong:
+	case s >= password.StrengthStrong:
 		return green
-	case s >= auth.StrengthFair:
+	case s >= password.StrengthFair:
 		return yellow
 	default:
 		return red

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gatehouse/auth"
+	"gatehouse/auth/account"
 	"gatehouse/server/admin"
 )
 
@@ -51,7 +51,7 @@ that looks like that of another account is warned of.`,
   gatehouse user add alice --password-stdin < password.txt`,
 		RunE: p.withAdmin(func(ctx context.Context, a *admin.Admin, args []string) error {
 			var err error
-			if u.Name, err = auth.NormalizeName(args[0]); err != nil {
+			if u.Name, err = account.NormalizeName(args[0]); err != nil {
 				return usage("%q is no name of an account: %v", args[0], err)
 			}
 			if _, err := a.User(ctx, u.Name); err == nil {
@@ -81,12 +81,12 @@ that looks like that of another account is warned of.`,
 
 // warnOfTwins warns of accounts whose names look like the new one to people.
 func (p *cli) warnOfTwins(ctx context.Context, a *admin.Admin, name string) error {
-	look := auth.Look(name)
+	look := account.Look(name)
 	for u, err := range a.Users(ctx, admin.UserQuery{}) {
 		if err != nil {
 			return fmt.Errorf("the account was added; look for others like it: %w", err)
 		}
-		if u.Name != name && auth.Look(u.Name) == look {
+		if u.Name != name && account.Look(u.Name) == look {
 			p.tell("Warning: %s looks like the account %s, and people will take one for the other.\n", printable(name), printable(u.Name))
 		}
 	}

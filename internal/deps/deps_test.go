@@ -27,15 +27,19 @@ import (
 // in the wrong room: what two rooms need belongs on a floor below both, and
 // what the upper one knows is handed down as an argument.
 const floors = `
-	11 main
-	11 bench
-	11 e2e
-	10 internal/cli
-	9  server
-	8  config
-	7  proxy
+	12 main
+	12 bench
+	12 e2e
+	11 internal/cli
+	10 server
+	9  config
+	8  proxy
+	7  auth/portal
 	6  access
-	5  auth
+	6  auth
+	5  auth/account
+	5  auth/throttle
+	4  auth/password
 	3  sessions/pgstore
 	2  sessions/redisstore
 	1  sessions
@@ -168,14 +172,17 @@ func TestFloorsAreSeen(t *testing.T) {
 		{"gatehouse", "gatehouse/server", ""},
 		{"gatehouse", "gatehouse/internal/cli", ""},
 		{"gatehouse/internal/cli", "gatehouse/internal/web/lang", ""},
-		{"gatehouse/server", "gatehouse/internal/cli", "server (floor 9) imports internal/cli (floor 10)"},
+		{"gatehouse/server", "gatehouse/internal/cli", "server (floor 10) imports internal/cli (floor 11)"},
 		{"gatehouse/sessions/storetest", "testing", ""},
 		{"gatehouse/sessions/storetest", "gatehouse/sessions", ""},
 		{"gatehouse/config", "reflect", ""},
-		{"gatehouse/auth", "gatehouse/proxy", "auth (floor 5) imports proxy (floor 7)"},
-		{"gatehouse/proxy/engine", "gatehouse/proxy", "proxy/engine (floor 7) imports proxy (floor 7)"},
+		{"gatehouse/auth", "gatehouse/proxy", "auth (floor 6) imports proxy (floor 8)"},
+		{"gatehouse/proxy/engine", "gatehouse/proxy", "proxy/engine (floor 8) imports proxy (floor 8)"},
+		{"gatehouse/auth", "gatehouse/auth/account", ""},
+		{"gatehouse/auth", "gatehouse/auth/portal", "auth (floor 6) imports auth/portal (floor 7)"},
+		{"gatehouse/auth/portal", "gatehouse/auth", ""},
 		{"gatehouse/internal/web", "gatehouse/internal/audit", "internal/web (floor 0) imports internal/audit (floor 0)"},
-		{"gatehouse/server", "gatehouse", "server (floor 9) imports main (floor 11)"},
+		{"gatehouse/server", "gatehouse", "server (floor 10) imports main (floor 12)"},
 		{"gatehouse/sessions", "gatehouse/sessions/pgstore", "sessions (floor 1) imports sessions/pgstore (floor 3)"},
 		{"gatehouse/cellar", "fmt", "cellar has no floor: add it to the lattice"},
 		{"gatehouse/auth", "testing", "auth imports testing: " + only["testing"].why},
@@ -192,7 +199,7 @@ func TestFloorsAreSeen(t *testing.T) {
 		{"gatehouse/auth", "gatehouse/auth", ""},
 		{"gatehouse/proxy", "gatehouse/proxy/engine", ""},
 		{"gatehouse/auth", "testing", ""},
-		{"gatehouse/auth", "gatehouse/proxy", "tests of auth (floor 5) import proxy (floor 7)"},
+		{"gatehouse/auth", "gatehouse/proxy", "tests of auth (floor 6) import proxy (floor 8)"},
 		{"gatehouse/internal/web", "gatehouse/internal/audit", "tests of internal/web (floor 0) import internal/audit (floor 0)"},
 	} {
 		got := strings.Join(problems([]listed{{ImportPath: c.from, XTestImports: []string{c.imported}}}), "\n")

@@ -7,7 +7,8 @@ import (
 	"iter"
 	"log/slog"
 
-	"gatehouse/auth"
+	"gatehouse/auth/account"
+	"gatehouse/auth/password"
 	"gatehouse/internal/audit"
 	"gatehouse/sessions"
 )
@@ -30,8 +31,8 @@ func (b *Backend) users(ctx context.Context, q UserQuery) iter.Seq2[User, error]
 }
 
 // everybody yields the accounts of the file, then those of the database.
-func (b *Backend) everybody(ctx context.Context) iter.Seq2[auth.Account, error] {
-	return func(yield func(auth.Account, error) bool) {
+func (b *Backend) everybody(ctx context.Context) iter.Seq2[account.Account, error] {
+	return func(yield func(account.Account, error) bool) {
 		site := b.Site()
 		inFile := map[string]bool{}
 		for _, u := range site.Config.Users {
@@ -73,17 +74,17 @@ func (b *Backend) user(ctx context.Context, q byName) (User, error) {
 }
 
 func (b *Backend) addUser(ctx context.Context, u NewUser) (none, error) {
-	name, err := auth.NormalizeName(u.Name)
+	name, err := account.NormalizeName(u.Name)
 	if err != nil {
 		return none{}, err
 	}
-	if err := auth.CheckHash(u.Hash.Text); err != nil {
+	if err := password.CheckHash(u.Hash.Text); err != nil {
 		return none{}, fmt.Errorf("password hash: %w", err)
 	}
 	if err := b.notInFile(ctx, name, "change it"); err != nil {
 		return none{}, err
 	}
-	err = b.Accounts.Add(ctx, auth.Account{
+	err = b.Accounts.Add(ctx, account.Account{
 		Name: name, PasswordHash: u.Hash.Text, Email: u.Email, DisplayName: u.DisplayName, Groups: u.Groups,
 	})
 	if err != nil {
@@ -98,7 +99,7 @@ func (b *Backend) changeUser(ctx context.Context, c UserChange) (User, error) {
 	if err := b.notInFile(ctx, name, "change it"); err != nil {
 		return User{}, err
 	}
-	err := b.Accounts.Change(ctx, name, func(a *auth.Account) error { c.apply(a); return nil })
+	err := b.Accounts.Change(ctx, name, func(a *account.Account) error { c.apply(a); return nil })
 	if err != nil {
 		return User{}, userError(name, err)
 	}
@@ -107,7 +108,7 @@ func (b *Backend) changeUser(ctx context.Context, c UserChange) (User, error) {
 }
 
 func (b *Backend) setPassword(ctx context.Context, p NewPassword) (none, error) {
-	if err := auth.CheckHash(p.Hash.Text); err != nil {
+	if err := password.CheckHash(p.Hash.Text); err != nil {
 		return none{}, fmt.Errorf("password hash: %w", err)
 	}
 	name := normalize(p.Name)
@@ -130,7 +131,7 @@ func (b *Backend) setDisabled(ctx context.Context, q disabling) (none, error) {
 	if err := b.notInFile(ctx, name, instead); err != nil {
 		return none{}, err
 	}
-	err := b.Accounts.Change(ctx, name, func(a *auth.Account) error { a.Disabled = q.Disabled; return nil })
+	err := b.Accounts.Change(ctx, name, func(a *account.Account) error { a.Disabled = q.Disabled; return nil })
 	if err != nil {
 		return none{}, userError(name, err)
 	}
@@ -170,7 +171,7 @@ func (b *Backend) notInFile(ctx context.Context, name, instead string) error {
 	if err == nil && a.Source == "file" {
 		return fmt.Errorf("%q is an account of the configuration file: %s, then run gatehouse reload", name, site.inUsers(name, instead))
 	}
-	if err != nil && !errors.Is(err, auth.ErrNoAccount) {
+	if err != nil && !errors.Is(err, account.ErrNoAccount) {
 		return userError(name, err)
 	}
 	return nil
@@ -194,7 +195,7 @@ func (s *Site) inUsers(name, what string) string {
 // normalize returns the stored spelling of a name. What can be no name is
 // returned as it is, and not found.
 func normalize(name string) string {
-	if n, err := auth.NormalizeName(name); err == nil {
+	if n, err := account.NormalizeName(name); err == nil {
 		return n
 	}
 	return name
@@ -203,9 +204,9 @@ func normalize(name string) string {
 // userError says in a sentence what err is about the account.
 func userError(name string, err error) error {
 	switch {
-	case errors.Is(err, auth.ErrNoAccount):
+	case errors.Is(err, account.ErrNoAccount):
 		return &operationError{fmt.Sprintf("there is no account %q", name), ErrNoUser}
-	case errors.Is(err, auth.ErrAccountExists):
+	case errors.Is(err, account.ErrExists):
 		return fmt.Errorf("account %q %w", name, ErrExists)
 	default:
 		return fmt.Errorf("user %q: %w", name, err)

@@ -6,7 +6,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"gatehouse/auth"
+	"gatehouse/auth/account"
 	"gatehouse/config"
 	"gatehouse/internal/audit"
 	"gatehouse/proxy"
@@ -26,7 +26,7 @@ type Backend struct {
 	// Site returns the site in force. Required.
 	Site func() Site
 	// Accounts are those that operations can change. Required.
-	Accounts *auth.Database
+	Accounts *account.Database
 	// Store holds the sessions of all sites. Required.
 	Store sessions.Store
 	// File is gatehouse.db, for the backup; nil if nothing lies in it.
@@ -45,7 +45,7 @@ type Backend struct {
 type Site struct {
 	Config   *config.Config
 	Sessions *sessions.Manager
-	Accounts auth.Accounts // of the file and of the database
+	Accounts *account.Sources // of the file and of the database
 	Proxy    *proxy.Proxy
 }
 

@@ -7,7 +7,7 @@ import (
 	"net/netip"
 
 	"gatehouse/access"
-	"gatehouse/auth"
+	"gatehouse/auth/account"
 	"gatehouse/proxy"
 )
 
@@ -41,12 +41,12 @@ func (b *Backend) explain(ctx context.Context, q ExplainRequest) (proxy.Explanat
 }
 
 // lookUp returns the account as access rules see it; nil if the name is "".
-func lookUp(ctx context.Context, accounts auth.Accounts, name string) (*access.Who, error) {
+func lookUp(ctx context.Context, accounts *account.Sources, name string) (*access.Who, error) {
 	if name == "" {
 		return nil, nil //nolint:nilnil // nobody is signed in
 	}
 	a, err := accounts.Account(ctx, name)
-	if errors.Is(err, auth.ErrNoAccount) {
+	if errors.Is(err, account.ErrNoAccount) {
 		return nil, userError(name, err)
 	} else if err != nil {
 		return nil, fmt.Errorf("look up %q: %w", name, err)

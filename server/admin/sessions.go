@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"gatehouse/auth"
+	"gatehouse/auth/account"
 	"gatehouse/internal/audit"
 	"gatehouse/sessions"
 )
@@ -151,7 +151,7 @@ func (b *Backend) endSessions(ctx context.Context, which Revocation) (int, error
 		if n > 0 || err != nil {
 			return n, err
 		}
-		if _, err := site.Accounts.Account(ctx, name); errors.Is(err, auth.ErrNoAccount) {
+		if _, err := site.Accounts.Account(ctx, name); errors.Is(err, account.ErrNoAccount) {
 			return 0, userError(which.User, err) // a mistyped name must not look like success
 		}
 		return 0, nil

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"gatehouse/auth"
+	"gatehouse/auth/account"
 	"gatehouse/internal/secret"
 )
 
@@ -24,7 +24,7 @@ type User struct {
 	Changed     time.Time `json:"changed,omitzero"`
 }
 
-func publicUser(a auth.Account) User {
+func publicUser(a account.Account) User {
 	return User{
 		Name: a.Name, Email: a.Email, DisplayName: a.DisplayName, Groups: a.Groups,
 		Disabled: a.Disabled, Source: a.Source, Created: a.Created, Changed: a.Changed,
@@ -41,7 +41,7 @@ type UserQuery struct {
 	Limit    int    `json:"limit,omitempty"`    // at most so many; 0: all
 }
 
-func (q *UserQuery) selects(a *auth.Account) bool {
+func (q *UserQuery) selects(a *account.Account) bool {
 	return (q.Group == "" || slices.Contains(a.Groups, q.Group)) &&
 		(q.Source == "" || a.Source == q.Source) &&
 		(!q.Disabled || a.Disabled) &&
@@ -93,7 +93,7 @@ type UserChange struct {
 	RemoveGroups []string  `json:"remove_groups,omitempty"`
 }
 
-func (c *UserChange) apply(a *auth.Account) {
+func (c *UserChange) apply(a *account.Account) {
 	if c.Email != nil {
 		a.Email = *c.Email
 	}

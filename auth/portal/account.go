@@ -1,0 +1,188 @@
+package portal
+
+import (
+	_ "embed" // the page
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/auth"
+	"gatehouse/auth/password"
+	"gatehouse/internal/web"
+	"gatehouse/internal/web/lang"
+	"gatehouse/sessions"
+)
+
+//go:embed account.html
+var accountHTML string
+
+// openAccount is the page of somebody's own account: who they are, where they
+// are signed in, and their password.
+func openAccount(p *Portal) (_ page, err error) {
+	sample := accountPage{PageData: web.PageData{Lang: lang.All()[0]}, Sessions: []sessionRow{{}}}
+	if p.account, err = web.NewPage("account.html", accountHTML, p.o.Face, sample); err != nil {
+		return page{}, fmt.Errorf("account page: %w", err)
+	}
+	return page{get: p.showAccount}, nil
+}
+
+// accountPage is the data of account.html.
+type accountPage struct {
+	web.PageData
+	Name, DisplayName, Email string
+	Groups                   string
+	CSRFToken                string
+	Notice                   string // what was done
+	Error                    string // why a password was not changed
+	Wait                     string // when to try again
+	Confirm                  bool   // ending other sessions needs the password
+	ConfirmError             string // why other sessions were not ended
+	ConfirmWait              string // when to try again
+	Sessions                 []sessionRow
+	More                     bool // there are more sessions than are shown
+	Others                   bool // there are others than this one
+	CanChange                bool // the password is kept here
+	MinPassword              int
+}
+
+type sessionRow struct {
+	Handle, Agent, Addr string
+	Login, Seen         time.Time
+	This                bool
+}
+
+// Device says what the row's browser claims to be.
+func (p accountPage) Device(s sessionRow) string {
+	browser, system := device(s.Agent)
+	switch {
+	case browser == "" && system == "":
+		return p.T("Unknown device")
+	case system == "":
+		return browser
+	case browser == "":
+		return strings.Replace(p.T("A browser on {system}"), "{system}", system, 1)
+	default:
+		return strings.NewReplacer("{browser}", browser, "{system}", system).Replace(p.T("{browser} on {system}"))
+	}
+}
+
+// maxRows is how many sessions the page shows.
+const maxRows = 200
+
+func (p *Portal) showAccount(w http.ResponseWriter, r *http.Request) error {
+	id, err := p.person(r)
+	if err != nil {
+		return err
+	}
+	if id == nil {
+		return p.Challenge(w, r, auth.NeedLogin)
+	}
+	p.o.Auth.RecordActivity(id)
+	return p.accountForm(w, r, id, http.StatusOK, p.takeNotice(w, r).onAccount(), trouble{})
+}
+
+// A trouble is why a password was not changed, or other sessions were not
+// ended, and when to try again.
+type trouble struct {
+	why      lang.Text
+	wait     time.Duration
+	sessions bool // of the form with the sessions
+}
+
+// freshFor is how long a login speaks for the person by itself. After it, what
+// touches other sessions needs the password: who has got hold of one session
+// must not shut its owner out of the others.
+const freshFor = 5 * time.Minute
+
+func (p *Portal) isFresh(id *auth.Identity) bool { return time.Since(id.Session.Login) < p.fresh }
+
+func (p *Portal) accountForm(w http.ResponseWriter, r *http.Request, id *auth.Identity, code int, done lang.Text, problem trouble) error {
+	data := accountPage{
+		PageData: p.frame(r, prefix),
+		Name:     id.Name, DisplayName: id.DisplayName, Email: id.Email, Groups: strings.Join(slices.Sorted(slices.Values(id.Groups)), ", "),
+		CSRFToken: p.formToken(w, r, id.Session.Key),
+		CanChange: p.canChange(id), MinPassword: p.o.PasswordMin,
+	}
+	data.Notice = data.Lang.Say(done)
+	if problem.sessions {
+		data.ConfirmError, data.ConfirmWait = data.Lang.Say(problem.why), data.Lang.Wait(problem.wait)
+	} else {
+		data.Error, data.Wait = data.Lang.Say(problem.why), data.Lang.Wait(problem.wait)
+	}
+	for info, err := range p.o.Sessions.List(r.Context(), sessions.Query{User: id.Name}) {
+		if err != nil {
+			return couldNot("list sessions", err)
+		}
+		if len(data.Sessions) == maxRows {
+			data.More = true
+			break
+		}
+		data.Sessions = append(data.Sessions, sessionRow{
+			Handle: info.Handle, Agent: info.Agent, Addr: info.Addr,
+			Login: info.Login.UTC(), Seen: info.Seen.UTC(), This: info.Key == id.Session.Key,
+		})
+	}
+	slices.SortStableFunc(data.Sessions, func(x, y sessionRow) int {
+		if x.This != y.This {
+			if x.This {
+				return -1
+			}
+			return 1
+		}
+		return y.Seen.Compare(x.Seen)
+	})
+	data.Others = len(data.Sessions) > 1
+	data.Confirm = data.Others && !p.isFresh(id)
+	return p.account.Write(w, r, code, data)
+}
+
+// canChange reports whether the password of the account can be changed here.
+func (p *Portal) canChange(id *auth.Identity) bool {
+	return p.o.Accounts.PasswordStore(id.Source) != nil
+}
+
+// reconfirmed reports whether something may be done to the visitor's other
+// sessions: after a fresh login, or with the password in the form. When it may
+// not, the visitor is answered, or err says what went wrong.
+func (p *Portal) reconfirmed(w http.ResponseWriter, r *http.Request, id *auth.Identity, f form) (ok bool, err error) {
+	if p.isFresh(id) {
+		return true, nil
+	}
+	code, problem := http.StatusUnauthorized, because(msgOld, 0)
+	if plain := f["password"]; plain != "" && len(plain) <= password.MaxLength {
+		if _, err = p.o.Auth.ConfirmPassword(r, id, plain); err == nil {
+			return true, nil
+		}
+		if code, problem, err = unconfirmed(w, err); err != nil {
+			return false, err
+		}
+	}
+	problem.sessions = true
+	return false, p.accountForm(w, r, id, code, lang.Text{}, problem)
+}
+
+// unconfirmed gives a status and what to tell the person when confirm returned
+// err; an error when that is not the person's fault.
+func unconfirmed(w http.ResponseWriter, err error) (int, trouble, error) {
+	switch e := (*web.Error)(nil); {
+	case errors.Is(err, auth.ErrWrong):
+		return http.StatusUnauthorized, because(msgOld, 0), nil
+	case errors.As(err, &e) && e.Code == http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", e.Header.Get("Retry-After"))
+		return e.Code, because(e.Msg, e.Wait()), nil
+	default:
+		return 0, trouble{}, err
+	}
+}
+
+const (
+	msgOld  = "The current password is not right."
+	msgLost = "Your account was changed elsewhere at the same time. Your password is not changed. Please sign in again."
+)
+
+func because(text string, wait time.Duration) trouble {
+	return trouble{why: lang.Text{Key: text}, wait: wait}
+}

@@ -1,0 +1,179 @@
+package portal
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"time"
+
+	"gatehouse/auth"
+	"gatehouse/internal/web"
+	"gatehouse/internal/web/lang"
+	"gatehouse/sessions"
+)
+
+// LoginPage is the data of the login page's template (login.html, or the
+// operator's own). The form is a POST to Action with the fields username,
+// password, next, csrf_token and, where Remember is not empty, remember.
+// web.NewPage says what else there is in a template; docs/login-page.md says
+// all of it to operators.
+type LoginPage struct {
+	web.PageData
+	Title       string // of the configuration
+	Action      string // where the form is posted to
+	Next        string // the hidden field next: where to go afterwards; a safe path
+	CSRFToken   string // the hidden field csrf_token
+	Notice      string // a sentence: why the visitor is not signed in any more; "" when there is none
+	Error       string // a sentence to show; "" when there is none
+	Wrong       bool   // it is the name or the password that is not right
+	Wait        string // a sentence: when to try again; "" when that is not the matter
+	Remember    string // such as "Keep me signed in for 30 days"; "": the box is not offered
+	RememberFor string // such as "30 days", when Remember is not empty
+}
+
+// openLogin is the first step of a login: a name and a password.
+func openLogin(p *Portal) (_ page, err error) {
+	if p.login, err = newLoginPage(p.o.LoginHTML, p.o.Face); err != nil {
+		return page{}, fmt.Errorf("login page: %w", err)
+	}
+	return page{get: p.showLogin, post: p.postLogin}, nil
+}
+
+// newLoginPage tries the template in each state that the page can be in.
+func newLoginPage(html string, face web.Branding) (*web.Page, error) {
+	sample := LoginPage{
+		PageData: web.PageData{Lang: lang.All()[0], Here: prefix + "login", Links: []web.Link{{Text: "Help", URL: "/help"}}},
+		Title:    "Sign in", Action: prefix + "login", Next: "/", CSRFToken: "token",
+	}
+	if _, err := web.NewPage(loginName, html, face, sample); err != nil {
+		return nil, err
+	}
+	sample.Logo, sample.Message = "data:image/png;base64,", "Welcome."
+	sample.Notice, sample.Error, sample.Wrong, sample.Wait = "You are signed out.", "That did not work.", true, "Please try again in 5 minutes."
+	sample.Remember, sample.RememberFor = "Keep me signed in for 30 days", "30 days"
+	p, err := web.NewPage(loginName, html, face, sample)
+	if err != nil {
+		return nil, err
+	}
+	return p.AllowExternalForms(), nil
+}
+
+// loginName is how the template is called in what goes wrong with it.
+const loginName = "login.html"
+
+// What a visitor reads on the login page. The first must not tell why.
+const (
+	msgWrong = "The name or the password is not right."
+	msgStale = "This page was out of date. Please sign in again."
+)
+
+// showLogin shows the form. Who is signed in already and was on the way to
+// somewhere goes on: another tab has signed in meanwhile. Without a way back
+// the form is what was asked for, to sign in as somebody else.
+func (p *Portal) showLogin(w http.ResponseWriter, r *http.Request) error {
+	id, err := p.person(r)
+	if err != nil {
+		return err
+	}
+	next, _ := p.nextOf(r)
+	if q := r.URL.Query(); id != nil && (q.Has("next") || q.Has("rd")) {
+		return seeOther(w, r, next)
+	}
+	n := p.takeNotice(w, r)
+	switch {
+	case id != nil:
+		n = ""
+	case n == "": // a script, which was told login_url, may have led here
+		n = p.endOf(r)
+	}
+	data := p.loginPage(w, r, sessionOf(id), next)
+	data.Notice, data.Error = data.Lang.Say(n.onLogin()), data.Lang.Say(p.whyNobody(r, id))
+	return p.login.Write(w, r, http.StatusOK, data)
+}
+
+// whyNobody tells a visitor who has cookies of ours why they are not signed in.
+func (p *Portal) whyNobody(r *http.Request, id *auth.Identity) lang.Text {
+	if id == nil {
+		if _, err := p.o.Sessions.Find(r); errors.Is(err, sessions.ErrTwoSessions) {
+			return lang.Text{Key: msgTwo}
+		}
+	}
+	return lang.Text{}
+}
+
+// sessionOf is what a form for the visitor is bound to: the key of his session;
+// "" when nobody is signed in.
+func sessionOf(id *auth.Identity) string {
+	if id == nil {
+		return ""
+	}
+	return id.Session.Key
+}
+
+// loginForm shows the form with what went wrong, and when to try again.
+func (p *Portal) loginForm(w http.ResponseWriter, r *http.Request, code int, session, next string, problem lang.Text, wait time.Duration) error {
+	data := p.loginPage(w, r, session, next)
+	data.Error, data.Wrong, data.Wait = data.Lang.Say(problem), problem.Key == msgWrong, data.Lang.Wait(wait)
+	return p.login.Write(w, r, code, data)
+}
+
+// loginPage is the form without a word of what went wrong.
+func (p *Portal) loginPage(w http.ResponseWriter, r *http.Request, session, next string) LoginPage {
+	short := p.shortNext(w, r, next)
+	data := LoginPage{
+		PageData: p.frame(r, withNext("login", short)), Title: p.o.Title, Action: prefix + "login", Next: short,
+		CSRFToken: p.formToken(w, r, session),
+	}
+	if p.o.LoginFor != nil {
+		own := p.o.LoginFor(r, next)
+		data.Title, data.Logo = cmp.Or(own.Title, data.Title), cmp.Or(own.LogoURL, data.Logo)
+	}
+	if data.Title == defaultTitle {
+		data.Title = data.T(defaultTitle)
+	}
+	data.Remember, data.RememberFor = data.Lang.Remember(p.o.Remember), data.Lang.Duration(p.o.Remember)
+	return data
+}
+
+// postLogin signs somebody in, or says no.
+func (p *Portal) postLogin(w http.ResponseWriter, r *http.Request) error {
+	f, err := readForm(w, r)
+	if err != nil {
+		return err
+	}
+	if err := p.sentFromHere(r); err != nil {
+		return err
+	}
+	next, _ := p.nextIn(f, r)
+	id, err := p.person(r)
+	if err != nil {
+		return err
+	}
+	session := sessionOf(id)
+	switch known := p.loginToken(r, f["csrf_token"], session); {
+	case known == tokenSpent:
+		return seeOther(w, r, next)
+	case known != tokenGood:
+		say, why := p.tokenTrouble(r, f["csrf_token"])
+		p.noteForged(r, why)
+		return p.loginForm(w, r, http.StatusForbidden, session, next, say, 0)
+	}
+	found, err := p.o.Auth.CheckPassword(r, f["username"], f["password"])
+	if err == nil {
+		err = p.o.Auth.SignIn(w, r, auth.SignIn{Account: found, Remember: f["remember"] != "" && p.o.Remember > 0, Spent: []string{keptKey}})
+	}
+	switch e := (*web.Error)(nil); {
+	case errors.Is(err, auth.ErrWrong):
+		return p.loginForm(w, r, http.StatusUnauthorized, session, next, lang.Text{Key: msgWrong}, 0)
+	case errors.As(err, &e) && e.Code == http.StatusTooManyRequests:
+		maps.Copy(w.Header(), e.Header)
+		return p.loginForm(w, r, e.Code, session, next, lang.Text{Key: e.Msg}, e.Wait())
+	case err != nil:
+		return err
+	}
+	p.setCSRF(w, r)
+	redirect(w, r, http.StatusSeeOther, next)
+	return nil
+}

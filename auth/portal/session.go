@@ -1,0 +1,55 @@
+package portal
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// openSession is what scripts are told of their session, as JSON.
+func openSession(p *Portal) (page, error) { return page{get: p.showSession}, nil }
+
+// A sessionStatus is what a script may know of its session. Seconds that are null
+// have no end.
+type sessionStatus struct {
+	Authenticated bool     `json:"authenticated"`
+	User          string   `json:"user"`
+	Groups        []string `json:"groups"`
+	IdleRemaining *int64   `json:"idle_remaining"` // until the session ends for lack of use
+	Remaining     *int64   `json:"remaining"`      // until it ends whatever its use
+}
+
+// showSession never extends the session: a script that asks is no person who
+// does something.
+func (p *Portal) showSession(w http.ResponseWriter, r *http.Request) error {
+	id, err := p.person(r)
+	if err != nil {
+		return err
+	}
+	s := sessionStatus{Groups: []string{}}
+	if id == nil {
+		s.IdleRemaining, s.Remaining = new(int64), new(int64)
+	} else {
+		s.Authenticated, s.User = true, id.Name
+		s.Groups = append(s.Groups, id.Groups...)
+		if id.Session.Idle > 0 {
+			s.IdleRemaining = secondsUntil(id.Session.Expires)
+		}
+		s.Remaining = secondsUntil(id.Session.Limit)
+	}
+	body, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("encode the session's state: %w", err)
+	}
+	send(w, r, "application/json", append(body, '\n'))
+	return nil
+}
+
+func secondsUntil(t time.Time) *int64 {
+	if t.IsZero() {
+		return nil
+	}
+	left := max(0, int64(time.Until(t)/time.Second))
+	return &left
+}

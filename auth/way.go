@@ -1,0 +1,79 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"gatehouse/internal/web"
+	"gatehouse/sessions"
+)
+
+// A Way is a way in: it knows one kind of proof that a request can carry. Safe
+// for concurrent use.
+type Way interface {
+	// Identify returns the identity that the request proves. nil, nil when it
+	// carries no such proof, or one that does not count: then the next way is
+	// asked. An error means that the way could not tell, and ends the search: it
+	// becomes a 503, and never a pass.
+	Identify(r *http.Request) (*Identity, error)
+}
+
+// Identify returns who the request comes from, nobody (nil, nil), or an error
+// when it could not tell, which must become a 503 and never a pass or a
+// logout. The first way in that knows the request answers.
+//
+// It notes the name and the session for the access line. It does not extend
+// the session; see RecordActivity.
+func (a *Auth) Identify(r *http.Request) (*Identity, error) {
+	for _, way := range a.ways {
+		id, err := way.Identify(r)
+		switch {
+		case err != nil:
+			return nil, web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("identify: %w", err))
+		case id != nil:
+			info := web.From(r.Context())
+			info.User, info.Session = id.Name, id.Session.Handle
+			return id, nil
+		}
+	}
+	return nil, nil //nolint:nilnil // nobody: the second of three outcomes
+}
+
+// bySession is the way in of browsers: the cookie of a session.
+type bySession struct{ a *Auth }
+
+// Identify implements Way. A session whose account has gone, is disabled, or
+// has another password than at login is ended here, and proves nothing.
+func (s bySession) Identify(r *http.Request) (*Identity, error) {
+	id := new(Identity)
+	var err error
+	id.Session, err = s.a.o.Sessions.Find(r)
+	switch {
+	case errors.Is(err, sessions.ErrTwoSessions):
+		info := web.From(r.Context())
+		s.a.o.Log.LogAttrs(r.Context(), slog.LevelWarn, "two session cookies of ours that differ, so that neither counts: another host of the domain may have planted one",
+			slog.String("request_id", info.ID), slog.String("client", info.Client.String()), slog.String("host", Clip(info.Host)))
+		return nil, nil //nolint:nilnil // nobody, as far as can be told
+	case errors.Is(err, sessions.ErrNotFound):
+		return nil, nil //nolint:nilnil // no session
+	case err != nil:
+		return nil, err
+	}
+	account, ok, err := s.a.owner(r.Context(), &id.Session)
+	if err != nil || !ok {
+		return nil, err
+	}
+	id.Name, id.Email, id.DisplayName = account.Name, account.Email, account.DisplayName
+	id.Groups, id.Source = account.Groups, account.Source
+	id.Methods, id.Level, id.AuthTime = id.Session.Methods, id.Session.Level, id.Session.AuthTime
+	return id, nil
+}
+
+// A Need is what a request lacks, whoever it comes from.
+type Need int
+
+// NeedLogin is the need of a request that nobody is signed in for. It is the
+// zero value: whoever needs more has to sign in first.
+const NeedLogin Need = 0
