@@ -10,16 +10,16 @@ import (
 // cacheControl is what the Cache-Control of an answer says (RFC 9111, 5.2.2),
 // in all its lines.
 type cacheControl struct {
-	kept     []string // the directives that may stay, as they were written
-	closed   bool     // no-store, or private for the whole answer: no shared cache may keep it
-	opened   bool     // public, s-maxage, or private for some fields only was among them
-	policy   bool     // some directive says who may keep the answer, or for how long
-	noStore  bool
-	unusable bool // not by the grammar, so that caches may read it differently
+	kept     []string // the directives that may stay in an answer for one person, as they were written
+	closed   bool     // no-store, or private for the whole answer: no shared cache may store it
+	opened   bool     // public, s-maxage, or private for some fields only: a shared cache might
+	policy   bool     // some directive says who may store the answer, or for how long
+	noStore  bool     // no-store is among them
+	unusable bool     // the value is malformed, so that caches may read it differently
 }
 
-// readCacheControl reads the lines of a Cache-Control. Names are in any case,
-// values tokens or quoted strings, and empty elements say nothing.
+// readCacheControl parses the lines of a Cache-Control: names in any letter case, values
+// that are tokens or quoted strings, empty elements.
 func readCacheControl(lines []string) (c cacheControl) {
 	for _, line := range lines {
 		for {
@@ -38,8 +38,8 @@ func readCacheControl(lines []string) (c cacheControl) {
 	return c
 }
 
-// directiveEnd returns where the first element of a list ends: at a comma
-// outside of quotes (RFC 9110, 5.6.1 and 5.6.4), or at the end.
+// directiveEnd returns the end of the first element of a list: the index of the first
+// comma outside of quotes (RFC 9110, 5.6.1 and 5.6.4), or the length of s.
 func directiveEnd(s string) int {
 	quoted := false
 	for i := 0; i < len(s); i++ {
@@ -55,11 +55,11 @@ func directiveEnd(s string) int {
 	return len(s)
 }
 
-// take adds one directive. It reports whether it is one.
+// take adds a directive. It returns false if text is none.
 func (c *cacheControl) take(text string) bool {
 	name, value, valued := strings.Cut(text, "=")
 	if !httpfield.IsToken(name) || valued && !httpfield.IsToken(value) && !isQuoted(value) {
-		// What can be made out of it counts where it closes, and never where it opens.
+		// Of a malformed directive only what makes the answer more private counts.
 		c.noStore = c.noStore || strings.Contains(strings.ToLower(text), "no-store")
 		return false
 	}
@@ -84,9 +84,9 @@ func (c *cacheControl) take(text string) bool {
 	return true
 }
 
-// forOne returns a Cache-Control with which no shared cache keeps the answer,
-// and otherwise the same meaning. Without any policy, nor by another field, a
-// private cache has to ask again as well.
+// forOne returns a Cache-Control by which no shared cache may store the answer, and which
+// otherwise means the same. If neither c nor another field (otherPolicy) says how long
+// an answer is fresh, private caches have to revalidate it.
 func (c *cacheControl) forOne(otherPolicy bool) string {
 	switch {
 	case c.noStore && c.unusable:
@@ -130,8 +130,8 @@ func isSeconds(s string) bool {
 	return s != ""
 }
 
-// keepPrivate tells caches that the answer is for one person: none that others
-// use may keep it, whatever the application says.
+// keepPrivate sets Cache-Control such that no shared cache stores the answer, whatever the
+// application says. What is private already stays byte for byte as it came.
 func keepPrivate(h http.Header) {
 	dropTargeted(h)
 	lines := h["Cache-Control"]
@@ -144,21 +144,21 @@ func keepPrivate(h http.Header) {
 	}
 	c := readCacheControl(lines)
 	if c.closed && !c.opened && !c.unusable {
-		return // byte for byte as it came
+		return
 	}
 	h["Cache-Control"] = []string{c.forOne(len(h["Expires"]) > 0)}
 }
 
-// keepNowhere tells all caches to keep nothing.
+// keepNowhere sets Cache-Control such that no cache stores the answer.
 func keepNowhere(h http.Header) {
 	dropTargeted(h)
 	h["Cache-Control"] = noStore
 }
 
-// dropTargeted drops what speaks to shared caches alone, which heed it in
-// place of Cache-Control: RFC 9213 (CDN-Cache-Control and those of vendors,
-// such as Cloudflare-CDN-Cache-Control), Surrogate-Control of Edge Side
-// Includes, Edge-Control of Akamai, and X-Accel-Expires of nginx.
+// dropTargeted removes the fields that shared caches obey in place of Cache-Control: those
+// of RFC 9213 (CDN-Cache-Control, and of vendors such as Cloudflare-CDN-Cache-Control),
+// Surrogate-Control of Edge Side Includes, Edge-Control of Akamai, and X-Accel-Expires
+// of nginx.
 func dropTargeted(h http.Header) {
 	for name := range h {
 		if strings.HasSuffix(name, "-Control") && (strings.HasSuffix(name, "-Cache-Control") || name == "Surrogate-Control" || name == "Edge-Control") ||
@@ -168,8 +168,8 @@ func dropTargeted(h http.Header) {
 	}
 }
 
-// Values that many answers share. Nobody changes them: a value that is added
-// makes a new list.
+// Values that many answers share, so that none has to be allocated. They must not be
+// changed: appending to one makes a new slice.
 var (
 	varyCookie = []string{"Cookie"}
 	private    = []string{privateNoCache}

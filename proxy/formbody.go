@@ -13,43 +13,44 @@ import (
 	"gatehouse/proxy/form"
 )
 
-// A formBody is the body of a form, which is looked through on its way for
-// fields that name another method: frameworks take a POST with _method=DELETE
-// for a DELETE (Rails, Laravel, Symfony, CakePHP, Spring). Where the rules let
-// the person not make that request, the body breaks off in front of the value,
-// so that the upstream never has all of it, and Forward fails.
+// A formBody is the body of a form that is searched, while it streams, for fields that
+// name another method: frameworks take a POST with _method=DELETE for a DELETE (Rails,
+// Laravel, Symfony, CakePHP, Spring). If the rules don't allow the person that method,
+// the body breaks off in front of the value, so that the upstream never gets all of
+// it, and forwarding fails.
 //
-// Of a value that has not ended nothing is passed on: an application that is
-// content with half a body finds no method in it either.
+// Nothing of a value is passed on before it has ended. So an application that accepts
+// half a body finds no method in it either.
 //
-// The engine may read on another goroutine than that of the request.
+// The engine may read the body on another goroutine than that of the request; nobody
+// else uses a formBody until the engine is done.
 type formBody struct {
 	io.ReadCloser // the visitor's body
 	p             *Proxy
 	in            *http.Request
-	question      decisionInput // ours alone
+	question      decisionInput // a copy, of which the method is changed
 	allowed       access.Decision
 	who           *access.Who
 	id            *auth.Identity
-	asked         bool // who is known
+	asked         bool // whether it is known who made the request
 
 	fields *form.Scanner
-	left   int64 // bytes to come; below 0: not known
+	left   int64 // bytes of the body that are to come; negative: unknown
 
-	held  []byte // read, and not passed on
-	ready int    // bytes of held that may be passed on
-	err   error  // what comes behind those
+	held  []byte // bytes that were read and not passed on
+	ready int    // how many of held may be passed on
+	err   error  // what Read returns behind them; nil: there is more to read
 
-	refusal *formRefusal // nil: nothing was found that may not pass
+	refusal *formRefusal // why the body was broken off; nil: it was not
 }
 
 // A formRefusal is why a body was broken off.
 type formRefusal struct {
 	ruling ruling // of the request with the other method
-	err    error  // in place of that
+	err    error  // that it could not be decided; nil: ruling decides
 }
 
-// errFormRefused is what the engine gets in place of the rest of a body.
+// errFormRefused is what the engine reads in place of the rest of a body.
 var errFormRefused = errors.New("a field of the body names a method that is not allowed")
 
 // watchForm puts a formBody in the place of the body of in, if a rule that was
@@ -78,7 +79,7 @@ func (p *Proxy) watchForm(in *http.Request, input *decisionInput, d *Decision) (
 	return b, nil
 }
 
-// linesOf returns the values of a field in any spelling.
+// linesOf returns the values of all fields whose names fold to name.
 func linesOf(h http.Header, name string) (list []string) {
 	for n, lines := range h {
 		if httpfield.FoldName(n) == name {
@@ -88,8 +89,9 @@ func linesOf(h http.Header, name string) (list []string) {
 	return list
 }
 
-// isReadable reports whether the fields of a form look to us as they do to
-// the application. JSON that is compressed is none to frameworks.
+// isReadable reports whether a form.Scanner sees the fields of a form as the application
+// does: it is not compressed, and in a charset like ASCII. JSON may be compressed,
+// because frameworks look for no method in compressed JSON.
 func isReadable(types, encodings []string) bool {
 	json := true
 	for _, t := range types {
@@ -129,8 +131,8 @@ func charsetsOf(contentType string) func(yield func(string) bool) {
 	}
 }
 
-// isLikeASCII reports whether letters and signs of ASCII are themselves in a
-// charset. In UTF-16, UTF-7 and those of IBM's large machines they are not.
+// isLikeASCII reports whether a charset is known to encode the characters of ASCII as
+// ASCII does, as UTF-16, UTF-7 and EBCDIC don't. "" is.
 func isLikeASCII(charset string) bool {
 	for _, known := range []string{
 		"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-", "iso8859-", "iso_8859-", "latin", "windows-", "cp125", "koi8-", "euc-", "gb", "big5", "shift_jis", "shift-jis", "sjis", "tis-620",
@@ -142,7 +144,7 @@ func isLikeASCII(charset string) bool {
 	return charset == ""
 }
 
-// Read passes on what may be passed on.
+// Read implements io.Reader. It returns no byte of a value that has not ended.
 func (b *formBody) Read(p []byte) (int, error) {
 	for {
 		switch {
@@ -152,7 +154,7 @@ func (b *formBody) Read(p []byte) (int, error) {
 			b.ready -= n
 			return n, nil
 		case b.err != nil:
-			return 0, b.err // what is held belongs to a value that has not ended
+			return 0, b.err // what is still held is a value without an end
 		case len(b.held) == 0:
 			n, err := b.look(p)
 			if n > 0 || err != nil || len(p) == 0 {
@@ -164,7 +166,7 @@ func (b *formBody) Read(p []byte) (int, error) {
 	}
 }
 
-// look reads into p, and holds back what has to be.
+// look reads into p, and moves what must not pass yet from its end to held.
 func (b *formBody) look(p []byte) (int, error) {
 	n, err := b.read(p)
 	if open := b.fields.Open(); open > 0 && b.refusal == nil {
@@ -178,7 +180,7 @@ func (b *formBody) look(p []byte) (int, error) {
 	return n, err
 }
 
-// readHeld reads more while something is held back.
+// readHeld reads more into held, while something is held back.
 func (b *formBody) readHeld() {
 	var room [1024]byte
 	n, err := b.read(room[:])
@@ -190,8 +192,8 @@ func (b *formBody) readHeld() {
 	b.err = err
 }
 
-// read reads a piece and judges what it names; of one that may not pass
-// nothing is told.
+// read reads a piece of the body and judges the methods that it names. If one may not
+// pass it returns no bytes of the piece.
 func (b *formBody) read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if e := b.judge(b.fields.Scan(p[:n])); e != nil {
@@ -206,6 +208,7 @@ func (b *formBody) read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // the engine knows what a body says
 }
 
+// judge sets refusal, and returns errFormRefused, if one of the methods may not pass.
 func (b *formBody) judge(values []string) error {
 	for _, value := range values {
 		if b.refusal = b.judgeAs(value); b.refusal != nil {
@@ -215,7 +218,8 @@ func (b *formBody) judge(values []string) error {
 	return nil
 }
 
-// judgeAs judges the request as the method that a field names; nil: it may pass.
+// judgeAs decides about the request with the method that a field names; nil if it may
+// pass. A value that names none may.
 func (b *formBody) judgeAs(value string) *formRefusal {
 	m, ok := methodNamed(value)
 	if !ok {
@@ -241,7 +245,7 @@ func (b *formBody) judgeAs(value string) *formRefusal {
 	}
 }
 
-// identify finds out who sent a form that anybody may send.
+// identify finds out who sent a form that did not need an identity so far.
 func (b *formBody) identify() error {
 	b.asked = true
 	id, err := b.p.auth.Identify(b.in)

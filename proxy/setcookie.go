@@ -31,11 +31,12 @@ func changeCookies(s *exchange, _ int, h http.Header) error {
 	return nil
 }
 
-// A cookiePlace says which hosts and paths the upstream may mean by a cookie.
+// A cookiePlace translates the Domain and Path of the upstream's cookies into what the
+// visitor's browser accepts.
 type cookiePlace struct {
-	visitor string   // the visitor's host, without port
-	own     []string // the upstream's, by its address and by the Host that it got
-	prefix  string   // what strip_prefix takes off
+	visitor string   // the host that the visitor sees, without port
+	own     []string // the hosts that the upstream may mean: of its address, and the Host that it was sent
+	prefix  string   // what strip_prefix removes; "": nothing
 }
 
 func (s *exchange) cookiePlace() *cookiePlace {
@@ -52,9 +53,9 @@ func (s *exchange) cookiePlace() *cookiePlace {
 	return p
 }
 
-// rewrite makes a cookie of the upstream one of the visitor's: a Domain that
-// his browser would refuse goes, so that the cookie is for his host alone, and
-// the prefix comes back in front of the Path. All else stays byte for byte.
+// rewrite returns a Set-Cookie line for the visitor. A Domain that their browser would
+// refuse is removed, so that the cookie is for their host alone, and the prefix is put
+// in front of the Path. Everything else stays byte for byte.
 func (p *cookiePlace) rewrite(line string) string {
 	parts := strings.Split(line, ";")
 	if p.ownDomain(parts[1:]) {
@@ -68,9 +69,9 @@ func (p *cookiePlace) rewrite(line string) string {
 	return strings.Join(parts, ";")
 }
 
-// ownDomain says whether every Domain is one that the upstream may mean, and
-// that the visitor's browser would refuse. Where there are several, a reader
-// may heed any.
+// ownDomain reports whether every Domain is one that the upstream may mean by itself, and
+// that the visitor's browser would refuse. Where there are several, browsers differ in
+// which one they use.
 func (p *cookiePlace) ownDomain(attributes []string) bool {
 	return !slices.ContainsFunc(attributes, func(part string) bool {
 		_, domain := attribute(part)
@@ -87,8 +88,8 @@ func (p *cookiePlace) mine(domain string) bool {
 	return !domainMatch(p.visitor, domain) && slices.ContainsFunc(p.own, func(host string) bool { return domainMatch(host, domain) })
 }
 
-// domainMatch is RFC 6265, 5.1.3: host is domain or, if it is no address,
-// lies below it.
+// domainMatch reports whether host is domain or, if it is no address, lies below it (RFC
+// 6265, 5.1.3).
 func domainMatch(host, domain string) bool {
 	host = strings.Trim(host, "[]")
 	if host == "" || domain == "" {
@@ -101,8 +102,9 @@ func domainMatch(host, domain string) bool {
 	return err != nil && strings.HasSuffix(host, "."+domain)
 }
 
-// path puts the prefix in front of a Path. One that browsers do not read as a
-// path they replace by the visitor's own, which is right already.
+// path puts the prefix in front of a Path. A value that does not begin with a slash stays
+// as it is: browsers use the path of the visitor's request in its place, which is the
+// right one already.
 func (p *cookiePlace) path(part string) string {
 	name, value := attribute(part)
 	if !strings.EqualFold(name, "path") || !strings.HasPrefix(value, "/") {
@@ -111,17 +113,18 @@ func (p *cookiePlace) path(part string) string {
 	at := strings.IndexByte(part, '/')
 	rest := part[at:]
 	if value == "/" {
-		rest = part[at+1:] // /app is for /app and what is below, /app/ for the latter only
+		rest = part[at+1:] // a cookie for /app is sent to /app as well, one for /app/ is not
 	}
 	return part[:at] + p.prefix + rest
 }
 
-// harden adds what the application did not say.
+// harden adds the attributes of the section that a Set-Cookie line does not have. secure:
+// the visitor's connection is https.
 func (c *CookieConfig) harden(line string, secure bool) string {
 	first, rest, _ := strings.Cut(line, ";")
 	name := nameOfCookie(first)
 	if httpfield.TrimOWS(first) == "" {
-		return line // no browser takes it for a cookie
+		return line // browsers ignore it
 	}
 	has := func(what string) bool {
 		for part := range strings.SplitSeq(rest, ";") {
@@ -139,29 +142,31 @@ func (c *CookieConfig) harden(line string, secure bool) string {
 		line += "; HttpOnly"
 	}
 	if word := sameSites[c.SameSite]; word != "" && !has("samesite") && (isSecure || word != "None") {
-		line += "; SameSite=" + word // None without Secure is a cookie that browsers refuse
+		line += "; SameSite=" + word // browsers refuse None without Secure
 	}
 	return line
 }
 
-// sameSites are the words of the configuration as browsers write them.
+// sameSites maps the words of the configuration to the values of the attribute.
 var sameSites = map[string]string{"lax": "Lax", "strict": "Strict", "none": "None"}
 
-// attribute gives the name and value of what stands between semicolons.
+// attribute returns the name and value of what stands between two semicolons.
 func attribute(part string) (name, value string) {
 	name, value, _ = strings.Cut(part, "=")
 	return httpfield.TrimOWS(name), httpfield.TrimOWS(value)
 }
 
+// nameOfCookie returns the name in name=value; "" for a value without one.
 func nameOfCookie(first string) string {
 	name, _, ok := strings.Cut(first, "=")
 	if !ok {
-		return "" // a value without a name
+		return ""
 	}
 	return httpfield.TrimOWS(name)
 }
 
-// hostPrefixed says whether browsers take a cookie only for Path=/ .
+// hostPrefixed reports whether a cookie's name begins with __Host-, so that browsers
+// accept it only with Path=/ (RFC 6265bis, 4.1.3.2).
 func hostPrefixed(name string) bool {
 	const prefix = "__Host-"
 	return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)

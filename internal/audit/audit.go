@@ -1,7 +1,6 @@
-// Package audit writes the events that an operator wants to find again: who
-// signed in, who did not, whose session was ended by whom. The events go to a
-// logger of their own, with the attribute log=audit, so that they can be told
-// apart and kept longer.
+// Package audit writes the events that an operator wants to find again: who signed in,
+// who failed to, who ended whose session. They go to a logger of their own, with the
+// attribute log=audit, so that they can be told apart from other lines and kept longer.
 package audit
 
 import (
@@ -9,8 +8,8 @@ import (
 	"log/slog"
 )
 
-// The events. Their names are part of the contract: log watchers (fail2ban,
-// alert rules) match them.
+// The events. Their names must not change: log watchers such as fail2ban, and alert rules,
+// match them.
 const (
 	LoginSuccess    = "login.success"
 	LoginFailure    = "login.failure"
@@ -27,21 +26,20 @@ const (
 	AccountEnabled  = "account.enabled"
 	AccountDeleted  = "account.deleted"
 	AccessDenied    = "access.denied"
-	PathRefused     = "path.refused" // a path that could be read in more than one way
+	PathRefused     = "path.refused" // a path that has interpretations with different decisions
 	CSRFFailure     = "csrf.failure"
 	ConfigReloaded  = "config.reloaded"
 )
 
-// A Log takes events. A nil *Log drops them; all methods may be called at
-// once.
+// A Log writes events. A nil *Log drops them. It is safe for concurrent use.
 type Log struct{ l *slog.Logger }
 
-// New gives a Log that writes to l.
+// New returns a Log that writes to l.
 func New(l *slog.Logger) *Log { return &Log{l: l.With("log", "audit")} }
 
-// Event writes one event. The attributes never hold a password, a cookie, a
-// token or a query string; names that a client typed are escaped by slog's
-// handlers. The event is written also when ctx is done: it has happened.
+// Event writes an event. attrs must never hold a password, a cookie, a token or a query
+// string; names that a client sent are escaped by the handlers of slog. The event is
+// written even if ctx is done, because it has happened.
 func (a *Log) Event(ctx context.Context, event string, attrs ...slog.Attr) {
 	if a == nil {
 		return

@@ -1,7 +1,7 @@
-// Package demo is the small legacy application that `gatehouse demo` puts
-// behind the gate. It has no login, no sessions and no accounts of its own: it
-// believes the header X-Forwarded-User, as many old applications do, and shows
-// what reaches it, so that a visitor sees at a glance what the gate does.
+// Package demo is the small application that `gatehouse demo` puts behind the gate. It has
+// no login, sessions and accounts of its own: it believes the header X-Forwarded-User, as
+// many old applications do, and shows what reaches it, so that a visitor sees at a glance
+// what the gate does.
 //
 //	/            who the gate says you are, and every header that arrived
 //	/headers     the same as JSON
@@ -33,13 +33,12 @@ import (
 //go:embed files
 var files embed.FS
 
-// app holds what never changes after New.
+// An app is the application. It never changes.
 type app struct {
 	pages *template.Template
 }
 
-// New returns the application. It keeps no state, so one handler may serve any
-// number of listeners at once.
+// New returns the application. It keeps no state, and is safe for concurrent use.
 func New() http.Handler {
 	a := &app{pages: template.Must(template.ParseFS(files, "files/*.html"))}
 	mux := http.NewServeMux()
@@ -63,8 +62,8 @@ func New() http.Handler {
 	return polite(mux)
 }
 
-// polite adds to every answer what a careful application adds. Pages are not
-// stored, so that the back button shows nothing after signing out.
+// polite sets the headers of a careful application in every answer. Pages are not stored,
+// so that the back button shows nothing after the visitor has signed out.
 func polite(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -75,11 +74,11 @@ func polite(next http.Handler) http.Handler {
 	})
 }
 
-// arrived is what the application saw of a request. It is all that a page may
-// show, and the JSON of /headers.
+// arrived is what the application sees of a request: all that a page shows, and the JSON
+// of /headers.
 type arrived struct {
-	User    string   `json:"user"`   // as X-Forwarded-User says; empty: nobody
-	Groups  string   `json:"groups"` // as X-Forwarded-Groups says, with commas
+	User    string   `json:"user"`   // X-Forwarded-User; "": nobody
+	Groups  string   `json:"groups"` // X-Forwarded-Groups, with commas
 	Method  string   `json:"method"`
 	Target  string   `json:"target"` // as it stood in the request line
 	Host    string   `json:"host"`
@@ -92,11 +91,11 @@ type arrived struct {
 type field struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
-	Ours  bool   `json:"identity,omitempty"` // the gate's word about the visitor
+	Ours  bool   `json:"identity,omitempty"` // the gate says by it who the visitor is
 }
 
-// Class says whose word a header is: the gate's about the visitor (identity) or
-// the connection, or the browser's.
+// Class returns where a header comes from: from the gate, about the visitor (identity) or
+// the connection (connection), or from the browser (browser).
 func (f field) Class() string {
 	switch {
 	case f.Ours:

@@ -1,5 +1,3 @@
-// Package httpfield reads what fields of HTTP requests say, for the rooms that
-// have to agree about it.
 package httpfield
 
 import (
@@ -13,32 +11,38 @@ import (
 
 // The reasons for which Origin.Check refuses a request.
 var (
-	// ErrCrossSite: the browser says that a page of another site sent it.
+	// ErrCrossSite is returned when the browser says that a page of another site sent
+	// the request.
 	ErrCrossSite = errors.New("sent by a page of another site")
-	// ErrOtherOrigin: the browser says nothing of sites (it does so over https
-	// and on localhost only), and names an origin that is not the one known
-	// here. So it is with another site's page, and behind a proxy that changes
-	// Host or the browser's Referrer-Policy.
+	// ErrOtherOrigin is returned when the browser does not send Sec-Fetch-Site, which it
+	// does over https and on localhost only, and names another origin than the one that
+	// is known here. Either a page of another site sent the request, or a proxy in front
+	// changes Host, or sets a Referrer-Policy.
 	ErrOtherOrigin = errors.New("sent from another origin")
 )
 
-// An Origin is a site as its visitors' browsers see it.
+// An Origin is the origin of a site (RFC 6454) as its visitors' browsers see it.
 type Origin struct {
 	Scheme string // http or https
 	Host   string // host or host:port
-	Port   string // the port where Host has none, if it is known; ""
+	Port   string // the port if Host has none; "": unknown, or the scheme's own
 }
 
-// Check returns nil if a page of the origin sent the request with the header,
-// or the visitor did so by hand. It asks in the order of
-// net/http.CrossOriginProtection, with trusted proxies taken into account:
+// Check returns nil if the request with this header was sent by a page of the origin, or
+// of one of allowed, or by the visitor themselves. It checks in the order of
+// net/http.CrossOriginProtection:
 //
-//   - Sec-Fetch-Site alone decides where it is there: no page can set it, and
-//     it does not depend on what proxies make of Host or Origin;
-//   - then Origin, or Referer where that is missing, must be the origin, or
-//     one of allowed, which are compared as text in lower case;
-//   - a client that tells nothing is no browser that another site led here:
-//     those tell the Origin of what is not safe.
+//   - an Origin that is one of allowed, which are compared as text in lower case, passes;
+//   - where Sec-Fetch-Site is there it decides alone: no page can set it, and it does not
+//     depend on what proxies do to Host or Origin;
+//   - else Origin, or Referer if that is missing, must be the origin;
+//   - a client that sends none of them passes: it is no browser that another site led
+//     here, because those send Origin, or Referer, with every unsafe request.
+//
+// CrossOriginProtection itself does not fit. It compares Origin with Request.Host
+// alone, so that it knows nothing of the host, scheme and port behind trusted proxies;
+// it lets every GET pass, and the handshake of a WebSocket is one; and it does not look
+// at Referer, which is all that some old browsers send with a form.
 //
 // The error wraps ErrCrossSite or ErrOtherOrigin. Its text is for the log.
 func (o Origin) Check(h http.Header, allowed ...string) error {
@@ -67,9 +71,8 @@ func (o Origin) Check(h http.Header, allowed ...string) error {
 	return nil
 }
 
-// Is reports whether u, an absolute URL, lies in the origin: its scheme, host
-// and port are those of the origin. A port that goes without saying may be
-// left out.
+// Is reports whether u, an absolute URL, has the scheme, host and port of the origin. The
+// default port of the scheme may be left out on either side.
 func (o Origin) Is(u *url.URL) bool {
 	if u.Opaque != "" || u.User != nil || u.Host == "" || !strings.EqualFold(u.Scheme, o.Scheme) {
 		return false
@@ -79,13 +82,13 @@ func (o Origin) Is(u *url.URL) bool {
 		o.Port != "" && !hasPort(o.Host) && host == bareHost(o.Scheme, o.Host+":"+o.Port)
 }
 
-// IsHost reports whether u, an absolute URL, has the origin's host, whatever its
-// scheme and port.
+// IsHost reports whether u, an absolute URL, has the host of the origin, with any scheme
+// and port.
 func (o Origin) IsHost(u *url.URL) bool {
 	return u.Host != "" && u.Opaque == "" && u.User == nil && strings.EqualFold(u.Hostname(), (&url.URL{Host: o.Host}).Hostname())
 }
 
-// bareHost is host in lower case, without the port that goes without saying.
+// bareHost returns host in lower case, without the default port of the scheme.
 func bareHost(scheme, host string) string {
 	host = strings.TrimSuffix(strings.ToLower(host), ":")
 	if strings.EqualFold(scheme, "https") {
@@ -94,12 +97,13 @@ func bareHost(scheme, host string) string {
 	return strings.TrimSuffix(host, ":80")
 }
 
+// hasPort reports whether host ends in a port.
 func hasPort(host string) bool {
 	return strings.LastIndexByte(host, ':') > strings.LastIndexByte(host, ']')
 }
 
-// originOf is what a claim says of its origin. The path and query of a Referer
-// are nobody's business.
+// originOf returns the origin of a claim, for the log. The path and query of a Referer
+// are left out, because they may hold secrets.
 func originOf(u *url.URL, claim string) string {
 	if u == nil || u.Host == "" {
 		return claim[:min(len(claim), 40)]
@@ -107,7 +111,8 @@ func originOf(u *url.URL, claim string) string {
 	return u.Scheme + "://" + u.Host
 }
 
-// remedy says what to do where a proxy in front is the likely cause.
+// remedy returns what to do about it, to be appended to the error, where a proxy in front
+// is the likely cause; else "".
 func remedy(u *url.URL, o Origin) string {
 	switch {
 	case u == nil:

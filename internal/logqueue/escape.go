@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// EscapeJSON returns a writer that passes lines of JSON on to w with every
-// character escaped that a terminal obeys or a reader does not see: DEL, C1
-// controls, format characters (bidirectional overrides among them), unusual
-// spaces. encoding/json and log/slog leave these as they are. What the line
-// says stays the same.
+// EscapeJSON returns a writer that writes lines of JSON to w, with every character
+// escaped that a terminal obeys or that is invisible: DEL, C1 controls, format
+// characters such as bidirectional overrides, unusual spaces. encoding/json and log/slog
+// leave them as they are. The meaning of the JSON stays the same, except that invalid
+// UTF-8 becomes U+FFFD.
 func EscapeJSON(w io.Writer) io.Writer { return escaper{w} }
 
 type escaper struct{ w io.Writer }
@@ -38,6 +38,7 @@ func firstUnusual(line []byte) int {
 	return len(line)
 }
 
+// escape returns line with the characters from index from on escaped.
 func escape(line []byte, from int) []byte {
 	out := make([]byte, 0, len(line)+64)
 	out = append(out, line[:from]...)
@@ -59,7 +60,7 @@ func escape(line []byte, from int) []byte {
 	return out
 }
 
-// isHidden reports whether r is not shown as itself.
+// isHidden reports whether a terminal does not show r as itself.
 func isHidden(r rune) bool {
 	return r != '\n' && (!unicode.IsPrint(r) || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector))
 }

@@ -1,9 +1,9 @@
-// Package logqueue keeps a log from stopping the program that writes it.
+// Package logqueue keeps the reader of a log from stopping the program that writes it.
 //
-// Lines go into a bounded queue and from there to the log's reader. When the
-// reader stalls, the queue fills and further lines are dropped and counted;
-// when it has ended (EPIPE) or its disk is full, lines are dropped as they
-// come. Writing a line never blocks and never fails.
+// Lines go into a bounded queue, and from there to the reader. When the reader stalls,
+// the queue fills, and further lines are dropped and counted. When the reader has ended
+// (EPIPE), or its disk is full, every line is dropped and counted. Writing a line never
+// blocks and never fails.
 package logqueue
 
 import (
@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// A Class says how long lines are kept while the queue fills.
+// A Class is how important a line is: the queue drops the least important ones first.
 type Class int
 
-// The classes, the first to be dropped first.
+// The classes, from the first to be dropped to the last.
 const (
 	Ordinary Class = iota
 	Warning
@@ -24,14 +24,14 @@ const (
 	classes
 )
 
-// DefaultLimits are the bytes that may lie in the queue when a line of each
-// class is added: with these, warnings and audit events still find room when
-// ordinary lines do not.
+// DefaultLimits are the most bytes in the queue, by class, with which a line of that
+// class is still added. So there is room for warnings and audit events when ordinary
+// lines are dropped already.
 var DefaultLimits = [classes]int{Ordinary: 1 << 20, Warning: 2 << 20, Audit: 4 << 20}
 
 const (
-	chunk = 32 << 10  // bytes written at once, so that a slow reader makes room bit by bit
-	spare = 256 << 10 // capacity that an empty queue keeps
+	chunk = 32 << 10  // the most bytes of a write, so that a slow reader makes room bit by bit
+	spare = 256 << 10 // the most capacity that an empty queue keeps
 )
 
 // A Queue passes lines on in the order in which they were written. It is safe
@@ -40,23 +40,23 @@ type Queue struct {
 	out    io.Writer
 	limits [classes]int
 	lost   func(n uint64)
-	wake   chan struct{} // holds one token when there is something to do
-	ended  chan struct{}
+	wake   chan struct{} // holds a token when there may be something to do
+	ended  chan struct{} // closed when the writing goroutine has ended
 
 	mu      sync.Mutex // guards the rest
 	pending []byte
-	held    int // bytes of pending, and of what is being written
+	held    int // the bytes of pending and of what is being written
 	dropped uint64
 	closed  bool
 
-	// Of the writing goroutine alone.
-	told uint64 // of dropped: those that lost was told of
-	torn bool   // the last line that was written has no end
+	// Used by the writing goroutine alone.
+	told uint64 // how many of dropped lost was called for
+	torn bool   // what was written last is half a line
 }
 
-// New starts a Queue that writes to out. lost is called, from another
-// goroutine, when lines were dropped and the reader takes lines again; it may
-// write to the Queue, and may be nil.
+// New starts a Queue that writes to out; Close ends it. lost is called with the number
+// of lines that were dropped since the last call, once the reader takes lines again. It
+// is called from the goroutine that writes, may write to the Queue, and may be nil.
 func New(out io.Writer, limits [classes]int, lost func(n uint64)) *Queue {
 	if lost == nil {
 		lost = func(uint64) {}
@@ -66,8 +66,8 @@ func New(out io.Writer, limits [classes]int, lost func(n uint64)) *Queue {
 	return q
 }
 
-// Writer returns a writer of lines of the class. Each Write is one whole
-// line with its newline. It always succeeds.
+// Writer returns a writer for lines of the class. Each Write must be one whole line with
+// its newline. It never fails.
 func (q *Queue) Writer(c Class) io.Writer { return writer{q, c} }
 
 type writer struct {
@@ -81,15 +81,15 @@ func (w writer) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Dropped returns the number of lines that nobody will read.
+// Dropped returns how many lines have been dropped so far.
 func (q *Queue) Dropped() uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.dropped
 }
 
-// Close waits until all lines are written, but not longer than limit. Lines
-// written after Close are dropped.
+// Close waits until all lines are written, at most for the time limit. Lines that are
+// written from then on are dropped. It must be called once.
 func (q *Queue) Close(limit time.Duration) {
 	q.mu.Lock()
 	q.closed = true
@@ -117,7 +117,7 @@ func (q *Queue) add(line []byte, c Class) {
 func (q *Queue) signal() {
 	select {
 	case q.wake <- struct{}{}:
-	default: // it is awake, and looks again before it sleeps
+	default: // there is a token already
 	}
 }
 
@@ -135,8 +135,8 @@ func (q *Queue) run() {
 	}
 }
 
-// take returns all that is pending. The memory of done, which has been
-// written, is used again.
+// take returns all pending lines. done, which has been written, is used for the next
+// ones.
 func (q *Queue) take(done []byte) (batch []byte, closed bool) {
 	if cap(done) > spare {
 		done = nil
@@ -147,8 +147,8 @@ func (q *Queue) take(done []byte) (batch []byte, closed bool) {
 	return batch, q.closed
 }
 
-// write passes lines on, chunk by chunk. A chunk that fails is given up: its
-// reader has gone, or its disk is full.
+// write writes lines to out, chunk by chunk. A chunk that cannot be written is dropped:
+// the reader has ended, or its disk is full.
 func (q *Queue) write(lines []byte) {
 	for len(lines) > 0 {
 		n := len(lines)
@@ -174,7 +174,7 @@ func (q *Queue) write(lines []byte) {
 
 // writeChunk returns the number of lines that were not written whole.
 func (q *Queue) writeChunk(lines []byte) (failed uint64) {
-	if q.torn { // what follows half a line must not be taken for the rest of it
+	if q.torn { // what follows must not continue the half line
 		if _, err := q.out.Write([]byte{'\n'}); err != nil {
 			return uint64(bytes.Count(lines, []byte{'\n'})) //nolint:gosec // G115: a count
 		}

@@ -1,6 +1,6 @@
-// Package metrics counts what the gate does, for Prometheus. The names are
-// part of the contract. No label holds a user name or a raw path: both are
-// chosen by visitors, and would make series without end.
+// Package metrics counts what the gate does, for Prometheus. The names of the metrics must
+// not change: dashboards and alert rules use them. No label holds a user name or a path:
+// visitors choose both, and would create an unlimited number of series.
 package metrics
 
 import (
@@ -13,8 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Metrics holds the counters of one process. A nil *Metrics counts nothing;
-// all methods may be called at once.
+// Metrics are the metrics of one process. A nil *Metrics counts nothing. It is safe for
+// concurrent use; Handler alone must not be called on nil.
 type Metrics struct {
 	registry       *prometheus.Registry
 	requests       *prometheus.CounterVec
@@ -28,7 +28,8 @@ type Metrics struct {
 	reloadedAt     prometheus.Gauge
 }
 
-// New makes the counters; version is shown as gatehouse_build_info.
+// New returns new Metrics, all of them zero. version becomes the label of
+// gatehouse_build_info.
 func New(version string) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
@@ -71,13 +72,13 @@ func New(version string) *Metrics {
 	return m
 }
 
-// Handler serves the counters.
+// Handler returns a handler that serves the metrics.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// SessionCount registers how gatehouse_sessions is counted; count is called
-// at each scrape.
+// SessionCount registers gatehouse_sessions. count is called at each scrape. It must be
+// called at most once.
 func (m *Metrics) SessionCount(count func() float64) {
 	if m == nil {
 		return
@@ -87,8 +88,8 @@ func (m *Metrics) SessionCount(count func() float64) {
 	}, count))
 }
 
-// LogDropped registers gatehouse_log_dropped_total; dropped is called at each
-// scrape. nil: there is no such counter.
+// LogDropped registers gatehouse_log_dropped_total, unless dropped is nil. dropped is
+// called at each scrape. LogDropped must be called at most once.
 func (m *Metrics) LogDropped(dropped func() uint64) {
 	if m == nil || dropped == nil {
 		return
@@ -98,7 +99,7 @@ func (m *Metrics) LogDropped(dropped func() uint64) {
 	}, func() float64 { return float64(dropped()) }))
 }
 
-// Request counts an answered request. Route is "" when none was taken.
+// Request counts an answered request, and how long it took. route is "" if none was found.
 func (m *Metrics) Request(route, method string, code int, took time.Duration) {
 	if m == nil {
 		return
@@ -107,21 +108,22 @@ func (m *Metrics) Request(route, method string, code int, took time.Duration) {
 	m.durations.Observe(took.Seconds())
 }
 
-// Login counts a try to sign in: success, failure, throttled or error.
+// Login counts an attempt to sign in, with its result: success, failure, throttled or
+// error.
 func (m *Metrics) Login(result string) {
 	if m != nil {
 		m.logins.WithLabelValues(result).Inc()
 	}
 }
 
-// LoginSpray counts that many names were tried with wrong passwords.
+// LoginSpray counts that an attack with wrong passwords for many names was noticed.
 func (m *Metrics) LoginSpray() {
 	if m != nil {
 		m.sprays.Inc()
 	}
 }
 
-// SessionEnded counts a session that ended: logout, expired, revoked,
+// SessionEnded counts a session that ended, with the reason: logout, expired, revoked,
 // password, account, limit or replaced.
 func (m *Metrics) SessionEnded(reason string) {
 	if m != nil {
@@ -129,21 +131,22 @@ func (m *Metrics) SessionEnded(reason string) {
 	}
 }
 
-// LiveStreams moves the number of open streams.
+// LiveStreams adds delta to the number of open streams.
 func (m *Metrics) LiveStreams(delta int) {
 	if m != nil {
 		m.streams.Add(float64(delta))
 	}
 }
 
-// UpstreamError counts a request that the upstream failed.
+// UpstreamError counts a request that an upstream did not answer properly, with the kind
+// of the failure (engine.Error).
 func (m *Metrics) UpstreamError(route, kind string) {
 	if m != nil {
 		m.upstreamErrors.WithLabelValues(route, kind).Inc()
 	}
 }
 
-// Reloaded says how the last reload went; the start counts as one.
+// Reloaded sets whether the last reload succeeded. The start counts as one.
 func (m *Metrics) Reloaded(ok bool) {
 	if m == nil {
 		return
@@ -156,7 +159,8 @@ func (m *Metrics) Reloaded(ok bool) {
 	m.reloadedAt.SetToCurrentTime()
 }
 
-// knownMethod keeps the label's values few: a client may invent methods.
+// knownMethod returns m, or "other" for an unusual method: clients may invent methods, and
+// the label must have few values.
 func knownMethod(m string) string {
 	switch m {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:

@@ -11,18 +11,19 @@ import (
 	"strings"
 )
 
-// KeySize is the size in bytes of a key that Keys makes, and the least that
-// it reads.
+// KeySize is the size in bytes of a key that Keys makes, and of the shortest that it
+// accepts.
 const KeySize = 32
 
-// Keys reads the keys of a file, one in base64 a line; lines that begin with
-// # are left out. The first key signs, all verify: to rotate, put a new line
-// on top, and take the old ones away when nothing signed with them lives any
-// more. When there is no file, it is made with one random key, for its owner
-// only.
+// Keys returns the keys in a file: one a line in base64, in their order. Empty lines, and
+// those that begin with #, are ignored. The first key signs, all verify. To rotate keys,
+// a new one is put on top, and an old one removed when nothing that it signed is valid
+// any more. If the file does not exist, it is created with one random key, for its
+// owner only (mode 0600).
 //
-// A file that others may read, that is no regular file, or that holds
-// anything else is an error: a key that leaked is worse than no start.
+// It is an error if others may read or write the file, if it is no regular file, or if
+// it holds no key or anything else: it is better not to start than to use a key that
+// may have leaked. The errors name the remedy.
 func Keys(path string) ([][]byte, error) {
 	keys, err := readKeys(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -67,8 +68,9 @@ func readKeys(path string) ([][]byte, error) {
 	return keys, nil
 }
 
-// writeKey makes the file whole or not at all: a crash must not leave half a
-// key behind, and two first starts at once must agree on one.
+// writeKey creates the file with a random key, completely or not at all: a crash must not
+// leave half a key, and of two processes that start at once one must win. The error is
+// fs.ErrExist if the file is there.
 func writeKey(path string) error {
 	key := make([]byte, KeySize)
 	rand.Read(key)
@@ -83,7 +85,7 @@ func writeKey(path string) error {
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	if err := os.Link(f.Name(), path); err != nil { // fails when another has been quicker
+	if err := os.Link(f.Name(), path); err != nil { // unlike Rename, it never replaces a file
 		return err
 	}
 	return syncDir(filepath.Dir(path))

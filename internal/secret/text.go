@@ -1,16 +1,17 @@
-// Package secret holds what must never be printed, and the files that secrets
-// are kept in.
+// Package secret holds text that must never be printed, and reads the file with the
+// keys of the gate.
 package secret
 
-// Text is a password, a key, or an address with a password in it. No verb of
-// fmt and no encoder prints it: the text lies behind a pointer, and fmt stops
-// at a pointer even in a struct's unexported field. The zero value is empty.
+// Text is a password, a key, or a URL with a password in it. No verb of fmt and no
+// encoder prints it. That holds for unexported fields of structs as well, where fmt
+// calls no methods: the text lies behind a pointer, which fmt does not follow there.
+// The zero value is the empty text. Two Texts must not be compared by ==.
 type Text struct{ s *string }
 
-// New keeps s.
+// New returns s as a Text.
 func New(s string) Text { return Text{s: &s} }
 
-// Reveal gives the text itself.
+// Reveal returns the text itself.
 func (t Text) Reveal() string {
 	if t.s == nil {
 		return ""
@@ -18,11 +19,12 @@ func (t Text) Reveal() string {
 	return *t.s
 }
 
-// IsZero says whether there is no text, or an empty one.
+// IsZero reports whether the text is empty.
 func (t Text) IsZero() bool { return t.Reveal() == "" }
 
 const hidden = "[redacted]"
 
+// String hides the text from fmt.
 func (Text) String() string { return hidden }
 
 // GoString hides the text from %#v.
@@ -31,7 +33,7 @@ func (Text) GoString() string { return hidden }
 // MarshalText hides the text from every encoder (JSON, YAML, slog).
 func (Text) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
-// UnmarshalText takes b as it is.
+// UnmarshalText sets the text to b.
 func (t *Text) UnmarshalText(b []byte) error {
 	*t = New(string(b))
 	return nil

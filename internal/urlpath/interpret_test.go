@@ -73,7 +73,7 @@ func TestTooManyInterpretations(t *testing.T) {
 	}
 }
 
-func FuzzRead(f *testing.F) {
+func FuzzInterpret(f *testing.F) {
 	for _, p := range []string{"/a%2fb", "/x%2fy/%2e%2e/a", "///x/a", "/x/..%255ca;b", "/index.php/a", "/%c0%ae%c0%ae/a", "/%25u002fa", "/a::$DATA/b"} {
 		f.Add(p)
 	}

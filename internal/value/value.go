@@ -1,5 +1,6 @@
-// Package value reads the values that people write in a configuration with
-// their unit: durations (30s, 12h, 14d), sizes (10MiB) and rates (10/15m).
+// Package value parses the values that people write with a unit in a configuration:
+// durations (30s, 12h, 14d), sizes (10MiB) and rates (10/15m). Every error shows the
+// value and says what to write.
 package value
 
 import (
@@ -10,13 +11,15 @@ import (
 	"time"
 )
 
-// A Duration is a time.Duration that also knows days: 90s, 1h30m, 14d. Zero
-// needs no unit. It is never negative.
+// A Duration is a time.Duration that is never negative. It is written as Go does, and in
+// days of 24 hours as well: 90s, 1h30m, 14d, 1d12h. Zero needs no unit.
 type Duration time.Duration
 
-// D gives the time.Duration.
+// D returns d as a time.Duration.
 func (d Duration) D() time.Duration { return time.Duration(d) }
 
+// String returns d as it is written in a configuration, in days where it is a multiple
+// of them.
 func (d Duration) String() string {
 	const day = 24 * time.Hour
 	t := time.Duration(d)
@@ -36,10 +39,10 @@ func (d Duration) String() string {
 	return s
 }
 
-// MarshalText writes what UnmarshalText reads.
+// MarshalText returns what UnmarshalText parses.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// UnmarshalText reads a duration; the error says what to write.
+// UnmarshalText parses a duration, with at most 65535 days in it.
 func (d *Duration) UnmarshalText(b []byte) error {
 	s := string(b)
 	rest, days := s, time.Duration(0)
@@ -70,15 +73,17 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// A Size is a number of bytes: 512, 8KiB, 10MiB, 1GiB; kB, MB and GB count by
-// thousands.
+// A Size is a number of bytes, which is never negative: 512, 8KiB, 10MiB, 1GiB, 1TiB. kB,
+// MB, GB and TB are powers of 1000.
 type Size int64
 
+// units are the units of a Size; those that end in another stand before it.
 var units = []struct {
 	name  string
 	bytes int64
 }{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1}}
 
+// String returns s in the largest power of 1024 that divides it.
 func (s Size) String() string {
 	for i := 3; i >= 0; i-- {
 		if u := units[i]; s != 0 && int64(s)%u.bytes == 0 {
@@ -88,10 +93,10 @@ func (s Size) String() string {
 	return strconv.FormatInt(int64(s), 10)
 }
 
-// MarshalText writes what UnmarshalText reads.
+// MarshalText returns what UnmarshalText parses.
 func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText reads a size; the error says what to write.
+// UnmarshalText parses a size, of less than 8 EiB.
 func (s *Size) UnmarshalText(b []byte) error {
 	text := string(b)
 	number, factor := text, int64(1)
@@ -114,13 +119,14 @@ func (s *Size) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// A Rate is a number of events in a time: 10/15m. The zero Rate is written 0
-// and means: no limit.
+// A Rate is Count events in the time Per, written 10/15m, or 10/m for a single minute. The
+// zero Rate is no limit, and is written 0.
 type Rate struct {
 	Count int
 	Per   time.Duration
 }
 
+// String returns r as it is written in a configuration.
 func (r Rate) String() string {
 	if r.Count == 0 {
 		return "0"
@@ -128,10 +134,10 @@ func (r Rate) String() string {
 	return strconv.Itoa(r.Count) + "/" + Duration(r.Per).String()
 }
 
-// MarshalText writes what UnmarshalText reads.
+// MarshalText returns what UnmarshalText parses.
 func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalText reads a rate; the error says what to write.
+// UnmarshalText parses a rate, of at most a million events.
 func (r *Rate) UnmarshalText(b []byte) error {
 	s := string(b)
 	if s == "0" {

@@ -1,9 +1,9 @@
-// Package form finds fields in the body of a form while it streams, in constant
-// memory, as far as somebody may want to know of them before an application
-// does.
+// Package form finds fields in the body of a form while it streams to an application,
+// in constant memory.
 //
-// Applications read forms in many ways. So the package does not parse: it finds
-// whatever some reader could take for a field, and does not mind to find more.
+// Applications parse forms in many ways, and a strict parser would miss what a
+// tolerant one finds. So the package finds everything that some parser could take for
+// a wanted field. It may find more than there is, and never less.
 package form
 
 import (
@@ -13,34 +13,36 @@ import (
 	"gatehouse/internal/urlpath"
 )
 
-// maxText is how many bytes of a name or a value are looked at, as they are
-// written.
+// maxText is how many bytes of a name or a value are looked at, before they are
+// decoded.
 const maxText = 256
 
-// Cut is the end of a value that is longer than what is looked at.
+// Cut is appended to what is returned of a value that is longer than 256 bytes.
 const Cut = "..."
 
-// A Scanner looks for the fields of a form that bear a wanted name. One that
-// stands there several times is found as often.
+// A Scanner finds the fields with a wanted name. A name that stands there several times
+// is found as often. It is not safe for concurrent use.
 type Scanner struct {
-	parsers []parser // one for each kind of form that readers may take the body for
-	found   []string
+	parsers []parser // one for each format that some application may take the body for
+	found   []string // what Scan returns; used again
 }
 
-// A parser reads one kind of form.
+// A parser reads one format of forms.
 type parser interface {
-	// scan takes the next piece of the body.
+	// scan reads the next piece of the body, and calls found for each value of a wanted
+	// field that ends in it.
 	scan(p []byte, found func(value string))
-	// end takes the end of the body.
+	// end is called at the end of the body, and calls found for values that end with it.
 	end(found func(value string))
-	// open returns how many of the bytes that were seen last belong to the
-	// value of a wanted field which has not ended.
+	// open returns how many bytes at the end of what was read belong to the value of a
+	// wanted field that has not ended.
 	open() int
 }
 
-// New returns a Scanner for a body with these values of Content-Type, none of
-// them included; nil where nobody reads a form from such a body. wanted is asked
-// about the names of fields, decoded.
+// New returns a Scanner for a body with these values of Content-Type, of which there may
+// be none or several; nil if no application reads a form from such a body. wanted
+// reports whether a field of this name, decoded, is looked for. It may be called with
+// several spellings of one name.
 func New(types []string, wanted func(name string) bool) *Scanner {
 	s := &Scanner{}
 	if len(types) == 0 {
@@ -76,8 +78,9 @@ func New(types []string, wanted func(name string) bool) *Scanner {
 	return s
 }
 
-// Scan takes the next piece of the body, and returns the values of wanted
-// fields that end in it. One that is too long to be looked at ends in Cut.
+// Scan reads the next piece of the body, and returns the values of wanted fields that
+// end in it, decoded. A longer value than 256 bytes is cut there and ends in Cut. The
+// slice is valid until the next call.
 func (s *Scanner) Scan(p []byte) []string {
 	s.found = s.found[:0]
 	for _, parser := range s.parsers {
@@ -86,7 +89,7 @@ func (s *Scanner) Scan(p []byte) []string {
 	return s.found
 }
 
-// End takes the end of the body, and returns the values that end with it.
+// End is called at the end of the body, and returns the values that end with it.
 func (s *Scanner) End() []string {
 	s.found = s.found[:0]
 	for _, parser := range s.parsers {
@@ -97,9 +100,9 @@ func (s *Scanner) End() []string {
 
 func (s *Scanner) take(value string) { s.found = append(s.found, value) }
 
-// Open returns how many of the bytes that were seen last belong to the value of
-// a wanted field which has not ended: 256 at most. An application that gets
-// half a body has read no such field if they are kept from it.
+// Open returns how many bytes at the end of what was scanned belong to the value of a
+// wanted field that has not ended, 256 at most. An application that does not get them
+// sees no such field, even if it accepts half a body.
 func (s *Scanner) Open() (n int) {
 	for _, parser := range s.parsers {
 		n = max(n, parser.open())
@@ -107,9 +110,8 @@ func (s *Scanner) Open() (n int) {
 	return n
 }
 
-// Pairs returns the fields of text in application/x-www-form-urlencoded, which
-// may be a query, decoded. A semicolon separates them as well, as it does for
-// some.
+// Pairs yields the fields of text in application/x-www-form-urlencoded, such as a query,
+// decoded. A semicolon separates fields as well, as it does to some applications.
 func Pairs(text string) iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		for pair := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '&' || r == ';' }) {
@@ -121,13 +123,13 @@ func Pairs(text string) iter.Seq2[string, string] {
 	}
 }
 
-// unescape decodes a name or a value of a form. What is no escape stays.
+// unescape decodes a name or a value. A broken escape stays as it is.
 func unescape(s string) string { return urlpath.Decode(strings.ReplaceAll(s, "+", " ")) }
 
-// A text is a name or a value as it comes in.
+// A text collects a name or a value, maxText bytes at most.
 type text struct{ b []byte }
 
-// add appends c; false: it is full.
+// add appends c. It returns false if the text is full.
 func (t *text) add(c byte) bool {
 	if len(t.b) == maxText {
 		return false

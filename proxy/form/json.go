@@ -2,25 +2,25 @@ package form
 
 import "encoding/json"
 
-// An object reads application/json: the members of the outermost object, as far
-// as their values are strings.
+// An object parses application/json: the members of the outermost object whose values are
+// strings.
 type object struct {
 	wanted func(name string) bool
 	state  jsonState
-	depth  int // of objects and lists that have begun
-	text   text
-	quoted bool // the byte before was a backslash
-	member bool // the string before was a wanted name; with colon: a value is to come
-	colon  bool
+	depth  int  // how many objects and arrays are open
+	text   text // of the string
+	quoted bool // the byte before was a backslash that escapes this one
+	member bool // the string before is a wanted name
+	colon  bool // a colon stands behind that name, so that its value follows
 }
 
 type jsonState byte
 
 const (
-	outside  jsonState = iota // of strings
-	inString                  // which may be a name
-	inMember                  // the string that is the value of a wanted name
-	inRest                    // of a string that was cut off
+	outside  jsonState = iota // between strings
+	inString                  // in a string that may be a name
+	inMember                  // in the value of a wanted name
+	inRest                    // in what was cut off from such a value
 )
 
 func (o *object) scan(p []byte, found func(string)) {
@@ -36,7 +36,7 @@ func (o *object) scan(p []byte, found func(string)) {
 	}
 }
 
-// between takes a byte outside of strings.
+// between reads a byte outside of strings.
 func (o *object) between(c byte) {
 	switch c {
 	case ' ', '\t', '\r', '\n':
@@ -59,7 +59,7 @@ func (o *object) between(c byte) {
 	o.member, o.colon = false, false
 }
 
-// inside takes a byte of a string.
+// inside reads a byte of a string.
 func (o *object) inside(c byte, found func(string)) {
 	o.quoted = c == '\\' && !o.quoted
 	switch {
@@ -81,7 +81,7 @@ func (o *object) endString(found func(string)) {
 	o.state = outside
 }
 
-// end tells nothing: a string that does not end is no value.
+// end finds nothing: a string without its closing quote is no value.
 func (o *object) end(func(string)) { o.state = outside }
 
 func (o *object) open() int {
@@ -91,7 +91,7 @@ func (o *object) open() int {
 	return len(o.text.b)
 }
 
-// unquote decodes the escapes of a string; one that is broken stays as it is.
+// unquote decodes the escapes of a string. A string with a broken one stays as it is.
 func unquote(s string) string {
 	var plain string
 	if json.Unmarshal([]byte(`"`+s+`"`), &plain) != nil {

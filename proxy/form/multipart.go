@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// A multiPart reads multipart/form-data (RFC 7578), whatever its boundary is
-// taken for: any Content-Disposition begins the head of a part.
+// A multiPart parses multipart/form-data (RFC 7578). It ignores the boundary, about which
+// parsers disagree: every Content-Disposition begins the head of a part.
 type multiPart struct {
 	wanted func(name string) bool
 	state  partState
-	header int    // letters of contentDisposition that have come
+	header int    // how many letters of contentDisposition have been read
 	last   uint32 // the last four bytes of a head or a value
-	strict bool   // the head has ended for those who take CR LF alone for the end of a line
+	strict bool   // the head has ended also to parsers that end lines at CR LF only
 	names  partNames
 	text   text // of the value
 }
@@ -20,9 +20,9 @@ type multiPart struct {
 type partState byte
 
 const (
-	between partState = iota // heads
-	inHead
-	inPart // the body of a part with a wanted name
+	between partState = iota // between the heads of parts
+	inHead                   // in the head of a part
+	inPart                   // in the body of a part with a wanted name
 )
 
 const (
@@ -46,11 +46,11 @@ func (m *multiPart) scan(p []byte, found func(string)) {
 	}
 }
 
-// search looks for the beginning of a head, and returns how much of p has been
-// looked at.
+// search looks for the beginning of a head, and returns how many bytes of p it has
+// read.
 func (m *multiPart) search(p []byte) int {
 	for i := 0; i < len(p); i++ {
-		if m.header == 0 { // as good as always
+		if m.header == 0 { // nearly always, so this loop is the fast one
 			for i < len(p) && p[i]|0x20 != contentDisposition[0] {
 				i++
 			}
@@ -66,7 +66,7 @@ func (m *multiPart) search(p []byte) int {
 		case m.header == len(contentDisposition) && isBlank(c):
 		case m.header < len(contentDisposition) && lower(c) == contentDisposition[m.header]:
 			m.header++
-		case lower(c) == contentDisposition[0]: // the only one in it
+		case lower(c) == contentDisposition[0]: // which stands nowhere else in it
 			m.header = 1
 		default:
 			m.header = 0
@@ -75,9 +75,9 @@ func (m *multiPart) search(p []byte) int {
 	return len(p)
 }
 
-// head takes a byte of a head. It ends with an empty line, but readers disagree
-// about what ends a line: where only some of them are at the end, and the name
-// is no wanted one so far, it goes on.
+// head reads a byte of a head. An empty line ends the head, but parsers disagree about
+// what ends a line. Where only some of them see the end, and no name was wanted so far,
+// the head goes on.
 func (m *multiPart) head(c byte) {
 	if !m.lineIsEmpty() {
 		m.names.add(c)
@@ -93,7 +93,7 @@ func (m *multiPart) head(c byte) {
 	}
 }
 
-// lineIsEmpty reports whether an empty line has ended for some reader.
+// lineIsEmpty reports whether some parser sees an empty line end here.
 func (m *multiPart) lineIsEmpty() bool {
 	switch m.last & 0xffff {
 	case '\n'<<8 | '\n', '\n'<<8 | '\r', '\r'<<8 | '\r':
@@ -102,8 +102,8 @@ func (m *multiPart) lineIsEmpty() bool {
 	return m.last == emptyLine
 }
 
-// part takes a byte of the body of a part. It ends with two hyphens, in which
-// every delimiter begins; a method has none.
+// part reads a byte of the body of a part. It ends at two hyphens, with which every
+// delimiter begins, and which no wanted value has.
 func (m *multiPart) part(c byte, found func(string)) {
 	switch {
 	case !m.text.add(c):
@@ -120,7 +120,7 @@ func (m *multiPart) part(c byte, found func(string)) {
 	}
 }
 
-// endPart goes on behind a part, where some may still be in its head.
+// endPart goes on behind a part, where some parsers may still be in its head.
 func (m *multiPart) endPart() {
 	m.state = inHead
 	if m.strict {
@@ -129,9 +129,9 @@ func (m *multiPart) endPart() {
 	m.text.clear()
 }
 
-// tell reports a value, and what it says in base64: some decode parts by their
-// Content-Transfer-Encoding. A line of quoted-printable with escapes is no
-// method.
+// tell finds a value, and what it is decoded from base64, because some parsers heed
+// Content-Transfer-Encoding. Quoted-printable needs no decoding: it leaves the letters
+// of a method as they are.
 func (m *multiPart) tell(found func(string)) {
 	value := m.text.String()
 	found(value)
@@ -141,6 +141,7 @@ func (m *multiPart) tell(found func(string)) {
 	}
 }
 
+// letters are what a value that was decoded from base64 consists of, if it is a method.
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz \r\n\t"
 
 func (m *multiPart) end(found func(string)) {

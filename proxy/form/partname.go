@@ -8,31 +8,31 @@ import (
 	"gatehouse/internal/urlpath"
 )
 
-// partNames reads the head of a part, and says whether somebody could take a
-// wanted name out of it: by any of its parameters name, quoted or not, with
-// escapes, in the extended notation (name*=UTF-8”x), or in several pieces
-// (name*0=, name*1=; RFC 2231).
+// partNames parses the head of a part, and finds whether some parser could read a wanted
+// name from it: from any parameter called name, quoted or not, with escapes, in the
+// extended notation (name*=UTF-8”x, RFC 5987), or in several pieces (name*0=, name*1=;
+// RFC 2231).
 type partNames struct {
 	wanted func(name string) bool
-	has    bool // a wanted name was there
+	has    bool // a wanted name was found
 
-	letter   bool // a letter stands before
-	word     int  // letters of "name" that have come, 4: the sign is to come
-	star     bool // of what has come of the parameter's name
-	index    int  // of the piece, from 1; 0: there is none
-	reading  bool // a value
-	piece    int  // the index of that value
-	extended bool // the value is one of the extended notation
-	value    text
-	pieces   [10]string
+	letter   bool       // the byte before was a letter
+	word     int        // how many letters of "name" have been read; 4: the equals sign may follow
+	star     bool       // a * follows them
+	index    int        // the number of the piece behind the *, from 1; 0: none
+	reading  bool       // a value is being read
+	piece    int        // the index of that value
+	extended bool       // the value is in the extended notation
+	value    text       // the value, or the beginning of it
+	pieces   [10]string // by piece-1
 }
 
 const nameWord = "name"
 
-// add takes the next byte of the head.
+// add reads the next byte of the head.
 func (n *partNames) add(c byte) {
 	if c == '\r' || c == '\n' || c == '\t' {
-		c = ' ' // a line may be folded
+		c = ' ' // lines may be folded
 	}
 	if n.reading {
 		n.addToValue(c)
@@ -49,7 +49,7 @@ func (n *partNames) add(c byte) {
 	n.letter = 'a' <= lower(c) && lower(c) <= 'z'
 }
 
-// sign takes what stands between name and the equals sign.
+// sign reads what stands between "name" and the equals sign.
 func (n *partNames) sign(c byte) {
 	switch {
 	case c == '=':
@@ -71,7 +71,7 @@ func (n *partNames) addToValue(c byte) {
 	case c == ';':
 		n.end()
 	case !blank && !n.value.add(c) && n.extended:
-		n.has = true // nobody writes such a name, and its language may be of any length
+		n.has = true // no honest name is so long, and a language in front may be of any length
 	}
 }
 
@@ -82,7 +82,8 @@ func (n *partNames) end() {
 	n.value.clear()
 }
 
-// judge reports whether a wanted name has been there so far.
+// judge reports whether a wanted name was found so far, the value that is being read
+// included.
 func (n *partNames) judge() bool {
 	if !n.reading || n.has {
 		return n.has
@@ -92,8 +93,8 @@ func (n *partNames) judge() bool {
 	return n.has
 }
 
-// join puts a piece where it belongs, and reports whether all together are a
-// wanted name. More than ten pieces are taken for one.
+// join stores a piece of a name, and reports whether all pieces together are a wanted
+// one. A piece beyond the tenth is taken for one: nobody writes such names.
 func (n *partNames) join(piece string) bool {
 	if n.piece > len(n.pieces) {
 		return true
@@ -102,7 +103,7 @@ func (n *partNames) join(piece string) bool {
 	return n.wanted(strings.Join(n.pieces[:], ""))
 }
 
-// plainest returns what the value of a piece is to those who know pieces.
+// plainest returns what the value of a piece is to parsers that know pieces.
 func plainest(value string) string {
 	switch i := strings.IndexAny(value, " ,"); {
 	case value != "" && value[0] == '"':
@@ -113,7 +114,7 @@ func plainest(value string) string {
 	return urlpath.Decode(value[strings.LastIndexByte(value, '\'')+1:])
 }
 
-// spellings returns what readers may take the value of a parameter for.
+// spellings returns everything that parsers may take the value of a parameter for.
 func spellings(value string) []string {
 	list := []string{value}
 	if value != "" && (value[0] == '"' || value[0] == '\'') {
@@ -141,7 +142,8 @@ func spellings(value string) []string {
 	return list
 }
 
-// unslash takes backslashes away up to a quotation mark without one.
+// unslash removes the backslashes from s, up to the first quote without one; quote 0
+// stands for none.
 func unslash(s string, quote byte) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

@@ -2,19 +2,19 @@ package form
 
 import "bytes"
 
-// urlEncoded reads application/x-www-form-urlencoded.
+// urlEncoded parses application/x-www-form-urlencoded.
 type urlEncoded struct {
 	wanted func(name string) bool
 	state  urlState
-	text   text // of the name or the value, as it is written
+	text   text // of the name or the value, not decoded
 }
 
 type urlState byte
 
 const (
-	inName  urlState = iota // or at the beginning of one
-	inValue                 // of a wanted field
-	inOther                 // of any other, or behind what was looked at
+	inName  urlState = iota // in a name, or at its beginning
+	inValue                 // in the value of a wanted field
+	inOther                 // in any other value, or behind what is looked at of one
 )
 
 func (u *urlEncoded) scan(p []byte, found func(string)) {
@@ -46,8 +46,8 @@ func (u *urlEncoded) scan(p []byte, found func(string)) {
 	}
 }
 
-// addToName appends c. Of a long name the beginning counts; spaces in front do
-// not, which PHP takes away.
+// addToName appends c to the name. Only the beginning of a long name counts. Spaces in
+// front of it don't, because PHP removes them.
 func (u *urlEncoded) addToName(c byte) {
 	if len(u.text.b) == 0 && (c == '+' || c == ' ') {
 		return

@@ -1,14 +1,14 @@
-// Package lang says the texts of our pages in the reader's language.
+// Package lang translates the texts of our pages into the reader's language.
 //
-// The English text is the key of its translations, so that what stands in a
-// template or in a call is what a reader may get:
+// The English text is the key of its translations, so that templates and calls hold what
+// an English reader gets:
 //
 //	l := lang.Match("", r.Header.Get("Accept-Language"))
 //	l.T("Sign in")          // Anmelden
 //	l.N("{n} minutes", 2)   // 2 Minuten
 //
-// A text that a language does not have is said in English. Each language is
-// one file in languages/; en.json is the list of all texts.
+// A text that a language does not have stays English. Each language is a file in
+// languages/; en.json lists all texts.
 package lang
 
 import (
@@ -30,33 +30,34 @@ import (
 //go:embed languages/*.json
 var files embed.FS
 
-// A Language is one that our pages are in. It is never changed.
+// A Language is one of those that our pages are in. It never changes.
 type Language struct {
-	Tag  string // BCP 47: en, zh-Hans
+	Tag  string // a language tag of BCP 47: en, zh-Hans
 	Name string // what its readers call it: Deutsch
 	Dir  string // ltr or rtl
 
-	tag    language.Tag
-	layout string   // of dates, as package time has it
-	months []string // short names, where the layout has Jan
-	texts  map[string]forms
+	tag    language.Tag     // Tag, parsed
+	layout string           // of dates, for time.Time.Format
+	months []string         // short names of the months, in place of Jan in the layout; nil: English ones
+	texts  map[string]forms // by the English text
 }
 
-// forms are a text in one language, by its plural form; what does not count
-// has other alone.
+// forms are a text in one language by plural form. A text without a number has the form
+// other alone.
 type forms map[plural.Form]string
 
-// names of the forms, as CLDR has them.
+// formNames are the names of the forms in CLDR.
 var formNames = map[string]plural.Form{
 	"other": plural.Other, "zero": plural.Zero, "one": plural.One, "two": plural.Two, "few": plural.Few, "many": plural.Many,
 }
 
-// All gives the languages: English first, the others by their tags.
+// All returns all languages, English first and the others by their tags. The slice must
+// not be changed.
 func All() []*Language { return all().list }
 
-// Match gives the language for a reader: the one of the tag that was chosen,
-// else the one that the browser would like best (Accept-Language), else
-// English. Neither has to be well-formed.
+// Match returns the language for a reader: the one with the tag chosen, else the one that
+// fits best to accept, the value of Accept-Language, else English. Neither has to be
+// well-formed.
 func Match(chosen, accept string) *Language {
 	s := all()
 	if l := Find(chosen); l != nil {
@@ -73,11 +74,10 @@ func Match(chosen, accept string) *Language {
 	return s.list[i]
 }
 
-// maxAccept is more than any browser sends.
+// maxAccept is the longest Accept-Language that is parsed, longer than any browser sends.
 const maxAccept = 512
 
-// Find gives the language of the tag, spelled as in All; nil when there is
-// none.
+// Find returns the language with the tag, spelled as in All; nil if there is none.
 func Find(tag string) *Language {
 	for _, l := range all().list {
 		if l.Tag == tag {
@@ -87,16 +87,18 @@ func Find(tag string) *Language {
 	return nil
 }
 
-// T says the text.
+// T returns the translation of an English text.
 func (l *Language) T(text string) string { return l.form(text, plural.Other) }
 
-// N says the text of n things: {n} in it is the number, and the form that
-// which the language has for it.
+// N returns the translation of an English text about n things, in the plural form that
+// the language has for n. {n} in the text becomes the number.
 func (l *Language) N(text string, n int) string {
 	f := plural.Cardinal.MatchPlural(l.tag, n, 0, 0, 0, 0)
 	return strings.ReplaceAll(l.form(text, f), "{n}", strconv.Itoa(n))
 }
 
+// form returns the translation of a text in the plural form f, or in the form other; the
+// English one if the language does not have it, and text itself if nobody has.
 func (l *Language) form(text string, f plural.Form) string {
 	for _, l := range []*Language{l, all().list[0]} {
 		if known, ok := l.texts[text]; ok {
@@ -109,16 +111,16 @@ func (l *Language) form(text string, f plural.Form) string {
 	return text
 }
 
-// A Text is to be said in a language that is not known yet.
+// A Text is a text whose language is not known yet.
 type Text struct {
-	Key string
-	N   int // for texts that count
+	Key string // the text in English
+	N   int    // the number, for texts with {n}
 }
 
-// Say says the text; "" for the zero Text.
+// Say returns the translation of t; "" for the zero Text.
 func (l *Language) Say(t Text) string { return l.N(t.Key, t.N) }
 
-// Date says when something was, to the minute.
+// Date returns a date and time of day, to the minute, in UTC.
 func (l *Language) Date(t time.Time) string {
 	s := t.UTC().Format(l.layout)
 	if len(l.months) == 12 {
@@ -127,7 +129,8 @@ func (l *Language) Date(t time.Time) string {
 	return s + " UTC"
 }
 
-// Ago says how long ago something was, and its date when that is long.
+// Ago returns how long ago something was, as in 5 minutes ago; its Date if that is two
+// weeks or more.
 func (l *Language) Ago(t time.Time) string {
 	switch d := time.Since(t); {
 	case d < time.Minute:
@@ -142,8 +145,8 @@ func (l *Language) Ago(t time.Time) string {
 	return l.Date(t)
 }
 
-// Duration says how long something is, in the largest unit that it has in
-// full: 30 days, 12 hours, 5 minutes; "" for less than a minute.
+// Duration returns how long something takes in the largest unit of which it has at least
+// one, rounded down: 30 days, 12 hours, 5 minutes; "" for less than a minute.
 func (l *Language) Duration(d time.Duration) string {
 	switch n, unit := split(d); unit {
 	case day:
@@ -157,7 +160,8 @@ func (l *Language) Duration(d time.Duration) string {
 	}
 }
 
-// Remember offers to stay signed in for so long; "" for less than a minute.
+// Remember returns the label of the box by which a person stays signed in for the time d;
+// "" for less than a minute.
 func (l *Language) Remember(d time.Duration) string {
 	switch n, unit := split(d); unit {
 	case day:
@@ -171,7 +175,8 @@ func (l *Language) Remember(d time.Duration) string {
 	}
 }
 
-// Wait says when to try again, and never too early; "" for no time.
+// Wait returns a sentence that says when to try again, rounded up; "" if d is not
+// positive.
 func (l *Language) Wait(d time.Duration) string {
 	up := func(unit time.Duration) int { return int((d + unit - 1) / unit) }
 	switch {
@@ -188,6 +193,8 @@ func (l *Language) Wait(d time.Duration) string {
 
 const day = 24 * time.Hour
 
+// split returns d in the largest unit of which it has at least one, rounded down; 0 for
+// less than a minute.
 func split(d time.Duration) (n int, unit time.Duration) {
 	for _, unit := range []time.Duration{day, time.Hour, time.Minute} {
 		if d >= unit {
@@ -197,14 +204,14 @@ func split(d time.Duration) (n int, unit time.Duration) {
 	return 0, 0
 }
 
-// A set is all languages.
+// A set holds all languages.
 type set struct {
 	list    []*Language
 	matcher language.Matcher
 }
 
-// all reads the files once. They are part of the program, so that a mistake in
-// one is a mistake in the program.
+// all loads the languages once. It panics if one of the files is wrong: they are part of
+// the program, and a test loads them.
 var all = sync.OnceValue(func() set {
 	s, err := load()
 	if err != nil {
@@ -243,7 +250,7 @@ func load() (set, error) {
 	return s, nil
 }
 
-// read reads one file, which is strict: what it does not know is an error.
+// read parses a file. A key that it does not know is an error.
 func read(name string) (*Language, error) {
 	data, err := files.ReadFile(path.Join("languages", name))
 	if err != nil {
@@ -269,7 +276,7 @@ func read(name string) (*Language, error) {
 	return &Language{Tag: tag, Name: f.Name, Dir: f.Dir, tag: parsed, layout: f.Date, months: f.Months, texts: f.Texts}, nil
 }
 
-// UnmarshalJSON takes a string, or an object of strings by plural form.
+// UnmarshalJSON decodes a string, or an object of strings by the names of plural forms.
 func (f *forms) UnmarshalJSON(b []byte) error {
 	var plain string
 	if json.Unmarshal(b, &plain) == nil {
@@ -291,9 +298,9 @@ func (f *forms) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Texts gives the texts that the language has, in order.
+// Texts returns the English texts that the language has a translation of, sorted.
 func (l *Language) Texts() []string { return slices.Sorted(maps.Keys(l.texts)) }
 
-// Forms gives a text as the language has it, by its plural forms; nil when it
-// does not have it.
+// Forms returns the translation of an English text by plural forms; nil if the language
+// has none.
 func (l *Language) Forms(text string) map[plural.Form]string { return l.texts[text] }
