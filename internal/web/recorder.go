@@ -107,13 +107,7 @@ func AccessLog(log *slog.Logger) Done {
 			return
 		}
 		info := From(r.Context())
-		attrs := make([]slog.Attr, 0, 14)
-		attrs = append(attrs,
-			slog.String("request_id", info.ID),
-			slog.String("client", info.Client.String()),
-			slog.String("method", cut(r.Method, 32)),
-			slog.String("host", cut(info.Host, 256)),
-			slog.String("path", cut(r.URL.EscapedPath(), 1024)),
+		attrs := append(requestAttrs(r, info),
 			slog.String("proto", r.Proto),
 			slog.Int("status", rec.Status),
 			slog.Int64("bytes", rec.Bytes()),
@@ -156,13 +150,7 @@ func Warnings(log *slog.Logger, allow func(kind string) (ok bool, withheld int))
 		if !ok {
 			return
 		}
-		attrs := make([]slog.Attr, 0, 10)
-		attrs = append(attrs,
-			slog.String("request_id", info.ID),
-			slog.String("client", info.Client.String()),
-			slog.String("method", cut(r.Method, 32)),
-			slog.String("host", cut(info.Host, 256)),
-			slog.String("path", cut(r.URL.EscapedPath(), 1024)),
+		attrs := append(requestAttrs(r, info),
 			slog.String("route", info.Route),
 			slog.String("user", info.User),
 			slog.Int("status", e.Code),
@@ -173,6 +161,21 @@ func Warnings(log *slog.Logger, allow func(kind string) (ok bool, withheld int))
 		}
 		log.LogAttrs(context.WithoutCancel(r.Context()), slog.LevelWarn, "request failed", attrs...)
 	}
+}
+
+// maxAttrs is how many attributes a line about a request has at most.
+const maxAttrs = 14
+
+// requestAttrs returns the attributes by which every line tells which request it is
+// about, with room for the others.
+func requestAttrs(r *http.Request, info *Info) []slog.Attr {
+	return append(make([]slog.Attr, 0, maxAttrs),
+		slog.String("request_id", info.ID),
+		slog.String("client", info.Client.String()),
+		slog.String("method", cut(r.Method, 32)),
+		slog.String("host", cut(info.Host, 256)),
+		slog.String("path", cut(r.URL.EscapedPath(), 1024)),
+	)
 }
 
 // cut shortens s to n bytes, with three dots behind.
