@@ -442,7 +442,7 @@ func (h *djangoSteps) expiry(text string) Expiry {
 	}
 }
 
-// exists says whether there is a record, expired or not.
+// exists reports whether there is a record, expired or not.
 func (h *djangoSteps) exists(id string) bool {
 	if _, err := h.outer.Load(context.Background(), keyOf(id)); err == nil {
 		return true
@@ -461,7 +461,7 @@ func (h *djangoSteps) deleteFrom(s Store, id string) string {
 	return "ok"
 }
 
-// key gives a key that is written in a step.
+// key returns a key that is written in a step.
 func (h *djangoSteps) key(text string) string {
 	if name, ok := strings.CutPrefix(text, "$"); ok {
 		return h.vars[name]

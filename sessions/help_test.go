@@ -47,7 +47,7 @@ func request(cookies ...*http.Cookie) *http.Request {
 	return r
 }
 
-// login gives the cookie of a new session of the user.
+// login returns the cookie of a new session of the user.
 func login(tb testing.TB, m *Manager, user string) *http.Cookie {
 	tb.Helper()
 	return loginAs(tb, m, request(), Login{User: user, Source: "file", Stamp: "s1", Addr: "192.0.2.7", Agent: "agent"})
@@ -62,7 +62,7 @@ func loginAs(tb testing.TB, m *Manager, r *http.Request, l Login) *http.Cookie {
 	return commit(tb, m, s)
 }
 
-// commit gives the cookie that the answer sets; nil: none.
+// commit returns the cookie that the answer sets; nil: none.
 func commit(tb testing.TB, m *Manager, s *Session) *http.Cookie {
 	tb.Helper()
 	h := http.Header{}
@@ -105,7 +105,7 @@ func (e *endings) want(tb testing.TB, want ...string) {
 	e.all = nil
 }
 
-// rawRecord gives the bytes of a record in the file, and replaces them unless
+// rawRecord returns the bytes of a record in the file, and replaces them unless
 // with is nil.
 func rawRecord(tb testing.TB, b *Bolt, key string, with []byte) (raw []byte) {
 	tb.Helper()

@@ -27,7 +27,7 @@ func (s *shared) Watch(ctx context.Context, changed func(string), missed func())
 	<-ctx.Done()
 }
 
-// watched gives a cache in front of a store that others write to, which has a
+// watched returns a cache in front of a store that others write to, which has a
 // session under key, known to the cache.
 func watched(t *testing.T) (*sessions.Cached, *shared, string) {
 	t.Helper()

@@ -14,7 +14,7 @@ import (
 
 // Sessions that several servers share. Each of them keeps copies in its own memory, and
 // hears from the database when a session has ended on another one.
-func Example() {
+func Example() { //nolint:testableexamples // it needs a server
 	db, err := postgres.Open(postgres.Options{URL: "postgres://app@db.example.com/app?sslmode=verify-full", Log: slog.Default()})
 	if err != nil {
 		fmt.Println(err)
@@ -40,7 +40,7 @@ func Example() {
 
 // Redis between the servers and the database, for when the database is far away. What
 // counts is in the database alone: Redis may be emptied, or end, at any time.
-func ExampleCached() {
+func ExampleCached() { //nolint:testableexamples // it needs servers
 	db, err := postgres.Open(postgres.Options{URL: "postgres://app@db.example.com/app?sslmode=verify-full"})
 	if err != nil {
 		fmt.Println(err)

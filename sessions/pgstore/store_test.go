@@ -31,7 +31,7 @@ func openPostgres(tb testing.TB, url string) *postgres.DB {
 	return db
 }
 
-// emptyPostgres gives a store without any record in it.
+// emptyPostgres returns a store without any record in it.
 func emptyPostgres(tb testing.TB, db *postgres.DB) *pgstore.Store {
 	tb.Helper()
 	if _, err := db.Exec(tb.Context(), "DELETE FROM gatehouse.sessions"); err != nil {

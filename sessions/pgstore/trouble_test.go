@@ -18,7 +18,7 @@ import (
 	"gatehouse/sessions/storetest"
 )
 
-// aRow gives a store with a record, which the key is of.
+// aRow returns a store with a record, which the key is of.
 func aRow(t *testing.T, url string) (*pgstore.Store, string, sessions.Record) {
 	t.Helper()
 	s := pgstore.New(openPostgres(t, url))

@@ -107,13 +107,14 @@ func TestConfigCheck(t *testing.T) {
 		test.change(&c)
 		var found problem.List
 		c.Check(&found)
-		got := ""
+		var all []string
 		for _, p := range found.Errors {
-			got += p.String() + "\n"
+			all = append(all, p.String())
 		}
 		for _, p := range found.Warnings {
-			got += "warn " + p.String() + "\n"
+			all = append(all, "warn "+p.String())
 		}
+		got := strings.Join(all, "\n")
 		key, text, _ := strings.Cut(test.want, ": ")
 		if (test.want == "") != (got == "") || !strings.HasPrefix(got, key) || !strings.Contains(got, text) {
 			t.Errorf("%s: problems %q, want %q", test.name, got, test.want)

@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
 	"gatehouse/sessions"
@@ -26,9 +27,10 @@ func ExampleNew() {
 
 // Sessions that several servers share. Each of them keeps copies in its own memory, and
 // hears from Redis when a session has ended on another one.
-func Example() {
+func Example() { //nolint:testableexamples // it needs a server
 	redis, err := redisstore.New(redisstore.Options{
-		URL:       "rediss://app:password@redis.example.com:6379/0",
+		URL:       "rediss://app@redis.example.com:6379/0",
+		Password:  os.Getenv("REDIS_PASSWORD"),
 		KeyPrefix: "app:",
 	})
 	if err != nil {

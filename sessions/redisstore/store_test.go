@@ -14,7 +14,7 @@ import (
 	"gatehouse/sessions/storetest"
 )
 
-// openRedis gives an empty store: one of its own prefix.
+// openRedis returns an empty store: one of its own prefix.
 func openRedis(tb testing.TB, o redisstore.Options) *redisstore.Store {
 	tb.Helper()
 	o.KeyPrefix = "gatehouse:" + rand.Text() + ":"

@@ -16,7 +16,7 @@ import (
 	"gatehouse/sessions/storetest"
 )
 
-// aSession gives a store with a record, which the key is of.
+// aSession returns a store with a record, which the key is of.
 func aSession(t *testing.T, url string) (*redisstore.Store, string, sessions.Record) {
 	t.Helper()
 	return aSessionOf(t, redisstore.Options{URL: url, Timeout: e2e.Patience})

@@ -1,5 +1,5 @@
-// Package storetest is the specification of sessions.Store, as tests. Every
-// store runs all of it.
+// Package storetest is the specification of sessions.Store, as tests. The test of a store is
+// one call of Run, or of RunServer if the store lies in another process.
 package storetest
 
 import (
@@ -20,9 +20,9 @@ import (
 	"gatehouse/sessions"
 )
 
-// Run tests what open gives. Each test opens an empty store of its own, in a
-// bubble of testing/synctest; it closes the store, and open's t.Cleanup
-// releases what lies below.
+// Run tests the stores that open returns. Each test opens an empty store of its own, in a
+// bubble of testing/synctest, where waiting for an hour takes no time. The test closes the
+// store; open releases what lies below it by t.Cleanup.
 func Run(t *testing.T, open func(t *testing.T) sessions.Store) {
 	t.Helper()
 	for _, test := range tests() {
@@ -34,11 +34,10 @@ func Run(t *testing.T, open func(t *testing.T) sessions.Store) {
 	}
 }
 
-// RunServer is Run for a store that lies in another process, where time cannot
-// be faked: the store has to ask now what time it is, a clock that stands
-// still and that the tests set forward by hours in place of waiting. What the
-// server itself does by its own clock must not begin before a record has been
-// expired for a day.
+// RunServer is Run for a store that lies in another process, where time cannot be faked. The
+// store has to use now as its clock, which stands still, and which the tests set forward by
+// hours in place of waiting. Whatever the server does by its own clock must not begin before a
+// record has been expired for a day.
 func RunServer(t *testing.T, open func(t *testing.T, now func() time.Time) sessions.Store) {
 	t.Helper()
 	for _, test := range tests() {
@@ -106,11 +105,10 @@ type suite struct {
 	rounds int // of the longest race
 }
 
-// Key gives the n-th key: 64 hexadecimal digits.
+// Key returns the n-th key: 64 hexadecimal digits.
 func Key(n int) string { return fmt.Sprintf("%08x%056x", uint32(n)*2654435761, n) } //nolint:gosec // spreads the keys
 
-// Record gives a record of the user that expires in an hour, with every field
-// set.
+// Record returns a record of the user that expires in an hour, with every field set.
 func Record(user string) sessions.Record { return record(user, time.Now()) }
 
 func (t suite) record(user string) sessions.Record { return record(user, t.now()) }
