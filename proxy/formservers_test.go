@@ -55,11 +55,11 @@ func methodAt(t *testing.T, addr, contentType, body string) string {
 	if contentType != "" {
 		contentType = "Content-Type: " + contentType + "\r\n"
 	}
-	res, answer, _ := answerOf(t, addr, fmt.Sprintf("POST / HTTP/1.1\r\nHost: host\r\nConnection: close\r\n%sContent-Length: %d\r\n\r\n%s", contentType, len(body), body))
-	if res == nil || res.StatusCode != http.StatusOK {
+	a := answerOf(t, addr, fmt.Sprintf("POST / HTTP/1.1\r\nHost: host\r\nConnection: close\r\n%sContent-Length: %d\r\n\r\n%s", contentType, len(body), body))
+	if a.Status != http.StatusOK {
 		return ""
 	}
-	return strings.TrimSpace(answer)
+	return strings.TrimSpace(a.Body)
 }
 
 // A sent is a form.

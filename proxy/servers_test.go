@@ -71,9 +71,9 @@ func (s realServer) start(t *testing.T) (addrs []string) {
 }
 
 // answerOf sends a request, which has to ask for the end of the connection, and
-// returns the answer. ok is false when there is no whole answer: some servers
-// only close the connection.
-func answerOf(t *testing.T, addr, request string) (res *http.Response, body string, ok bool) {
+// returns the answer. Its status is 0 when there is none: some servers only close
+// the connection.
+func answerOf(t *testing.T, addr, request string) e2e.Answer {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr) //nolint:noctx // a test's own server
 	if err != nil {
@@ -84,28 +84,29 @@ func answerOf(t *testing.T, addr, request string) (res *http.Response, body stri
 	if _, err := io.WriteString(conn, request); err != nil {
 		t.Fatal(err)
 	}
-	if res, err = http.ReadResponse(bufio.NewReader(conn), nil); err != nil {
-		return nil, "", false
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return e2e.Answer{}
 	}
-	text, err := io.ReadAll(res.Body)
+	body, err := io.ReadAll(res.Body)
 	_ = res.Body.Close()
-	return res, string(text), err == nil
+	return e2e.Answer{Status: res.StatusCode, Header: res.Header, Body: string(body), Err: err}
 }
 
 // placesAt asks a server what it takes a path for, and returns nothing when the
 // server refuses the request.
 func placesAt(t *testing.T, addr, p string) []string {
 	t.Helper()
-	res, body, ok := answerOf(t, addr, "GET "+p+" HTTP/1.1\r\nHost: host\r\nConnection: close\r\n\r\n")
-	if !ok {
+	a := answerOf(t, addr, "GET "+p+" HTTP/1.1\r\nHost: host\r\nConnection: close\r\n\r\n")
+	if a.Status == 0 || a.Err != nil {
 		return nil
 	}
-	list := append(res.Header["X-Place"], res.Header["Location"]...)
+	list := append(a.Header["X-Place"], a.Header["Location"]...)
 	switch {
-	case res.StatusCode >= http.StatusBadRequest: // refused
+	case a.Status >= http.StatusBadRequest: // refused
 		return nil
-	case res.StatusCode == http.StatusOK:
-		list = append(list, strings.Split(body, "\n")...)
+	case a.Status == http.StatusOK:
+		list = append(list, strings.Split(a.Body, "\n")...)
 	}
 	var places []string
 	for _, place := range list {

@@ -29,7 +29,7 @@ const chromium = "/usr/bin/chromium"
 // would read.
 func startDemo(t *testing.T) (url, name, password string) {
 	t.Helper()
-	cmd := exec.CommandContext(context.Background(), e2e.Program(), "demo", "--listen", "127.0.0.1:0")
+	cmd := exec.CommandContext(context.Background(), e2e.Program(), "demo", "--listen", "127.0.0.1:0") //nolint:gosec // the program under test
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "write docs/commands.md anew")
 func TestCommandsDoc(t *testing.T) {
 	t.Parallel()
 	const file = "docs/commands.md"
-	want, err := exec.CommandContext(t.Context(), e2e.Program(), "man", "--markdown").Output()
+	want, err := exec.CommandContext(t.Context(), e2e.Program(), "man", "--markdown").Output() //nolint:gosec // the program under test
 	if err != nil {
 		t.Fatal(err)
 	}

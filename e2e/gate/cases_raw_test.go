@@ -23,7 +23,7 @@ var requestID = regexp.MustCompile(`(?im)^x-request-id: [A-Z2-7]{20}\r$`)
 
 // exempt are rows that a Gate without special settings meets in another way.
 var exempt = map[string]struct{ accept, why string }{
-	"h09-keepalive-idle.http": {"login-page", "the idle limit is 120 s, and no configuration shortens it: TestIdleConnection waits for it"},
+	"h09-keepalive-idle.http": {"login-page", "the idle limit is 120 s, and no configuration shortens it"},
 }
 
 // TestRawCases sends the bytes of each file on a connection of its own.

@@ -267,7 +267,7 @@ func TestTerminalTables(t *testing.T) {
 			t.Errorf("%s: %q", c.name, text)
 		}
 	}
-	cmd := exec.CommandContext(t.Context(), e2e.Program(), "user", "list")
+	cmd := exec.CommandContext(t.Context(), e2e.Program(), "user", "list") //nolint:gosec // the program under test
 	cmd.Dir = dir
 	out, err := cmd.Output()
 	if err != nil || !strings.Contains(string(out), address) || strings.Contains(string(out), escape) {

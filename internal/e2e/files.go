@@ -37,7 +37,7 @@ func WriteFile(tb testing.TB, name, text string, mode os.FileMode) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil { //nolint:gosec // below a folder of the test
 		tb.Fatal(err)
 	}
-	if err := os.WriteFile(name, []byte(text), mode); err != nil { //nolint:gosec // below a folder of the test
+	if err := os.WriteFile(name, []byte(text), mode); err != nil {
 		tb.Fatal(err)
 	}
 }
