@@ -27,16 +27,16 @@ var textOf = map[string]int{
 
 // notSaid are texts that are no constants, and why they need no translation.
 var notSaid = map[string]string{
-	"proxy/bufferbody.go: msg":          "only programs send bodies without a length",
-	"internal/web/error.go: msg":        "Refuse, Fail and Later themselves",
-	"auth/accountpage.go: e.Msg":        "from web.Error",
-	"auth/accountpage.go: text":         "because itself",
-	"auth/login.go: e.Msg":              "from web.Error",
-	"auth/login.go: defaultTitle":       "", // a constant: looked up
-	"internal/web/answer.go: e.title()": "the maps of error.go",
-	"internal/web/answer.go: e.text()":  "the maps of error.go, or a text of Refuse, Fail and Later",
-	"internal/web/branding.go: text":    "T and N themselves",
-	"internal/web/lang/lang.go: t.Key":  "Say itself",
+	"proxy/bufferbody.go: msg":           "only programs send bodies without a length",
+	"internal/web/error.go: msg":         "Refuse, Fail and Later themselves",
+	"auth/portal/account.go: e.Msg":      "from web.Error",
+	"auth/portal/account.go: text":       "because itself",
+	"auth/portal/login.go: e.Msg":        "from web.Error",
+	"auth/portal/login.go: defaultTitle": "", // a constant: looked up
+	"internal/web/answer.go: e.title()":  "the maps of error.go",
+	"internal/web/answer.go: e.text()":   "the maps of error.go, or a text of Refuse, Fail and Later",
+	"internal/web/branding.go: text":     "T and N themselves",
+	"internal/web/lang/lang.go: t.Key":   "Say itself",
 }
 
 // root is the folder of the whole program.
