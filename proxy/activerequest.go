@@ -76,8 +76,8 @@ func (b *meteredBody) Read(p []byte) (int, error) {
 // somebody. isUse says whether the request is a use of their session.
 func (a *activeRequest) begin(w http.ResponseWriter, r *http.Request, id *auth.Identity, isUse bool, policy *activity) {
 	a.activity = policy
-	if id == nil {
-		return
+	if !id.HasSession() {
+		return // no end of a session concerns it
 	}
 	a.session, a.isUse = &id.Session, isUse
 	a.got, _ = w.(*web.Recorder)

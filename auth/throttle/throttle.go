@@ -47,7 +47,7 @@ const (
 // name that does not exist counts as one that does.
 //
 // Nobody can use it to lock out somebody else for good. A device that has
-// signed in to the account before (see Auth.device) has a budget of its own:
+// signed in to the account before (see auth.Cookies.Device) has a budget of its own:
 // what others do, in the same office or elsewhere, does not count for it.
 // Whoever is not known is counted by address, by the network around it, by account from there, and by
 // account in all, each of which only slows down: the waits grow with the
