@@ -11,7 +11,7 @@ import (
 // Adding a filter is a function and one line in its list. A request filter
 // that refuses answers in place of the upstream; an answer filter that refuses
 // turns the answer away.
-func TestToyFilters(t *testing.T) {
+func TestAddedFilters(t *testing.T) {
 	up := record(t, okAnswer)
 	h := open(t, setting{}, fixture(up.url()))
 	r := h.proxy.routes[0]

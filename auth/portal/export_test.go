@@ -1,8 +1,10 @@
 package portal
 
 import (
+	"net/http"
 	"time"
 
+	"gatehouse/auth"
 	"gatehouse/internal/web"
 	"gatehouse/internal/web/lang"
 )
@@ -23,3 +25,15 @@ func (p *Portal) SetFresh(d time.Duration) { p.fresh = d }
 func Device(agent string) string {
 	return accountPage{PageData: web.PageData{Lang: lang.All()[0]}}.Device(sessionRow{Agent: agent})
 }
+
+// AddPage opens a page below the prefix, as a line of the table does.
+func (p *Portal) AddPage(path string, open func(*Portal) (get, post web.Handler, err error)) error {
+	get, post, err := open(p)
+	if err == nil {
+		p.pages[prefix+path] = page{get: get, post: post}
+	}
+	return err
+}
+
+// Person returns who is signed in.
+func (p *Portal) Person(r *http.Request) (*auth.Identity, error) { return p.person(r) }
