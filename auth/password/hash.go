@@ -25,8 +25,11 @@ type scheme interface {
 	fill(dearer scheme, password string)
 }
 
+// MaxLength is how many bytes a password may have. A longer one is refused
+// before any hash is computed.
+const MaxLength = 1024
+
 const (
-	MaxLength = 1024    // bytes; what is longer is refused before any hash
 	maxHash   = 1024    // bytes of a stored hash
 	maxMemory = 1 << 20 // KiB that one hash may ask for: 1 GiB
 )

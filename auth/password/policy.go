@@ -12,10 +12,10 @@ import (
 // (SP 800-63B-4, 3.1.1.2).
 const DefaultMinLength = 15
 
-// Check says why a new password must not be set (shorter than least
-// characters, too long, too easily guessed), in words for the person who chose
-// it; nil: it may. There are no rules on what it is made of. Used where we set
-// passwords, never at login.
+// Check returns why a new password of the account name must not be set, as a
+// *WeakError: it has fewer than least characters, is too long, or is too easily
+// guessed. nil: it may be set. There are no rules about the characters in it. It
+// is for new passwords, never for a login.
 func Check(password, name string, least int) error {
 	if weak := weakness(password, name, least); weak != nil {
 		return weak
