@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -14,7 +15,7 @@ import (
 type methodCondition []string
 
 func (c methodCondition) holds(f Facts) bool {
-	return slices.Contains(c, f.Method) || f.Method == "HEAD" && slices.Contains(c, "GET")
+	return slices.Contains(c, f.Method) || f.Method == http.MethodHead && slices.Contains(c, http.MethodGet)
 }
 
 func (c *RuleConfig) checkMethods(report *problem.List) {

@@ -72,6 +72,7 @@ func (r *rule) asks() string {
 		return "nothing: anybody may pass"
 	case Optional:
 		return "nothing: anybody may pass, and the application is told who is signed in"
+	case Challenge, Allow:
 	}
 	if len(r.requirements) == 0 {
 		return "whoever is signed in"

@@ -146,7 +146,7 @@ func testNames(t *testing.T) map[string]bool {
 	names := map[string]bool{}
 	for _, p := range list(t) {
 		for _, name := range slices.Concat(p.TestGoFiles, p.XTestGoFiles) {
-			text, err := os.ReadFile(filepath.Join(p.Dir, name))
+			text, err := os.ReadFile(filepath.Join(p.Dir, name)) //nolint:gosec // a file of the module
 			if err != nil {
 				t.Fatal(err)
 			}

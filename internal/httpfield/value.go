@@ -55,10 +55,22 @@ func Elements(lines []string) iter.Seq[string] {
 // token in whatever letter case. Parameters behind a semicolon are ignored, as
 // in TE: trailers;q=0.5.
 func HasToken(lines []string, token string) bool {
+	return hasElement(lines, func(element string) bool {
+		element, _, _ = strings.Cut(element, ";")
+		return strings.EqualFold(TrimOWS(element), token)
+	})
+}
+
+// HasBareToken is HasToken for lists whose tokens have no parameters, such as
+// Connection: there, one with a parameter is none.
+func HasBareToken(lines []string, token string) bool {
+	return hasElement(lines, func(element string) bool { return strings.EqualFold(TrimOWS(element), token) })
+}
+
+func hasElement(lines []string, is func(element string) bool) bool {
 	for _, line := range lines {
 		for element := range strings.SplitSeq(line, ",") {
-			element, _, _ = strings.Cut(element, ";")
-			if strings.EqualFold(TrimOWS(element), token) {
+			if is(element) {
 				return true
 			}
 		}

@@ -19,6 +19,9 @@ func TestLists(t *testing.T) {
 		if httpfield.HasToken(lines, token) != want {
 			t.Errorf("%q is there: %t", token, !want)
 		}
+		if bare := want && token != "x-a"; httpfield.HasBareToken(lines, token) != bare {
+			t.Errorf("%q is there without a parameter: %t", token, !bare)
+		}
 	}
 }
 

@@ -130,7 +130,7 @@ func (p *fieldParser) answer(status, minor int, method string) (answer, error) {
 	if status < 200 || status == http.StatusNoContent {
 		p.drop("Content-Length") // RFC 9110, 8.6: it must not be there
 	}
-	if status == http.StatusSwitchingProtocols && httpfield.HasToken(p.connection, "upgrade") {
+	if status == http.StatusSwitchingProtocols && httpfield.HasBareToken(p.connection, "upgrade") {
 		a.upgrade = p.upgrade
 	}
 	if method == http.MethodHead || status < 200 || status == http.StatusNoContent || status == http.StatusNotModified {
