@@ -1,24 +1,26 @@
-// Package demo is the small application that `gatehouse demo` puts behind the gate. It has
-// no login, sessions and accounts of its own: it believes the header X-Forwarded-User, as
-// many old applications do, and shows what reaches it, so that a visitor sees at a glance
-// what the gate does.
+// Package demo is the small application that `gatehouse demo` puts behind the
+// gate. It has no login, sessions or accounts of its own: it believes the header
+// X-Forwarded-User, as many old applications do, and shows what reaches it, so
+// that a visitor sees at a glance what the gate does.
 //
-//	/            who the gate says you are, and every header that arrived
+//	/            who the gate says the visitor is, and every header that arrived
 //	/headers     the same as JSON
 //	/form        a form, echoed
 //	/upload      size and SHA-256 of each file
 //	/download    ?n= bytes, with or without a length, ranges allowed
 //	/events      server-sent events
-//	/echo        a WebSocket that sends back what it gets
+//	/echo        a WebSocket that sends back what it receives
+//	/live        a page that shows /events and /echo at work
 //	/slow        answers after ?s= seconds
 //	/broken      promises more than it sends and breaks off
 //	/spoof       sends a forged identity header and shows what became of it
 //	/admin       for the gate to keep for the group admins
 //	/public      for the gate to let anybody see
 //
-// The application checks nothing itself: that /admin needs a group and /public
-// needs nobody is a rule of the gate. Without a gate in front everything is
-// open and X-Forwarded-User is whatever the caller wrote, which is the point.
+// The application checks nothing itself: the rules of the gate say that /admin
+// needs a group and that /public needs no login. Without a gate in front,
+// everything is open and X-Forwarded-User is whatever the client wrote, which is
+// the point.
 package demo
 
 import (
@@ -33,12 +35,12 @@ import (
 //go:embed files
 var files embed.FS
 
-// An app is the application. It never changes.
+// An app is the application. It does not change after New.
 type app struct {
 	pages *template.Template
 }
 
-// New returns the application. It keeps no state, and is safe for concurrent use.
+// New returns the application. It keeps no state and is safe for concurrent use.
 func New() http.Handler {
 	a := &app{pages: template.Must(template.ParseFS(files, "files/*.html"))}
 	mux := http.NewServeMux()
@@ -62,8 +64,8 @@ func New() http.Handler {
 	return polite(mux)
 }
 
-// polite sets the headers of a careful application in every answer. Pages are not stored,
-// so that the back button shows nothing after the visitor has signed out.
+// polite sets the headers of a careful application in every response. Pages are
+// not stored, so the back button shows nothing after the visitor has signed out.
 func polite(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -74,8 +76,9 @@ func polite(next http.Handler) http.Handler {
 	})
 }
 
-// arrived is what the application sees of a request: all that a page shows, and the JSON
-// of /headers.
+// arrived is what the application sees of a request: all that a page shows, and
+// the JSON of /headers. Values of cookies are left out, since the page may be
+// shared.
 type arrived struct {
 	User    string   `json:"user"`   // X-Forwarded-User; "": nobody
 	Groups  string   `json:"groups"` // X-Forwarded-Groups, with commas
@@ -87,15 +90,16 @@ type arrived struct {
 	Cookies []string `json:"cookies"` // names only
 }
 
-// field is one header line.
+// field is one header line, or one field of a form.
 type field struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 	Ours  bool   `json:"identity,omitempty"` // the gate says by it who the visitor is
 }
 
-// Class returns where a header comes from: from the gate, about the visitor (identity) or
-// the connection (connection), or from the browser (browser).
+// Class returns where a header comes from: "identity" if the gate says with it
+// who the visitor is, "connection" if it describes the connection, else
+// "browser".
 func (f field) Class() string {
 	switch {
 	case f.Ours:
@@ -106,6 +110,8 @@ func (f field) Class() string {
 	return "browser"
 }
 
+// read returns what arrived with the request. Its lists are never nil, so that
+// the JSON has [] and not null.
 func read(r *http.Request) arrived {
 	a := arrived{
 		User: r.Header.Get("X-Forwarded-User"), Groups: r.Header.Get("X-Forwarded-Groups"),
@@ -124,7 +130,8 @@ func read(r *http.Request) arrived {
 	return a
 }
 
-// isIdentity marks the headers that the gate sends by default.
+// isIdentity reports whether the gate sends the header by default to say who the
+// visitor is.
 func isIdentity(name string) bool {
 	switch http.CanonicalHeaderKey(name) {
 	case "X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups", "X-Forwarded-Preferred-Username":
@@ -136,7 +143,7 @@ func isIdentity(name string) bool {
 // page is an entry of the menu.
 type page struct{ Path, Name string }
 
-// pages is the menu.
+// pages returns the menu, in its order.
 func pages() []page {
 	return []page{
 		{"/", "Headers"},
@@ -152,7 +159,7 @@ func pages() []page {
 	}
 }
 
-// view is what a template gets.
+// view is the data of a template.
 type view struct {
 	arrived
 	Pages []page
@@ -164,8 +171,8 @@ type view struct {
 
 func newView(r *http.Request) view { return view{arrived: read(r), Path: r.URL.Path} }
 
-// show writes a page. The template is executed straight into the answer: they
-// are our own, fixed files, and tests run every one.
+// show writes a page. The template is executed straight into the response without
+// a buffer: templates are our own, fixed files, and the tests run every one.
 func (a *app) show(w http.ResponseWriter, name string, v view) {
 	v.Pages = pages()
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -178,7 +185,8 @@ func (a *app) index(w http.ResponseWriter, r *http.Request) {
 	a.show(w, "index", newView(r))
 }
 
-// plain is a page that depends on nothing but who asks.
+// plain returns the handler of a page that depends on nothing but the request's
+// headers.
 func (a *app) plain(name string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		a.show(w, name, newView(r))

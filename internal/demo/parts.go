@@ -16,7 +16,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// Bounds of what a request may ask for: this is a demonstration, not a tool to
+// Limits of what a request may ask for: this is a demonstration, not a tool to
 // keep a machine busy with.
 const (
 	maxForm     = 64 << 10
@@ -25,7 +25,7 @@ const (
 	maxEvents   = 3600
 )
 
-// form shows the fields that came, in the order of their names.
+// form shows the fields that were sent, sorted by name.
 func (a *app) form(w http.ResponseWriter, r *http.Request) {
 	v := newView(r)
 	if r.Method == http.MethodPost {
@@ -44,15 +44,15 @@ func (a *app) form(w http.ResponseWriter, r *http.Request) {
 	a.show(w, "form", v)
 }
 
-// file is what is known of an uploaded file once it has gone by.
+// file is what remains of an uploaded file: its content is not kept.
 type file struct {
 	Name   string
 	Size   int64
 	SHA256 string
 }
 
-// upload reads the parts as they come and keeps none of them, so that a file
-// of any size passes in constant memory.
+// upload shows size and SHA-256 of each file that was sent. It reads the parts as
+// they come and keeps none of them, so a file of any size needs constant memory.
 func (a *app) upload(w http.ResponseWriter, r *http.Request) {
 	v := newView(r)
 	if r.Method == http.MethodPost {
@@ -66,6 +66,7 @@ func (a *app) upload(w http.ResponseWriter, r *http.Request) {
 	a.show(w, "upload", v)
 }
 
+// sums reads a multipart body to its end. Parts without a file name are skipped.
 func sums(r *http.Request) ([]file, error) {
 	parts, err := r.MultipartReader()
 	if err != nil {
@@ -92,9 +93,9 @@ func sums(r *http.Request) ([]file, error) {
 	}
 }
 
-// download sends n bytes (?n=, 1 MiB when absent, at most 1 GiB): the letters
-// a to p over and over. It answers ranges, or, with ?length=0, sends chunks
-// without saying how many there are.
+// download sends n bytes (?n=, default 1 MiB, at most 1 GiB): the letters a to p
+// over and over, so that a reader can check any range. It supports ranges (RFC
+// 9110, 14). With ?length=0 it sends chunks without a Content-Length.
 func download(w http.ResponseWriter, r *http.Request) {
 	n := number(r, "n", 1<<20, maxDownload)
 	h := w.Header()
@@ -108,7 +109,7 @@ func download(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "letters.bin", time.Time{}, &letters{size: n})
 }
 
-// letters is an io.ReadSeeker over bytes that are made as they are read.
+// letters is an io.ReadSeeker whose bytes are made as they are read.
 type letters struct{ at, size int64 }
 
 const alphabet = "abcdefghijklmnop"
@@ -139,8 +140,8 @@ func (l *letters) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
-// events sends a server-sent event a second (?every= milliseconds) until the
-// visitor leaves or ?n= are sent.
+// events sends one server-sent event a second, or one every ?every= milliseconds,
+// until the visitor leaves or ?n= have been sent.
 func events(w http.ResponseWriter, r *http.Request) {
 	n := number(r, "n", maxEvents, maxEvents)
 	every := time.Duration(number(r, "every", 1000, 60_000)) * time.Millisecond
@@ -168,7 +169,7 @@ func events(w http.ResponseWriter, r *http.Request) {
 }
 
 // echo sends every message of a WebSocket back, with the user's name before a
-// text. The library refuses an Origin other than the Host.
+// text. The library refuses an Origin whose host is not the request's Host.
 func echo(w http.ResponseWriter, r *http.Request) {
 	conn, err := websocket.Accept(w, r, nil)
 	if err != nil {
@@ -189,7 +190,8 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// slow answers after ?s= seconds, or not at all when the visitor leaves.
+// slow answers after ?s= seconds (default 3, at most 30). If the visitor leaves
+// before that, it sends nothing.
 func (a *app) slow(w http.ResponseWriter, r *http.Request) {
 	wait := min(time.Duration(number(r, "s", 3, 3600))*time.Second, maxSlow)
 	select {
@@ -201,8 +203,8 @@ func (a *app) slow(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// broken promises 1 MiB, sends 16 KiB and closes the connection. A visitor
-// must see a failed transfer, never a short file that looks whole.
+// broken promises 1 MiB, sends 16 KiB and aborts the connection. A visitor must
+// see a failed transfer, never a short file that looks complete.
 func broken(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(1<<20))
@@ -211,7 +213,7 @@ func broken(w http.ResponseWriter, _ *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// name is who the gate says asks.
+// name returns who the gate says is signed in; "nobody" if nobody is.
 func name(r *http.Request) string {
 	if user := r.Header.Get("X-Forwarded-User"); user != "" {
 		return user
@@ -219,8 +221,8 @@ func name(r *http.Request) string {
 	return "nobody"
 }
 
-// number reads a parameter between 0 and most; what is absent or is no such
-// number counts as def.
+// number returns the query parameter key. It returns def if the parameter is
+// absent, is no number, or is not between 0 and most.
 func number(r *http.Request, key string, def, most int64) int64 {
 	n, err := strconv.ParseInt(r.URL.Query().Get(key), 10, 64)
 	if err != nil || n < 0 || n > most {

@@ -13,6 +13,8 @@ import (
 	"gatehouse/sessions"
 )
 
+// users yields the accounts that q selects, in the order of everybody, and stops
+// after q.Limit of them or at the first error.
 func (b *Backend) users(ctx context.Context, q UserQuery) iter.Seq2[User, error] {
 	return func(yield func(User, error) bool) {
 		n := 0
@@ -30,7 +32,10 @@ func (b *Backend) users(ctx context.Context, q UserQuery) iter.Seq2[User, error]
 	}
 }
 
-// everybody yields the accounts of the file, then those of the database.
+// everybody yields the accounts of the configuration file in the order of the
+// file, then those of the database by name. An account of the database with the
+// name of one in the file is left out: nobody can sign in to it. It stops at the
+// first error.
 func (b *Backend) everybody(ctx context.Context) iter.Seq2[account.Account, error] {
 	return func(yield func(account.Account, error) bool) {
 		site := b.Site()
@@ -55,6 +60,8 @@ func (b *Backend) everybody(ctx context.Context) iter.Seq2[account.Account, erro
 	}
 }
 
+// user returns one account with the number of its sessions. If the sessions
+// cannot be counted, it returns the account without a number and no error.
 func (b *Backend) user(ctx context.Context, q byName) (User, error) {
 	site := b.Site()
 	a, err := site.Accounts.Account(ctx, normalize(q.Name))
@@ -73,6 +80,10 @@ func (b *Backend) user(ctx context.Context, q byName) (User, error) {
 	return u, nil
 }
 
+// addUser adds an account to the database. It refuses a name that the
+// configuration file already has, since that account would hide the new one. Only
+// the form of the hash is checked here: the password's own rules belong to
+// whoever knows the password.
 func (b *Backend) addUser(ctx context.Context, u NewUser) (none, error) {
 	name, err := account.NormalizeName(u.Name)
 	if err != nil {
@@ -94,6 +105,8 @@ func (b *Backend) addUser(ctx context.Context, u NewUser) (none, error) {
 	return none{}, nil
 }
 
+// changeUser applies c to an account of the database in one transaction and
+// returns the account as it is afterwards.
 func (b *Backend) changeUser(ctx context.Context, c UserChange) (User, error) {
 	name := normalize(c.Name)
 	if err := b.notInFile(ctx, name, "change it"); err != nil {
@@ -107,6 +120,9 @@ func (b *Backend) changeUser(ctx context.Context, c UserChange) (User, error) {
 	return b.user(ctx, byName{name})
 }
 
+// setPassword replaces the hash of an account of the database and then ends its
+// sessions. If ending them fails, the error is returned although the new password
+// is in force.
 func (b *Backend) setPassword(ctx context.Context, p NewPassword) (none, error) {
 	if err := password.CheckHash(p.Hash.Text); err != nil {
 		return none{}, fmt.Errorf("password hash: %w", err)
@@ -122,6 +138,8 @@ func (b *Backend) setPassword(ctx context.Context, p NewPassword) (none, error) 
 	return none{}, b.endSessionsOf(ctx, name, "password")
 }
 
+// setDisabled disables or enables an account of the database. Disabling ends its
+// sessions; enabling does not bring them back.
 func (b *Backend) setDisabled(ctx context.Context, q disabling) (none, error) {
 	name := normalize(q.Name)
 	instead, event := "write disabled: true", audit.AccountDisabled
@@ -142,6 +160,7 @@ func (b *Backend) setDisabled(ctx context.Context, q disabling) (none, error) {
 	return none{}, b.endSessionsOf(ctx, name, "account")
 }
 
+// deleteUser removes an account from the database, then ends its sessions.
 func (b *Backend) deleteUser(ctx context.Context, q byName) (none, error) {
 	name := normalize(q.Name)
 	if err := b.notInFile(ctx, name, "take it out"); err != nil {
@@ -154,8 +173,9 @@ func (b *Backend) deleteUser(ctx context.Context, q byName) (none, error) {
 	return none{}, b.endSessionsOf(ctx, name, "account")
 }
 
-// endSessionsOf ends the sessions of an account that has changed. They would
-// not count at their next request anyway; this way lists show it at once.
+// endSessionsOf ends all sessions of an account that has changed. The gate would
+// refuse them at their next request anyway; ending them here removes them from
+// lists at once. reason is what the audit log says about it.
 func (b *Backend) endSessionsOf(ctx context.Context, name, reason string) error {
 	if _, err := b.Site().Sessions.RevokeUser(ctx, name, reason, nil); err != nil {
 		return fmt.Errorf("end sessions of %q: %w", name, err)
@@ -163,8 +183,10 @@ func (b *Backend) endSessionsOf(ctx context.Context, name, reason string) error 
 	return nil
 }
 
-// notInFile returns an error that says what to write in the configuration file
-// instead, if the account is one of that file.
+// notInFile returns nil if the account may be changed in the database, which
+// includes an account that does not exist. For an account of the configuration
+// file it returns an error that tells the administrator what to write there
+// instead. Any other failure of the look-up is returned as well.
 func (b *Backend) notInFile(ctx context.Context, name, instead string) error {
 	site := b.Site()
 	a, err := site.Accounts.Account(ctx, name)
@@ -177,8 +199,8 @@ func (b *Backend) notInFile(ctx context.Context, name, instead string) error {
 	return nil
 }
 
-// inUsers adds to what has to be done with an account in which entry of the
-// configuration.
+// inUsers returns what, the change to make, followed by the place to make it: the
+// entry of the account in the list users of the configuration file.
 func (s *Site) inUsers(name, what string) string {
 	file := s.Config.File
 	if file == "" {
@@ -192,8 +214,9 @@ func (s *Site) inUsers(name, what string) string {
 	return fmt.Sprintf("%s in users of %s", what, file)
 }
 
-// normalize returns the stored spelling of a name. What can be no name is
-// returned as it is, and not found.
+// normalize returns name in the spelling under which accounts are stored. An
+// invalid name is returned unchanged; no account has it, so the look-up that
+// follows reports that.
 func normalize(name string) string {
 	if n, err := account.NormalizeName(name); err == nil {
 		return n
@@ -201,7 +224,9 @@ func normalize(name string) string {
 	return name
 }
 
-// userError says in a sentence what err is about the account.
+// userError returns err as a sentence about the account. The result matches
+// ErrNoUser or ErrExists if err matches the corresponding error of package
+// account.
 func userError(name string, err error) error {
 	switch {
 	case errors.Is(err, account.ErrNoAccount):

@@ -13,35 +13,41 @@ import (
 	"gatehouse/sessions"
 )
 
-// The files of data_dir that this package knows.
+// The names of the files in data_dir that this package opens.
 const (
 	DatabaseFile = "gatehouse.db"
 	SocketFile   = "control.sock"
 )
 
-// A Backend is what operations work on: that of the running server, or the
-// files when no server runs. Its methods are the operations. Safe for
-// concurrent use.
+// A Backend is what operations work on: the parts of the running server, or the
+// opened files when no server runs. Its methods are the operations. The fields do
+// not change once it is in use, and it is safe for concurrent use.
 type Backend struct {
-	// Site returns the site in force. Required.
+	// Site returns the site in force; each operation calls it and works on that
+	// site to its end, also across a reload. Required.
 	Site func() Site
-	// Accounts are those that operations can change. Required.
+	// Accounts is the database of accounts, the only ones that operations can
+	// change. Required.
 	Accounts *account.Database
 	// Store holds the sessions of all sites. Required.
 	Store sessions.Store
-	// File is gatehouse.db, for the backup; nil if nothing lies in it.
+	// File is gatehouse.db, which backups copy; nil if the configuration keeps
+	// nothing in it.
 	File *bbolt.DB
 	// Server is the running server; nil if none runs.
 	Server Server
-	// Audit is told what was done; nil: nobody is.
+	// Audit records what was done. nil records nothing.
 	Audit *audit.Log
-	// Log is told of backups. Required with Server.
+	// Log receives a line for each backup through the control socket. Required if
+	// Server is set.
 	Log *slog.Logger
-	// Release is called by Close of a local Admin; may be nil.
+	// Release is called by Close of a local Admin, to close the files. nil
+	// releases nothing.
 	Release func() error
 }
 
-// A Site is a configuration, and what was built from it that operations need.
+// A Site is one configuration together with what was built from it that
+// operations need.
 type Site struct {
 	Config   *config.Config
 	Sessions *sessions.Manager
@@ -49,22 +55,25 @@ type Site struct {
 	Proxy    *proxy.Proxy
 }
 
-// A Server is what the control socket does to the process itself.
+// A Server is the process itself, as far as operations reach it. It must be safe
+// for concurrent use.
 type Server interface {
-	// Reload reads the configuration again, all or nothing.
+	// Reload reads the configuration again, all or nothing. After an error, the
+	// old configuration is in force.
 	Reload(ctx context.Context) error
-	// Status returns whether visitors can be served.
+	// Status returns whether visitors can be served, and why not.
 	Status(ctx context.Context) Status
 }
 
-// A Status is the response of health.
+// A Status is the response of the operation health.
 type Status struct {
 	Ready   bool   `json:"ready"`
 	Version string `json:"version"`
 	Why     string `json:"why,omitempty"` // why it is not ready
 }
 
-// Small requests and responses.
+// Small requests and responses. Their JSON is part of the wire format (see
+// protocol).
 type (
 	none  struct{}
 	count struct {
@@ -82,6 +91,7 @@ type (
 	}
 )
 
+// reload passes the request on to the server; without one it returns ErrNoServer.
 func (b *Backend) reload(ctx context.Context, _ none) (none, error) {
 	if b.Server == nil {
 		return none{}, ErrNoServer
@@ -89,6 +99,7 @@ func (b *Backend) reload(ctx context.Context, _ none) (none, error) {
 	return none{}, b.Server.Reload(ctx)
 }
 
+// health returns the status of the server; without one it returns ErrNoServer.
 func (b *Backend) health(ctx context.Context, _ none) (Status, error) {
 	if b.Server == nil {
 		return Status{}, ErrNoServer

@@ -13,8 +13,9 @@ import (
 	"gatehouse/internal/boltfile"
 )
 
-// Elsewhere returns an error that names the tool to use instead of the work
-// (backup or compact), if sessions do not lie in gatehouse.db.
+// Elsewhere returns nil if the sessions of the configuration are in gatehouse.db.
+// Otherwise there is no such file to work on, and it returns an error that names
+// the store's own tool for the work: "backup" or "compact".
 func Elsewhere(c *config.Config, work string) error {
 	var what, tool string
 	switch c.Session.Store {
@@ -35,8 +36,8 @@ func Elsewhere(c *config.Config, work string) error {
 		c.Session.Store, what, DatabaseFile, tool)
 }
 
-// writeBackup copies the database straight to w. No server runs, so nobody
-// else waits for the file meanwhile.
+// writeBackup copies the database straight to w, without a spool file: no server
+// runs, so nobody waits for the transaction that the copy keeps open.
 func (b *Backend) writeBackup(ctx context.Context, w io.Writer, begin func(size int64)) error {
 	if err := Elsewhere(b.Site().Config, "backup"); err != nil {
 		return err
@@ -47,13 +48,14 @@ func (b *Backend) writeBackup(ctx context.Context, w io.Writer, begin func(size 
 	return nil
 }
 
-// backup is the operation whose response is not JSON but the copy itself.
+// backup is the operation whose response is the copy itself and not JSON.
 type backup struct{}
 
 func (backup) path() string { return "backup" }
 
-// handler makes the copy on the server's own disk first: a client that reads
-// slowly must not keep logins waiting.
+// handler makes the copy on the server's own disk first and then sends it. Sent
+// directly, the copy would keep a transaction open for as long as the client
+// takes to read, and the file would grow meanwhile.
 func (backup) handler(b *Backend) http.Handler {
 	return handle(func(w http.ResponseWriter, r *http.Request, _ none) {
 		c := b.Site().Config
@@ -75,6 +77,8 @@ func (backup) handler(b *Backend) http.Handler {
 	})
 }
 
+// backup reads the copy from the server. It refuses a response without a length:
+// without one, a copy that broke off would look complete.
 func (c *client) backup(ctx context.Context, w io.Writer, begin func(size int64)) error {
 	resp, err := c.post(ctx, backup{}.path(), none{})
 	if err != nil {
@@ -93,12 +97,15 @@ func (c *client) backup(ctx context.Context, w io.Writer, begin func(size int64)
 	return nil
 }
 
-// ErrRunning is returned by Compact: the server has to be stopped first.
+// ErrRunning is returned by Compact while a server runs. A server has
+// gatehouse.db to itself, so it has to be stopped first.
 var ErrRunning = errors.New("the server is running; stop it first, since the file is its own as long as it runs")
 
-// Compact writes gatehouse.db anew without unused space and returns its size
-// before and after, in bytes. It calls making, if it is not nil, with the name
-// of the new file before it grows. The error is ErrRunning while a server runs.
+// Compact writes gatehouse.db anew without unused space, replaces the file with
+// the result, and returns its size in bytes before and after. It calls making, if
+// that is not nil, with the name of the temporary file before that file grows.
+// The error is ErrRunning while a server runs. After any error the old file is as
+// it was.
 func Compact(ctx context.Context, c *config.Config, making func(temp string)) (before, after int64, err error) {
 	if err := Elsewhere(c, "compact"); err != nil {
 		return 0, 0, err

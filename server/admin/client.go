@@ -19,13 +19,16 @@ import (
 	"gatehouse/config"
 )
 
-// A client calls the operations of the running server over its control socket.
+// A client calls the operations of the running server over its control socket. It
+// is safe for concurrent use.
 type client struct {
 	http *http.Client
 }
 
-// Dial returns the Admin of the server that runs on the configuration's
-// data_dir. The error is ErrNoServer if none does.
+// Dial returns the Admin of the server that runs on the configuration's data_dir.
+// It connects once, to find out whether there is a server; the error is
+// ErrNoServer if there is none. A socket that belongs to another user is another
+// error: see checkPeer.
 func Dial(ctx context.Context, c *config.Config) (*Admin, error) {
 	path := filepath.Join(c.DataDir, SocketFile)
 	conn, err := dial(ctx, path)
@@ -42,8 +45,10 @@ func Dial(ctx context.Context, c *config.Config) (*Admin, error) {
 	}}}}, nil
 }
 
-// dial connects to a control socket and refuses one that belongs to somebody
-// else: password hashes are sent to it, and its answers are believed.
+// dial connects to a control socket and checks who is at the other end. The
+// client sends password hashes and believes the responses, so a socket that
+// another user has put there is refused before anything is sent. Every connection
+// is checked.
 func dial(ctx context.Context, path string) (net.Conn, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	if err != nil {
@@ -76,8 +81,8 @@ func checkPeer(conn net.Conn, dir string) error {
 	return fmt.Errorf("a process of another user (uid %d) answers in %s; nothing was sent to it", uid, dir)
 }
 
-// mayServe reports whether a process of the user uid is believed by one of the
-// user ours to be the gate whose folder belongs to owner.
+// mayServe reports whether a process of the user uid is accepted as the gate by a
+// process of the user ours, where owner owns the folder of the socket.
 func mayServe(uid, ours, owner uint32) bool { return uid == 0 || uid == ours || uid == owner }
 
 func (c *client) close() error {
@@ -85,7 +90,7 @@ func (c *client) close() error {
 	return nil
 }
 
-// receive sends a request and reads one response.
+// receive sends the request q of the operation name and decodes its one response.
 func receive[Resp any](ctx context.Context, c *client, name string, q any) (resp Resp, err error) {
 	r, err := c.post(ctx, name, q)
 	if err != nil {
@@ -99,14 +104,16 @@ func receive[Resp any](ctx context.Context, c *client, name string, q any) (resp
 	return resp, nil
 }
 
-// failureStart begins a failure and no item.
+// failureStart is how the JSON of a failure begins. No item begins so.
 var failureStart = []byte(`{"error":`)
 
-// maxItem bounds the bytes of one item of a stream.
+// maxItem bounds the bytes of one item of a stream, and of a failure.
 const maxItem = 1 << 20
 
-// receiveAll sends a request and yields the items of the response as they
-// come.
+// receiveAll sends the request q of the operation name and yields the items of
+// the response as they arrive. It stops at the first error. The request is sent
+// when the caller begins to iterate, and the connection is closed when the
+// iteration ends early.
 func receiveAll[Item any](ctx context.Context, c *client, name string, q any) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
 		var nothing Item
@@ -131,7 +138,8 @@ func receiveAll[Item any](ctx context.Context, c *client, name string, q any) it
 	}
 }
 
-// decodeItem reads one line of a stream, which may be a failure.
+// decodeItem decodes one line of a stream. A line that is a failure is returned
+// as its error.
 func decodeItem[Item any](name string, line []byte) (item Item, err error) {
 	if bytes.HasPrefix(line, failureStart) {
 		var f failure
@@ -168,6 +176,9 @@ func (c *client) post(ctx context.Context, name string, q any) (*http.Response, 
 	return resp, nil
 }
 
+// checkResponse returns nil for 200, and otherwise the error that the server
+// sent. A server of another protocol, or one without the operation (404), is
+// errOtherVersion.
 func checkResponse(name string, resp *http.Response) error {
 	v := resp.Header.Get(protocolHeader)
 	switch {

@@ -11,7 +11,7 @@ import (
 	"gatehouse/proxy"
 )
 
-// An ExplainRequest describes the request that explain is about.
+// An ExplainRequest describes the request to explain. User need not be signed in.
 type ExplainRequest struct {
 	User   string `json:"user,omitempty"` // "": nobody is signed in
 	Method string `json:"method"`
@@ -19,6 +19,8 @@ type ExplainRequest struct {
 	URL    string `json:"url"`
 }
 
+// explain asks the proxy of the site in force and adds the line of the rule in
+// the configuration file, if it is known.
 func (b *Backend) explain(ctx context.Context, q ExplainRequest) (proxy.Explanation, error) {
 	site := b.Site()
 	who, err := lookUp(ctx, site.Accounts, normalize(q.User))
@@ -40,7 +42,8 @@ func (b *Backend) explain(ctx context.Context, q ExplainRequest) (proxy.Explanat
 	return e, nil
 }
 
-// lookUp returns the account as access rules see it; nil if the name is "".
+// lookUp returns the account as access rules see it. For the name "" it returns
+// nil: nobody is signed in.
 func lookUp(ctx context.Context, accounts *account.Sources, name string) (*access.Who, error) {
 	if name == "" {
 		return nil, nil //nolint:nilnil // nobody is signed in

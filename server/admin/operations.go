@@ -26,7 +26,8 @@ var (
 	explain = call[ExplainRequest, proxy.Explanation]{"explain", (*Backend).explain}
 )
 
-// served are the operations that the control socket has.
+// served returns all operations that the control socket has. An operation that is
+// missing here can be run locally only.
 func served() []operation {
 	return []operation{
 		reload, health,

@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peerUID returns the user of the process at the other end of a unix socket.
+// peerUID returns the user ID of the process at the other end of a unix socket,
+// as it was when the connection was made (SO_PEERCRED, unix(7)).
 func peerUID(conn net.Conn) (uint32, error) {
 	c, ok := conn.(*net.UnixConn)
 	if !ok {

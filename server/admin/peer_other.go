@@ -7,5 +7,5 @@ import (
 	"net"
 )
 
-// peerUID works on Linux only; elsewhere the error is errors.ErrUnsupported.
+// peerUID returns errors.ErrUnsupported: only Linux tells whose process it is.
 func peerUID(net.Conn) (uint32, error) { return 0, errors.ErrUnsupported }

@@ -15,7 +15,8 @@ import (
 	"gatehouse/sessions"
 )
 
-// A Session is what administrators see of a session; nothing in it opens one.
+// A Session is what administrators see of a session. It holds nothing with which
+// the session could be used.
 type Session struct {
 	ID      string    `json:"id"` // the public handle
 	User    string    `json:"user"`
@@ -28,6 +29,7 @@ type Session struct {
 	Agent   string    `json:"agent"`                       // the User-Agent at that time; "": it sent none
 }
 
+// publicSession returns what administrators may see of a session.
 func publicSession(i sessions.Info) Session {
 	return Session{
 		ID: i.Handle, User: i.User, Source: i.Source, Login: i.Login, Seen: i.Seen,
@@ -35,16 +37,16 @@ func publicSession(i sessions.Info) Session {
 	}
 }
 
-// A Revocation says which sessions to end. Exactly one of the fields is set;
-// the zero value ends none and is an error.
+// A Revocation says which sessions to end. Set exactly one field; the zero value
+// is an error. If several are set, All wins, then User.
 type Revocation struct {
 	ID   string `json:"id,omitempty"`   // the session with this ID
 	User string `json:"user,omitempty"` // all of the account with this name
 	All  bool   `json:"all,omitempty"`  // all of everybody
 }
 
-// A SessionQuery selects sessions. A session has to fit every field that is
-// set; the zero value selects all.
+// A SessionQuery selects sessions: those that match every field that is set. The
+// zero value selects all.
 type SessionQuery struct {
 	User      string        `json:"user,omitempty"`
 	Source    string        `json:"source,omitempty"`     // file or database
@@ -56,7 +58,8 @@ type SessionQuery struct {
 	Limit     int           `json:"limit,omitempty"`      // at most so many; 0: all
 }
 
-// inStore returns the part of the query that the store answers by its indexes.
+// inStore returns the part of the query that the store answers from its indexes;
+// selects checks the rest.
 func (q *SessionQuery) inStore() sessions.Query {
 	s := sessions.Query{Prefix: q.Prefix}
 	if q.User != "" {
@@ -69,11 +72,12 @@ func (q *SessionQuery) inStore() sessions.Query {
 	return s
 }
 
-// keyLen is the length of a session's key in the store.
+// keyLen is the number of hexadecimal digits of a session's key in the store. An
+// ID is the beginning of a key.
 const keyLen = 64
 
-// selects reports whether i fits the part of the query that the store does not
-// answer.
+// selects reports whether i matches the part of the query that the store does not
+// answer. A session of unknown address matches no network.
 func (q *SessionQuery) selects(i *sessions.Info, now time.Time) bool {
 	switch {
 	case q.Source != "" && i.Source != q.Source,
@@ -88,6 +92,8 @@ func (q *SessionQuery) selects(i *sessions.Info, now time.Time) bool {
 	return err == nil && q.Network.Contains(addr.Unmap().WithZone(""))
 }
 
+// sessions yields the live sessions that q selects, in the order of the store: by
+// ID.
 func (b *Backend) sessions(ctx context.Context, q SessionQuery) iter.Seq2[Session, error] {
 	return func(yield func(Session, error) bool) {
 		now, n := time.Now(), 0
@@ -105,11 +111,14 @@ func (b *Backend) sessions(ctx context.Context, q SessionQuery) iter.Seq2[Sessio
 	}
 }
 
+// count returns the number of sessions in the store, expired ones included.
 func (b *Backend) count(ctx context.Context, _ none) (count, error) {
 	n, err := b.Store.Count(ctx)
 	return count{n}, err
 }
 
+// session returns the one session whose ID begins with q.ID. It reads no further
+// than the second one that does.
 func (b *Backend) session(ctx context.Context, q byID) (Session, error) {
 	if q.ID == "" {
 		return Session{}, noSession(q.ID)
@@ -129,6 +138,8 @@ func (b *Backend) session(ctx context.Context, q byID) (Session, error) {
 	return found[0], nil
 }
 
+// revoke ends sessions. What was ended is audited also if an error ended the
+// work.
 func (b *Backend) revoke(ctx context.Context, which Revocation) (count, error) {
 	n, err := b.endSessions(ctx, which)
 	if n > 0 {
@@ -138,8 +149,8 @@ func (b *Backend) revoke(ctx context.Context, which Revocation) (count, error) {
 	return count{n}, err
 }
 
-// endSessions ends what which selects and returns how many, also with an
-// error.
+// endSessions ends the sessions that which selects and returns how many it ended,
+// also with an error.
 func (b *Backend) endSessions(ctx context.Context, which Revocation) (int, error) {
 	site := b.Site()
 	switch {
@@ -167,6 +178,7 @@ func (b *Backend) endSessions(ctx context.Context, which Revocation) (int, error
 	return 1, nil
 }
 
+// purge removes expired sessions from the store.
 func (b *Backend) purge(ctx context.Context, _ none) (count, error) {
 	n, err := b.Site().Sessions.DeleteExpired(ctx)
 	return count{n}, err

@@ -11,7 +11,8 @@ import (
 	"gatehouse/internal/secret"
 )
 
-// A User is what administrators see of an account: everything but the hash.
+// A User is what administrators see of an account: everything but the password
+// hash.
 type User struct {
 	Name        string    `json:"name"`
 	Email       string    `json:"email,omitempty"`
@@ -24,6 +25,7 @@ type User struct {
 	Changed     time.Time `json:"changed,omitzero"`
 }
 
+// publicUser returns what administrators may see of an account.
 func publicUser(a account.Account) User {
 	return User{
 		Name: a.Name, Email: a.Email, DisplayName: a.DisplayName, Groups: a.Groups,
@@ -31,8 +33,8 @@ func publicUser(a account.Account) User {
 	}
 }
 
-// A UserQuery selects accounts. An account has to fit every field that is set;
-// the zero value selects all.
+// A UserQuery selects accounts: those that match every field that is set. The
+// zero value selects all.
 type UserQuery struct {
 	Group    string `json:"group,omitempty"`
 	Source   string `json:"source,omitempty"`   // file or database
@@ -48,7 +50,7 @@ func (q *UserQuery) selects(a *account.Account) bool {
 		strings.HasPrefix(a.Name, q.Prefix)
 }
 
-// A NewUser is an account to add.
+// A NewUser is an account to add. Name and Hash are required.
 type NewUser struct {
 	Name        string   `json:"name"`
 	Hash        sentHash `json:"hash"` // made by Hash
@@ -57,23 +59,24 @@ type NewUser struct {
 	Groups      []string `json:"groups,omitempty"`
 }
 
-// A NewPassword replaces an account's password hash.
+// A NewPassword is a new password hash for the account Name.
 type NewPassword struct {
 	Name string   `json:"name"`
 	Hash sentHash `json:"hash"` // made by Hash
 }
 
-// A sentHash is a password hash, never a password, that goes over the control
-// socket and nowhere else: it shows in JSON, and not when it is printed.
+// A sentHash is a password hash, never a password, that is sent over the control
+// socket and nowhere else. Its JSON contains the hash; printing it does not show
+// it.
 type sentHash struct{ secret.Text }
 
-// Hash marks a password hash as one to send to the gate.
+// Hash marks t as a password hash that may be sent to the gate.
 func Hash(t secret.Text) sentHash { return sentHash{t} }
 
-// MarshalJSON writes the hash itself.
+// MarshalJSON returns the hash itself, as opposed to that of secret.Text.
 func (h sentHash) MarshalJSON() ([]byte, error) { return json.Marshal(h.Reveal()) }
 
-// UnmarshalJSON reads it.
+// UnmarshalJSON reads what MarshalJSON wrote. It does not check the hash.
 func (h *sentHash) UnmarshalJSON(b []byte) error {
 	var s string
 	if err := json.Unmarshal(b, &s); err != nil {
@@ -83,7 +86,8 @@ func (h *sentHash) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// A UserChange says what to change of an account; what is nil stays.
+// A UserChange says what to change about the account Name. What is nil stays; an
+// empty value removes.
 type UserChange struct {
 	Name         string    `json:"name"`
 	Email        *string   `json:"email,omitempty"`
@@ -93,6 +97,8 @@ type UserChange struct {
 	RemoveGroups []string  `json:"remove_groups,omitempty"`
 }
 
+// apply changes a. Groups are replaced first, then added, then removed. It may
+// run more than once for one change, so it only depends on a and c.
 func (c *UserChange) apply(a *account.Account) {
 	if c.Email != nil {
 		a.Email = *c.Email
