@@ -13,17 +13,17 @@ import (
 	"gatehouse/proxy/engine"
 )
 
-// bufferBody reads a body of unknown length before the upstream is asked, so
-// that the upstream can be told its length: without one, WSGI and CGI
-// applications read nothing. A body that is longer than the route allows is
-// refused (413), because in chunks it would look empty to such an application,
-// and half of it would look whole.
+// bufferBody reads a body of unknown length into memory before the request is
+// forwarded, so that the upstream gets a Content-Length: without one, WSGI and CGI
+// applications see an empty body. A body over the limit is refused (413), because
+// in chunks it would look empty to such an application, and a truncated one would
+// look complete.
 //
-// A client that waits for 100 Continue gets it from the gate. Trailers, which
-// have no place behind a body with a length, are dropped.
+// A client that waits for 100 Continue gets it from the gate. Trailers are dropped:
+// they have no place behind a body with a length.
 //
-// bufferBody returns the writer that the engine has to use. Its errors are like
-// the engine's.
+// It returns the writer to pass to the engine, which is w if the body is not
+// buffered. Its errors are of type *engine.Error, as Forward's are.
 func (s *exchange) bufferBody(w http.ResponseWriter) (http.ResponseWriter, error) {
 	limit := s.route.bufferLimit()
 	if limit == 0 || s.in.ContentLength >= 0 || s.in.Body == nil || s.in.Body == http.NoBody {
@@ -32,7 +32,7 @@ func (s *exchange) bufferBody(w http.ResponseWriter) (http.ResponseWriter, error
 	body, err := readWhole(w, s.in, limit, s.route.conf.Timeouts.Stall.D(), &s.active.breaker)
 	if err != nil {
 		if s.in.ProtoMajor == 1 {
-			w.Header().Set("Connection", "close") // the rest is not the next request
+			w.Header().Set("Connection", "close") // the rest of the body must not be read as the next request
 		}
 		return nil, err
 	}
@@ -46,7 +46,8 @@ func (s *exchange) bufferBody(w http.ResponseWriter) (http.ResponseWriter, error
 	return &bufferedWriter{w}, nil
 }
 
-// bufferLimit returns how many bytes of a body are buffered; 0: bodies are not.
+// bufferLimit returns the size in bytes up to which bodies are buffered, the
+// smaller of buffer_body and max_body; 0 if the route does not buffer.
 func (r *route) bufferLimit() int64 {
 	limit, most := int64(r.conf.BufferBody), int64(r.conf.MaxBody)
 	if most > 0 {
@@ -55,8 +56,8 @@ func (r *route) bufferLimit() int64 {
 	return limit
 }
 
-// tooLarge returns the answer to a body that is too large. Where the bound is
-// that of buffered bodies, it says so.
+// tooLarge returns the 413 answer. If the buffer limit was exceeded, the message to
+// the client names it.
 func (r *route) tooLarge(err error) error {
 	if errors.Is(err, errUnbuffered) {
 		msg := fmt.Sprintf("Without a Content-Length, no more than %v can be sent here.", value.Size(r.bufferLimit()))
@@ -65,12 +66,12 @@ func (r *route) tooLarge(err error) error {
 	return web.Refuse(http.StatusRequestEntityTooLarge, "")
 }
 
-// errUnbuffered is what the log says about a body that is too long to buffer.
+// errUnbuffered is logged for a body that is too large to buffer.
 var errUnbuffered = errors.New("body without Content-Length is over buffer_body")
 
-// readWhole reads a body of limit bytes at most. Each part of it has to arrive
-// within stall; 0: there is no bound. It ends early when the client leaves, and
-// when breaker breaks because the session ended.
+// readWhole reads a body of at most limit bytes. Each read has to return within
+// stall; 0 means no timeout. It fails with VisitorFault when the client disconnects
+// or the session ends (breaker), and with TooLarge when the body is over the limit.
 func readWhole(w http.ResponseWriter, r *http.Request, limit int64, stall time.Duration, breaker *engine.Canceler) (*chunkBuffer, error) {
 	rc := http.NewResponseController(w)
 	ctx := r.Context()
@@ -102,19 +103,20 @@ func readWhole(w http.ResponseWriter, r *http.Request, limit int64, stall time.D
 	}
 }
 
-// A bufferedWriter is the writer of a request whose body was read to its end.
-// The engine bounds each read of a body by a deadline on the client's
-// connection. net/http reads on there to see the client leave, and would take
-// a deadline that passes for that.
+// A bufferedWriter is the ResponseWriter of a request whose body has been read
+// completely. It ignores read deadlines. The engine sets one for each read of a
+// body, but net/http still reads from the connection to notice the client
+// disconnecting, and would mistake an expired deadline for that.
 type bufferedWriter struct{ http.ResponseWriter }
 
-// Unwrap returns the writer, for http.ResponseController.
+// Unwrap returns the wrapped writer, for http.ResponseController.
 func (w *bufferedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// SetReadDeadline does nothing, because nothing is left to read.
+// SetReadDeadline does nothing and returns nil: there is nothing left to read.
 func (w *bufferedWriter) SetReadDeadline(time.Time) error { return nil }
 
-// ReadFrom lets the kernel copy an answer where it can.
+// ReadFrom implements io.ReaderFrom, so that the kernel can copy an answer (splice)
+// where the wrapped writer supports it.
 func (w *bufferedWriter) ReadFrom(r io.Reader) (int64, error) {
 	if to, ok := w.ResponseWriter.(io.ReaderFrom); ok {
 		return to.ReadFrom(r) //nolint:wrapcheck // it is the writer's own

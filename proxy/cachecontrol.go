@@ -7,19 +7,20 @@ import (
 	"gatehouse/internal/httpfield"
 )
 
-// cacheControl is what the Cache-Control of an answer says (RFC 9111, 5.2.2),
-// in all its lines.
+// cacheControl is a parsed Cache-Control header of an answer (RFC 9111, 5.2.2), all
+// lines taken together.
 type cacheControl struct {
-	kept     []string // the directives that may stay in an answer for one person, as they were written
+	kept     []string // the directives, unparsed, that may stay in an answer for one person
 	closed   bool     // no-store, or private for the whole answer: no shared cache may store it
 	opened   bool     // public, s-maxage, or private for some fields only: a shared cache might
-	policy   bool     // some directive says who may store the answer, or for how long
+	policy   bool     // some directive restricts who may store the answer or for how long it is fresh
 	noStore  bool     // no-store is among them
-	unusable bool     // the value is malformed, so that caches may read it differently
+	unusable bool     // the header is malformed, so that caches may interpret it differently
 }
 
-// readCacheControl parses the lines of a Cache-Control: names in any letter case, values
-// that are tokens or quoted strings, empty elements.
+// readCacheControl parses the lines of a Cache-Control. Names are case-insensitive,
+// values are tokens or quoted strings, and empty elements are skipped. It never
+// fails: a malformed header sets unusable.
 func readCacheControl(lines []string) (c cacheControl) {
 	for _, line := range lines {
 		for {
@@ -38,8 +39,9 @@ func readCacheControl(lines []string) (c cacheControl) {
 	return c
 }
 
-// directiveEnd returns the end of the first element of a list: the index of the first
-// comma outside of quotes (RFC 9110, 5.6.1 and 5.6.4), or the length of s.
+// directiveEnd returns the length of the first element of a comma-separated list:
+// the index of the first comma outside quotes (RFC 9110, 5.6.1 and 5.6.4), or
+// len(s).
 func directiveEnd(s string) int {
 	quoted := false
 	for i := 0; i < len(s); i++ {
@@ -55,11 +57,11 @@ func directiveEnd(s string) int {
 	return len(s)
 }
 
-// take adds a directive. It returns false if text is none.
+// take adds one directive. It returns false if text is not a valid directive.
 func (c *cacheControl) take(text string) bool {
 	name, value, valued := strings.Cut(text, "=")
 	if !httpfield.IsToken(name) || valued && !httpfield.IsToken(value) && !isQuoted(value) {
-		// Of a malformed directive only what makes the answer more private counts.
+		// A malformed directive only counts where it makes the answer more private.
 		c.noStore = c.noStore || strings.Contains(strings.ToLower(text), "no-store")
 		return false
 	}
@@ -68,7 +70,7 @@ func (c *cacheControl) take(text string) bool {
 		c.opened, c.policy = true, true
 		return true
 	case "private":
-		if valued { // the fields that it names only
+		if valued { // it restricts only the fields that it names
 			c.opened, c.policy = true, true
 			return true
 		}
@@ -84,9 +86,9 @@ func (c *cacheControl) take(text string) bool {
 	return true
 }
 
-// forOne returns a Cache-Control by which no shared cache may store the answer, and which
-// otherwise means the same. If neither c nor another field (otherPolicy) says how long
-// an answer is fresh, private caches have to revalidate it.
+// forOne returns a Cache-Control that keeps the answer out of shared caches and
+// otherwise means the same. If neither c nor another field (otherPolicy, as for
+// Expires) sets a freshness, private caches have to revalidate the answer.
 func (c *cacheControl) forOne(otherPolicy bool) string {
 	switch {
 	case c.noStore && c.unusable:
@@ -102,9 +104,10 @@ func (c *cacheControl) forOne(otherPolicy bool) string {
 	}
 }
 
+// privateNoCache is the value for an answer without any freshness of its own.
 const privateNoCache = "private, no-cache"
 
-// isQuoted reports whether s is one quoted-string (RFC 9110, 5.6.4).
+// isQuoted reports whether s is exactly one quoted-string (RFC 9110, 5.6.4).
 func isQuoted(s string) bool {
 	if len(s) < 2 || s[0] != '"' {
 		return false
@@ -120,7 +123,8 @@ func isQuoted(s string) bool {
 	return false
 }
 
-// isSeconds reports whether s is a number of seconds (RFC 9111, 1.2.2).
+// isSeconds reports whether s is a number of seconds (RFC 9111, 1.2.2). It may be
+// of any length.
 func isSeconds(s string) bool {
 	for i := range len(s) {
 		if s[i] < '0' || s[i] > '9' {
@@ -130,8 +134,9 @@ func isSeconds(s string) bool {
 	return s != ""
 }
 
-// keepPrivate sets Cache-Control such that no shared cache stores the answer, whatever the
-// application says. What is private already stays byte for byte as it came.
+// keepPrivate sets Cache-Control so that no shared cache stores the answer,
+// whatever the application says. A Cache-Control that is private already stays byte
+// for byte.
 func keepPrivate(h http.Header) {
 	dropTargeted(h)
 	lines := h["Cache-Control"]
@@ -149,16 +154,17 @@ func keepPrivate(h http.Header) {
 	h["Cache-Control"] = []string{c.forOne(len(h["Expires"]) > 0)}
 }
 
-// keepNowhere sets Cache-Control such that no cache stores the answer.
+// keepNowhere sets Cache-Control so that no cache stores the answer, not even the
+// browser's.
 func keepNowhere(h http.Header) {
 	dropTargeted(h)
 	h["Cache-Control"] = noStore
 }
 
-// dropTargeted removes the fields that shared caches obey in place of Cache-Control: those
-// of RFC 9213 (CDN-Cache-Control, and of vendors such as Cloudflare-CDN-Cache-Control),
-// Surrogate-Control of Edge Side Includes, Edge-Control of Akamai, and X-Accel-Expires
-// of nginx.
+// dropTargeted removes the fields that shared caches obey instead of Cache-Control:
+// the targeted fields of RFC 9213 (CDN-Cache-Control, and vendors' such as
+// Cloudflare-CDN-Cache-Control), Surrogate-Control (Edge Side Includes),
+// Edge-Control (Akamai) and X-Accel-Expires (nginx).
 func dropTargeted(h http.Header) {
 	for name := range h {
 		if strings.HasSuffix(name, "-Control") && (strings.HasSuffix(name, "-Cache-Control") || name == "Surrogate-Control" || name == "Edge-Control") ||
@@ -168,8 +174,8 @@ func dropTargeted(h http.Header) {
 	}
 }
 
-// Values that many answers share, so that none has to be allocated. They must not be
-// changed: appending to one makes a new slice.
+// Values that many answers share, to save the allocation. They must not be
+// modified; appending to one copies it, because its capacity is used up.
 var (
 	varyCookie = []string{"Cookie"}
 	private    = []string{privateNoCache}

@@ -12,11 +12,11 @@ import (
 	"gatehouse/internal/value"
 )
 
-// Check reports everything that is wrong with the route as far as that is known without
-// reading files (UpstreamTLSConfig.CheckFiles) and other routes (CheckIdentity), and
-// warns of what is allowed but dangerous. The keys are those of the route: upstream,
-// origins[0]. The rules of access and the sections identity and login have a Check of
-// their own.
+// Check reports everything that is wrong with the route and warns of what is valid
+// but dangerous. It does not read files (UpstreamTLSConfig.CheckFiles does) and
+// knows no other route (CheckIdentity does). Problems are reported under the keys
+// of the route, such as upstream or origins[0]. The rules of access and the
+// sections identity and login are not checked here; they have a Check of their own.
 func (c *RouteConfig) Check(report *problem.List) {
 	c.checkHost(report)
 	c.checkPath(report)
@@ -41,17 +41,20 @@ func (c *RouteConfig) Check(report *problem.List) {
 	}
 }
 
-// checkWord reports a value that is none of words. "" is the default.
+// checkWord reports a value that is not one of words. "" stands for the default and
+// is valid.
 func checkWord(report *problem.List, key, value string, words ...string) {
 	if value != "" && !slices.Contains(words, value) {
 		report.Errorf(key, "%q is not known; write %s", value, strings.Join(words, " or "))
 	}
 }
 
+// checkHost checks host: empty, a name or address with an optional port, or a
+// wildcard below at least two labels.
 func (c *RouteConfig) checkHost(report *problem.List) {
 	host, err := httpfield.ASCIIHost(strings.ToLower(c.Host))
 	if err != nil {
-		host = strings.ToLower(c.Host) // refused below
+		host = strings.ToLower(c.Host) // ParseHost reports it below
 	}
 	rest, wildcard := strings.CutPrefix(host, "*.")
 	switch {
@@ -75,6 +78,8 @@ func (c *RouteConfig) checkHost(report *problem.List) {
 	}
 }
 
+// checkPath checks path. It must have a single interpretation, and must not shadow
+// the gate's own pages.
 func (c *RouteConfig) checkPath(report *problem.List) {
 	switch path := c.path(); {
 	case path[0] != '/':
@@ -86,6 +91,7 @@ func (c *RouteConfig) checkPath(report *problem.List) {
 	}
 }
 
+// checkHostHeader checks host_header: keep, upstream or a host.
 func (c *RouteConfig) checkHostHeader(report *problem.List) {
 	switch c.HostHeader {
 	case "", keepHost, upstreamHost:
@@ -100,6 +106,8 @@ func (c *RouteConfig) checkHostHeader(report *problem.List) {
 	}
 }
 
+// checkUpgrade checks upgrade. Protocols that carry HTTP requests are errors:
+// requests over an upgraded connection are not checked (h2c smuggling).
 func (c *RouteConfig) checkUpgrade(report *problem.List) {
 	for i, p := range c.Upgrade {
 		key := fmt.Sprintf("upgrade[%d]", i)
@@ -112,6 +120,8 @@ func (c *RouteConfig) checkUpgrade(report *problem.List) {
 	}
 }
 
+// checkOrigins checks origins. Each must be spelled exactly as browsers send it in
+// Origin, because it is compared as text.
 func (c *RouteConfig) checkOrigins(report *problem.List) {
 	for i, o := range c.Origins {
 		key := fmt.Sprintf("origins[%d]", i)
@@ -144,7 +154,8 @@ func (c *RouteConfig) checkOrigins(report *problem.List) {
 	}
 }
 
-// checkBounds checks the limits on the use of the upstream and of memory.
+// checkBounds checks max_requests and buffer_body, and warns if together they leave
+// the use of memory unlimited.
 func (c *RouteConfig) checkBounds(report *problem.List) {
 	const most, much = value.Size(1 << 30), value.Size(16 << 20)
 	if c.MaxRequests < 0 {

@@ -10,17 +10,18 @@ import (
 	"gatehouse/internal/problem"
 )
 
-// A headerSide is what the configuration may not do to headers of requests, or of
-// answers. Names are folded (httpfield.FoldName). The reasons continue a sentence that
-// begins with the name, and end with the remedy.
+// A headerSide holds the headers that a route may not set or remove in one
+// direction: in requests or in answers. Names are folded (httpfield.FoldName). A
+// reason is the rest of a sentence that begins with the name, and ends with the
+// remedy.
 type headerSide struct {
-	section string                             // its section in a route
-	never   map[string]string                  // why a name can neither be set nor removed
-	notSet  map[string]string                  // why a name can be removed, but not set
-	also    func(name string, set bool) string // what else refuses a name; "": nothing
+	section string                             // the key of its section in a route
+	never   map[string]string                  // by name: why it may be neither set nor removed
+	notSet  map[string]string                  // by name: why it may be removed, but not set
+	also    func(name string, set bool) string // returns why any other name is refused; "": it is not
 }
 
-// The reasons that several names share.
+// Reasons that several names share.
 const (
 	ofConnection = "belongs to one connection and is made anew for the next; leave it out"
 	ofBody       = "says how the body is to be read, which only its sender knows; leave it out"
@@ -33,6 +34,7 @@ const (
 	ofRedirects  = "would lead every visitor away; let the application send it"
 )
 
+// requestSide holds what request_headers may not contain.
 var requestSide = headerSide{
 	section: "request_headers",
 	never: map[string]string{
@@ -60,6 +62,7 @@ var requestSide = headerSide{
 	},
 }
 
+// responseSide holds what response_headers may not contain.
 var responseSide = headerSide{
 	section: "response_headers",
 	never: map[string]string{
@@ -81,8 +84,9 @@ var responseSide = headerSide{
 	},
 }
 
-// refuses returns why a route may not set, or remove, a header of this name; "" if it
-// may. own holds the identity headers of the route.
+// refuses returns why a route may not set (or, unless set, remove) a header of this
+// name; "" if it may. own is the policy table with the identity headers of the
+// route.
 func (s *headerSide) refuses(name string, set bool, own *policyTable) string {
 	folded := httpfield.FoldName(name)
 	if why := s.never[folded]; why != "" {
@@ -105,8 +109,8 @@ func (s *headerSide) refuses(name string, set bool, own *policyTable) string {
 	return ""
 }
 
-// checkHeaders checks request_headers and response_headers. It knows the identity
-// headers of this route only; CheckIdentity knows those of all.
+// checkHeaders checks request_headers and response_headers against the identity
+// headers of this route. CheckIdentity does so against those of all routes.
 func (c *RouteConfig) checkHeaders(report *problem.List) {
 	own := newPolicyTable(c.Identity.names())
 	for _, s := range []struct {
@@ -117,8 +121,8 @@ func (c *RouteConfig) checkHeaders(report *problem.List) {
 	}
 }
 
-// check reports what is wrong with the section of the side, under its keys. own are
-// the policies of the route's identity headers.
+// check reports what is wrong with the section, under its keys. own is the policy
+// table with the identity headers of the route.
 func (c *HeaderConfig) check(side *headerSide, own *policyTable, report *problem.List) {
 	first := map[string]string{}
 	c.each(func(key, name, value string, set bool) {
@@ -144,9 +148,10 @@ func (c *HeaderConfig) check(side *headerSide, own *policyTable, report *problem
 	})
 }
 
-// CheckIdentity reports the headers that the route sets or removes although an
-// application may take them for the identity of the person: names are the identity
-// headers of all routes and of the general section. The keys are those of the route.
+// CheckIdentity reports headers that the route sets or removes although an
+// application may take them for the identity of the person. names are the identity
+// headers of all routes and of the general section. Problems are reported under the
+// keys of the route.
 func (c *RouteConfig) CheckIdentity(names []string, report *problem.List) {
 	all := newPolicyTable(names)
 	for _, s := range []struct {
@@ -161,8 +166,9 @@ func (c *RouteConfig) CheckIdentity(names []string, report *problem.List) {
 	}
 }
 
-// each calls f for each header that is set, by name, and then for each that is
-// removed, with its key in the section.
+// each calls f for each header that is set, sorted by name, then for each that is
+// removed. key is the key of the header in the section, such as set.X-Name or
+// remove[0].
 func (c *HeaderConfig) each(f func(key, name, value string, set bool)) {
 	for _, name := range slices.Sorted(maps.Keys(c.Set)) {
 		f("set."+name, name, c.Set[name], true)
@@ -172,7 +178,7 @@ func (c *HeaderConfig) each(f func(key, name, value string, set bool)) {
 	}
 }
 
-// warnHeader warns of headers that may be set or removed, but are dangerous.
+// warnHeader warns about a header that may be set or removed, but is dangerous.
 func warnHeader(side *headerSide, key, name, value string, report *problem.List) {
 	name, value = httpfield.FoldName(name), strings.ToLower(value)
 	switch {

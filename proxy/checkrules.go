@@ -12,9 +12,9 @@ import (
 	"gatehouse/internal/urlpath"
 )
 
-// checkRules checks what a rule cannot check by itself: how requests for its path are
-// interpreted, and whether a rule before it selects everything that it does. The rule
-// itself is checked by access.RuleConfig.Check.
+// checkRules checks what a rule cannot check by itself (access.RuleConfig.Check):
+// whether its path has a single interpretation, and whether an earlier rule makes
+// it unreachable.
 func (c *RouteConfig) checkRules(report *problem.List) {
 	if c.Access != nil && len(c.Access) == 0 {
 		report.Warnf("access", "the list is empty, so that every request is denied; remove the key to let through whoever is signed in")
@@ -33,8 +33,8 @@ func (c *RouteConfig) checkRules(report *problem.List) {
 	}
 }
 
-// checkAliases warns where an application may answer for a path by another name, which
-// the rule does not see.
+// checkAliases warns if an application may serve the same page under another name
+// that the rule does not match.
 func (c *RouteConfig) checkAliases(i int, report *problem.List) {
 	rule := &c.Access[i]
 	key := fmt.Sprintf("access[%d]", i)
@@ -48,11 +48,11 @@ func (c *RouteConfig) checkAliases(i int, report *problem.List) {
 	}
 }
 
-// closes reports whether a rule keeps somebody out of a path.
+// closes reports whether r restricts access to one path.
 func closes(r access.RuleConfig) bool { return !r.Public && !r.Optional && r.Path+r.Exact != "" }
 
-// otherReading returns an interpretation of a request for path that differs from path;
-// "" if there is none.
+// otherReading returns an interpretation of path that differs from path itself; ""
+// if there is none.
 func otherReading(path string) string {
 	if path == "" || path[0] != '/' || urlpath.Plain(path) {
 		return ""
@@ -69,8 +69,9 @@ func otherReading(path string) string {
 	return ""
 }
 
-// coveredBy returns the index of an earlier rule that selects everything that rule does;
-// -1 if there is none.
+// coveredBy returns the index of the first earlier rule that matches every request
+// that rule matches; -1 if there is none. Such a rule is never reached: the first
+// match decides.
 func coveredBy(earlier []access.RuleConfig, rule *access.RuleConfig) int {
 	return slices.IndexFunc(earlier, func(e access.RuleConfig) bool {
 		prefix := strings.TrimSuffix(e.Path, "/")
@@ -81,8 +82,8 @@ func coveredBy(earlier []access.RuleConfig, rule *access.RuleConfig) int {
 	})
 }
 
-// within reports whether everything that list selects is selected by in. nil selects
-// everything.
+// within reports whether every value that list allows is allowed by in. nil allows
+// all values.
 func within(list, in []string) bool {
 	if in == nil {
 		return true

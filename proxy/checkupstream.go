@@ -10,8 +10,8 @@ import (
 	"gatehouse/internal/value"
 )
 
-// addresses returns the addresses of upstream or upstreams, in their order. c has been
-// checked, so that an error is one that Check would have reported.
+// addresses returns the parsed addresses of upstream or upstreams, in order. It has
+// an error only for a route that Check refuses.
 func (c *RouteConfig) addresses() ([]upstreamAddr, error) {
 	if c.Upstream != "" {
 		a, err := parseUpstream(c.Upstream)
@@ -30,8 +30,9 @@ func (c *RouteConfig) addresses() ([]upstreamAddr, error) {
 	return list, nil
 }
 
-// EachUpstream calls f for every upstream whose address is valid, with its key in the
-// route (upstream, upstreams[0]), and the network and address for net.Dial.
+// EachUpstream calls f for every upstream with a valid address: with its key in the
+// route (upstream, upstreams[0]), and the network and address for net.Dial. Invalid
+// addresses are skipped; Check reports them.
 func (c *RouteConfig) EachUpstream(f func(key, network, address string)) {
 	if c.Upstream != "" {
 		if a, err := parseUpstream(c.Upstream); err == nil {
@@ -45,8 +46,8 @@ func (c *RouteConfig) EachUpstream(f func(key, network, address string)) {
 	}
 }
 
-// checkUpstreams checks upstream and upstreams, and the keys whose meaning depends on
-// them.
+// checkUpstreams checks upstream and upstreams, and the keys that depend on them:
+// sticky, health, upstream_tls and upstream_http.
 func (c *RouteConfig) checkUpstreams(report *problem.List) {
 	var list []upstreamAddr
 	var ok bool
@@ -74,11 +75,11 @@ func (c *RouteConfig) checkUpstreams(report *problem.List) {
 	}
 }
 
-// maxUpstreams is how many upstreams a route may have.
+// maxUpstreams is the maximum number of upstreams of a route.
 const maxUpstreams = 64
 
-// checkSeveral checks upstreams, and returns their addresses; ok is false if it has
-// reported an error.
+// checkSeveral checks upstreams and returns their addresses. ok is false if it
+// reported an error; list is incomplete then.
 func (c *RouteConfig) checkSeveral(report *problem.List) (list []upstreamAddr, ok bool) {
 	if len(c.Upstreams) == 0 {
 		report.Errorf("upstreams", "is empty; write where the application listens, such as [http://10.0.0.1:3000, http://10.0.0.2:3000]")
@@ -114,7 +115,7 @@ func (c *RouteConfig) checkSeveral(report *problem.List) (list []upstreamAddr, o
 	return list, ok
 }
 
-// checkSticky checks sticky; alone: the route has one upstream.
+// checkSticky checks sticky. alone is whether the route has exactly one upstream.
 func (c *RouteConfig) checkSticky(report *problem.List, alone bool) {
 	switch {
 	case c.Sticky == "":
@@ -127,8 +128,9 @@ func (c *RouteConfig) checkSticky(report *problem.List, alone bool) {
 	}
 }
 
-// check reports what is wrong with the section, under its keys; alone: the route has
-// one upstream.
+// check reports what is wrong with the section, under its keys. alone is whether
+// the route has exactly one upstream. Without a path the section is unused, and not
+// checked.
 func (h *HealthConfig) check(report *problem.List, alone bool) {
 	const least, most = value.Duration(time.Second), value.Duration(time.Hour)
 	switch {

@@ -15,31 +15,31 @@ import (
 	"gatehouse/internal/web"
 )
 
-// An ExplainRequest is a request that nobody makes, to be explained.
+// An ExplainRequest describes a hypothetical request for Explain.
 type ExplainRequest struct {
-	Method string      // "": GET
-	URL    string      // absolute, or a path alone, which asks the routes without a host
-	Client netip.Addr  // the zero Addr: unknown, so that no rule with networks selects the request
-	Who    *access.Who // nil: nobody is signed in
+	Method string      // the request method; "": GET
+	URL    string      // an absolute URL, or a path on https://localhost, for which there are usually only routes without a host
+	Client netip.Addr  // the client's address; zero: unknown, so that no rule with networks matches
+	Who    *access.Who // the person; nil: nobody is signed in
 }
 
-// An Explanation says which route and rule decide about a request, and what
-// they would say to each interpretation of its path.
+// An Explanation names the route and the rule that decide about a request, and what
+// the rules say about each interpretation of its path.
 type Explanation struct {
 	Decision string    `json:"decision"` // allow | optional | public | challenge | deny | ambiguous | own-page | no-route | bad-request
 	Why      string    `json:"why"`
 	Route    string    `json:"route,omitempty"`
-	Rule     int       `json:"rule"`           // from 0; -1: none
-	Asks     string    `json:"asks,omitempty"` // what that rule asks for
-	Has      string    `json:"has,omitempty"`  // what the person has of it
-	Line     string    `json:"line,omitempty"` // FILE:LINE of the rule, of the route where none decides; "": not from a file
+	Rule     int       `json:"rule"`           // index in the access section of the route, from 0; -1: no rule decides
+	Asks     string    `json:"asks,omitempty"` // what that rule requires
+	Has      string    `json:"has,omitempty"`  // the name and groups of the person
+	Line     string    `json:"line,omitempty"` // FILE:LINE of the rule, or of the route if no rule decides; "": not from a file. Set by the caller.
 	Readings []Reading `json:"readings,omitempty"`
 
-	routeAt int // its place in the configuration; -1: none decides
+	routeAt int // index in the configuration; -1: no route decides
 }
 
-// A Reading is one way in which an upstream may read a path, and what is
-// decided about it.
+// A Reading is one interpretation that an upstream may make of a path, and what the
+// rules say about it.
 type Reading struct {
 	Path     string `json:"path"`
 	How      string `json:"how"` // such as "decoded, slashes merged"
@@ -48,12 +48,15 @@ type Reading struct {
 	Decision string `json:"decision"`
 }
 
-// RouteAt returns the place in the configuration of the route whose rule
-// decides, from 0; -1: none does.
+// RouteAt returns the index in the configuration, from 0, of the route whose rule
+// decides; -1 if no route takes the request. It may differ from Route, which takes
+// the path: of two routes that differ only in letter case, the stricter decides.
 func (e *Explanation) RouteAt() int { return e.routeAt }
 
-// Explain explains what Decide says about a request. It is the same decision;
-// only the identity is taken from q instead of a session.
+// Explain explains what Decide says about a request. It uses the same code; only
+// the identity comes from q.Who instead of a session. It forwards nothing, looks up
+// no session and writes no audit event. A q that is malformed is explained as
+// bad-request.
 func (p *Proxy) Explain(ctx context.Context, q ExplainRequest) Explanation {
 	in, err := decodeRequest(ctx, q)
 	if err != nil {
@@ -80,7 +83,7 @@ func (p *Proxy) Explain(ctx context.Context, q ExplainRequest) Explanation {
 	return e
 }
 
-// identityOf returns the identity of somebody of whom only this is known.
+// identityOf returns an identity with the name and groups of who; nil for nil.
 func identityOf(who *access.Who) *auth.Identity {
 	if who == nil {
 		return nil
@@ -88,7 +91,8 @@ func identityOf(who *access.Who) *auth.Identity {
 	return &auth.Identity{Name: who.Name, Groups: who.Groups}
 }
 
-// decodeRequest makes the request that q describes.
+// decodeRequest builds the request that q describes. An error means that q.URL is
+// malformed. A path alone is for https://localhost.
 func decodeRequest(ctx context.Context, q ExplainRequest) (*incoming, error) {
 	if q.Method == "" {
 		q.Method = http.MethodGet
@@ -117,9 +121,9 @@ func decodeRequest(ctx context.Context, q ExplainRequest) (*incoming, error) {
 	return &incoming{in: r.WithContext(ctx), info: info}, nil
 }
 
-// explain returns what is decided about each interpretation by itself, and
-// about those of the places that the path may end at which a rule or a route
-// names, maxNamed of them at most.
+// explain returns what the rules say about each interpretation by itself, followed
+// by the less likely ones (Interpretations.Named) that a rule or a route names, at
+// most maxNamed of them.
 func (q *decisionInput) explain(who *access.Who) []Reading {
 	r := q.readings
 	if r == nil {
@@ -141,8 +145,10 @@ func (q *decisionInput) explain(who *access.Who) []Reading {
 	return out
 }
 
+// maxNamed bounds the list for paths with many segments.
 const maxNamed = 20
 
+// describe returns the Reading for one interpretation of the path.
 func (q *decisionInput) describe(path, how string, who *access.Who) Reading {
 	v := q.rule(path, who)
 	r := Reading{Path: path, How: how, Rule: v.Rule, Decision: v.Outcome.String()}
@@ -154,7 +160,7 @@ func (q *decisionInput) describe(path, how string, who *access.Who) Reading {
 	return r
 }
 
-// has returns who somebody is, as far as rules care, as a phrase to read.
+// has describes who as rules see them: a name and groups.
 func has(who *access.Who) string {
 	switch {
 	case who == nil:
@@ -166,7 +172,7 @@ func has(who *access.Who) string {
 	}
 }
 
-// explainError explains a decision that is an error.
+// explainError explains the error of a decision. No rule decides then.
 func explainError(err error) Explanation {
 	e := Explanation{Decision: "bad-request", Rule: -1, routeAt: -1, Why: err.Error()}
 	switch web.AsError(err).Code {
@@ -187,7 +193,7 @@ func explainError(err error) Explanation {
 	return e
 }
 
-// why returns the reason for a ruling, as a sentence to read.
+// why returns the reason for a ruling as a sentence to read.
 func why(v ruling, who *access.Who) string {
 	switch {
 	case v.Rule < 0 && v.Outcome == access.Deny:

@@ -13,50 +13,51 @@ import (
 	"gatehouse/proxy/form"
 )
 
-// A formBody is the body of a form that is searched, while it streams, for fields that
-// name another method: frameworks take a POST with _method=DELETE for a DELETE (Rails,
-// Laravel, Symfony, CakePHP, Spring). If the rules don't allow the person that method,
-// the body breaks off in front of the value, so that the upstream never gets all of
-// it, and forwarding fails.
+// A formBody is the body of a form that is scanned, while it streams, for fields
+// that override the method: frameworks treat a POST with _method=DELETE as a DELETE
+// (Rails, Laravel, Symfony, CakePHP, Spring). If the rules don't allow the person
+// that method, Read fails before the value, so that the upstream never gets the
+// complete body, and forwarding fails.
 //
-// Nothing of a value is passed on before it has ended. So an application that accepts
-// half a body finds no method in it either.
+// Nothing of a value is passed on before the value is complete and has been
+// checked. So an application that accepts half a body finds no method in it either.
 //
-// The engine may read the body on another goroutine than that of the request; nobody
-// else uses a formBody until the engine is done.
+// The engine may call Read on another goroutine than the request's; nobody else
+// uses a formBody until the engine is done.
 type formBody struct {
 	io.ReadCloser // the visitor's body
 	p             *Proxy
 	in            *http.Request
-	question      decisionInput // a copy, of which the method is changed
+	question      decisionInput // a copy, whose method is replaced by each override
 	allowed       access.Decision
 	who           *access.Who
 	id            *auth.Identity
-	asked         bool // whether it is known who made the request
+	asked         bool // the identity has been looked up
 
 	fields *form.Scanner
-	left   int64 // bytes of the body that are to come; negative: unknown
+	left   int64 // bytes of the body not read yet; negative: unknown
 
-	held  []byte // bytes that were read and not passed on
-	ready int    // how many of held may be passed on
-	err   error  // what Read returns behind them; nil: there is more to read
+	held  []byte // bytes read from the body but not returned by Read yet
+	ready int    // how many bytes of held may be returned
+	err   error  // what Read returns after them; nil: there is more to read
 
 	refusal *formRefusal // why the body was broken off; nil: it was not
 }
 
-// A formRefusal is why a body was broken off.
+// A formRefusal is the reason why a body was broken off.
 type formRefusal struct {
-	ruling ruling // of the request with the other method
-	err    error  // that it could not be decided; nil: ruling decides
+	ruling ruling // what the rules say about the overriding method
+	err    error  // why it could not be decided; nil: see ruling
 }
 
-// errFormRefused is what the engine reads in place of the rest of a body.
+// errFormRefused is what Read returns to the engine instead of the rest of the
+// body.
 var errFormRefused = errors.New("a field of the body names a method that is not allowed")
 
-// watchForm puts a formBody in the place of the body of in, if a rule that was
-// asked looks at the method and the body may be a form. nil: it is none. A form
-// whose fields cannot be seen, because it is in an encoding or a charset that
-// some applications decode, is refused (415).
+// watchForm replaces the body of in by a formBody if a rule that was evaluated
+// depends on the method and the body may be a form. It returns nil if neither is
+// so. A form that cannot be scanned, because it has a content coding or a charset
+// that some applications decode, is refused (415).
 func (p *Proxy) watchForm(in *http.Request, input *decisionInput, d *Decision) (*formBody, error) {
 	if !d.byMethod || in.Body == nil || in.Body == http.NoBody || in.ContentLength == 0 {
 		return nil, nil
@@ -79,7 +80,8 @@ func (p *Proxy) watchForm(in *http.Request, input *decisionInput, d *Decision) (
 	return b, nil
 }
 
-// linesOf returns the values of all fields whose names fold to name.
+// linesOf returns the values of all fields whose name folds to name, since an
+// application may read any of these spellings.
 func linesOf(h http.Header, name string) (list []string) {
 	for n, lines := range h {
 		if httpfield.FoldName(n) == name {
@@ -89,9 +91,10 @@ func linesOf(h http.Header, name string) (list []string) {
 	return list
 }
 
-// isReadable reports whether a form.Scanner sees the fields of a form as the application
-// does: it is not compressed, and in a charset like ASCII. JSON may be compressed,
-// because frameworks look for no method in compressed JSON.
+// isReadable reports whether a form.Scanner sees the same fields as the
+// application: the form has no content coding, and a charset that is compatible
+// with ASCII. JSON may be compressed, because no framework looks for a method in
+// compressed JSON.
 func isReadable(types, encodings []string) bool {
 	json := true
 	for _, t := range types {
@@ -113,7 +116,8 @@ func isReadable(types, encodings []string) bool {
 	return true
 }
 
-// charsetsOf yields each charset that a media type names, in lower case.
+// charsetsOf yields each charset that a media type names, in lower case. It is
+// lenient on purpose: whatever a tolerant parser could take for a charset is one.
 func charsetsOf(contentType string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		_, rest, found := strings.Cut(strings.ToLower(contentType), "charset")
@@ -131,8 +135,8 @@ func charsetsOf(contentType string) func(yield func(string) bool) {
 	}
 }
 
-// isLikeASCII reports whether a charset is known to encode the characters of ASCII as
-// ASCII does, as UTF-16, UTF-7 and EBCDIC don't. "" is.
+// isLikeASCII reports whether a charset is known to encode ASCII characters as
+// ASCII does; UTF-16, UTF-7 and EBCDIC don't. "" does. An unknown charset does not.
 func isLikeASCII(charset string) bool {
 	for _, known := range []string{
 		"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-", "iso8859-", "iso_8859-", "latin", "windows-", "cp125", "koi8-", "euc-", "gb", "big5", "shift_jis", "shift-jis", "sjis", "tis-620",
@@ -144,7 +148,8 @@ func isLikeASCII(charset string) bool {
 	return charset == ""
 }
 
-// Read implements io.Reader. It returns no byte of a value that has not ended.
+// Read implements io.Reader. It returns no byte of a value that is not complete,
+// and errFormRefused once a method has been refused.
 func (b *formBody) Read(p []byte) (int, error) {
 	for {
 		switch {
@@ -154,7 +159,7 @@ func (b *formBody) Read(p []byte) (int, error) {
 			b.ready -= n
 			return n, nil
 		case b.err != nil:
-			return 0, b.err // what is still held is a value without an end
+			return 0, b.err // bytes that are still held belong to an incomplete value
 		case len(b.held) == 0:
 			n, err := b.look(p)
 			if n > 0 || err != nil || len(p) == 0 {
@@ -166,7 +171,8 @@ func (b *formBody) Read(p []byte) (int, error) {
 	}
 }
 
-// look reads into p, and moves what must not pass yet from its end to held.
+// look reads into p and moves the beginning of an incomplete value from the end of
+// p to held.
 func (b *formBody) look(p []byte) (int, error) {
 	n, err := b.read(p)
 	if open := b.fields.Open(); open > 0 && b.refusal == nil {
@@ -180,7 +186,8 @@ func (b *formBody) look(p []byte) (int, error) {
 	return n, err
 }
 
-// readHeld reads more into held, while something is held back.
+// readHeld reads one more piece into held and releases what is complete. It is used
+// while a value is held back.
 func (b *formBody) readHeld() {
 	var room [1024]byte
 	n, err := b.read(room[:])
@@ -192,8 +199,8 @@ func (b *formBody) readHeld() {
 	b.err = err
 }
 
-// read reads a piece of the body and judges the methods that it names. If one may not
-// pass it returns no bytes of the piece.
+// read reads a piece of the body and checks the methods that it names. If one of
+// them is refused it returns no byte of the piece, and errFormRefused.
 func (b *formBody) read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if e := b.judge(b.fields.Scan(p[:n])); e != nil {
@@ -208,7 +215,8 @@ func (b *formBody) read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // the engine knows what a body says
 }
 
-// judge sets refusal, and returns errFormRefused, if one of the methods may not pass.
+// judge checks the values of method fields. If one is refused it sets b.refusal and
+// returns errFormRefused.
 func (b *formBody) judge(values []string) error {
 	for _, value := range values {
 		if b.refusal = b.judgeAs(value); b.refusal != nil {
@@ -218,8 +226,10 @@ func (b *formBody) judge(values []string) error {
 	return nil
 }
 
-// judgeAs decides about the request with the method that a field names; nil if it may
-// pass. A value that names none may.
+// judgeAs decides about the request as if it had the method that a field names. It
+// returns nil if the request may pass, or if value names no method. On a public
+// path, which needed no identity so far, it looks the identity up before it
+// refuses.
 func (b *formBody) judgeAs(value string) *formRefusal {
 	m, ok := methodNamed(value)
 	if !ok {
@@ -245,7 +255,7 @@ func (b *formBody) judgeAs(value string) *formRefusal {
 	}
 }
 
-// identify finds out who sent a form that did not need an identity so far.
+// identify looks up who sent the form.
 func (b *formBody) identify() error {
 	b.asked = true
 	id, err := b.p.auth.Identify(b.in)
@@ -258,10 +268,10 @@ func (b *formBody) identify() error {
 	return nil
 }
 
-// refuse returns the answer in place of the application's: what it would be if
-// the query had named the method.
+// refuse returns the error to answer with instead of the application's answer. It
+// is the answer that the same method in the query would have got.
 func (b *formBody) refuse(w http.ResponseWriter) error {
-	b.in.Body = b.ReadCloser // there may be more to come
+	b.in.Body = b.ReadCloser // net/http discards the rest of the body
 	if b.in.ProtoMajor == 1 {
 		w.Header().Set("Connection", "close")
 	}

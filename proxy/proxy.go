@@ -1,17 +1,17 @@
-// Package proxy takes a request from the listener to an upstream, and the
-// answer back. It finds the route that takes the request, decides whether the
-// person may make it, and filters what is sent on in both directions.
+// Package proxy forwards a request from the listener to an upstream and the answer
+// back. It finds the route for the request, decides whether the person may make it,
+// and filters what is passed on in both directions.
 //
-//	ServeHTTP (serve.go)    the whole way, from top to bottom
-//	Decide (decide.go)      route, rules and identity; nothing is forwarded
-//	filters (filters.go)    what is done to requests and to answers, in order
+//	ServeHTTP (serve.go)    one request, from decision to answer
+//	Decide (decide.go)      route, rules and identity; forwards nothing
+//	filters (filters.go)    what happens to requests and answers, in order
 //	proxy/engine            the connection to the upstream
 //
-// Most of the package guards against one kind of mistake: two readers of the
-// same bytes that disagree. Every interpretation that an upstream could make of
-// a path is checked against the rules. A header that only the gate may send is
-// dropped in every spelling that somebody could take for it. What is forwarded
-// is what was checked, byte for byte.
+// Most of the package guards against one kind of mistake: two programs that
+// interpret the same bytes differently. The rules are applied to every
+// interpretation that an upstream could make of a path. A header that only the gate
+// may send is dropped in every spelling that an application could take for it. The
+// bytes that are forwarded are the bytes that were checked.
 package proxy
 
 import (
@@ -30,68 +30,72 @@ import (
 	"gatehouse/sessions"
 )
 
-// An Authenticator tells who makes a request: *auth.Auth is one. Its methods are
-// called for many requests at once.
+// An Authenticator identifies the person behind a request. *auth.Auth implements
+// it. Its methods may be called concurrently.
 type Authenticator interface {
-	// Identify returns an identity, nobody (nil, nil), or an error when it
-	// could not tell. An error is answered with 503; it never lets a request
-	// pass, and never counts as nobody.
+	// Identify returns the identity of the person who makes the request, or (nil,
+	// nil) if nobody is signed in. An error means that the identity could not be
+	// determined: the request is answered with 503. It never passes, and is never
+	// treated as anonymous.
 	Identify(r *http.Request) (*auth.Identity, error)
-	// RecordActivity records a use of the session. The identity may be nil or
-	// have none. It must not wait for the store.
+	// RecordActivity records that the session was used, which restarts its idle
+	// time. It does nothing if id is nil or has no session. It must not block on
+	// the store.
 	RecordActivity(id *auth.Identity)
-	// Refresh adds a new session cookie to the header of an answer where the
-	// session needs one (Session.StaleSignature).
+	// Refresh adds a new session cookie to the answer header h if the cookie of the
+	// session was signed with an old secret (Session.StaleSignature).
 	Refresh(r *http.Request, id *auth.Identity, h http.Header)
 }
 
-// Pages are our own pages: *portal.Portal is one.
+// Pages are the gate's own pages. *portal.Portal implements it.
 type Pages interface {
-	// ServeHTTP serves what lies under auth.Prefix.
+	// ServeHTTP serves the paths below auth.Prefix. If it returns an error it has
+	// written nothing, and its caller answers.
 	ServeHTTP(w http.ResponseWriter, r *http.Request) error
-	// Challenge answers a request that lacks what need says.
+	// Challenge answers a request that lacks what need names, usually with a
+	// redirect to the sign-in page.
 	Challenge(w http.ResponseWriter, r *http.Request, need auth.Need) error
-	// CookieNames returns the names of cookies that pass neither to an upstream
-	// nor from one.
+	// CookieNames returns the names of the gate's own cookies. They are forwarded
+	// neither to an upstream nor from one.
 	CookieNames() []string
 }
 
-// Options are what a Proxy is made of.
+// Options configure a Proxy. Auth and Pages are required.
 type Options struct {
-	// Routes take the requests. Each is checked again; the slice is not
-	// changed.
+	// Routes are checked again by New. The slice is not modified.
 	Routes []RouteConfig
 
-	// Identity is what routes without a section identity tell their upstream.
+	// Identity sets the identity headers of routes that have no identity section of
+	// their own.
 	Identity IdentityConfig
 
 	Auth Authenticator // required
-	// Pages serve what lies below auth.Prefix. Required.
+	// Pages serve the paths below auth.Prefix. Required.
 	Pages   Pages
 	Audit   *audit.Log       // nil: no audit
 	Metrics *metrics.Metrics // nil: nothing is counted
 	Log     *slog.Logger     // nil: nothing is logged
 
-	// Live holds the requests that are being forwarded, so that the end of a
-	// session cuts them. nil: they outlive their session.
+	// Live indexes the requests that are being forwarded, so that they can be cut
+	// when their session ends. nil: requests outlive their session.
 	Live *ActiveRequests
 
-	// Activity says which requests are a use of the session, so that its idle
-	// time begins again.
+	// Activity configures which requests count as a use of the session and restart
+	// its idle time.
 	Activity sessions.ActivityConfig
 
-	// SessionData is where applications keep values. Routes with session_data
-	// require it.
+	// SessionData stores the values that applications keep in sessions. Required if
+	// a route sets session_data.
 	SessionData SessionData
 
-	// Pseudonym is the gate's name in Via, by which it recognizes a request
-	// that comes back to it. It should stay the same while the process runs:
-	// see NewPseudonym. "": a new one.
+	// Pseudonym is the gate's name in Via, by which it recognizes a request that it
+	// forwarded itself. Keep it the same for the life of the process: see
+	// NewPseudonym. "": a random one.
 	Pseudonym string
 }
 
-// A Proxy routes, decides about and forwards the requests of one
-// configuration. It does not change. Safe for concurrent use.
+// A Proxy routes, authorizes and forwards the requests of one configuration. It is
+// immutable: a new configuration needs a new Proxy. Safe for concurrent use.
 type Proxy struct {
 	auth     Authenticator
 	pages    Pages
@@ -116,9 +120,10 @@ type Proxy struct {
 	unreadTime time.Duration // see armBodyDeadline
 }
 
-// New returns a Proxy for routes that were checked; an error names the route.
-// Files that a route names are read. Nothing is connected before the first
-// request. Close the Proxy when another has taken its place.
+// New returns a Proxy for o. It checks the routes and reads the files that they
+// name; an error names the route. It opens no connection: upstreams are connected
+// on the first request, and health checks start at once. Close the Proxy when it
+// has been replaced.
 func New(o Options) (*Proxy, error) {
 	if o.Auth == nil || o.Pages == nil {
 		return nil, errors.New("proxy: no Auth or no Pages")
@@ -138,7 +143,7 @@ func New(o Options) (*Proxy, error) {
 	}
 	configured := o.Identity.names()
 	for i := range o.Routes {
-		c := o.Routes[i] // ours alone from now on
+		c := o.Routes[i] // a copy, which newRoute modifies
 		if c.SessionData && o.SessionData == nil {
 			p.Close()
 			return nil, fmt.Errorf("routes[%d]: session_data: there is no SessionData", i)
@@ -167,8 +172,8 @@ func New(o Options) (*Proxy, error) {
 	return p, nil
 }
 
-// Close closes idle connections to upstreams and ends health checks. Requests
-// that are under way are not cut.
+// Close closes idle upstream connections and stops health checks. Requests in
+// flight are not interrupted.
 func (p *Proxy) Close() {
 	for _, r := range p.routes {
 		r.upstream.Close()

@@ -11,8 +11,10 @@ import (
 	"gatehouse/internal/problem"
 )
 
-// changeCookies does to the upstream's cookies what the route asks for. Our
-// own are none of them: whatever is made here is looked through afterwards.
+// changeCookies is the answer filter that applies rewrite.cookies and the cookies
+// section to the upstream's Set-Cookie lines. It must run before dropOwnCookies,
+// which checks the rewritten lines too: no rewrite can produce a cookie of the
+// gate.
 func changeCookies(s *exchange, _ int, h http.Header) error {
 	conf := s.route.conf
 	lines := h["Set-Cookie"]
@@ -31,14 +33,15 @@ func changeCookies(s *exchange, _ int, h http.Header) error {
 	return nil
 }
 
-// A cookiePlace translates the Domain and Path of the upstream's cookies into what the
-// visitor's browser accepts.
+// A cookiePlace translates Domain and Path of the upstream's cookies into values
+// that the visitor's browser accepts.
 type cookiePlace struct {
 	visitor string   // the host that the visitor sees, without port
-	own     []string // the hosts that the upstream may mean: of its address, and the Host that it was sent
+	own     []string // the upstream's names for itself: the hosts of its addresses, and the Host that it was sent
 	prefix  string   // what strip_prefix removes; "": nothing
 }
 
+// cookiePlace returns the cookiePlace for this exchange.
 func (s *exchange) cookiePlace() *cookiePlace {
 	p := &cookiePlace{visitor: s.host.Name}
 	if s.route.conf.StripPrefix {
@@ -53,9 +56,10 @@ func (s *exchange) cookiePlace() *cookiePlace {
 	return p
 }
 
-// rewrite returns a Set-Cookie line for the visitor. A Domain that their browser would
-// refuse is removed, so that the cookie is for their host alone, and the prefix is put
-// in front of the Path. Everything else stays byte for byte.
+// rewrite translates one Set-Cookie line. A Domain that the visitor's browser would
+// refuse is removed, which makes it a host-only cookie, and the stripped prefix is
+// put in front of Path. Everything else stays byte for byte. __Host- cookies keep
+// their Path.
 func (p *cookiePlace) rewrite(line string) string {
 	parts := strings.Split(line, ";")
 	if p.ownDomain(parts[1:]) {
@@ -69,9 +73,9 @@ func (p *cookiePlace) rewrite(line string) string {
 	return strings.Join(parts, ";")
 }
 
-// ownDomain reports whether every Domain is one that the upstream may mean by itself, and
-// that the visitor's browser would refuse. Where there are several, browsers differ in
-// which one they use.
+// ownDomain reports whether every Domain attribute names the upstream's own host
+// and would be refused by the visitor's browser. All must, because browsers differ
+// in which of several they use. It is true if there is no Domain.
 func (p *cookiePlace) ownDomain(attributes []string) bool {
 	return !slices.ContainsFunc(attributes, func(part string) bool {
 		_, domain := attribute(part)
@@ -79,17 +83,20 @@ func (p *cookiePlace) ownDomain(attributes []string) bool {
 	})
 }
 
+// isDomain reports whether part is a Domain attribute.
 func isDomain(part string) bool {
 	name, _ := attribute(part)
 	return strings.EqualFold(name, "domain")
 }
 
+// mine reports whether domain matches a host of the upstream but not the visitor's
+// host.
 func (p *cookiePlace) mine(domain string) bool {
 	return !domainMatch(p.visitor, domain) && slices.ContainsFunc(p.own, func(host string) bool { return domainMatch(host, domain) })
 }
 
-// domainMatch reports whether host is domain or, if it is no address, lies below it (RFC
-// 6265, 5.1.3).
+// domainMatch reports whether host domain-matches domain (RFC 6265, 5.1.3): they
+// are equal, or host is a name, not an IP address, below domain.
 func domainMatch(host, domain string) bool {
 	host = strings.Trim(host, "[]")
 	if host == "" || domain == "" {
@@ -102,9 +109,9 @@ func domainMatch(host, domain string) bool {
 	return err != nil && strings.HasSuffix(host, "."+domain)
 }
 
-// path puts the prefix in front of a Path. A value that does not begin with a slash stays
-// as it is: browsers use the path of the visitor's request in its place, which is the
-// right one already.
+// path puts the prefix in front of the value of a Path attribute; other attributes
+// are returned unchanged. So is a Path that does not begin with a slash: browsers
+// use the directory of the visitor's URL instead, which is right already.
 func (p *cookiePlace) path(part string) string {
 	name, value := attribute(part)
 	if !strings.EqualFold(name, "path") || !strings.HasPrefix(value, "/") {
@@ -118,8 +125,8 @@ func (p *cookiePlace) path(part string) string {
 	return part[:at] + p.prefix + rest
 }
 
-// harden adds the attributes of the section that a Set-Cookie line does not have. secure:
-// the visitor's connection is https.
+// harden adds the attributes that the section asks for and the Set-Cookie line
+// lacks. secure reports whether the visitor's connection is https.
 func (c *CookieConfig) harden(line string, secure bool) string {
 	first, rest, _ := strings.Cut(line, ";")
 	name := nameOfCookie(first)
@@ -150,13 +157,14 @@ func (c *CookieConfig) harden(line string, secure bool) string {
 // sameSites maps the words of the configuration to the values of the attribute.
 var sameSites = map[string]string{"lax": "Lax", "strict": "Strict", "none": "None"}
 
-// attribute returns the name and value of what stands between two semicolons.
+// attribute splits a part of a Set-Cookie line at its first "=", without
+// surrounding whitespace. value is "" if there is no "=".
 func attribute(part string) (name, value string) {
 	name, value, _ = strings.Cut(part, "=")
 	return httpfield.TrimOWS(name), httpfield.TrimOWS(value)
 }
 
-// nameOfCookie returns the name in name=value; "" for a value without one.
+// nameOfCookie returns the name in name=value; "" if there is no "=".
 func nameOfCookie(first string) string {
 	name, _, ok := strings.Cut(first, "=")
 	if !ok {
@@ -165,8 +173,8 @@ func nameOfCookie(first string) string {
 	return httpfield.TrimOWS(name)
 }
 
-// hostPrefixed reports whether a cookie's name begins with __Host-, so that browsers
-// accept it only with Path=/ (RFC 6265bis, 4.1.3.2).
+// hostPrefixed reports whether a cookie's name begins with __Host-, in any letter
+// case. Browsers accept such a cookie only with Path=/ (RFC 6265bis, 4.1.3.2).
 func hostPrefixed(name string) bool {
 	const prefix = "__Host-"
 	return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)

@@ -16,23 +16,23 @@ import (
 	"gatehouse/internal/problem"
 )
 
-// An upstreamTLS is an UpstreamTLSConfig with its files read, ready for connections.
-// It never changes.
+// An upstreamTLS is an UpstreamTLSConfig whose files have been read. It is
+// immutable, and shared by all addresses of a route.
 type upstreamTLS struct {
-	roots *x509.CertPool   // who may sign the upstream's certificate; nil: whom the system trusts
-	own   *tls.Certificate // what we show; nil: nothing
-	name  string           // whom the upstream's certificate must be for; "": the host of its address
-	least uint16           // the least version of TLS
+	roots *x509.CertPool   // CAs that may sign the upstream's certificate; nil: the system's
+	own   *tls.Certificate // the gate's client certificate; nil: none
+	name  string           // the name that the upstream's certificate must have; "": the host of its address
+	least uint16           // the minimum version of TLS
 	pin   []byte           // SHA-256 of the upstream's public key; nil: its certificate is verified
 }
 
-// apply sets what c says about the upstream and us. c is for one address.
+// apply adds these settings to c, the TLS configuration of one address.
 func (t *upstreamTLS) apply(c *tls.Config) {
 	if c.MinVersion = t.least; t.least < tls.VersionTLS12 {
 		c.CipherSuites = oldSuites()
 	}
 	if t.pin != nil {
-		c.InsecureSkipVerify = true // the key is verified in place of all that a certificate says
+		c.InsecureSkipVerify = true // verifyPin verifies the key instead; nothing else in the certificate counts
 		c.VerifyConnection = t.verifyPin
 	}
 	c.RootCAs = t.roots
@@ -44,7 +44,8 @@ func (t *upstreamTLS) apply(c *tls.Config) {
 	}
 }
 
-// verifyPin accepts a certificate with the one public key, and no other.
+// verifyPin is the VerifyConnection callback: it returns an error unless the leaf
+// certificate has the pinned public key. Chain, name and dates are ignored.
 func (t *upstreamTLS) verifyPin(s tls.ConnectionState) error {
 	if len(s.PeerCertificates) == 0 {
 		return errors.New("upstream shows no certificate")
@@ -56,9 +57,9 @@ func (t *upstreamTLS) verifyPin(s tls.ConnectionState) error {
 	return nil
 }
 
-// oldSuites returns the cipher suites for devices that speak TLS 1.0 or 1.1 only. They
-// may know none but those without forward secrecy, which Go offers only where they
-// are named. RC4 is left out.
+// oldSuites returns all of Go's cipher suites except RC4, for upstreams that speak
+// only TLS 1.0 or 1.1. Such devices may support only suites without forward
+// secrecy, which Go offers only when they are listed explicitly.
 func oldSuites() (ids []uint16) {
 	for _, s := range tls.CipherSuites() {
 		ids = append(ids, s.ID)
@@ -76,13 +77,14 @@ const (
 	defaultTLS = "1.2"
 )
 
-// tlsVersions are the values of min_version.
+// tlsVersions maps the values of min_version to versions of crypto/tls. "" is the
+// default.
 var tlsVersions = map[string]uint16{
 	"": tls.VersionTLS12, "1.0": tls.VersionTLS10, "1.1": tls.VersionTLS11, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13,
 }
 
-// parsePin parses sha256/BASE64, with two slashes as curl writes it too; nil if s is no
-// pin.
+// parsePin parses "sha256/BASE64" and returns the 32 bytes of the hash; nil if s is
+// malformed. It accepts "sha256//BASE64" too, which is curl's notation.
 func parsePin(s string) []byte {
 	text, ok := strings.CutPrefix(s, pinPrefix)
 	if !ok {
@@ -98,7 +100,7 @@ func parsePin(s string) []byte {
 	return sum
 }
 
-// isDefault reports whether the section changes nothing.
+// isDefault reports whether every setting of the section has its default value.
 func (c UpstreamTLSConfig) isDefault() bool {
 	if c.MinVersion == defaultTLS {
 		c.MinVersion = ""
@@ -106,9 +108,9 @@ func (c UpstreamTLSConfig) isDefault() bool {
 	return c == UpstreamTLSConfig{}
 }
 
-// check reports what is wrong with the section as far as that is known without its
-// files, under the keys of the section. It is the part of RouteConfig.Check that
-// looks at upstream_tls.
+// check reports what is wrong with the section without reading its files
+// (CheckFiles does that). Problems are reported under the keys of the section.
+// RouteConfig.Check calls it.
 func (c *UpstreamTLSConfig) check(report *problem.List) {
 	switch {
 	case c.CertFile != "" && c.KeyFile == "":
@@ -136,15 +138,16 @@ func (c *UpstreamTLSConfig) check(report *problem.List) {
 	}
 }
 
-// CheckFiles reports what is wrong with the files of the section. read returns the
-// content of a file that the section names; its error is reported as it is. The keys
-// are those of the section.
+// CheckFiles reports what is wrong with the files that the section names. read
+// returns the contents of a file; its error is reported unchanged. Problems are
+// reported under the keys of the section: ca_file, cert_file, key_file.
 func (c *UpstreamTLSConfig) CheckFiles(read func(file string) ([]byte, error), report *problem.List) {
 	c.load(read, report)
 }
 
-// trustIn reads the files of the section and sets what they say for all addresses. The
-// error names each problem by its key in the route.
+// trustIn reads the files of the section and applies it to all addresses in list.
+// The error names each problem by its key in the route. A default section changes
+// nothing.
 func (c *UpstreamTLSConfig) trustIn(list []upstreamAddr) error {
 	if c.isDefault() {
 		return nil
@@ -157,8 +160,8 @@ func (c *UpstreamTLSConfig) trustIn(list []upstreamAddr) error {
 	return found.Err()
 }
 
-// load reads the files by read, and reports what is wrong with them. What is wrong is
-// missing in the result, which must not be used then.
+// load reads the files with read and reports their problems. If it reported any,
+// the result is incomplete and must not be used.
 func (c *UpstreamTLSConfig) load(read func(string) ([]byte, error), report *problem.List) *upstreamTLS {
 	t := &upstreamTLS{name: c.ServerName, least: tlsVersions[c.MinVersion], pin: parsePin(c.Pin)}
 	if c.CAFile != "" {
@@ -193,8 +196,8 @@ func (c *UpstreamTLSConfig) load(read func(string) ([]byte, error), report *prob
 	return t
 }
 
-// readRoots parses certificates in PEM. Each of them must be good: one that was left
-// out silently would be missed only on the day that it is needed.
+// readRoots parses a PEM file of CA certificates. One bad certificate fails the
+// whole file: if it were skipped, nobody would notice until the day it is needed.
 func readRoots(text []byte) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
 	for n := 1; ; n++ {

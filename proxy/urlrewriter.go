@@ -9,24 +9,27 @@ import (
 	"gatehouse/internal/urlpath"
 )
 
-// A urlRewriter translates addresses between what the upstream calls itself and
-// what the visitor sees. An address that it is not sure about stays as it is,
-// byte for byte. It never inserts any host but the visitor's, or on the way to
-// the upstream the upstream's.
+// A urlRewriter translates URLs between the upstream's view of its address and the
+// visitor's. A URL that it is not sure about stays unchanged, byte for byte. The
+// only host that it ever inserts is the visitor's, or, in a request, the
+// upstream's.
+//
+// It is made for one request, because the visitor's scheme and host come from
+// there.
 type urlRewriter struct {
 	scheme   string         // the visitor's
 	host     httpfield.Host // the visitor's
-	prefix   string         // what strip_prefix takes off
-	app      string         // the scheme in which the upstream is spoken to
+	prefix   string         // the path that strip_prefix removes; "": none
+	app      string         // the scheme of the upstream's address
 	upstream string         // scheme://host of a request as the upstream sees it
-	own      []origin       // what the upstream may call itself
+	own      []origin       // every origin that the upstream may take for its own
 }
 
-// An origin is where the upstream may believe to be. port is "" for the default
-// of the scheme.
+// An origin is a scheme, host and port that the upstream may take for its own. port
+// is "" for the default port of the scheme.
 type origin struct{ scheme, name, port string }
 
-// newURLRewriter returns what translates addresses for one request to a route.
+// newURLRewriter returns the urlRewriter for one request to r.
 func newURLRewriter(r *route, in *incoming) *urlRewriter {
 	m := &urlRewriter{scheme: in.info.Scheme, host: in.host}
 	if r.conf.StripPrefix {
@@ -39,21 +42,23 @@ func newURLRewriter(r *route, in *incoming) *urlRewriter {
 			m.add(scheme, a.host)
 		}
 	}
-	// An application that honours X-Forwarded-Proto writes the visitor's scheme
-	// before the host that it was asked for.
+	// An application that honors X-Forwarded-Proto combines the visitor's scheme
+	// with the Host that it was sent.
 	m.add(scheme, sent)
 	m.add(in.info.Scheme, sent)
 	return m
 }
 
+// add adds an origin of the upstream. An authority that cannot be parsed is
+// skipped.
 func (m *urlRewriter) add(scheme, authority string) {
 	if h, err := httpfield.ParseHost(authority, scheme); err == nil {
 		m.own = append(m.own, origin{scheme, h.Name, h.Port})
 	}
 }
 
-// rewriteLocations is the answer filter that translates where an answer says
-// that something is.
+// rewriteLocations is the answer filter for rewrite.urls. It translates Location,
+// Content-Location and Refresh.
 func rewriteLocations(s *exchange, _ int, h http.Header) error {
 	m := newURLRewriter(s.route, &s.incoming)
 	for name, translate := range map[string]func(string) string{
@@ -67,7 +72,8 @@ func rewriteLocations(s *exchange, _ int, h http.Header) error {
 }
 
 // toVisitor translates a reference in an answer: absolute URLs of the upstream
-// and absolute paths become the visitor's.
+// become URLs of the visitor's host, and absolute paths get the stripped prefix
+// back. Relative references and other hosts stay unchanged.
 func (m *urlRewriter) toVisitor(ref string) string {
 	if !plainReference(ref) {
 		return ref
@@ -94,7 +100,7 @@ func (m *urlRewriter) toVisitor(ref string) string {
 	return visitor + m.prefix + path
 }
 
-// refresh translates the address in a Refresh field, such as 5; url=http://app/.
+// refresh translates the URL in a Refresh field, such as 5; url=http://app/.
 func (m *urlRewriter) refresh(v string) string {
 	at := refreshURL(v)
 	if at < 0 {
@@ -111,8 +117,8 @@ func (m *urlRewriter) refresh(v string) string {
 	return head + m.toVisitor(ref) + tail
 }
 
-// refreshURL returns the index at which the address begins; -1: there is none, or
-// browsers might disagree.
+// refreshURL returns the index in v at which the URL begins; -1 if there is none,
+// or if browsers may disagree on where it is.
 func refreshURL(v string) int {
 	i := skip(v, 0, " \t")
 	digits := skip(v, i, "0123456789.")
@@ -131,7 +137,8 @@ func refreshURL(v string) int {
 	return skip(v, i+1, " \t")
 }
 
-// skip returns the first index from i on at which none of the characters stands.
+// skip returns the first index from i on at which s has a character that is not in
+// chars.
 func skip(s string, i int, chars string) int {
 	for i < len(s) && strings.IndexByte(chars, s[i]) >= 0 {
 		i++
@@ -139,9 +146,9 @@ func skip(s string, i int, chars string) int {
 	return i
 }
 
-// rewriteDestination is the request filter that translates where COPY and MOVE
-// of WebDAV (RFC 4918, 10.3) are to put something. What does not lie in the
-// route stays as it is, and the upstream refuses it as another server's.
+// rewriteDestination is the request filter for rewrite.urls. It translates the
+// Destination of WebDAV's COPY and MOVE (RFC 4918, 10.3). A Destination outside the
+// route stays unchanged, so that the upstream refuses it as one on another server.
 func rewriteDestination(s *exchange, out *outgoing) error {
 	if isWebDAVMove(out.Method) {
 		if v := out.Header.Get("Destination"); len(v) == 1 {
@@ -151,8 +158,8 @@ func rewriteDestination(s *exchange, out *outgoing) error {
 	return nil
 }
 
-// toUpstream translates an absolute URL of the visitor, or an absolute path, in a
-// request.
+// toUpstream translates a reference in a request: the visitor's absolute URL, or an
+// absolute path. Anything else stays unchanged.
 func (m *urlRewriter) toUpstream(ref string) string {
 	if !plainReference(ref) {
 		return ref
@@ -175,8 +182,8 @@ func (m *urlRewriter) toUpstream(ref string) string {
 	return m.upstream + path
 }
 
-// stripped returns a path (with its query) without the prefix. ok is false unless
-// it lies below the prefix for every reader.
+// stripped removes the prefix from a path, which may have a query. ok is false
+// unless every interpretation of the path lies below the prefix.
 func (m *urlRewriter) stripped(ref string) (rest string, ok bool) {
 	path, query := cutAny(ref, "?#")
 	if !urlpath.WellFormed(path) || !m.mayPrefix(path) {
@@ -186,20 +193,21 @@ func (m *urlRewriter) stripped(ref string) (rest string, ok bool) {
 	return rest + query, ok
 }
 
+// isOwn reports whether the upstream may mean itself by this scheme and authority.
 func (m *urlRewriter) isOwn(scheme, authority string) bool {
 	h, err := httpfield.ParseHost(authority, scheme)
 	return err == nil && slices.Contains(m.own, origin{scheme, h.Name, h.Port})
 }
 
-// mayPrefix reports whether a path stays in the route when the prefix is put in
-// front of it.
+// mayPrefix reports whether path stays inside the route when the prefix is put in
+// front: dot segments could lead out of it.
 func (m *urlRewriter) mayPrefix(path string) bool {
 	path, _ = cutAny(path, "?#")
 	return m.prefix == "" || !urlpath.MayHaveDotSegments(path)
 }
 
-// plainReference reports whether a reference has no character that browsers drop
-// or read as another one.
+// plainReference reports whether ref has none of the characters that browsers drop
+// (spaces, controls) or interpret as another one (a backslash as a slash).
 func plainReference(ref string) bool {
 	for i := range len(ref) {
 		if c := ref[i]; c <= ' ' || c == 0x7f || c == '\\' {
@@ -209,8 +217,9 @@ func plainReference(ref string) bool {
 	return true
 }
 
-// cutReference returns the scheme of an absolute reference, in lower case, and
-// what follows //. The scheme is "" where the reference begins with //.
+// cutReference splits an absolute reference into its scheme, in lower case, and
+// what follows "//". The scheme is "" for a reference that begins with "//". ok is
+// false if ref is not absolute.
 func cutReference(ref string) (scheme, rest string, ok bool) {
 	for _, scheme := range []string{"", "http", "https"} {
 		mark := scheme + "://"
@@ -224,7 +233,7 @@ func cutReference(ref string) (scheme, rest string, ok bool) {
 	return "", "", false
 }
 
-// cutAny cuts s before the first of the characters.
+// cutAny splits s in front of the first of chars; rest is "" if s contains none.
 func cutAny(s, chars string) (before, rest string) {
 	if i := strings.IndexAny(s, chars); i >= 0 {
 		return s[:i], s[i:]

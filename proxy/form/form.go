@@ -1,9 +1,10 @@
-// Package form finds fields in the body of a form while it streams to an application,
-// in constant memory.
+// Package form finds fields in the body of a form while it streams to an
+// application, in constant memory.
 //
-// Applications parse forms in many ways, and a strict parser would miss what a
-// tolerant one finds. So the package finds everything that some parser could take for
-// a wanted field. It may find more than there is, and never less.
+// Applications parse forms in many ways, and a strict parser would miss fields that
+// a tolerant one finds. The package therefore finds everything that any parser
+// could take for a wanted field. It may report a field that is not there, but never
+// misses one.
 package form
 
 import (
@@ -13,36 +14,37 @@ import (
 	"gatehouse/internal/urlpath"
 )
 
-// maxText is how many bytes of a name or a value are looked at, before they are
-// decoded.
+// maxText is how many bytes of a name or a value are kept, before decoding.
 const maxText = 256
 
-// Cut is appended to what is returned of a value that is longer than 256 bytes.
+// Cut is appended to a value that was truncated because it is longer than 256
+// bytes.
 const Cut = "..."
 
-// A Scanner finds the fields with a wanted name. A name that stands there several times
-// is found as often. It is not safe for concurrent use.
+// A Scanner finds the fields with a wanted name. A field that occurs several times
+// is reported each time. It is not safe for concurrent use.
 type Scanner struct {
-	parsers []parser // one for each format that some application may take the body for
-	found   []string // what Scan returns; used again
+	parsers []parser // one for each format that an application may parse the body as
+	found   []string // what Scan and End return; reused
 }
 
-// A parser reads one format of forms.
+// A parser incrementally parses one format of forms.
 type parser interface {
-	// scan reads the next piece of the body, and calls found for each value of a wanted
-	// field that ends in it.
+	// scan parses the next piece of the body. It calls found with each value of a
+	// wanted field that ends in the piece.
 	scan(p []byte, found func(value string))
-	// end is called at the end of the body, and calls found for values that end with it.
+	// end is called at the end of the body. It calls found with a value that ends
+	// there.
 	end(found func(value string))
-	// open returns how many bytes at the end of what was read belong to the value of a
-	// wanted field that has not ended.
+	// open returns how many of the last bytes scanned belong to the value of a
+	// wanted field that is not complete yet.
 	open() int
 }
 
-// New returns a Scanner for a body with these values of Content-Type, of which there may
-// be none or several; nil if no application reads a form from such a body. wanted
-// reports whether a field of this name, decoded, is looked for. It may be called with
-// several spellings of one name.
+// New returns a Scanner for a body with these values of Content-Type; there may be
+// none or several. It returns nil if no application parses such a body as a form.
+// wanted reports whether the field with this decoded name is looked for. It is
+// called with several spellings of one name where parsers disagree.
 func New(types []string, wanted func(name string) bool) *Scanner {
 	s := &Scanner{}
 	if len(types) == 0 {
@@ -78,9 +80,9 @@ func New(types []string, wanted func(name string) bool) *Scanner {
 	return s
 }
 
-// Scan reads the next piece of the body, and returns the values of wanted fields that
-// end in it, decoded. A longer value than 256 bytes is cut there and ends in Cut. The
-// slice is valid until the next call.
+// Scan scans the next piece of the body and returns the decoded values of the
+// wanted fields that end in it. A value longer than 256 bytes is truncated and ends
+// in Cut. The slice is valid until the next call of Scan or End.
 func (s *Scanner) Scan(p []byte) []string {
 	s.found = s.found[:0]
 	for _, parser := range s.parsers {
@@ -89,7 +91,8 @@ func (s *Scanner) Scan(p []byte) []string {
 	return s.found
 }
 
-// End is called at the end of the body, and returns the values that end with it.
+// End must be called at the end of the body. It returns the values that end there,
+// valid until the next call.
 func (s *Scanner) End() []string {
 	s.found = s.found[:0]
 	for _, parser := range s.parsers {
@@ -98,11 +101,13 @@ func (s *Scanner) End() []string {
 	return s.found
 }
 
+// take collects a value for the result of Scan or End.
 func (s *Scanner) take(value string) { s.found = append(s.found, value) }
 
-// Open returns how many bytes at the end of what was scanned belong to the value of a
-// wanted field that has not ended, 256 at most. An application that does not get them
-// sees no such field, even if it accepts half a body.
+// Open returns how many of the last bytes scanned belong to the value of a wanted
+// field that is not complete yet, 256 at most; 0 if there is none. If the caller
+// withholds these bytes, even an application that accepts a truncated body sees no
+// such field.
 func (s *Scanner) Open() (n int) {
 	for _, parser := range s.parsers {
 		n = max(n, parser.open())
@@ -110,8 +115,9 @@ func (s *Scanner) Open() (n int) {
 	return n
 }
 
-// Pairs yields the fields of text in application/x-www-form-urlencoded, such as a query,
-// decoded. A semicolon separates fields as well, as it does to some applications.
+// Pairs yields the decoded names and values of text, which is a query or a body in
+// application/x-www-form-urlencoded. Semicolons separate fields too, as they do in
+// some applications. A field without "=" has the value "".
 func Pairs(text string) iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		for pair := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '&' || r == ';' }) {
@@ -123,13 +129,13 @@ func Pairs(text string) iter.Seq2[string, string] {
 	}
 }
 
-// unescape decodes a name or a value. A broken escape stays as it is.
+// unescape decodes a name or a value. A malformed escape is kept as it is.
 func unescape(s string) string { return urlpath.Decode(strings.ReplaceAll(s, "+", " ")) }
 
-// A text collects a name or a value, maxText bytes at most.
+// A text collects the first maxText bytes of a name or a value.
 type text struct{ b []byte }
 
-// add appends c. It returns false if the text is full.
+// add appends c, or returns false if the text is full.
 func (t *text) add(c byte) bool {
 	if len(t.b) == maxText {
 		return false
@@ -138,6 +144,7 @@ func (t *text) add(c byte) bool {
 	return true
 }
 
+// clear empties the text but keeps its memory.
 func (t *text) clear() { t.b = t.b[:0] }
 
 func (t *text) String() string { return string(t.b) }

@@ -2,27 +2,30 @@ package form
 
 import "encoding/json"
 
-// An object parses application/json: the members of the outermost object whose values are
-// strings.
+// An object is the parser for application/json. It finds the members of the
+// outermost object whose values are strings: frameworks look for the method only
+// there.
 type object struct {
 	wanted func(name string) bool
 	state  jsonState
 	depth  int  // how many objects and arrays are open
-	text   text // of the string
-	quoted bool // the byte before was a backslash that escapes this one
-	member bool // the string before is a wanted name
-	colon  bool // a colon stands behind that name, so that its value follows
+	text   text // the current string, not decoded
+	quoted bool // the previous byte was a backslash that escapes this one
+	member bool // the previous string is a wanted name
+	colon  bool // and a colon followed it, so its value is next
 }
 
+// A jsonState is the position in the text.
 type jsonState byte
 
 const (
 	outside  jsonState = iota // between strings
 	inString                  // in a string that may be a name
 	inMember                  // in the value of a wanted name
-	inRest                    // in what was cut off from such a value
+	inRest                    // in the truncated rest of such a value
 )
 
+// scan implements parser.
 func (o *object) scan(p []byte, found func(string)) {
 	for _, c := range p {
 		switch {
@@ -36,7 +39,7 @@ func (o *object) scan(p []byte, found func(string)) {
 	}
 }
 
-// between reads a byte outside of strings.
+// between handles a byte outside of strings.
 func (o *object) between(c byte) {
 	switch c {
 	case ' ', '\t', '\r', '\n':
@@ -59,7 +62,7 @@ func (o *object) between(c byte) {
 	o.member, o.colon = false, false
 }
 
-// inside reads a byte of a string.
+// inside handles a byte of a string, other than its closing quote.
 func (o *object) inside(c byte, found func(string)) {
 	o.quoted = c == '\\' && !o.quoted
 	switch {
@@ -71,6 +74,8 @@ func (o *object) inside(c byte, found func(string)) {
 	}
 }
 
+// endString handles the closing quote of a string. A name that fills the whole text
+// was perhaps truncated, and is not compared.
 func (o *object) endString(found func(string)) {
 	if o.state == inString {
 		o.member = o.depth == 1 && len(o.text.b) < maxText && o.wanted(unquote(o.text.String()))
@@ -81,9 +86,10 @@ func (o *object) endString(found func(string)) {
 	o.state = outside
 }
 
-// end finds nothing: a string without its closing quote is no value.
+// end finds nothing: a string without a closing quote has no value.
 func (o *object) end(func(string)) { o.state = outside }
 
+// open implements parser.
 func (o *object) open() int {
 	if o.state != inMember {
 		return 0
@@ -91,7 +97,8 @@ func (o *object) open() int {
 	return len(o.text.b)
 }
 
-// unquote decodes the escapes of a string. A string with a broken one stays as it is.
+// unquote decodes the escapes of a string. A string with a malformed escape is
+// returned unchanged.
 func unquote(s string) string {
 	var plain string
 	if json.Unmarshal([]byte(`"`+s+`"`), &plain) != nil {

@@ -5,18 +5,20 @@ import (
 	"strings"
 )
 
-// A multiPart parses multipart/form-data (RFC 7578). It ignores the boundary, about which
-// parsers disagree: every Content-Disposition begins the head of a part.
+// A multiPart is the parser for multipart/form-data (RFC 7578). It ignores the
+// boundary, because parsers disagree about it: every Content-Disposition starts the
+// head of a part.
 type multiPart struct {
 	wanted func(name string) bool
 	state  partState
-	header int    // how many letters of contentDisposition have been read
-	last   uint32 // the last four bytes of a head or a value
-	strict bool   // the head has ended also to parsers that end lines at CR LF only
+	header int    // how many letters of contentDisposition have matched
+	last   uint32 // the last four bytes of a head or a value, the newest lowest
+	strict bool   // the head has ended for strict parsers too, which end lines only at CR LF
 	names  partNames
-	text   text // of the value
+	text   text // the value
 }
 
+// A partState is the position in the body.
 type partState byte
 
 const (
@@ -30,6 +32,7 @@ const (
 	emptyLine          = uint32('\r')<<24 | '\n'<<16 | '\r'<<8 | '\n'
 )
 
+// scan implements parser.
 func (m *multiPart) scan(p []byte, found func(string)) {
 	for len(p) > 0 {
 		if m.state == between {
@@ -46,8 +49,7 @@ func (m *multiPart) scan(p []byte, found func(string)) {
 	}
 }
 
-// search looks for the beginning of a head, and returns how many bytes of p it has
-// read.
+// search looks for the start of a head and returns how many bytes of p it consumed.
 func (m *multiPart) search(p []byte) int {
 	for i := 0; i < len(p); i++ {
 		if m.header == 0 { // nearly always, so this loop is the fast one
@@ -75,9 +77,9 @@ func (m *multiPart) search(p []byte) int {
 	return len(p)
 }
 
-// head reads a byte of a head. An empty line ends the head, but parsers disagree about
-// what ends a line. Where only some of them see the end, and no name was wanted so far,
-// the head goes on.
+// head handles a byte of a head. An empty line ends the head, but parsers disagree
+// about what ends a line. If only some of them see an empty line and no wanted name
+// was found so far, the head continues.
 func (m *multiPart) head(c byte) {
 	if !m.lineIsEmpty() {
 		m.names.add(c)
@@ -93,7 +95,7 @@ func (m *multiPart) head(c byte) {
 	}
 }
 
-// lineIsEmpty reports whether some parser sees an empty line end here.
+// lineIsEmpty reports whether any parser sees the end of an empty line here.
 func (m *multiPart) lineIsEmpty() bool {
 	switch m.last & 0xffff {
 	case '\n'<<8 | '\n', '\n'<<8 | '\r', '\r'<<8 | '\r':
@@ -102,8 +104,8 @@ func (m *multiPart) lineIsEmpty() bool {
 	return m.last == emptyLine
 }
 
-// part reads a byte of the body of a part. It ends at two hyphens, with which every
-// delimiter begins, and which no wanted value has.
+// part handles a byte of the body of a part. The body ends at two hyphens, since
+// every delimiter begins with them and no wanted value contains them.
 func (m *multiPart) part(c byte, found func(string)) {
 	switch {
 	case !m.text.add(c):
@@ -120,7 +122,8 @@ func (m *multiPart) part(c byte, found func(string)) {
 	}
 }
 
-// endPart goes on behind a part, where some parsers may still be in its head.
+// endPart continues after the body of a part. For strict parsers that may still be
+// inside its head.
 func (m *multiPart) endPart() {
 	m.state = inHead
 	if m.strict {
@@ -129,9 +132,9 @@ func (m *multiPart) endPart() {
 	m.text.clear()
 }
 
-// tell finds a value, and what it is decoded from base64, because some parsers heed
-// Content-Transfer-Encoding. Quoted-printable needs no decoding: it leaves the letters
-// of a method as they are.
+// tell reports a value, and also its base64 decoding, because some parsers honor
+// Content-Transfer-Encoding. Quoted-printable needs no decoding: it leaves the
+// letters of a method unchanged.
 func (m *multiPart) tell(found func(string)) {
 	value := m.text.String()
 	found(value)
@@ -141,9 +144,11 @@ func (m *multiPart) tell(found func(string)) {
 	}
 }
 
-// letters are what a value that was decoded from base64 consists of, if it is a method.
+// letters are the characters that a value decoded from base64 may consist of to be
+// reported: those of a method, and whitespace.
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz \r\n\t"
 
+// end implements parser. A part without a delimiter ends with the body.
 func (m *multiPart) end(found func(string)) {
 	if m.state == inPart {
 		m.tell(found)
@@ -151,6 +156,7 @@ func (m *multiPart) end(found func(string)) {
 	}
 }
 
+// open implements parser.
 func (m *multiPart) open() int {
 	if m.state != inPart {
 		return 0
@@ -158,8 +164,10 @@ func (m *multiPart) open() int {
 	return len(m.text.b)
 }
 
+// isBlank reports whether c is a space or a tab.
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
+// lower returns c in lower case, ASCII only.
 func lower(c byte) byte {
 	if 'A' <= c && c <= 'Z' {
 		return c | 0x20

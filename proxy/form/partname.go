@@ -8,28 +8,29 @@ import (
 	"gatehouse/internal/urlpath"
 )
 
-// partNames parses the head of a part, and finds whether some parser could read a wanted
-// name from it: from any parameter called name, quoted or not, with escapes, in the
-// extended notation (name*=UTF-8”x, RFC 5987), or in several pieces (name*0=, name*1=;
+// partNames parses the head of a part and finds out whether any parser could read a
+// wanted name from it: from any parameter called name, quoted or not, with escapes,
+// in extended notation (name*=, RFC 5987), or in continuations (name*0=, name*1=;
 // RFC 2231).
 type partNames struct {
 	wanted func(name string) bool
 	has    bool // a wanted name was found
 
-	letter   bool       // the byte before was a letter
-	word     int        // how many letters of "name" have been read; 4: the equals sign may follow
+	letter   bool       // the previous byte was a letter
+	word     int        // how many letters of "name" have matched; 4: the equals sign may follow
 	star     bool       // a * follows them
-	index    int        // the number of the piece behind the *, from 1; 0: none
-	reading  bool       // a value is being read
+	index    int        // the number of the continuation after the *, plus 1; 0: none
+	reading  bool       // inside a value
 	piece    int        // the index of that value
 	extended bool       // the value is in the extended notation
-	value    text       // the value, or the beginning of it
-	pieces   [10]string // by piece-1
+	value    text       // the value, or its beginning
+	pieces   [10]string // the continuations, by piece-1
 }
 
+// nameWord is the parameter that holds the name of a field.
 const nameWord = "name"
 
-// add reads the next byte of the head.
+// add handles the next byte of the head.
 func (n *partNames) add(c byte) {
 	if c == '\r' || c == '\n' || c == '\t' {
 		c = ' ' // lines may be folded
@@ -49,7 +50,7 @@ func (n *partNames) add(c byte) {
 	n.letter = 'a' <= lower(c) && lower(c) <= 'z'
 }
 
-// sign reads what stands between "name" and the equals sign.
+// sign handles a byte between "name" and the equals sign.
 func (n *partNames) sign(c byte) {
 	switch {
 	case c == '=':
@@ -65,13 +66,15 @@ func (n *partNames) sign(c byte) {
 	}
 }
 
+// addToValue handles a byte of a value. Runs of spaces count as one, leading ones
+// as none.
 func (n *partNames) addToValue(c byte) {
 	blank := c == ' ' && (len(n.value.b) == 0 || n.value.b[len(n.value.b)-1] == ' ')
 	switch {
 	case c == ';':
 		n.end()
 	case !blank && !n.value.add(c) && n.extended:
-		n.has = true // no honest name is so long, and a language in front may be of any length
+		n.has = true // no legitimate name is this long, but the language in front of one may have any length
 	}
 }
 
@@ -82,8 +85,8 @@ func (n *partNames) end() {
 	n.value.clear()
 }
 
-// judge reports whether a wanted name was found so far, the value that is being read
-// included.
+// judge reports whether a wanted name was found so far, including the value that is
+// not complete yet.
 func (n *partNames) judge() bool {
 	if !n.reading || n.has {
 		return n.has
@@ -93,8 +96,9 @@ func (n *partNames) judge() bool {
 	return n.has
 }
 
-// join stores a piece of a name, and reports whether all pieces together are a wanted
-// one. A piece beyond the tenth is taken for one: nobody writes such names.
+// join stores a continuation and reports whether all of them together are a wanted
+// name. A continuation beyond the tenth counts as wanted: no legitimate client
+// sends one.
 func (n *partNames) join(piece string) bool {
 	if n.piece > len(n.pieces) {
 		return true
@@ -103,7 +107,8 @@ func (n *partNames) join(piece string) bool {
 	return n.wanted(strings.Join(n.pieces[:], ""))
 }
 
-// plainest returns what the value of a piece is to parsers that know pieces.
+// plainest returns the value of a continuation as parsers that support RFC 2231
+// read it.
 func plainest(value string) string {
 	switch i := strings.IndexAny(value, " ,"); {
 	case value != "" && value[0] == '"':
@@ -114,7 +119,10 @@ func plainest(value string) string {
 	return urlpath.Decode(value[strings.LastIndexByte(value, '\'')+1:])
 }
 
-// spellings returns everything that parsers may take the value of a parameter for.
+// spellings returns every string that some parser may read from the value of a
+// parameter: with and without quotes, up to the closing quote or a separator, with
+// and without escapes, percent-decoded, and decoded from an encoded word (RFC
+// 2047).
 func spellings(value string) []string {
 	list := []string{value}
 	if value != "" && (value[0] == '"' || value[0] == '\'') {
@@ -142,8 +150,8 @@ func spellings(value string) []string {
 	return list
 }
 
-// unslash removes the backslashes from s, up to the first quote without one; quote 0
-// stands for none.
+// unslash removes backslash escapes from s, up to the first unescaped quote. A
+// quote of 0 means that there is none.
 func unslash(s string, quote byte) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

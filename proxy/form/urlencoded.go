@@ -2,21 +2,23 @@ package form
 
 import "bytes"
 
-// urlEncoded parses application/x-www-form-urlencoded.
+// urlEncoded is the parser for application/x-www-form-urlencoded.
 type urlEncoded struct {
 	wanted func(name string) bool
 	state  urlState
-	text   text // of the name or the value, not decoded
+	text   text // the current name or value, not decoded
 }
 
+// A urlState is the position in the body.
 type urlState byte
 
 const (
-	inName  urlState = iota // in a name, or at its beginning
+	inName  urlState = iota // in a name, or before it
 	inValue                 // in the value of a wanted field
-	inOther                 // in any other value, or behind what is looked at of one
+	inOther                 // in any other value, or in the truncated rest of one
 )
 
+// scan implements parser.
 func (u *urlEncoded) scan(p []byte, found func(string)) {
 	for len(p) > 0 {
 		if u.state == inOther {
@@ -46,8 +48,8 @@ func (u *urlEncoded) scan(p []byte, found func(string)) {
 	}
 }
 
-// addToName appends c to the name. Only the beginning of a long name counts. Spaces in
-// front of it don't, because PHP removes them.
+// addToName appends c to the name; what exceeds maxText is ignored. Leading spaces
+// are ignored too, in every encoding, because PHP removes them.
 func (u *urlEncoded) addToName(c byte) {
 	if len(u.text.b) == 0 && (c == '+' || c == ' ') {
 		return
@@ -57,12 +59,13 @@ func (u *urlEncoded) addToName(c byte) {
 	}
 }
 
+// next changes the state and starts a new text.
 func (u *urlEncoded) next(s urlState) {
 	u.state = s
 	u.text.clear()
 }
 
-// end ends a field.
+// end ends a field, at a separator or at the end of the body.
 func (u *urlEncoded) end(found func(string)) {
 	if u.state == inValue {
 		found(unescape(u.text.String()))
@@ -70,6 +73,7 @@ func (u *urlEncoded) end(found func(string)) {
 	u.next(inName)
 }
 
+// open implements parser.
 func (u *urlEncoded) open() int {
 	if u.state != inValue {
 		return 0
