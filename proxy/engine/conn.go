@@ -12,55 +12,66 @@ import (
 )
 
 const (
-	// smallBuffer stays with a connection. What it holds of a body fits into
-	// net/http's buffer together with the head, so both are sent in one write.
+	// smallBuffer is the size of the buffer that an idle connection keeps. The part
+	// of a body that it holds fits into net/http's 4 KiB buffer together with the
+	// head, so that a short answer is sent in one write.
 	smallBuffer = 3 << 10
-	largeBuffer = 32 << 10 // borrowed while a body is copied
-	maxHead     = 64 << 10 // bytes of an answer's head
+	// largeBuffer is the size of the buffers that are borrowed from a sync.Pool
+	// while a body is copied.
+	largeBuffer = 32 << 10
+	// maxHead is the limit of an answer's head, the empty line included. A longer
+	// one is a protocol error.
+	maxHead = 64 << 10
 )
 
-// longAgo is a deadline that has passed: it ends every read and write.
+// longAgo is a deadline that has passed. Setting it fails every read and write,
+// those under way included.
 var longAgo = time.Unix(1, 0)
 
-// A conn is one connection to an upstream. One goroutine at a time owns it, with
-// two exceptions: a sender may write the body while the owner reads the answer,
-// and any goroutine may call cut.
+// A conn is one HTTP/1.1 connection to an upstream. One goroutine at a time owns it,
+// with two exceptions: a sender may write the request's body while the owner reads
+// the answer, and any goroutine may call cut.
+//
+// After cut the connection must not be reused: methods that set deadlines do nothing
+// from then on, so that the deadline set by cut stays.
 type conn struct {
 	nc     net.Conn
 	raw    syscall.RawConn
-	secret *recordConn // below nc, if that speaks TLS; nil: it does not
+	secret *recordConn // the records below nc if it speaks TLS; nil: plain
 
-	small []byte  // the buffer that stays
-	large *[]byte // the borrowed one, or nil
-	in    []byte  // the one in use: small, large, or one grown for a long head
-	r, w  int     // in[r:w] has been read from nc and not been used yet
-	seen  int     // bytes of the head that have been checked: whole lines
-	heard bool    // something has come from the upstream since begin
-	out   []byte  // the request's head, and a small body behind it
+	small []byte  // the buffer that stays with the connection
+	large *[]byte // the borrowed buffer; nil: none is borrowed
+	in    []byte  // the read buffer in use: small, *large, or one grown for a long head
+	r, w  int     // in[r:w] has been read from nc and not been consumed yet
+	seen  int     // bytes of the head that head has scanned: complete lines only
+	heard bool    // the upstream has sent something since begin
+	out   []byte  // the request's head, followed by a small body
 
-	since     time.Time // when it became idle
+	since     time.Time // when it became idle; set by pool.put
 	hadBody   bool      // the last request had a body, which the upstream may not have read
-	pending   bool      // the last answer was a step of a handshake (NTLM, Negotiate); the next one must use this connection
-	departure           // the watch over the visitor
-	// Functions for RawConn.Control and their results, made once to save an
-	// allocation each time.
+	pending   bool      // the last answer was a step of a handshake (NTLM, Negotiate): the next step must use this connection
+	departure           // guarded by disconnectWatcher.mu
+	// Functions for RawConn.Control and where they leave their results. They are
+	// created once per connection, which saves an allocation per request.
 	peek    func(fd uintptr)
 	peeked  peeked
 	count   func(fd uintptr)
 	counted int
 	cutFunc func()
 
-	mu        sync.Mutex // guards the deadlines: that of cut must be the last one
+	mu        sync.Mutex // guards what follows; the deadline that cut sets must be the last
 	wasCut    bool
 	reading   bool      // a read deadline is set
-	readUntil time.Time // that deadline
+	readUntil time.Time // the read deadline, if reading
 	writing   bool      // a write deadline is set
-	answering bool      // the final head has come: the response timeout does not count any more
+	answering bool      // the final head has arrived: the response timeout no longer applies
 }
 
+// newConn returns a conn on nc, which must be a socket. It does not close nc on error.
 func newConn(nc net.Conn) (*conn, error) { return newConnOn(nc, nc) }
 
-// newConnOn is newConn for a connection on top of a socket.
+// newConnOn returns a conn on nc, which is socket or a TLS connection on top of it.
+// socket must have a file descriptor (syscall.Conn): look peeks at it.
 func newConnOn(nc, socket net.Conn) (*conn, error) {
 	c := &conn{nc: nc, small: make([]byte, smallBuffer)}
 	sc, ok := socket.(syscall.Conn)
@@ -82,7 +93,8 @@ func newConnOn(nc, socket net.Conn) (*conn, error) {
 	return c, nil
 }
 
-// begin prepares c for the next exchange.
+// begin prepares c for the next exchange. A read deadline may stay from the last one:
+// readWithin moves or removes it before the next read.
 func (c *conn) begin() {
 	c.heard = false
 	c.mu.Lock()
@@ -94,20 +106,22 @@ func (c *conn) begin() {
 	}
 }
 
-// An idleState is what has come over an idle connection.
+// An idleState says what an idle connection has received.
 type idleState int
 
 const (
-	isClosed idleState = iota // the upstream has closed it, or is about to
-	isQuiet                   // nothing has come
+	isClosed idleState = iota // the end, or an announcement of it: a 408 or a TLS alert
+	isQuiet                   // nothing
 	isNoisy                   // bytes that no request asked for
 )
 
-// quiet reports whether an idle connection can be used: the upstream has neither
+// quiet reports whether an idle connection can be reused: the upstream has neither
 // closed it nor sent bytes that no request asked for.
 func (c *conn) quiet() bool { return c.look() == isQuiet }
 
-// look returns, without waiting, what has come over an idle connection.
+// look returns what an idle connection has received. It peeks at the socket and does
+// not block. With TLS, bytes may also have been read from the socket already: they
+// are still encrypted in c.secret, or decrypted in the tls.Conn.
 func (c *conn) look() idleState {
 	c.peeked.n, c.peeked.quiet = 0, false
 	if err := c.raw.Control(c.peek); err != nil {
@@ -129,15 +143,15 @@ func (c *conn) look() idleState {
 	return isNoisy
 }
 
-// peeked is the result of a look at the socket.
+// peeked is the result of peeking at the socket.
 type peeked struct {
-	b     [12]byte
-	n     int  // bytes of b; 0: the end, unless quiet
-	quiet bool // there is nothing
+	b     [12]byte // as long as "HTTP/1.1 408"
+	n     int      // length of what is in b; 0 and not quiet: the upstream has closed
+	quiet bool     // nothing has arrived
 }
 
-// farewell reports whether the bytes are those that servers send before they close
-// an idle connection: a 408, or a TLS alert.
+// farewell reports whether the bytes are what servers send before they close an idle
+// connection: a 408 answer or, if secret, a TLS alert. They are not noise.
 func (p *peeked) farewell(secret bool) bool {
 	b := p.b[:p.n]
 	if !secret {
@@ -146,8 +160,8 @@ func (p *peeked) farewell(secret bool) bool {
 	return isAlert(b)
 }
 
-// waiting returns how many bytes can be read from the socket without waiting; 0 if
-// that is unknown.
+// waiting returns how many bytes can be read from the socket without blocking. It
+// returns 0 where the system cannot tell.
 func (c *conn) waiting() int64 {
 	c.counted = 0
 	if err := c.raw.Control(c.count); err != nil {
@@ -156,7 +170,8 @@ func (c *conn) waiting() int64 {
 	return int64(c.counted)
 }
 
-// cut fails every read and write of c, now and later. Any goroutine may call it.
+// cut fails every read and write of c, those under way included, for good. Any
+// goroutine may call it, at any time and more than once.
 func (c *conn) cut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -164,19 +179,21 @@ func (c *conn) cut() {
 	_ = c.nc.SetDeadline(longAgo)
 }
 
-// readWithin bounds the reads from now on. 0: no bound.
+// readWithin fails reads that take place more than d from now, with
+// os.ErrDeadlineExceeded. 0: no limit. The deadline is up to an eighth of d late.
 func (c *conn) readWithin(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.readWithinLocked(d)
 }
 
+// readWithinLocked is readWithin for callers that hold c.mu.
 func (c *conn) readWithinLocked(d time.Duration) {
 	if c.wasCut || d == 0 && !c.reading {
 		return
 	}
-	// Moving a deadline costs as much as all of a session check, so one that is at
-	// most an eighth too late is left, also if an earlier exchange set it.
+	// Moving a deadline costs as much as a whole session check. So one that is at
+	// most an eighth too late stays, even one that an earlier exchange has set.
 	now := time.Now()
 	if left := c.readUntil.Sub(now); c.reading && d > 0 && left >= d && left <= d+d/8 {
 		return
@@ -188,7 +205,8 @@ func (c *conn) readWithinLocked(d time.Duration) {
 	_ = c.nc.SetReadDeadline(c.readUntil)
 }
 
-// writeWithin bounds the writes from now on. 0: no bound.
+// writeWithin fails writes that take place more than d from now, with
+// os.ErrDeadlineExceeded. 0: no limit.
 func (c *conn) writeWithin(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -199,7 +217,9 @@ func (c *conn) writeWithin(d time.Duration) {
 	_ = c.nc.SetWriteDeadline(after(d))
 }
 
-// requestSent starts the response timeout, unless the answer has already begun.
+// requestSent starts the response timeout at the end of the request. It does nothing
+// if the answer has begun meanwhile: the sender calls it from its own goroutine, and
+// must not set a deadline under the body of an early answer.
 func (c *conn) requestSent(timeout time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -208,14 +228,15 @@ func (c *conn) requestSent(timeout time.Duration) {
 	}
 }
 
-// answerBegun ends the response timeout. The deadline itself is removed before the
-// next wait.
+// answerBegun ends the response timeout. The deadline itself stays until more removes
+// it before the next read; an answer that is already buffered saves that call.
 func (c *conn) answerBegun() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.answering = true
 }
 
+// after returns the deadline d from now; the zero time, which is none, for 0.
 func after(d time.Duration) time.Time {
 	if d == 0 {
 		return time.Time{}
@@ -223,11 +244,13 @@ func after(d time.Duration) time.Time {
 	return time.Now().Add(d)
 }
 
-// buffered returns what has been read and not been used. It is valid until fill.
+// buffered returns what has been read and not been consumed. The slice is valid until
+// the next call of fill, enlarge or shrink.
 func (c *conn) buffered() []byte { return c.in[c.r:c.w] }
 
-// fill waits for more bytes, and puts them behind the buffered ones. The buffer
-// must not be full.
+// fill blocks until more bytes arrive and appends them to the buffered ones. The
+// buffer must have room. An error that comes with bytes is left to the next call.
+// io.EOF means that the upstream has closed the connection.
 func (c *conn) fill() error {
 	if c.r > 0 {
 		c.w = copy(c.in, c.in[c.r:c.w])
@@ -245,8 +268,12 @@ func (c *conn) fill() error {
 	return err
 }
 
-// head reads a head, and returns it with the empty line at its end. find is headEnd
-// or lenientEnd.
+// head reads the head of an answer and returns it, including the empty line at its
+// end. find is headEnd or lenientEnd: it returns the length of a complete head, or 0
+// if more is needed, and keeps in seen where to go on. A head that is malformed or
+// over maxHead is an answerError; other errors are those of fill. The first bytes are
+// checked before each read, so that an upstream that does not speak HTTP fails at
+// once rather than by the timeout.
 func (c *conn) head(find func(b []byte, seen *int) (int, error)) (string, error) {
 	c.seen = 0
 	for {
@@ -276,12 +303,15 @@ func (c *conn) head(find func(b []byte, seen *int) (int, error)) (string, error)
 	}
 }
 
+// beginsLikeHTTP reports whether b, which may be shorter, can be the begin of an
+// HTTP/1 answer.
 func beginsLikeHTTP(b []byte) bool {
 	const begin = "HTTP/1."
 	return strings.HasPrefix(begin, string(b[:min(len(b), len(begin))]))
 }
 
-// enlarge borrows a larger buffer for a body.
+// enlarge borrows a large buffer for a body, and keeps what is buffered. It does
+// nothing if the buffer in use is as large already.
 func (c *conn) enlarge(from *sync.Pool) {
 	if len(c.in) >= largeBuffer {
 		return
@@ -292,7 +322,8 @@ func (c *conn) enlarge(from *sync.Pool) {
 	c.in = *c.large
 }
 
-// shrink gives that back. What is buffered is lost.
+// shrink returns the borrowed buffer, before the connection is idle or closed. What is
+// still buffered is lost.
 func (c *conn) shrink(to *sync.Pool) {
 	c.in, c.r, c.w = c.small, 0, 0
 	if c.large != nil {

@@ -8,12 +8,15 @@ import (
 	"strconv"
 )
 
-// answer sends the final answer to the visitor. done reports whether it has given
-// the connection back; otherwise the connection has to be dropped. It panics with
-// http.ErrAbortHandler if the answer cannot be completed.
+// answer sends the final answer to the visitor. done reports whether the connection is
+// back in a pool; otherwise the caller has to drop it. answer panics with
+// http.ErrAbortHandler if the answer cannot be completed, because its head has been
+// sent by then: net/http then breaks the connection off, and no visitor takes half an
+// answer for a whole one.
 func (x *exchange) answer(a *answer) (done bool) {
 	x.c.answerBegun()
-	// Without the rest of the body, the upstream cannot use the connection again.
+	// If the rest of the body is never sent, the upstream would take the next request
+	// for it.
 	a.last = a.last || x.sender == nil && x.body.unread()
 	x.awaitsMore = a.stream || a.chunked || a.length == untilClose || a.length > largeBuffer
 	x.writeHead(a.status, a.reason)
@@ -23,7 +26,11 @@ func (x *exchange) answer(a *answer) (done bool) {
 	return x.release(a)
 }
 
-// release gives the connection back if it can be used again.
+// release returns the connection to its pool if it can be reused, and reports whether
+// it has. It can only if the request has been sent whole, the answer read whole, and
+// nothing has cut the connection. The order matters: the watch over the visitor and the
+// Breaker must be off before the pool can give the connection to another request, or
+// they could cut that one.
 func (x *exchange) release(a *answer) (done bool) {
 	switch {
 	case x.sender == nil && x.body.unread():
@@ -34,11 +41,12 @@ func (x *exchange) release(a *answer) (done bool) {
 			return false
 		}
 	}
-	// A cut that came too late has left its deadline on the connection.
+	// A cut that came too late for this exchange has left its deadline on the
+	// connection: it must not be reused.
 	if a.last || x.early || !x.up.leaving.forget(x.c) || !x.r.Breaker.Arm(nil) {
 		return false
 	}
-	if x.c.r != x.c.w { // bytes behind the end of the answer belong to no request
+	if x.c.r != x.c.w { // no request asked for the bytes behind the end of the answer
 		x.up.pool.noise()
 		return false
 	}
@@ -46,8 +54,10 @@ func (x *exchange) release(a *answer) (done bool) {
 	return x.giveBack()
 }
 
-// giveBack puts the connection into the pool. One that is signed in, or about to
-// be, goes into the visitor's own lane, or is dropped if there cannot be one.
+// giveBack puts the connection into the pool and reports true. A connection that is
+// signed in by NTLM or Negotiate, or about to be, speaks for one person: it goes into
+// the visitor's own lane. If there can be no lane, giveBack reports false and the
+// connection has to be closed.
 func (x *exchange) giveBack() bool {
 	if !x.handshake && x.lane == nil {
 		x.up.pool.put(x.c)
@@ -63,7 +73,8 @@ func (x *exchange) giveBack() bool {
 	return true
 }
 
-// copyBody sends the body of the answer.
+// copyBody sends the body of the answer, framed as RFC 9112, 6.3 has it. Its error is
+// the visitor's unless x.broken is set.
 func (x *exchange) copyBody(a *answer) error {
 	switch {
 	case a.chunked:
@@ -76,8 +87,9 @@ func (x *exchange) copyBody(a *answer) error {
 	return nil
 }
 
-// copyLength sends a body of known length, from socket to socket if that is
-// possible.
+// copyLength sends a body of known length. What is buffered goes first; the rest is
+// spliced from socket to socket where that is possible. It reads nothing behind the
+// end of the body. If the upstream ends before, it returns io.ErrUnexpectedEOF.
 func (x *exchange) copyLength(a *answer) error {
 	splice := x.canSplice(a)
 	x.piece = x.firstPiece()
@@ -110,7 +122,8 @@ func (x *exchange) copyLength(a *answer) error {
 	return nil
 }
 
-// copyRest sends a body that ends with the connection.
+// copyRest sends a body that ends when the upstream closes the connection. Whether it
+// is complete cannot be known.
 func (x *exchange) copyRest() error {
 	for {
 		if b := x.c.buffered(); len(b) > 0 {
@@ -128,7 +141,8 @@ func (x *exchange) copyRest() error {
 	}
 }
 
-// copyChunks sends a chunked body and its trailers.
+// copyChunks sends a chunked body and its trailers. A malformed chunk counts as broken
+// off by the upstream, as the head has been sent.
 func (x *exchange) copyChunks() error {
 	d := dechunker{lenient: x.up.o.Lenient}
 	for {
@@ -150,7 +164,8 @@ func (x *exchange) copyChunks() error {
 	}
 }
 
-// copyTrailers sends the trailers behind the body.
+// copyTrailers parses the trailers and sends them behind the body; "" sends none. An
+// error means that they are malformed.
 func (x *exchange) copyTrailers(lines string) error {
 	if lines == "" {
 		return nil
@@ -167,9 +182,10 @@ func (x *exchange) copyTrailers(lines string) error {
 	return nil
 }
 
-// peekChunks parses what has been read of a chunked body before anything is sent:
-// a malformed one can still be refused, and a whole one without trailers gets a
-// Content-Length.
+// peekChunks parses the part of a chunked body that is buffered, without consuming it.
+// It is called before the head is sent, so that a malformed body can still be refused
+// with an error page. A body that is complete and has no trailers gets a
+// Content-Length. It does nothing for other bodies.
 func (x *exchange) peekChunks(a *answer) error {
 	if !a.chunked {
 		return nil
@@ -195,15 +211,18 @@ func (x *exchange) peekChunks(a *answer) error {
 	}
 }
 
-// setLength announces the length of a body that came in chunks.
+// setLength sets Content-Length for a chunked body whose length is known, unless the
+// caller has set one: theirs wins, as with every field in Header().
 func (x *exchange) setLength(n int64) {
 	if !slices.Contains(x.own, "Content-Length") {
 		x.Header()["Content-Length"] = []string{strconv.FormatInt(n, 10)}
 	}
 }
 
-// more waits for more of the answer, without limit. What has been read is sent
-// before, unless the body is small and its length known.
+// more blocks until more of the answer arrives, without a time limit: a stream may
+// pause for as long as it likes, and the watch over the visitor ends the wait when they
+// leave. What has been read is flushed before, unless the body is small and its length
+// known. The write deadline is cleared meanwhile, as a wait is not the visitor's delay.
 func (x *exchange) more() error {
 	if x.awaitsMore {
 		x.flush()
@@ -216,6 +235,7 @@ func (x *exchange) more() error {
 	return err
 }
 
+// unexpected turns io.EOF into io.ErrUnexpectedEOF, for an end in the middle of a body.
 func unexpected(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

@@ -9,46 +9,49 @@ import (
 )
 
 const (
-	// restTime is how long a connection is not used while bytes may still come that
-	// no request asked for.
+	// restTime is how long a connection rests: it is held back from use, so that
+	// bytes that no request asked for can arrive and be noticed.
 	restTime = 75 * time.Millisecond
-	// provenAfter is how many connections must have been silent for restTime before
-	// the upstream is trusted to send nothing unasked.
+	// provenAfter is how many rests must have ended in silence before the upstream
+	// is trusted. From then on, connections rest only after a request with a body.
 	provenAfter = 4
-	// freshTime is how long a connection may have been idle for a request that
-	// cannot be sent again: the upstream may be about to close an older one.
+	// freshTime is how long a connection may have been idle to carry a request that
+	// cannot be repeated. The upstream may be about to close an older one, and the
+	// request would be lost.
 	freshTime = 200 * time.Millisecond
 )
 
-// A pool holds the idle connections to one upstream. The last one put is the first
-// one taken: it is the least likely to have been closed meanwhile, and superfluous
-// ones expire. It is safe for concurrent use.
+// A pool holds the idle connections to one upstream. It is last in, first out: the
+// connection used most recently is the least likely to have been closed by the
+// upstream, and surplus ones expire. It is safe for concurrent use.
 //
-// Bytes that come late must not become the answer to the next request. They may
-// answer a request that the upstream found in a body which it did not read. So a
-// connection rests for a while after a request with a body, and after every request
-// as long as the upstream is new. Once bytes have come that no request asked for,
-// no connection to the upstream is ever used again.
+// The pool defends against response desynchronisation. An upstream that does not
+// read a request's body may take the body for another request (request smuggling),
+// and answer it later. Those late bytes must never become the answer to somebody
+// else's request. So a connection rests for a while after a request with a body, and
+// after every request until the upstream is proven. Once an upstream has sent bytes
+// that no request asked for, the pool reuses no connection again.
 type pool struct {
-	max   int           // idle connections
-	age   time.Duration // how long one may be idle; 0: no limit
-	rest  time.Duration // how long one rests; 0: none does
-	fresh time.Duration // how long one is fresh
+	max   int           // most idle and resting connections together
+	age   time.Duration // how long a connection may be idle; 0: no limit
+	rest  time.Duration // how long a connection rests; 0: connections do not rest
+	fresh time.Duration // how long a connection is fresh; see freshTime
 	log   *slog.Logger  // for the warning about a noisy upstream; may be nil
 
 	mu      sync.Mutex
-	idle    []*conn // ready, oldest first
-	resting []*conn // oldest first
-	proven  int     // connections that were silent while they rested
-	noisy   bool    // the upstream sent bytes that no request asked for
-	sweep   *time.Timer
-	closed  bool
+	idle    []*conn     // ready for use, by conn.since, oldest first
+	resting []*conn     // not ready yet, by conn.since, oldest first
+	proven  int         // rests that ended in silence
+	noisy   bool        // the upstream sent bytes that no request asked for; never reset
+	sweep   *time.Timer // runs dropOld; nil: not scheduled
+	closed  bool        // put closes what it is given
 }
 
-// take returns an idle connection that is neither too old, nor closed by the
-// upstream, nor holds bytes that no request asked for; nil if there is none. With
-// fresh, its last use is no longer ago than freshTime. It may wait for the end of
-// a rest.
+// take removes an idle connection from the pool and returns it, or nil if the caller
+// has to open a new one. The connection is not older than p.age, has not been closed
+// by the upstream and has no unread bytes. If fresh is set, it was last used at most
+// p.fresh ago. take may wait for the end of a rest, at most p.rest; it returns nil if
+// ctx ends first.
 func (p *pool) take(ctx context.Context, fresh bool) *conn {
 	for {
 		c, wait, do := p.pop(fresh)
@@ -72,20 +75,24 @@ func (p *pool) take(ctx context.Context, fresh bool) *conn {
 	}
 }
 
-// popped is what has to be done with a connection that pop has returned.
+// popped says what take has to do with a connection that pop has returned.
 type popped int
 
 const (
-	use     popped = iota
-	wake           // wait for the end of its rest
-	replace        // close it, and use a new one
+	use     popped = iota // use it as it is
+	wake                  // wait for the end of its rest, then use it
+	replace               // close it, then open a new one
 )
 
-// pop removes a connection, and returns how long it has still to rest. One that
-// rests after a body is not waited for, and one that is not fresh enough is not
-// used: opening a new connection is faster. If it is the only one, it must be closed
-// first, because an upstream that serves one connection at a time would not accept
-// the new one before. A nil connection means that a new one has to be opened.
+// pop removes the best connection and returns it with the rest that remains and what
+// to do with it; nil means that a new connection has to be opened. Ready connections
+// come before resting ones.
+//
+// A rest is waited for only while the upstream is unproven and this is its only idle
+// connection; otherwise a new connection is faster. A connection that cannot be used
+// now stays in the pool, unless it is the only one: that one is closed before the new
+// one is opened, because an upstream that serves one connection at a time would not
+// accept a second one.
 func (p *pool) pop(fresh bool) (c *conn, wait time.Duration, do popped) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,15 +119,16 @@ func (p *pool) pop(fresh bool) (c *conn, wait time.Duration, do popped) {
 	return c, wait, do
 }
 
-// prove records that a connection was silent while it rested.
+// prove records that a rest ended in silence.
 func (p *pool) prove() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.proven++
 }
 
-// put keeps c for a later request, or closes it if there are enough. Nothing may be
-// left of the last exchange: no buffered bytes, no deadline in the past.
+// put keeps c for a later request. It closes c if the pool is full, closed or noisy.
+// Nothing of the last exchange may be left on c: no buffered bytes and no deadline
+// that has passed or is about to.
 func (p *pool) put(c *conn) {
 	c.since = time.Now()
 	p.mu.Lock()
@@ -140,8 +148,8 @@ func (p *pool) put(c *conn) {
 	p.mu.Unlock()
 }
 
-// noise records that the upstream has sent bytes that no request asked for, and
-// closes all idle connections.
+// noise records that the upstream has sent bytes that no request asked for. It
+// closes all idle connections, ends their reuse for good, and logs a warning once.
 func (p *pool) noise() {
 	p.mu.Lock()
 	first := !p.noisy
@@ -156,15 +164,15 @@ func (p *pool) noise() {
 	}
 }
 
-// isNoisy reports whether noise was called.
+// isNoisy reports whether noise has been called.
 func (p *pool) isNoisy() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.noisy
 }
 
-// dropOld closes connections that have been idle for too long. It runs again as
-// long as there are others.
+// dropOld closes the connections that have been idle for p.age. It schedules itself
+// for the next one that will be, and stops while the pool is empty.
 func (p *pool) dropOld() {
 	p.mu.Lock()
 	var old []*conn
@@ -183,7 +191,8 @@ func (p *pool) dropOld() {
 	}
 }
 
-// splitOld moves the connections of list that are too old to old.
+// splitOld moves the connections that are too old from the front of list to the end
+// of old, and returns both. list is sorted by age, so it stops at the first young one.
 func (p *pool) splitOld(list, old []*conn) (kept, gone []*conn) {
 	n := 0
 	for n < len(list) && time.Since(list[n].since) >= p.age {
@@ -193,7 +202,8 @@ func (p *pool) splitOld(list, old []*conn) (kept, gone []*conn) {
 	return slices.Delete(list, 0, n), old
 }
 
-// oldest returns the connection that was put first; nil: there is none.
+// oldest returns the connection that has been idle the longest, or nil if the pool is
+// empty.
 func (p *pool) oldest() *conn {
 	switch {
 	case len(p.idle) == 0 && len(p.resting) == 0:
@@ -204,7 +214,7 @@ func (p *pool) oldest() *conn {
 	return p.resting[0]
 }
 
-// close closes idle connections, and those that are put from now on.
+// close closes all idle connections. Connections that are put later are closed too.
 func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true
@@ -215,7 +225,8 @@ func (p *pool) close() {
 	p.drop()
 }
 
-// drop closes all idle connections.
+// drop closes all idle and resting connections, outside of the lock: closing TLS
+// writes to the network.
 func (p *pool) drop() {
 	p.mu.Lock()
 	old := slices.Concat(p.idle, p.resting)
@@ -226,7 +237,7 @@ func (p *pool) drop() {
 	}
 }
 
-// sleep reports whether d has passed before the end of ctx.
+// sleep waits for d. It returns false at once if ctx ends before.
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -24,47 +24,54 @@ import (
 	"gatehouse/internal/httpfield"
 )
 
-// TransportOptions say where a TransportUpstream leads, and how.
+// TransportOptions configure a TransportUpstream. Address is required.
 type TransportOptions struct {
-	Network string      // "tcp" or "unix"; "": tcp
-	Address string      // host:port, or the path of a socket
-	TLS     *tls.Config // nil: plain HTTP/1.1. Its ServerName is what the certificate must be for; HTTP/2 is spoken where the upstream can
-	// H2C: without TLS, HTTP/2 is spoken with prior knowledge (RFC 9113, 3.3). Only
-	// requests with an Upgrade are HTTP/1.1 then.
+	Network string // "tcp" or "unix"; "": tcp
+	Address string // host:port, or the path of a unix socket
+	// TLS is used for every connection; its ServerName is the name that the
+	// certificate must be valid for. HTTP/2 is used if the upstream chooses it by
+	// ALPN. nil: plain HTTP/1.1, or see H2C.
+	TLS *tls.Config
+	// H2C: without TLS, HTTP/2 is spoken with prior knowledge (RFC 9113, 3.3), and
+	// HTTP/1.1 only for requests with an Upgrade. It is ignored with TLS.
 	H2C      bool
-	Timeouts Timeouts
+	Timeouts Timeouts // zero fields: no limit
 	// IdleTimeout and NoReuse are those of HTTP1Options.
 	IdleTimeout time.Duration
 	NoReuse     bool
 
-	onlyHTTP2 bool      // with TLS: an upstream that does not choose HTTP/2 is errNoHTTP2
-	at        *privates // who has connections of their own; nil: the upstream keeps that itself
+	onlyHTTP2 bool      // with TLS: fail with errNoHTTP2 if the upstream does not choose HTTP/2
+	at        *privates // the lanes to share with another upstream; nil: lanes of its own
 }
 
 // TransportUpstream is an Upstream on top of http.Transport, for upstreams that
-// speak HTTP/2. Upgrades, which HTTP/2 does not have, go through an HTTP1.
+// speak HTTP/2. Requests with an Upgrade go through an HTTP1 instead, since HTTP/2
+// has no Upgrade. It is safe for concurrent use.
 //
-// A connection that was signed in by NTLM or Negotiate belongs to one visitor
-// alone, as it does with HTTP1: that visitor has a Transport of their own.
+// A connection that has been signed in by NTLM or Negotiate serves one visitor only,
+// as with HTTP1. As a Transport does not tell its connections apart, that visitor gets
+// a Transport of their own.
 type TransportUpstream struct {
 	o         TransportOptions
 	transport atomic.Pointer[http.Transport]
-	switching *HTTP1    // for Upgrade, which HTTP/2 does not have
-	buffers   sync.Pool // of *[]byte
-	private   *privates
-	own       bool // all of this is one visitor's
+	switching *HTTP1    // for requests with an Upgrade
+	buffers   sync.Pool // of *[]byte, each transportBuffer long
+	private   *privates // the visitors with Transports of their own
+	own       bool      // this upstream itself serves one visitor only
 }
 
-// errNoHTTP2 means that the upstream did not choose HTTP/2 when it was offered.
+// errNoHTTP2 means that the upstream did not choose HTTP/2 by ALPN. Nothing of the
+// request has been sent then: it can still be sent over HTTP/1.1.
 var errNoHTTP2 = errors.New("upstream does not speak HTTP/2")
 
 const (
-	transportBuffer = 32 << 10
-	transportIdle   = 128 // connections
+	transportBuffer = 32 << 10 // bytes of an answer's body that are copied at a time
+	transportIdle   = 128      // most idle connections
 )
 
-// NewTransport returns an upstream. Nothing is connected before the first
-// request.
+// NewTransport returns an upstream. It does not connect: an upstream that cannot be
+// reached fails requests, with an Error of kind Connect. Call Close when it is no
+// longer used.
 func NewTransport(o TransportOptions) *TransportUpstream {
 	if o.Network == "" {
 		o.Network = "tcp"
@@ -84,6 +91,9 @@ func NewTransport(o TransportOptions) *TransportUpstream {
 	return u
 }
 
+// newTransport returns a Transport that sends what the visitor sent and adds nothing:
+// no environment proxy, no Accept-Encoding. With onlyHTTP2 it dials TLS by itself, since
+// http.Transport would fall back to HTTP/1.1 silently.
 func (o TransportOptions) newTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: o.Timeouts.Connect}
 	t := &http.Transport{ // no Proxy: the environment must not redirect requests
@@ -121,31 +131,33 @@ func (o TransportOptions) newTransport() *http.Transport {
 	return t
 }
 
-// Close closes idle connections. Requests under way go on to their end.
+// Close closes idle connections, including those of single visitors. Requests under
+// way are completed. It may be called more than once.
 func (u *TransportUpstream) Close() {
 	u.transport.Load().CloseIdleConnections()
 	u.switching.Close()
 	u.private.close()
 }
 
-// retire stops the use of all present connections for later requests. Requests
-// under way go on to their end.
+// retire makes later requests use new connections only. Requests under way are
+// completed. It is called when a connection may be about to be signed in: nobody else
+// may get that one, and http.Transport cannot be told to drop a single connection.
 func (u *TransportUpstream) retire() {
 	old := u.transport.Swap(u.o.newTransport())
-	old.CloseIdleConnections() // the others close when they have been idle for long enough
+	old.CloseIdleConnections() // those in use close after IdleTimeout
 }
 
 // Forward implements Upstream.
 //
-// A request is sent again after an idle connection turned out to be dead, if it
-// has no body and its method is idempotent (RFC 9110, 9.2.2), or if no byte of it
-// was written.
+// If an idle connection turns out to be dead, the request is sent again on another one,
+// provided that it has no body and its method is idempotent (RFC 9110, 9.2.2), or that
+// none of its bytes was written.
 func (u *TransportUpstream) Forward(w http.ResponseWriter, r *Request) error {
 	if to, done := u.forVisitor(r); to != u {
 		defer done()
 		return to.Forward(w, r)
 	}
-	if r.Upgrade != "" && httpfield.IsValue(r.Upgrade) { // one that is not valid is refused below, before anything is connected
+	if r.Upgrade != "" && httpfield.IsValue(r.Upgrade) { // an invalid one is refused below, before anything is connected
 		return u.switching.Forward(w, r)
 	}
 	x := &transportExchange{up: u}
@@ -159,7 +171,7 @@ func (u *TransportUpstream) Forward(w http.ResponseWriter, r *Request) error {
 		e = x.run()
 	}
 	if e != nil && e.Kind == Connect && (r.again || errors.Is(e, errNoHTTP2)) {
-		return e // the body has not been touched
+		return e // the body is untouched: the caller may try another upstream
 	}
 	x.abandonBody()
 	if e != nil {
@@ -168,8 +180,10 @@ func (u *TransportUpstream) Forward(w http.ResponseWriter, r *Request) error {
 	return nil
 }
 
-// forVisitor returns the upstream that r has to use: u, or the visitor's own.
-// done must be called after use.
+// forVisitor returns the upstream that r has to use: u itself, or the visitor's own if
+// they have one or r continues a handshake of NTLM or Negotiate. If none can be kept for
+// the visitor, it returns one for this request only. The caller must call done after
+// use, whichever it is.
 func (u *TransportUpstream) forVisitor(r *Request) (to *TransportUpstream, done func()) {
 	done = func() {}
 	if u.own || u.o.onlyHTTP2 { // the caller has already decided
@@ -186,18 +200,25 @@ func (u *TransportUpstream) forVisitor(r *Request) (to *TransportUpstream, done 
 	if l != nil {
 		return u.private.transport(l, u.o), done
 	}
-	to = newOwn(u.o) // it cannot be kept for anybody
+	to = newOwn(u.o) // for this request only
 	return to, to.Close
 }
 
+// newOwn returns an upstream for one visitor. It never looks for another visitor's
+// lane, so Forward does not recurse further.
 func newOwn(o TransportOptions) *TransportUpstream {
 	u := NewTransport(o)
 	u.own = true
 	return u
 }
 
-// run sends the request and its answer. It leaves the rest of the body to
-// Forward.
+// run sends the request to the upstream and the answer to the visitor. An Error means
+// that nothing of the final answer has been sent; after its head, run panics with
+// http.ErrAbortHandler. Forward takes care of the rest of an unread body.
+//
+// The body must be stopped before run returns, on every path: Transport may read it on a
+// goroutine that outlives RoundTrip. Deferred calls run in reverse order, and the one
+// that is added last has to run first.
 func (x *transportExchange) run() *Error {
 	ctx, cancel := context.WithCancel(x.r.In.Context())
 	defer cancel()
@@ -210,8 +231,8 @@ func (x *transportExchange) run() *Error {
 	if x.sent != nil {
 		x.sent.giveUp = cancel
 		defer x.body.stop()
-		// Transport waits for the read of a body that is under way, even when its
-		// context has ended.
+		// Even when its context has ended, Transport waits for a read of the body that
+		// is under way. So a cancelled request has to interrupt that read as well.
 		x.r.Breaker.Arm(func() { cancel(); x.body.close() })
 	}
 	res, err := x.up.transport.Load().RoundTrip(out)
@@ -232,23 +253,26 @@ func (x *transportExchange) run() *Error {
 	return x.answer(res)
 }
 
-// A transportExchange is one request over http.Transport, and its answer.
+// A transportExchange is one request over http.Transport and its answer. The atomic
+// fields are set by httptrace hooks on Transport's goroutines.
 type transportExchange struct {
 	client
 	up   *TransportUpstream
-	sent *transportBody // the body, as Transport reads it; nil: there is none, or it has been read before
+	sent *transportBody // the body as Transport reads it; nil: no body, or it is in Request.kept
 
 	connected atomic.Bool
-	reused    atomic.Bool // the connection had served before
-	answering atomic.Bool // a byte of an answer has come
+	reused    atomic.Bool // the connection has served another request before
+	answering atomic.Bool // the first byte of an answer has arrived
 
-	mu       sync.Mutex // held while an interim answer is sent
-	over     bool       // the final answer has come, or an error
-	interims int
-	refused  *Error // why an interim answer was refused
+	mu       sync.Mutex // guards what follows, and is held while an interim answer is sent
+	over     bool       // RoundTrip has returned: interim answers are ignored
+	interims int        // how many have been received; at most maxInterim
+	refused  *Error     // why an interim answer was refused; nil: none was
 }
 
-// request returns the request for http.Transport.
+// request returns the request for http.Transport, or an Error of kind Invalid. The
+// target is sent byte for byte. Its hooks record how far the request has come, on
+// which classifyError decides whether it may be repeated.
 func (x *transportExchange) request(ctx context.Context) (*http.Request, *Error) {
 	in, r := x.r.In, x.r
 	header, e := transportHeader(r)
@@ -292,8 +316,8 @@ func (x *transportExchange) request(ctx context.Context) (*http.Request, *Error)
 	return out, nil
 }
 
-// hopFields adds the hop-by-hop fields, and keeps Transport from adding fields
-// that the visitor did not send.
+// hopFields adds TE: trailers if the visitor accepts trailers, and keeps Transport from
+// adding fields that the visitor did not send.
 func (x *transportExchange) hopFields(out *http.Request) {
 	h := out.Header
 	if x.r.Trailers {
@@ -302,8 +326,8 @@ func (x *transportExchange) hopFields(out *http.Request) {
 	if _, ok := h["User-Agent"]; !ok {
 		h["User-Agent"] = []string{""}
 	}
-	// Transport repeats requests with these fields. It does not recognise them in
-	// lower case, which means the same to the upstream.
+	// Transport would repeat any request with one of these fields. It does not
+	// recognise them in lower case, which means the same to the upstream.
 	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 		if v, ok := h[name]; ok {
 			delete(h, name)
@@ -312,9 +336,10 @@ func (x *transportExchange) hopFields(out *http.Request) {
 	}
 }
 
-// transportHeader returns the request's header without the fields that are not
-// the caller's to set. It refuses a request that cannot be written as HTTP/1.1:
-// Transport's error would look like a failure of the upstream.
+// transportHeader returns a copy of the request's header without Host, Content-Length
+// and hop-by-hop fields, which the engine sets itself. It returns an Error of kind
+// Invalid for a request that cannot be written as HTTP/1.1. Transport refuses those as
+// well, but its error would look like a failure of the upstream.
 func transportHeader(r *Request) (http.Header, *Error) {
 	header := r.Header.mapped()
 	ok := httpfield.IsToken(r.Method) && r.Method != http.MethodConnect && validTarget(r.Target) &&
@@ -335,7 +360,9 @@ func transportHeader(r *Request) (http.Header, *Error) {
 	return header, nil
 }
 
-// setTarget makes u.RequestURI return target, byte for byte.
+// setTarget makes u.RequestURI return target, byte for byte: the upstream must see the
+// path on which access was decided. It returns an error for the few targets for which
+// net/url cannot do that.
 func setTarget(u *url.URL, target string) error {
 	path, query, has := strings.Cut(target, "?")
 	u.RawQuery, u.ForceQuery = query, has && query == ""
@@ -355,8 +382,9 @@ func setTarget(u *url.URL, target string) error {
 	return nil
 }
 
-// interim sends a 1xx answer to the visitor. It is called on a goroutine of
-// Transport, possibly after RoundTrip has returned.
+// interim sends a 1xx answer to the visitor. Transport calls it on a goroutine of its
+// own, possibly after RoundTrip has returned: from then on it does nothing, because the
+// final answer owns Header(). An error ends the exchange, with x.refused as its reason.
 func (x *transportExchange) interim(status int, header textproto.MIMEHeader) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -376,14 +404,17 @@ func (x *transportExchange) interim(status int, header textproto.MIMEHeader) err
 	return nil
 }
 
+// interimOver waits for an interim answer that is being sent, and prevents others. It is
+// called before the final answer is written.
 func (x *transportExchange) interimOver() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.over = true
 }
 
-// take copies the upstream's end-to-end fields into Header() and calls
-// Request.Answer.
+// take copies the upstream's end-to-end fields into Header(), except those that the
+// caller has set, and calls Request.Answer, whose error it returns. Fields named in
+// Connection are hop-by-hop (RFC 9110, 7.6.1) and left out.
 func (x *transportExchange) take(status int, from http.Header) error {
 	h := x.Header()
 	nominated := from["Connection"]
@@ -398,7 +429,8 @@ func (x *transportExchange) take(status int, from http.Header) error {
 	return nil
 }
 
-// answer sends the final answer. It panics if that cannot be completed.
+// answer sends the final answer. An Error means that nothing has been sent. It panics
+// with http.ErrAbortHandler if the answer cannot be completed after its head.
 func (x *transportExchange) answer(res *http.Response) *Error {
 	if res.StatusCode < http.StatusOK {
 		return &Error{Kind: Protocol, Err: fmt.Errorf("status %d", res.StatusCode)}
@@ -415,8 +447,8 @@ func (x *transportExchange) answer(res *http.Response) *Error {
 	return nil
 }
 
-// reasonOf returns the reason phrase of an answer over HTTP/1; over HTTP/2 there
-// are none, and it is the usual one.
+// reasonOf returns the reason phrase of an answer. HTTP/2 has none, so its answers get
+// the standard phrase of their status.
 func reasonOf(res *http.Response) string {
 	if res.ProtoMajor > 1 {
 		return http.StatusText(res.StatusCode)
@@ -424,8 +456,8 @@ func reasonOf(res *http.Response) string {
 	return strings.TrimSpace(strings.TrimPrefix(res.Status, strconv.Itoa(res.StatusCode)))
 }
 
-// claim gives the visitor connections of their own, from the next request on, if
-// the answer asks for a login that signs in the connection.
+// claim reserves connections for the visitor, from the next request on, if the answer
+// asks for a login that signs in the connection (NTLM or Negotiate).
 func (x *transportExchange) claim(h http.Header) {
 	if challenge := h["Www-Authenticate"]; challenge != nil && binds(challenge) && !x.up.own {
 		x.up.private.open(x.r)
@@ -433,11 +465,13 @@ func (x *transportExchange) claim(h http.Header) {
 	}
 }
 
-// errBroke means that the upstream broke off the body of its answer.
+// errBroke marks errors of reading the body: the upstream broke off its answer.
 var errBroke = errors.New("read body")
 
-// copyBody copies the body and the trailers. What has been read is sent at once,
-// unless the buffer was full: then more is about to come.
+// copyBody copies the body and the trailers. What has been read is flushed at once, so
+// that streams arrive without delay, unless the buffer was full and more is about to
+// come, or the body is complete. An error of the upstream is errBroke; any other one is
+// the visitor's.
 func (x *transportExchange) copyBody(res *http.Response) error {
 	buf := x.up.buffers.Get().(*[]byte) //nolint:forcetypeassert // it holds nothing else
 	defer x.up.buffers.Put(buf)
@@ -465,16 +499,19 @@ func (x *transportExchange) copyBody(res *http.Response) error {
 		}
 	}
 	if err := res.Request.Context().Err(); err != nil && res.ContentLength < 0 {
-		// The upstream may close the connection because the request was cancelled.
-		// That must not look like the end of a body that ends with the connection.
+		// The upstream may have closed the connection because the request was
+		// cancelled. That is not the end of a body that ends with the connection.
 		return fmt.Errorf("read body: %w", err)
 	}
 	x.addTrailers(res.Trailer)
-	x.armWrite() // net/http sends the end when the handler has returned
+	x.armWrite() // net/http sends the end of the body when the handler has returned
 	return nil
 }
 
-// classifyError returns why there is no answer.
+// classifyError returns why there is no answer. The order of the cases matters: the
+// visitor's fault comes first, because it usually causes an error of the upstream as
+// well. The error is errStale if the request may be repeated: the reused connection
+// was dead, nothing has been answered, there is no body and the method is idempotent.
 func (x *transportExchange) classifyError(err error) *Error {
 	var dial *net.OpError
 	var timeout net.Error

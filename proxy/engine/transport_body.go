@@ -7,23 +7,30 @@ import (
 	"time"
 )
 
-// A transportBody is the visitor's body as Transport reads it: on a goroutine
-// that may outlive RoundTrip, but must not outlive Forward, because net/http uses
-// the connection again after the handler has returned. requestBody.stop ends it.
+// A transportBody is the request's body as Transport reads it: on a goroutine that may
+// outlive RoundTrip. Its reads must not outlive Forward, because net/http reuses the
+// visitor's connection after the handler has returned; requestBody.stop ends them.
+//
+// It also enforces the response timeout while the body is sent. Transport's own begins
+// only after the whole body has been written, which never happens if the upstream stops
+// accepting it. So between two Reads a timer runs: the time in which Transport asks for
+// nothing is the upstream's, the time within a Read is the visitor's.
 type transportBody struct {
 	body     *requestBody
-	trailer  http.Header   // announced names; the values come with the end
-	response time.Duration // Timeouts.Response
-	giveUp   func()        // ends the request
-	late     atomic.Bool   // the upstream took nothing of the body for too long, and did not answer
+	trailer  http.Header   // announced names; Read sets the values at the end. nil: none
+	response time.Duration // Timeouts.Response; 0: no limit
+	giveUp   func()        // cancels the request; set before the first Read
+	late     atomic.Bool   // giveUp was called: the upstream neither accepted the body nor answered in time
 
-	mu     sync.Mutex
+	mu     sync.Mutex  // guards what follows
 	asking bool        // a Read is under way
-	closed bool        // Transport asks for no more
-	over   bool        // there is an answer, which may take its time, or there will be none
-	timer  *time.Timer // gives up when nothing is asked for
+	closed bool        // Transport has called Close
+	over   bool        // RoundTrip has returned: the timeout no longer applies
+	timer  *time.Timer // calls lose; nil: not started yet
 }
 
+// newTransportBody returns the body of r for Transport. Only a body of unknown length
+// can have trailers; Transport has to know their names before it sends the head.
 func newTransportBody(body *requestBody, r *Request, response time.Duration) *transportBody {
 	b := &transportBody{body: body, response: response}
 	if body.length < 0 {
@@ -37,7 +44,9 @@ func newTransportBody(body *requestBody, r *Request, response time.Duration) *tr
 	return b
 }
 
-// Read implements io.Reader.
+// Read implements io.Reader. It sets the trailers before it returns the end, as
+// http.Request.Trailer demands. A panic of the visitor's body becomes the error of the
+// Read.
 func (b *transportBody) Read(p []byte) (n int, err error) {
 	b.stopTimer()
 	defer b.startTimer()
@@ -55,8 +64,8 @@ func (b *transportBody) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// Close implements io.Closer. Transport calls it when it needs no more of the
-// body, and over HTTP/2 then waits for a Read that is under way.
+// Close implements io.Closer. Transport calls it when it needs no more of the body. It
+// interrupts a Read that is under way, for whose end Transport waits over HTTP/2.
 func (b *transportBody) Close() error {
 	b.mu.Lock()
 	b.closed = true
@@ -65,6 +74,7 @@ func (b *transportBody) Close() error {
 	return nil
 }
 
+// stopTimer is called at the begin of a Read: from now on the visitor is waited for.
 func (b *transportBody) stopTimer() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -74,6 +84,7 @@ func (b *transportBody) stopTimer() {
 	}
 }
 
+// startTimer is called at the end of a Read: from now on the upstream is waited for.
 func (b *transportBody) startTimer() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -87,7 +98,8 @@ func (b *transportBody) startTimer() {
 	}
 }
 
-// lose gives up on an upstream that neither takes the body nor answers.
+// lose gives up on an upstream that neither accepts the body nor answers. It checks the
+// state once more, because a timer may fire although it has just been stopped.
 func (b *transportBody) lose() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -97,7 +109,8 @@ func (b *transportBody) lose() {
 	}
 }
 
-// answered is called when the head of the answer is there, or none will be.
+// answered ends the timeout. It is called when RoundTrip has returned, with the head of
+// an answer or an error.
 func (b *transportBody) answered() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -15,28 +15,29 @@ import (
 )
 
 const (
-	cacheTimeout = 250 * time.Millisecond // of a Cache; see Options.Timeout
-	cacheLease   = 5 * time.Second        // how long a reader may take to fill an entry
-	cacheLife    = 10 * time.Minute       // how long an entry stays at most
+	cacheTimeout = 250 * time.Millisecond // default of Options.Timeout for a Cache
+	cacheLease   = 5 * time.Second        // how long a reader may take from Get to Fill
+	cacheLife    = 10 * time.Minute       // the longest life of an entry
 )
 
-// A Cache keeps copies of records that lie elsewhere, such as in a database: the
-// pgstore.Cache of pgstore.Cached. It lies on one server, or on a master that Sentinel
-// watches. Its answers must not be believed by themselves; pgstore.Cached knows when
-// they may be. It is safe for concurrent use.
+// A Cache keeps copies of records that are stored elsewhere, in a database: it implements
+// pgstore.Cache, for pgstore.Cached. It uses one server, or a master watched by Sentinel,
+// but no Cluster. An entry alone proves nothing, since it may be outdated: pgstore.Cached
+// decides when it may be used. It is safe for concurrent use.
 //
-// The name of an entry has the epoch in it, and the run id of the server. So what the
-// server had before it was started again, or before another one became the master, is
-// out of reach.
+// The name of an entry includes the epoch of pgstore.Cached and the run id of the server.
+// So entries from before a restart of the server or a failover, which may have missed
+// writes, are never found again; they expire by themselves.
 type Cache struct {
 	client  redis.UniversalClient
 	prefix  string
 	timeout time.Duration
-	run     atomic.Pointer[string] // of the server of the newest connection
+	run     atomic.Pointer[string] // run id of the server of the newest connection; nil: none yet
 }
 
-// NewCache returns a cache, or an error that says what is wrong with the options. It
-// does not connect.
+// NewCache returns a cache, or an error that says what is wrong with the options. It does
+// not connect; while the server cannot be reached, every call fails. Call Close when it is
+// no longer used.
 func NewCache(o Options) (*Cache, error) {
 	at, err := parseURL(o.URL)
 	if err != nil {
@@ -58,7 +59,8 @@ func NewCache(o Options) (*Cache, error) {
 	return c, nil
 }
 
-// connected asks the server of a new connection for its run id.
+// connected is called with each new connection before its first use. It asks the server
+// for its run id, and an error refuses the connection: entries could not be named.
 func (c *Cache) connected(ctx context.Context, conn *redis.Conn) error {
 	info, err := conn.Info(ctx, "server").Result()
 	if err != nil {
@@ -73,11 +75,13 @@ func (c *Cache) connected(ctx context.Context, conn *redis.Conn) error {
 	return errors.New("redis does not say its run_id")
 }
 
-// errRestarted means that the server is another one than before, or none.
+// errRestarted means that no server has been reached yet, or that it changed during a call.
+// The result of that call must not be used.
 var errRestarted = errors.New("sessions: redis was started again")
 
-// do calls f with a function that returns the name of an entry. It returns errRestarted
-// if the server changed meanwhile: what f has read may be old then.
+// do calls f with a function that returns the name of an entry, within c.timeout. It
+// compares the run id before and after, and returns errRestarted if it changed: what f
+// has read under the old name may be outdated.
 func (c *Cache) do(ctx context.Context, epoch string, f func(ctx context.Context, name func(key string) string) error) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -95,10 +99,13 @@ func (c *Cache) do(ctx context.Context, epoch string, f func(ctx context.Context
 	return nil
 }
 
-// leased is how a lease begins, and no record.
+// leased is the prefix of a lease, which is stored in place of a record until Fill. No
+// encoded record begins with it.
 const leased = "lease:"
 
-// Get serves pgstore.Cache.
+// Get implements pgstore.Cache. On a miss it stores a lease for cacheLease and returns it,
+// unless another reader holds one: then lease is "", and the caller must not fill. An
+// entry that cannot be decoded is a miss without a lease.
 func (c *Cache) Get(ctx context.Context, epoch, key string) (r sessions.Record, found bool, lease string, err error) {
 	value := ""
 	err = c.do(ctx, epoch, func(ctx context.Context, name func(string) string) error {
@@ -123,7 +130,9 @@ func (c *Cache) Get(ctx context.Context, epoch, key string) (r sessions.Record, 
 	return r, true, "", nil
 }
 
-// Fill serves pgstore.Cache.
+// Fill implements pgstore.Cache. It stores the record only if the lease is still there, in
+// one step: Drop removes the lease, so what was read before a write is never stored after
+// it. The entry lives for life, but cacheLife at most.
 func (c *Cache) Fill(ctx context.Context, epoch, key, lease string, r *sessions.Record, life time.Duration) error {
 	const script = `if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3]) end return 1`
 	return c.do(ctx, epoch, func(ctx context.Context, name func(string) string) error {
@@ -131,7 +140,8 @@ func (c *Cache) Fill(ctx context.Context, epoch, key, lease string, r *sessions.
 	})
 }
 
-// Drop serves pgstore.Cache.
+// Drop implements pgstore.Cache: it removes entries and leases. Removing what is not there
+// is no error.
 func (c *Cache) Drop(ctx context.Context, epoch string, keys ...string) error {
 	return c.do(ctx, epoch, func(ctx context.Context, name func(string) string) error {
 		names := make([]string, len(keys))
@@ -142,12 +152,14 @@ func (c *Cache) Drop(ctx context.Context, epoch string, keys ...string) error {
 	})
 }
 
-// Ping serves pgstore.Cache: it writes, which a full server or a replica refuses.
+// Ping implements pgstore.Cache. It writes a key, so that a full server or a replica,
+// which cannot remove entries either, counts as broken.
 func (c *Cache) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	return c.client.Set(ctx, c.prefix+"probe", 1, time.Minute).Err()
 }
 
-// Close closes the connections. The entries stay; the next start does not believe them.
+// Close closes the connections. The entries stay on the server until they expire, and are
+// not used after the next start.
 func (c *Cache) Close() error { return c.client.Close() }

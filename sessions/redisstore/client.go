@@ -9,14 +9,15 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// silent is a logger of go-redis that writes nothing: what it would write, calls
-// return as errors.
+// silent is a logger for go-redis that discards everything. What go-redis would log, our
+// calls return as errors.
 type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}
 
-// client returns the client for the kind of address. It does not repeat a command
-// whose answer did not come, and gives up a command after o.Timeout.
+// client returns the client for this kind of address; it does not connect. The client does
+// not repeat a command whose answer was lost, and fails a command after o.Timeout. It
+// speaks RESP2 and sends nothing at the start that old servers or strict ACLs refuse.
 func (a *address) client(o *Options) redis.UniversalClient {
 	u := &redis.UniversalOptions{
 		Addrs: a.hosts, MasterName: a.master, DB: a.db, Username: a.user, Password: a.password,

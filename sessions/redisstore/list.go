@@ -14,7 +14,7 @@ import (
 	"gatehouse/sessions"
 )
 
-// allShards are the names of the shards, in the order of their keys.
+// allShards are the names of the 16 shards, in the order of the keys that they hold.
 var allShards = func() []string {
 	var all []string
 	for _, c := range "0123456789abcdef" {
@@ -23,14 +23,17 @@ var allShards = func() []string {
 	return all
 }()
 
-// pageLen is how many keys of an index are read at a time.
+// pageLen is how many keys of an index one command reads at most.
 const pageLen = 256
 
-// sweepMax is how many records one script removes: the whole server waits meanwhile.
+// sweepMax is how many records one script removes at most. Redis serves nobody else
+// while a script runs.
 const sweepMax = 100
 
-// each sends one command for each of the shards (or keys), in one round trip. add puts it
-// into the pipeline. The command must only read, or be one that may be done twice.
+// each sends one command for each of the shards (or keys) in a single round trip; add puts
+// the commands into the pipeline. They must be reads or idempotent, because a pipeline
+// can fail after some of its commands have run. A missing value (redis.Nil) is no error;
+// add's commands hold their results.
 func (s *Store) each(ctx context.Context, shards []string, add func(p redis.Pipeliner, shard string)) error {
 	ctx, cancel, err := s.begin(ctx)
 	if err != nil {
@@ -47,7 +50,8 @@ func (s *Store) each(ctx context.Context, shards []string, add func(p redis.Pipe
 	return nil
 }
 
-// Count serves sessions.Store.
+// Count implements sessions.Store. It adds up the sizes of the 16 indexes in one round
+// trip; expired records that have not been deleted count as well.
 func (s *Store) Count(ctx context.Context) (n int, err error) {
 	var counts []*redis.IntCmd
 	err = s.each(ctx, allShards, func(p redis.Pipeliner, shard string) {
@@ -62,8 +66,9 @@ func (s *Store) Count(ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
-// List serves sessions.Store. It asks all shards at once for the records of one user, and
-// one shard after the other for all others, a page at a time.
+// List implements sessions.Store. It reads pages of pageLen keys. For one user it asks all
+// shards at once, because they have few records in each; otherwise one shard after the
+// other, so that few records are in memory. Both yield in the order of the keys.
 func (s *Store) List(ctx context.Context, q sessions.Query) iter.Seq2[sessions.Entry, error] {
 	return func(yield func(sessions.Entry, error) bool) {
 		shards := shardsOf(&q)
@@ -98,7 +103,8 @@ func (s *Store) List(ctx context.Context, q sessions.Query) iter.Seq2[sessions.E
 	}
 }
 
-// shardsOf returns the shards that may have records which q selects.
+// shardsOf returns the shards that can hold records selected by q, in order. A prefix
+// selects one shard, and After rules out those before its own.
 func shardsOf(q *sessions.Query) []string {
 	from, to := 0, len(allShards)
 	if q.After != "" {
@@ -111,22 +117,23 @@ func shardsOf(q *sessions.Query) []string {
 	return allShards[min(from, to):to]
 }
 
-// A listed is what List yields: err is nil or ErrDamaged, and then the entry
-// has its key alone.
+// A listed is one result of List. err is nil or ErrDamaged; with ErrDamaged, the entry has
+// nothing but its key.
 type listed struct {
 	sessions.Entry
 	err error
 }
 
-// A listPage is a part of a shard, up to the key last; more says that there may be more.
+// A listPage is a part of one shard.
 type listPage struct {
-	entries []listed
-	last    string
-	more    bool
+	entries []listed // those that the query selects, by key
+	last    string   // the last key that was read, selected or not; the next page begins after it
+	more    bool     // the page was full: there may be more keys
 }
 
-// pages returns the first page of each shard: it asks the index for the keys, and then
-// reads each record. A record may be removed between the two, and is left out then.
+// pages returns the first page of each shard after q.After, in two round trips: one reads
+// keys from the indexes, the other one the records. A record that is removed in between
+// is left out.
 func (s *Store) pages(ctx context.Context, q *sessions.Query, shards []string) ([]listPage, error) {
 	index, lead := "keys", ""
 	if q.User != "" {
@@ -138,7 +145,7 @@ func (s *Store) pages(ctx context.Context, q *sessions.Query, shards []string) (
 	}
 	var found []*redis.StringSliceCmd
 	err := s.each(ctx, shards, func(p redis.Pipeliner, shard string) {
-		p.Persist(ctx, s.index(shard, index)) // this changes nothing, but a replica refuses it
+		p.Persist(ctx, s.index(shard, index)) // a write without effect: a replica refuses it, whose data may be old
 		found = append(found, p.ZRangeByLex(ctx, s.index(shard, index), by))
 	})
 	if err != nil {
@@ -160,13 +167,14 @@ func (s *Store) pages(ctx context.Context, q *sessions.Query, shards []string) (
 	return pages, s.fill(ctx, q, shards, pages, keys)
 }
 
-// fill reads the records and puts them on their pages.
+// fill reads the records under keys and adds those that q selects to the pages of their
+// shards. Damaged records are added whatever q selects.
 func (s *Store) fill(ctx context.Context, q *sessions.Query, shards []string, pages []listPage, keys []string) error {
 	var values []*redis.StringCmd
 	err := s.each(ctx, keys, func(p redis.Pipeliner, key string) {
 		cmd := s.get(ctx, key)
 		values = append(values, cmd)
-		_ = p.Process(ctx, cmd) // which only puts it into the pipeline
+		_ = p.Process(ctx, cmd) // queues it; Exec returns errors
 	})
 	if err != nil && !noString(err) {
 		return err
@@ -189,8 +197,9 @@ func (s *Store) fill(ctx context.Context, q *sessions.Query, shards []string, pa
 	return nil
 }
 
-// DeleteExpired serves sessions.Store. Of a record that Redis has removed by itself it
-// returns what the index knows: the user, and when it has expired.
+// DeleteExpired implements sessions.Store. For a record that Redis has already removed by
+// its own expiry, it returns what the index knows: the key, the user and the time of
+// expiry. After an error it returns those that have been removed before.
 func (s *Store) DeleteExpired(ctx context.Context, now time.Time, limit int) ([]sessions.Entry, error) {
 	var gone []sessions.Entry
 	for len(gone) < limit {
@@ -207,9 +216,13 @@ func (s *Store) DeleteExpired(ctx context.Context, now time.Time, limit int) ([]
 	return gone, nil
 }
 
-// due returns records that have expired by the indexes: the oldest of all shards, oldest
-// first, and no more than limit. They may be fewer than there are, but are none only if
-// there are none.
+// due returns up to limit records that have expired according to the indexes, the oldest
+// of all shards, oldest first. It may return fewer than limit although there are more,
+// but returns none only if there are none.
+//
+// Each shard is asked for its share of the limit and some more. Where a shard had as many
+// as it was asked for, younger ones of it are unknown. So the result ends at the
+// oldest of the last records of such shards: up to there it is complete.
 func (s *Store) due(ctx context.Context, now time.Time, limit int) ([]sessions.Entry, error) {
 	some := min(limit, 2*limit/len(allShards)+8)
 	var found []*redis.ZSliceCmd
@@ -221,7 +234,7 @@ func (s *Store) due(ctx context.Context, now time.Time, limit int) ([]sessions.E
 		return nil, err
 	}
 	var due []sessions.Entry
-	var last []sessions.Entry // the last one read of each shard that may have more
+	var last []sessions.Entry // the last record read of each shard that may have more
 	for _, f := range found {
 		for _, z := range f.Val() {
 			member, _ := z.Member.(string)
@@ -241,13 +254,14 @@ func (s *Store) due(ctx context.Context, now time.Time, limit int) ([]sessions.E
 	return due[:min(n, limit)], nil
 }
 
-// byExpiry compares by Expires, then by key.
+// byExpiry orders entries by Expires, then by key.
 func byExpiry(a, b sessions.Entry) int {
 	return cmp.Or(a.Expires.Compare(b.Expires), cmp.Compare(a.Key, b.Key))
 }
 
-// sweep removes the records that are due, unless they were used meanwhile, and returns
-// those that it has removed.
+// sweep removes the records in due, except those that have been used in the meantime, and
+// returns what it has removed, in the order of due. After an error it goes no further,
+// but still returns those.
 func (s *Store) sweep(ctx context.Context, now time.Time, due []sessions.Entry) (gone []sessions.Entry, err error) {
 	removed := make([]bool, len(due))
 	for _, shard := range allShards {
@@ -271,8 +285,10 @@ func (s *Store) sweep(ctx context.Context, now time.Time, due []sessions.Entry) 
 	return gone, err
 }
 
-// sweepShard does so for the records of one shard, which are due[i] for each i of which.
-// It notes in removed which are gone.
+// sweepShard removes due[i] for each i in which, all records of one shard, in one script.
+// It sets removed[i] for each that it has removed, and due[i].Record to the stored record
+// if that could still be read. The script decides what has expired, so that a session that
+// is used at the same moment survives (lua/sweep.lua).
 func (s *Store) sweepShard(ctx context.Context, now time.Time, shard string, due []sessions.Entry, removed []bool, which []int) error {
 	args := []any{formatTime(now), s.channel, slack.Milliseconds()}
 	var keys []string
@@ -299,7 +315,9 @@ func (s *Store) sweepShard(ctx context.Context, now time.Time, shard string, due
 	return nil
 }
 
-// scoreOf returns a time as the index by expiry has it.
+// scoreOf returns the score of a time in the index by expiry: microseconds since 1970, and
+// -inf for the zero time. Scores are floats, which are exact to 2^53 microseconds: 285
+// years.
 func scoreOf(t time.Time) string {
 	if t.IsZero() {
 		return "-inf"
@@ -307,7 +325,7 @@ func scoreOf(t time.Time) string {
 	return formatTime(t)
 }
 
-// scoreTime returns the time of which scoreOf is the score.
+// scoreTime is the inverse of scoreOf.
 func scoreTime(score float64) time.Time {
 	if score < -1e18 {
 		return time.Time{}

@@ -12,10 +12,12 @@ import (
 //go:embed lua/*.lua
 var luaFiles embed.FS
 
-// A script is Lua that the server runs in one step; hash is how it is called by.
+// A script is Lua text that the server runs atomically, and its SHA-1, by which EVALSHA
+// calls it.
 type script struct{ text, hash string }
 
-// The scripts. Each begins with head.lua, which has what they share.
+// The scripts, one for each method that writes. Each consists of lua/head.lua, which they
+// share, and the file of its name.
 var (
 	scriptCreate = loadScript("create")
 	scriptUpdate = loadScript("update")
@@ -24,6 +26,7 @@ var (
 	scriptSweep  = loadScript("sweep")
 )
 
+// loadScript returns the script of lua/head.lua and lua/<name>.lua.
 func loadScript(name string) script {
 	var text strings.Builder
 	for _, file := range []string{"head", name} {
@@ -36,15 +39,18 @@ func loadScript(name string) script {
 	return script{text.String(), redis.NewScript(text.String()).Hash()}
 }
 
-// once is a command that the client sends again only if the server has refused it, and
-// never if it is not known whether the server has done it.
+// once is a command that the client repeats only if the server has refused it (a redirect
+// within a Cluster), never if its answer was lost: the script may have run, and a second
+// Create would return ErrExists for the caller's own session.
 type once struct{ *redis.Cmd }
 
 func (once) NoRetry() bool { return true }
 
-// run runs a script on the shard, with the records under keys. It returns what the
-// script returns; nil for false. A server that does not know the script, because it
-// was started again, has done nothing, and is sent its text.
+// run runs a script on one shard. Its KEYS are the shard's three indexes, then the records
+// under keys, which must belong to the shard: the server refuses keys of several hash
+// slots. It returns what the script returns, and nil for false. A server that does not
+// know the script (NOSCRIPT), for instance after a restart, has done nothing, so the text
+// can be sent without risk.
 func (s *Store) run(ctx context.Context, what script, shard string, keys []string, args ...any) (any, error) {
 	ctx, cancel, err := s.begin(ctx)
 	if err != nil {

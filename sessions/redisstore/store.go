@@ -20,28 +20,28 @@ import (
 // Store is the sessions.SharedStore in Redis or Valkey, 6.2 or later: on one server, on
 // a master that Sentinel watches, or in a Cluster. It is safe for concurrent use.
 //
-// Records are spread over 16 shards by the first digit of their key, so that the order
-// of the shards is the order of the keys. A shard lies in one hash slot of a Cluster. It
-// has a string for each record, and three sorted sets as indexes: the keys in their
-// order, the keys of each user, and the keys by when they expire. Each method that
-// writes is one script on one shard, which changes the record and the indexes and
-// announces the change in one step. No crash can therefore leave a session that cannot
-// be found to be revoked. The price is that a question about a user goes to all shards,
-// in one round trip, and that more than 16 masters of a Cluster do not help.
+// Records are spread over 16 shards by the first digit of their key, so the order of the
+// shards is the order of the keys. Each shard lies in one hash slot of a Cluster. It has a
+// string for each record and three sorted sets as indexes: all keys, the keys of each
+// user, and the keys by expiry. Each method that writes runs one script on one shard,
+// which changes the record and the indexes and announces the change atomically. So no
+// crash can leave a session that revoking does not find. The price: a query for a user
+// goes to all shards, in one round trip, and more than 16 masters of a Cluster do not
+// help.
 //
-// Redis removes a record by itself a day after it has expired, if nobody calls
-// DeleteExpired. The indexes still know whose it was, until the next DeleteExpired. They
-// have no time to live, so that a policy of eviction for keys with one (volatile-...)
-// can end sessions early, but never hides a session from RevokeUser. A policy for all
-// keys (allkeys-...) could: Watch logs a warning of it.
+// If nobody calls DeleteExpired, Redis removes a record by itself a day after it has
+// expired. The indexes keep its key and user until the next DeleteExpired. They have no
+// time to live, so an eviction policy for keys with one (volatile-...) can end sessions
+// early, but never hides a session from RevokeUser. A policy for all keys (allkeys-...)
+// could: Watch logs a warning of it.
 //
-// Only masters are asked. A replica has not heard of the last logouts; it refuses to
-// answer, and that is a failure. Redis copies writes to its replicas and to disk after
-// it has answered, so a failover or a crash can lose the last writes, logouts among
-// them.
+// Only masters are used. A replica may not know the latest logouts, so the commands are
+// chosen so that it refuses them, which is a failure. Redis copies writes to replicas and
+// to disk after it has answered: a failover or a crash can lose the latest writes,
+// including logouts.
 //
-// A script is never sent again when its answer did not come: the caller gets a failure,
-// not an ErrExists of its own making. No command takes longer than Options.Timeout; List
+// A script whose answer was lost is never sent again: the caller gets a failure, not an
+// ErrExists that it has caused itself. No command takes longer than Options.Timeout; List
 // and DeleteExpired send several.
 type Store struct {
 	client  redis.UniversalClient
@@ -52,7 +52,7 @@ type Store struct {
 	now     func() time.Time // tests set it
 }
 
-// Options are what a Store or a Cache is made of. URL is required.
+// Options configure a Store or a Cache. URL is required.
 type Options struct {
 	// URL says where the server is; see Config.URL.
 	URL string
@@ -63,36 +63,37 @@ type Options struct {
 	// SentinelPassword is the password of the Sentinels themselves. "": none.
 	SentinelPassword string
 
-	// KeyPrefix stands before each key and channel. "": gatehouse:. Programs that
-	// share a server need prefixes of their own.
+	// KeyPrefix is the prefix of every key and channel. "": "gatehouse:". Programs
+	// that share a server need different prefixes.
 	KeyPrefix string
 
 	// TLS is used with rediss, rediss+cluster and rediss+sentinel. Leave ServerName
-	// empty: it is the host of whichever server is asked. nil: the system's certificate
-	// authorities are trusted.
+	// empty: it is set to the host of each server. nil: TLS 1.2 or later, with the
+	// system's certificate authorities.
 	TLS *tls.Config
 
-	// Log receives what nobody is told otherwise: when Watch hears nothing. nil: it
-	// is discarded.
+	// Log receives what no call can return as an error: outages of Watch and a
+	// dangerous eviction policy. nil: it is discarded.
 	Log *slog.Logger
 
-	// Timeout is how long one command may take, with waiting for a connection
-	// and making one. 0: 2 seconds, and 250 milliseconds for a Cache, which must
-	// not cost more than it saves.
+	// Timeout limits each command, including the wait for a connection. 0: 2 seconds
+	// for a Store, 250 milliseconds for a Cache, which must not cost more than it
+	// saves.
 	Timeout time.Duration
 
 	connected func(ctx context.Context, c *redis.Conn) error // called with each new connection; may be nil
 }
 
 const (
-	defaultTimeout = 2 * time.Second // of a Store; see Options.Timeout
-	maxConns       = 64              // connections to each server, without the one of Watch
-	maxDials       = 8               // connections that are being made at the same time
-	slack          = 24 * time.Hour  // how long Redis keeps records that have expired
+	defaultTimeout = 2 * time.Second // default of Options.Timeout for a Store
+	maxConns       = 64              // connections to each server, not counting the one of Watch
+	maxDials       = 8               // connections that are being opened at the same time
+	slack          = 24 * time.Hour  // how long Redis keeps a record after its expiry
 )
 
-// New returns a store, or an error that says what is wrong with the options. It does
-// not connect: while the server does not answer, every call fails.
+// New returns a store, or an error that says what is wrong with the options. It does not
+// connect; while the server cannot be reached, every call fails. Call Close when it is no
+// longer used. It silences the logger of go-redis for the whole process.
 func New(o Options) (*Store, error) {
 	at, err := parseURL(o.URL)
 	if err != nil {
@@ -107,16 +108,18 @@ func New(o Options) (*Store, error) {
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
 	}
-	redis.SetLogger(silent{}) // for the whole process; it would write to stderr
+	redis.SetLogger(silent{}) // for the whole process; the default writes to stderr
 	return &Store{
 		client: at.client(&o), prefix: o.KeyPrefix, channel: o.KeyPrefix + "changed",
 		log: o.Log, timeout: o.Timeout, now: time.Now,
 	}, nil
 }
 
-// Eval runs a script on values that are not sessions, in one step. The values are named
-// within kind, such as "throttle", and all of one kind lie in one hash slot of a Cluster.
-// It returns what the script returns, nil for false.
+// Eval runs a script atomically on values that are not sessions, such as counters of
+// failed logins. kind is a namespace, such as "throttle"; names are the names of the
+// values in it, which become KEYS. All values of one kind lie in one hash slot of a
+// Cluster. Eval returns what the script returns, and nil for false. If the answer is lost,
+// the script may have run.
 func (s *Store) Eval(ctx context.Context, script *redis.Script, kind string, names []string, args ...any) (any, error) {
 	ctx, cancel, err := s.begin(ctx)
 	if err != nil {
@@ -134,7 +137,8 @@ func (s *Store) Eval(ctx context.Context, script *redis.Script, kind string, nam
 	return answer, nil
 }
 
-// begin returns a context for one command, or the error of one that has ended.
+// begin returns a context that limits one command to the timeout, or the error of ctx if
+// that has ended already.
 func (s *Store) begin(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
@@ -143,8 +147,9 @@ func (s *Store) begin(ctx context.Context) (context.Context, context.CancelFunc,
 	return ctx, cancel, nil
 }
 
-// failed wraps a failure. In a Cluster it may come from a server that is no longer in
-// charge, so the client looks again who is.
+// failed wraps an error of the client. In a Cluster the error may come from a server that
+// is no longer responsible, so the client reloads the map of the Cluster in the
+// background.
 func (s *Store) failed(err error) error {
 	if c, ok := s.client.(*redis.ClusterClient); ok {
 		c.ReloadState(context.Background())
@@ -152,12 +157,12 @@ func (s *Store) failed(err error) error {
 	return fmt.Errorf("sessions: redis: %w", err)
 }
 
-// shardOf returns the name of the key's shard: its first digit, three times. These 16
-// names lie well apart in the hash slots of a Cluster.
+// shardOf returns the name of the key's shard: its first digit, three times. The names are
+// hash tags, and these 16 lie far apart in the slots of a Cluster. key must not be empty.
 func shardOf(key string) string { return strings.Repeat(string("0123456789abcdef"[digit(key[0])]), 3) }
 
-// digit returns the value of a hexadecimal digit; of any other byte that of a
-// neighbour in the order of bytes, so that shards stay in the order of keys.
+// digit returns the value of a hexadecimal digit. For any other byte it returns that of the
+// nearest digit in byte order, so that shards stay in the order of keys.
 func digit(c byte) int {
 	switch {
 	case c <= '9':
@@ -169,19 +174,19 @@ func digit(c byte) int {
 	}
 }
 
-// record returns the name of the record under key in Redis.
+// record returns the Redis key of the record under key.
 func (s *Store) record(key string) string { return s.prefix + "{" + shardOf(key) + "}:session:" + key }
 
-// index returns the name of an index of the shard.
+// index returns the Redis key of an index of the shard: keys, users or expiry.
 func (s *Store) index(shard, name string) string { return s.prefix + "{" + shard + "}:" + name }
 
-// get returns the command that reads a record: GETEX, which is GET, except that a
-// replica refuses it.
+// get returns the command that reads a record. GETEX without options is GET, but counts as
+// a write: a replica, whose data may be outdated, refuses it.
 func (s *Store) get(ctx context.Context, key string) *redis.StringCmd {
 	return redis.NewStringCmd(ctx, "getex", s.record(key))
 }
 
-// Load serves sessions.Store.
+// Load implements sessions.Store.
 func (s *Store) Load(ctx context.Context, key string) (sessions.Record, error) {
 	if key == "" {
 		return sessions.Record{}, errNoKey
@@ -209,7 +214,7 @@ func (s *Store) Load(ctx context.Context, key string) (sessions.Record, error) {
 
 var errNoKey = errors.New("sessions: the key is empty")
 
-// Create serves sessions.Store.
+// Create implements sessions.Store. It announces nothing: nobody can hold an old copy.
 func (s *Store) Create(ctx context.Context, key string, r sessions.Record) error {
 	if key == "" {
 		return errNoKey
@@ -222,7 +227,7 @@ func (s *Store) Create(ctx context.Context, key string, r sessions.Record) error
 	return err
 }
 
-// Update serves sessions.Store.
+// Update implements sessions.Store. It announces the change to Watch on every node.
 func (s *Store) Update(ctx context.Context, key string, r sessions.Record) error {
 	if key == "" {
 		return errNoKey
@@ -232,7 +237,8 @@ func (s *Store) Update(ctx context.Context, key string, r sessions.Record) error
 		key, encode(key, &next), slack.Milliseconds(), r.Version, formatTime(s.now()), s.channel))
 }
 
-// Touch serves sessions.Store.
+// Touch implements sessions.Store. It announces nothing: an older copy only makes a reader
+// believe that the session ends earlier.
 func (s *Store) Touch(ctx context.Context, key string, seen, expires time.Time, mark []byte) error {
 	if key == "" {
 		return errNoKey
@@ -241,8 +247,8 @@ func (s *Store) Touch(ctx context.Context, key string, seen, expires time.Time, 
 		key, formatTime(seen), slack.Milliseconds(), formatTime(expires), formatTime(s.now()), formatMark(mark)))
 }
 
-// answerOf returns what the scripts update and touch have answered as the error of a
-// Store.
+// answerOf converts the result of the scripts update and touch to an error of
+// sessions.Store.
 func answerOf(said any, err error) error {
 	switch {
 	case err != nil:
@@ -258,7 +264,7 @@ func answerOf(said any, err error) error {
 	}
 }
 
-// Delete serves sessions.Store.
+// Delete implements sessions.Store. It returns the zero Record for one that was damaged.
 func (s *Store) Delete(ctx context.Context, key string) (sessions.Record, error) {
 	if key == "" {
 		return sessions.Record{}, errNoKey
@@ -278,8 +284,8 @@ func (s *Store) Delete(ctx context.Context, key string) (sessions.Record, error)
 	return r, nil
 }
 
-// CheckHealth serves sessions.HealthChecker. It writes to every shard, which fails when
-// Redis is full, is a replica, or cannot be reached.
+// CheckHealth implements sessions.HealthChecker. It writes a key to every shard, which
+// fails if one of the servers is full, is a replica, or cannot be reached.
 func (s *Store) CheckHealth(ctx context.Context) error {
 	return s.each(ctx, allShards, func(p redis.Pipeliner, shard string) {
 		p.Set(ctx, s.index(shard, "probe"), 1, time.Minute)

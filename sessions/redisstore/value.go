@@ -12,9 +12,11 @@ import (
 	"gatehouse/sessions"
 )
 
-// encode returns a record as the scripts read it (lua/head.lua): a line of text with what
-// they need, the user, and the whole record as EncodeRecord has it. Where the two differ,
-// Version, Seen, Expires and Mark count as in the line, because Touch changes only that.
+// encode returns the value under which a record is stored: a line of text with the fields
+// that the Lua scripts use (lua/head.lua), then the user, then the whole record as
+// EncodeRecord returns it. Version, Seen, Expires and Mark are in both; the line wins,
+// because Touch rewrites the line only. The fields of the line and their order are a
+// format on disk: change them only with a new format number, here and in lua/head.lua.
 func encode(key string, r *sessions.Record) string {
 	body := sessions.EncodeRecord(key, r)
 	var b strings.Builder
@@ -37,8 +39,9 @@ func encode(key string, r *sessions.Record) string {
 	return b.String()
 }
 
-// decode returns the record that encode has encoded for the key, or ErrDamaged. A line of
-// format 1 has no mark.
+// decode returns the record that encode has encoded for the key. It returns ErrDamaged for
+// anything else, and also where the line and the record contradict each other in a field
+// that Touch does not change. It reads format 1 as well, whose line has no mark.
 func decode(key, value string) (sessions.Record, error) {
 	line, rest, _ := strings.Cut(value, "\n")
 	f := strings.Split(line, " ")
@@ -67,8 +70,9 @@ func decode(key, value string) (sessions.Record, error) {
 	return r, nil
 }
 
-// readRecord returns the record in the answer to get: redis.Nil if there is none,
-// ErrDamaged if it cannot be read, or a failure.
+// readRecord returns the record in the answer to get. The error is redis.Nil if there is
+// none, ErrDamaged if it cannot be decoded or is no string, and otherwise the client's.
+// It does not look at whether the record has expired.
 func readRecord(key string, answer *redis.StringCmd) (sessions.Record, error) {
 	switch err := answer.Err(); {
 	case noString(err):
@@ -79,15 +83,17 @@ func readRecord(key string, answer *redis.StringCmd) (sessions.Record, error) {
 	return decode(key, answer.Val())
 }
 
-// noString reports whether there is a list, a set or the like where a record should be.
+// noString reports whether err means that the key holds a list, a set or another type
+// instead of a string. Only somebody else can have put it there.
 func noString(err error) bool { return redis.HasErrorPrefix(err, "WRONGTYPE") }
 
-// damaged returns ErrDamaged with the handle of the session.
+// damaged returns ErrDamaged for the session under key. It names the public handle
+// rather than the key, because errors go to the log.
 func damaged(key string) error {
 	return fmt.Errorf("sessions: read %s: %w", sessions.Handle(key), sessions.ErrDamaged)
 }
 
-// formatTime returns microseconds since 1970, or - for the zero time.
+// formatTime returns t in microseconds since 1970, or "-" for the zero time.
 func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -95,7 +101,7 @@ func formatTime(t time.Time) string {
 	return strconv.FormatInt(t.UnixMicro(), 10)
 }
 
-// formatMark returns the bytes in hexadecimal digits, or - for none.
+// formatMark returns the mark in hexadecimal digits, or "-" for none.
 func formatMark(mark []byte) string {
 	if len(mark) == 0 {
 		return "-"
@@ -103,7 +109,7 @@ func formatMark(mark []byte) string {
 	return hex.EncodeToString(mark)
 }
 
-// parseMark returns the bytes of formatMark.
+// parseMark is the inverse of formatMark.
 func parseMark(s string) ([]byte, error) {
 	if s == "-" {
 		return nil, nil
@@ -111,7 +117,8 @@ func parseMark(s string) ([]byte, error) {
 	return hex.DecodeString(s)
 }
 
-// parseTime returns the time of formatTime.
+// parseTime is the inverse of formatTime. The time is in UTC and has no part below a
+// microsecond.
 func parseTime(s string) (time.Time, error) {
 	if s == "-" {
 		return time.Time{}, nil

@@ -11,12 +11,19 @@ import (
 )
 
 const (
-	watchPing  = time.Second            // after so much silence, a ping
-	watchRetry = 250 * time.Millisecond // between attempts to listen
+	watchPing  = time.Second            // silence after which the connection is pinged
+	watchRetry = 250 * time.Millisecond // pause between attempts to subscribe
 )
 
-// Watch serves sessions.SharedStore. It notices within 3 seconds that the connection is
-// dead: after a second of silence it pings, and waits 2 seconds for anything.
+// Watch implements sessions.SharedStore. It subscribes to the channel on which
+// Update, Delete and DeleteExpired announce the keys of what they change, and subscribes
+// again after each loss, for as long as ctx lasts. A dead connection is noticed within 3 seconds: after a second of silence Watch
+// pings, and waits 2 seconds for an answer. The log has one warning for each outage,
+// however many attempts fail.
+//
+// missed is called after each subscription and not before it: Redis keeps no messages, so
+// whatever was announced while nothing was subscribed is lost, and only from now on
+// nothing is.
 func (s *Store) Watch(ctx context.Context, changed func(key string), missed func()) {
 	lost := false
 	for ctx.Err() == nil {
@@ -42,12 +49,14 @@ func (s *Store) Watch(ctx context.Context, changed func(key string), missed func
 	}
 }
 
-// listen calls changed with what is announced until the connection is lost, and begun when
-// it has begun to listen.
+// listen subscribes on one connection and calls changed with each announced key until the
+// connection is lost; it returns why. It calls begun when Redis has confirmed the
+// subscription, and again if the client has subscribed anew by itself. An answer to a
+// ping counts as a sign of life, as does any message.
 func (s *Store) listen(ctx context.Context, changed func(key string), begun func()) error {
 	sub := s.client.Subscribe(ctx)
 	defer func() { _ = sub.Close() }()
-	defer context.AfterFunc(ctx, func() { _ = sub.Close() })() // or reading would not notice the end of ctx
+	defer context.AfterFunc(ctx, func() { _ = sub.Close() })() // a read does not notice the end of ctx
 	first, cancel := context.WithTimeout(ctx, defaultTimeout)
 	defer cancel()
 	if err := sub.Subscribe(first, s.channel); err != nil {
@@ -79,9 +88,9 @@ func (s *Store) listen(ctx context.Context, changed func(key string), begun func
 	}
 }
 
-// warnOfEviction warns in the log if Redis may evict an index when it is full: sessions
-// could then not be found to be ended. It needs the right to INFO, and says nothing
-// without it.
+// warnOfEviction logs a warning if Redis may evict an index when its memory is full:
+// revoking all sessions of a user would then miss some. It needs the permission to run
+// INFO; without it, it does nothing.
 func (s *Store) warnOfEviction(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
 	defer cancel()
