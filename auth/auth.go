@@ -45,6 +45,8 @@ type Options struct {
 	Throttle *throttle.Throttle
 	// Cookies are those of ours besides the session's. Required.
 	Cookies *Cookies
+	// Factors are the second factors that accounts may ask for. nil: none.
+	Factors []Factor
 
 	Audit   *audit.Log       // nil: no audit
 	Metrics *metrics.Metrics // nil: not counted

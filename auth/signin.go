@@ -43,7 +43,11 @@ func (a *Auth) SignIn(w http.ResponseWriter, r *http.Request, in SignIn) error {
 	about := web.From(r.Context())
 	about.User, about.Session = in.Account.Name, info.Handle
 	a.o.Metrics.Login("success")
-	a.Event(r.Context(), audit.LoginSuccess, slog.String("user", in.Account.Name), slog.String("source", in.Account.Source), slog.String("session", info.Handle))
+	attrs := []slog.Attr{slog.String("user", in.Account.Name), slog.String("source", in.Account.Source), slog.String("session", info.Handle)}
+	if in.Methods != nil {
+		attrs = append(attrs, slog.Any("methods", in.Methods))
+	}
+	a.Event(r.Context(), audit.LoginSuccess, attrs...)
 	return nil
 }
 

@@ -94,6 +94,9 @@ func (s *exchange) forward(w http.ResponseWriter, d *Decision) error {
 	if d.Outcome == access.Allow && d.Identity == nil {
 		return web.Fail(http.StatusInternalServerError, "", errors.New("allowed, but nobody is signed in"))
 	}
+	if d.Outcome == access.Public {
+		s.id = nil // the application is told of nobody on public paths
+	}
 	isUse := s.id != nil && p.activity.counts(&s.input, s.in)
 	if isUse {
 		p.auth.RecordActivity(s.id)

@@ -37,3 +37,6 @@ func (p *Portal) AddPage(path string, open func(*Portal) (get, post web.Handler,
 
 // Person returns who is signed in.
 func (p *Portal) Person(r *http.Request) (*auth.Identity, error) { return p.person(r) }
+
+// SetHalfway sets how long there is for the second step of a login.
+func (p *Portal) SetHalfway(d time.Duration) { p.halfway = d }

@@ -68,6 +68,7 @@ type gate struct {
 	html     string // of the login page; "": login.html
 	trusted  string // network of trusted proxies; "": loopback
 	username account.UsernameConfig
+	factors  []auth.Factor
 
 	passwordMin int
 	face        web.Branding
@@ -196,7 +197,7 @@ func (g *gate) build(tb testing.TB, people *account.Sources, look sessions.Cooki
 		tb.Fatal(err)
 	}
 	g.auth, err = auth.New(auth.Options{
-		Sessions: g.manager, Accounts: people, Username: g.username, Throttle: g.throttle, Cookies: cookies,
+		Sessions: g.manager, Accounts: people, Username: g.username, Throttle: g.throttle, Cookies: cookies, Factors: g.factors,
 		Audit: audit.New(logger), Metrics: g.metrics, Log: logger,
 	})
 	if err != nil {

@@ -162,7 +162,14 @@ func (p *Portal) postLogin(w http.ResponseWriter, r *http.Request) error {
 	}
 	found, err := p.o.Auth.CheckPassword(r, f["username"], f["password"])
 	if err == nil {
-		err = p.o.Auth.SignIn(w, r, auth.SignIn{Account: found, Remember: f["remember"] != "" && p.o.Remember > 0, Spent: []string{keptKey}})
+		var half bool
+		remember := f["remember"] != "" && p.o.Remember > 0
+		switch half, err = p.o.Auth.NeedsFactor(r.Context(), found); {
+		case half:
+			return p.beginSecondStep(w, r, halfLogin{Ref: found.Ref(), Remember: remember, Next: next})
+		case err == nil:
+			err = p.o.Auth.SignIn(w, r, auth.SignIn{Account: found, Remember: remember, Spent: []string{keptKey, halfLoginKey}})
+		}
 	}
 	switch e := (*web.Error)(nil); {
 	case errors.Is(err, auth.ErrWrong):

@@ -63,10 +63,12 @@ type Portal struct {
 	o       Options
 	pages   map[string]page // by path
 	login   *web.Page
+	factor  *web.Page
 	logout  *web.Page
 	account *web.Page
 	keeping *limit.Table  // how often return-to addresses were kept
 	fresh   time.Duration // freshFor
+	halfway time.Duration // halfLoginTime
 }
 
 // New checks the options and the template.
@@ -81,7 +83,7 @@ func New(o Options) (*Portal, error) {
 	o.Title = cmp.Or(o.Title, defaultTitle)
 	o.BodyTime = cmp.Or(o.BodyTime, defaultBodyTime)
 	o.Face.Cookie = o.Cookies.Base()
-	p := &Portal{o: o, pages: make(map[string]page), keeping: limit.NewTable(keepBuckets), fresh: freshFor}
+	p := &Portal{o: o, pages: make(map[string]page), keeping: limit.NewTable(keepBuckets), fresh: freshFor, halfway: halfLoginTime}
 	for path, open := range table {
 		opened, err := open(p)
 		if err != nil {
@@ -103,6 +105,7 @@ type page struct {
 var table = map[string]func(*Portal) (page, error){
 	"":                    openAccount,
 	"login":               openLogin,
+	"factor":              openFactor,
 	"logout":              openLogout,
 	"password":            openPassword,
 	"session":             openSession,
@@ -117,6 +120,7 @@ var table = map[string]func(*Portal) (page, error){
 // ServeHTTP serves the pages under prefix:
 //
 //	login                 GET, POST  the form; see contract.md
+//	factor                GET, POST  the second step of a login, for accounts that ask for one
 //	logout                GET, POST  asks; ends the session
 //	(itself)              GET        the account page, with the forms for
 //	sessions/end          POST       csrf_token, session (a handle): end one

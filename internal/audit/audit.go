@@ -15,6 +15,7 @@ const (
 	LoginFailure    = "login.failure"
 	LoginThrottled  = "login.throttled"
 	LoginSpraying   = "login.spraying"
+	FactorFailure   = "factor.failure"
 	Logout          = "logout"
 	SessionRevoked  = "session.revoked"
 	SessionExpired  = "session.expired"
