@@ -30,6 +30,7 @@ var notSaid = map[string]string{
 	"proxy/bufferbody.go: msg":           "only programs send bodies without a length",
 	"internal/web/error.go: msg":         "Refuse, Fail and Later themselves",
 	"auth/portal/account.go: e.Msg":      "from web.Error",
+	"auth/portal/factor.go: e.Msg":       "from web.Error",
 	"auth/portal/account.go: text":       "because itself",
 	"auth/portal/login.go: e.Msg":        "from web.Error",
 	"auth/portal/login.go: defaultTitle": "", // a constant: looked up
