@@ -5,16 +5,17 @@ import (
 	"sync"
 )
 
-// What visitors may hold in memory before their requests have been judged, in
-// bytes. Small parts of a request of which a connection can have only one are
-// not counted; they belong to the cost of a connection.
+// How many bytes visitors may hold in memory for requests that have not been
+// judged yet: all together, and each address. Small parts of a request of which a
+// connection can have only one are not counted; they are part of the cost of a
+// connection.
 const (
 	heldInAll      = 32 << 20
 	heldForAddress = 8 << 20
 )
 
-// A budget counts bytes that are held, in all and for each address. Safe for
-// concurrent use.
+// A budget counts bytes that are held, in total and for each address. It is safe
+// for concurrent use.
 type budget struct {
 	all, each int64 // the limits
 
@@ -23,13 +24,15 @@ type budget struct {
 	holder map[netip.Addr]int64
 }
 
+// newBudget returns a budget of which nothing is used. all and each are its
+// limits in bytes.
 func newBudget(all, each int64) *budget {
 	return &budget{all: all, each: each, holder: map[netip.Addr]int64{}}
 }
 
-// take counts n more bytes for a and returns true; it counts nothing and
-// returns false if that would exceed a limit. The zero address counts only in
-// all.
+// take counts n more bytes for a and returns true. If that would exceed a limit,
+// it counts nothing and returns false. The zero address counts only towards the
+// total.
 func (b *budget) take(a netip.Addr, n int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -43,7 +46,7 @@ func (b *budget) take(a netip.Addr, n int64) bool {
 	return true
 }
 
-// give gives back what take has counted.
+// give returns n bytes that take has counted for a.
 func (b *budget) give(a netip.Addr, n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -56,9 +59,9 @@ func (b *budget) give(a netip.Addr, n int64) {
 	}
 }
 
-// network returns what counts as one address: an IPv4 address, or the /64
-// network of an IPv6 address, which is the smallest that a visitor is usually
-// given.
+// network returns what counts as one address: an IPv4 address, or the /64 network
+// of an IPv6 address, which is the smallest network that a visitor is usually
+// assigned. The zero address is returned as it is.
 func network(a netip.Addr) netip.Addr {
 	if a = a.Unmap().WithZone(""); !a.Is6() {
 		return a

@@ -12,24 +12,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lull is how long a connection must be idle before a stop closes it. One that was in
-// use a moment ago may be about to carry the next request, whose answer announces that
-// it is the last one.
+// lull is how long a connection must have been idle before a stop closes it. A
+// connection that was in use a moment ago may be about to carry the next request,
+// whose response then announces that it is the last one.
 const lull = 500 * time.Millisecond
 
-// conns tracks which connections of clients are idle, so that a stop loses no request.
+// conns tracks which connections of clients are idle, so that a stop loses no
+// request. The zero value is ready for use. It is safe for concurrent use.
 //
-// http.Server.Shutdown closes idle connections, and a connection counts as idle until
-// the head of a request has been read completely: a request that arrives at that moment
-// is forwarded, but its answer cannot be sent. So conns does not close idle
-// connections. It sets a read deadline in the past, which net/http replaces once it has
-// begun to read a request.
+// http.Server.Shutdown closes idle connections, and it counts a connection as
+// idle until the head of a request has been read completely: a request that
+// arrives at that moment is forwarded, but its response cannot be sent. So conns
+// does not close idle connections. It sets a read deadline in the past, which
+// net/http replaces once it has begun to read a request.
 type conns struct {
 	idle     sync.Map // net.Conn: *atomic.Int64, when it became idle, in Unix nanoseconds; 0: it is in use
 	draining atomic.Bool
 }
 
-// track is for http.Server.ConnState.
+// track records the state of a connection. It is called by http.Server.ConnState,
+// one call at a time for each connection, and tells the visitor when its
+// connection becomes idle or ends.
 func (c *conns) track(conn net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateClosed, http.StateHijacked:
@@ -49,22 +52,26 @@ func (c *conns) track(conn net.Conn, state http.ConnState) {
 	}
 }
 
+// since records when a connection became idle; 0 means that it is in use. A
+// connection that has ended stays forgotten.
 func (c *conns) since(conn net.Conn, t int64) {
 	if s, ok := c.idle.Load(conn); ok {
 		s.(*atomic.Int64).Store(t) // nothing else is stored
 	}
 }
 
-// lastAnswer announces, while draining, that an answer is the last one of its
-// connection. Over HTTP/2, net/http sends GOAWAY for that.
+// lastAnswer announces, while the server drains, that the response is the last
+// one of its connection (RFC 9112, 9.6). Over HTTP/2, net/http turns this into a
+// GOAWAY frame.
 func (c *conns) lastAnswer(w http.ResponseWriter) {
 	if c.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
 }
 
-// drain ends idle HTTP/1 connections, and returns when there are none, or when ctx is
-// done.
+// drain ends idle HTTP/1 connections. It returns when none is left or when ctx is
+// done. HTTP/2 connections are left to Shutdown, which announces the end with
+// GOAWAY.
 func (c *conns) drain(ctx context.Context) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -77,8 +84,8 @@ func (c *conns) drain(ctx context.Context) {
 	}
 }
 
-// hurry ends the connections that have been idle for a while, and reports whether any
-// are still idle.
+// hurry ends the connections that have been idle for lull, and reports whether
+// any were still idle when it looked.
 func (c *conns) hurry() (some bool) {
 	now := time.Now().UnixNano()
 	c.idle.Range(func(key, since any) bool {
@@ -101,8 +108,8 @@ func speaksHTTP2(conn net.Conn) bool {
 	return ok && v.frames != nil
 }
 
-// hasUnread reports whether a socket has received bytes that have not been read: a
-// request is arriving. It reports false if that is unknown.
+// hasUnread reports whether the socket holds bytes that have not been read, which
+// means that a request is arriving. It returns false if that cannot be found out.
 func hasUnread(conn net.Conn) bool {
 	if v, ok := conn.(*visitor); ok {
 		conn = v.socket

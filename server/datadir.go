@@ -9,9 +9,10 @@ import (
 	"syscall"
 )
 
-// makeDataDir makes the folder for its owner only, and refuses one that others
-// can write to. It warns of one that others can list: the files in it are
-// protected by their own modes, but their names and sizes are not.
+// makeDataDir makes the folder, for its owner only, if it does not exist. It
+// returns an error if others can write to it, since they could replace the keys.
+// If others can only list it, it logs a warning: the files are protected by their
+// own modes, but their names and sizes are not.
 func makeDataDir(dir string, log *slog.Logger) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make data_dir: %w", err)
@@ -33,9 +34,9 @@ func makeDataDir(dir string, log *slog.Logger) error {
 	return nil
 }
 
-// ownedByUs returns an error if somebody else could have put the folder there,
-// because others can write to the folder around it. root may use a folder of
-// the user that the gate runs as.
+// ownedByUs returns an error if another user could have put the folder there,
+// which takes a parent folder that others can write to (such as /tmp). root may
+// use a folder of the user that the gate runs as, if the parent is sticky.
 func ownedByUs(dir string) error {
 	around, err := os.Stat(filepath.Dir(dir))
 	if err != nil || around.Mode().Perm()&0o002 == 0 || around.Mode()&os.ModeSticky != 0 && os.Geteuid() == 0 {

@@ -16,10 +16,12 @@ import (
 	"gatehouse/internal/audit"
 )
 
-// A roster remembers which accounts were in users of the configuration, so that removed
-// ones are noticed, also if the configuration was changed while no server ran. Their
-// sessions end for good: they do not come back with an account that is added again. An
-// account that was disabled, or has another hash, counts as removed.
+// A roster remembers which accounts were in users of the configuration. It is
+// kept in a file, so an account that was removed is noticed also if the
+// configuration was changed while no server ran. The sessions of a removed
+// account are ended for good: they do not come back if the account is added
+// again. An account that was disabled, or that has another password hash, counts
+// as removed. It is safe for concurrent use; its JSON is the file.
 type roster struct {
 	path string
 
@@ -28,16 +30,19 @@ type roster struct {
 	Ending []string          `json:"ending"` // names whose sessions are still to be ended
 }
 
-// rosterFile is a file in data_dir.
+// rosterFile is the name of the roster's file in data_dir.
 const rosterFile = "users.json"
 
+// How long the removal of sessions may take at a start or a reload, and how long
+// to wait before the next attempt after a failure.
 const (
 	departedTimeout = 3 * time.Second // for the store to end the sessions, at a start or reload
 	departedRetry   = 5 * time.Second // before the next attempt
 )
 
-// openRoster reads the file. If it does not exist or cannot be read, the roster is
-// empty.
+// openRoster reads the roster from the folder dir. If the file does not exist,
+// the roster is empty. If it cannot be read, the roster is empty too and a
+// warning is logged: the gate must start nevertheless.
 func openRoster(dir string, log *slog.Logger) *roster {
 	r := &roster{path: filepath.Join(dir, rosterFile)}
 	text, err := os.ReadFile(r.path)
@@ -50,8 +55,10 @@ func openRoster(dir string, log *slog.Logger) *roster {
 	return r
 }
 
-// update records the accounts that are in users now, and returns the names whose
-// sessions have to be ended.
+// update records now, which maps the names of the accounts in users to their
+// stamps, and returns the names whose sessions have to be ended. They are
+// returned again each time until ended is called. The names are valid also with
+// an error, which means that the file could not be written.
 func (r *roster) update(now map[string]string) ([]string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -68,7 +75,8 @@ func (r *roster) update(now map[string]string) ([]string, error) {
 	return slices.Clone(r.Ending), r.save()
 }
 
-// ended records that the sessions of name have been ended.
+// ended records that the sessions of name have been ended. The error is that of
+// writing the file.
 func (r *roster) ended(name string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -76,6 +84,7 @@ func (r *roster) ended(name string) error {
 	return r.save()
 }
 
+// save writes the file. r.mu must be held.
 func (r *roster) save() error {
 	text, err := json.Marshal(r)
 	if err != nil {
@@ -84,7 +93,8 @@ func (r *roster) save() error {
 	return writeWhole(r.path, string(text)+"\n")
 }
 
-// inFile returns the stamps of the accounts in users that may sign in, by name.
+// inFile maps the names of the accounts in users that may sign in to their
+// stamps.
 func (s *site) inFile(ctx context.Context) map[string]string {
 	users := map[string]string{}
 	for _, u := range s.config.Users {
@@ -95,8 +105,9 @@ func (s *site) inFile(ctx context.Context) map[string]string {
 	return users
 }
 
-// endDeparted ends the sessions of accounts that have been removed from users. If the
-// store fails, watchDeparted tries again later.
+// endDeparted ends the sessions of accounts that have been removed from users. It
+// stops at the first failure of the store; watchDeparted tries again. s.reload
+// must be held, unless nothing is served yet.
 func (s *Server) endDeparted(ctx context.Context) {
 	site := s.site.Load()
 	names, err := s.roster.update(site.inFile(ctx))
@@ -120,7 +131,8 @@ func (s *Server) endDeparted(ctx context.Context) {
 	}
 }
 
-// watchDeparted ends sessions that could not be ended before, until ctx is done.
+// watchDeparted ends the sessions that endDeparted could not end, until ctx is
+// done.
 func (s *Server) watchDeparted(ctx context.Context) {
 	tick := time.NewTicker(departedRetry)
 	defer tick.Stop()

@@ -7,13 +7,14 @@ import (
 	"time"
 )
 
-// A drainingListener can be closed without losing a connection: the kernel stops
-// accepting, the connections in its queue are accepted, and only then the listener is
-// closed. Closing a listener at once resets the connections in its queue.
+// A drainingListener can be closed without losing a connection. Closing a
+// listener resets the connections in its queue. So drain makes the kernel accept
+// no new ones, lets Accept return those in the queue, and only then closes the
+// listener.
 type drainingListener struct {
 	net.Listener
-	// failed is called with the error of Accept while the listener is not draining. May
-	// be nil.
+	// failed is called with each error of Accept while the listener is not
+	// draining. nil: nothing is called.
 	failed func(error)
 
 	mu      sync.Mutex
@@ -22,17 +23,19 @@ type drainingListener struct {
 	once    sync.Once
 }
 
-// quiet is how long no connection may come before the queue counts as empty. It is
-// longer than most TCP handshakes take.
+// quiet is how long no connection must come before the queue counts as empty. It
+// is longer than most TCP handshakes take.
 const quiet = 100 * time.Millisecond
 
 func newDrainingListener(ln net.Listener) *drainingListener {
 	return &drainingListener{Listener: ln, drained: make(chan struct{})}
 }
 
+// A deadliner is a listener whose Accept can be bounded, as of net.TCPListener.
 type deadliner interface{ SetDeadline(time.Time) error }
 
-// Accept implements net.Listener.
+// Accept implements net.Listener. While the listener drains, it returns the
+// connections that are queued and then net.ErrClosed.
 func (l *drainingListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	l.mu.Lock()
@@ -64,14 +67,17 @@ func (l *drainingListener) Close() error {
 	return nil
 }
 
+// rearm makes the next Accept fail after wait without a connection.
 func (l *drainingListener) rearm(wait time.Duration) {
 	if d, ok := l.Listener.(deadliner); ok {
 		_ = d.SetDeadline(time.Now().Add(wait)) // fails only if it is closed, and then Accept fails too
 	}
 }
 
-// drain closes the listener, and returns when that is done, or after limit. Accept must
-// be called meanwhile.
+// drain closes the listener once its queue is empty. It returns when that is
+// done, or after about limit. Accept must be called meanwhile, as
+// http.Server.Serve does. A listener whose Accept cannot be bounded is left open
+// for the caller to close.
 func (l *drainingListener) drain(limit time.Duration) {
 	if _, ok := l.Listener.(deadliner); !ok {
 		return
@@ -95,10 +101,12 @@ func (l *drainingListener) drain(limit time.Duration) {
 	}
 }
 
-// An inherited listener is on a socket that systemd also keeps open.
+// An inherited listener uses a socket that systemd keeps open as well:
+// connections that are not accepted wait for the next process.
 type inherited struct{ net.Listener }
 
-// SetDeadline bounds Accept, if the listener below supports that.
+// SetDeadline bounds Accept if the listener below supports that; otherwise it
+// does nothing.
 func (l inherited) SetDeadline(t time.Time) error {
 	if d, ok := l.Listener.(deadliner); ok {
 		return d.SetDeadline(t)

@@ -12,7 +12,8 @@ import (
 )
 
 // OpenFiles returns the Admin of a gate that does not run, which works on its
-// files. The error is boltfile.ErrLocked if it runs after all.
+// files in this process. The caller closes it. loginHTML is the built-in login
+// page. The error is boltfile.ErrLocked if the gate runs after all.
 func OpenFiles(c *config.Config, loginHTML string, log *slog.Logger) (*admin.Admin, error) {
 	st, err := openStorage(c, log)
 	if err != nil {
@@ -32,8 +33,9 @@ func OpenFiles(c *config.Config, loginHTML string, log *slog.Logger) (*admin.Adm
 	return admin.Local(b), nil
 }
 
-// backend returns what an administrator's operations work on. inForce returns
-// the site in force.
+// backend returns what an administrator's operations work on. inForce returns the
+// site in force and is called for each operation. The caller sets Log, and Server
+// or Release.
 func (s *storage) backend(inForce func() *site) *admin.Backend {
 	return &admin.Backend{
 		Site: func() admin.Site {

@@ -14,14 +14,17 @@ import (
 	"gatehouse/sessions"
 )
 
-// formerFile holds the date until which this node accepts sessions of the previous
-// version, whose records are not authenticated. It is beside the store and not in it:
-// otherwise, whoever can write to a shared store could add such a record later.
+// formerFile is the name of the file that holds the date until which this node
+// accepts sessions of the previous version, whose records are not authenticated.
+// It is beside the store and not in it: otherwise, anybody who can write to a
+// shared store could add such a record later.
 const formerFile = "old-sessions-until"
 
-// formerUntil returns the date in the file. The first start of this version writes it:
-// now plus the longest life of a session, or now if fresh, because there cannot be a
-// session of the previous version then. A longer max_age does not change it later.
+// formerUntil returns the date in the file. If there is no file, it writes one:
+// now plus the longest life of a session, or just now if fresh, because then no
+// session of the previous version exists. The date is never moved, not even by a
+// longer max_age. If the date cannot be read, it returns the zero time: no such
+// session is accepted.
 func formerUntil(c *config.Config, fresh bool, log *slog.Logger) (time.Time, error) {
 	path := filepath.Join(c.DataDir, formerFile)
 	text, err := os.ReadFile(path) //nolint:gosec // in data_dir
@@ -46,8 +49,8 @@ func formerUntil(c *config.Config, fresh bool, log *slog.Logger) (time.Time, err
 	return until, nil
 }
 
-// longest returns how long a session can live at most without being used: each use
-// writes a record of this version.
+// longest returns the longest time for which a session of the previous version
+// can live without being used. Each use writes a record of this version.
 func longest(c *sessions.Config) time.Duration {
 	if c.MaxAge == 0 {
 		return max(c.IdleTimeout.D(), c.RememberMe.D())
@@ -55,7 +58,8 @@ func longest(c *sessions.Config) time.Duration {
 	return max(c.MaxAge.D(), c.RememberMe.D())
 }
 
-// writeWhole makes a file for its owner only, whole or not at all.
+// writeWhole writes a file that only its owner can read. The file appears
+// complete or, after an error, is as it was before.
 func writeWhole(path, text string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
 	if err != nil {

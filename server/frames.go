@@ -5,10 +5,11 @@ import (
 	"errors"
 )
 
-// A frames follows the frames of one HTTP/2 connection (RFC 9113, 4.1) in the bytes
-// that are read, and keeps none of them. It provides what net/http does not: when a
-// header block begins and ends, and how large it is. The zero value is before the
-// connection preface.
+// A frames follows the frames of one HTTP/2 connection (RFC 9113, 4.1) in the
+// bytes that are read, without keeping them. It provides what net/http does not:
+// when a header block begins and ends, and how large it is. The zero value
+// expects the connection preface. It is not safe for concurrent use: net/http
+// reads from one goroutine.
 type frames struct {
 	preface int // bytes of the connection preface that have been seen
 	header  [9]byte
@@ -19,6 +20,8 @@ type frames struct {
 	open    bool // a header block is incomplete
 }
 
+// The connection preface (RFC 9113, 3.4), and the frame types and the flag that
+// matter here (RFC 9113, 6).
 const (
 	clientPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -28,16 +31,19 @@ const (
 	flagEndHeaders    = 0x4
 )
 
+// errPreface ends a connection whose bytes contradict the protocol that TLS has
+// negotiated (ALPN, RFC 7301).
 var errPreface = errors.New("another protocol is spoken than was agreed upon")
 
-// A frameCount is what some bytes contain.
+// A frameCount says what a number of bytes contains.
 type frameCount struct {
 	blocks int // header blocks that begin in them
 	header int // bytes of header blocks, without the frames' headers
 	data   int // bytes of bodies
 }
 
-// feed follows the next bytes. An error means that they are not HTTP/2.
+// feed follows the next bytes of the connection and returns what they contain. An
+// error means that they are not HTTP/2.
 func (f *frames) feed(p []byte) (n frameCount, err error) {
 	for len(p) > 0 {
 		switch {
@@ -63,8 +69,8 @@ func (f *frames) feed(p []byte) (n frameCount, err error) {
 	return n, nil
 }
 
-// begin evaluates the header of a frame, and returns how many header blocks begin
-// with it: 0 or 1.
+// begin evaluates a complete frame header. It returns 1 if a header block begins
+// with the frame, else 0.
 func (f *frames) begin() (blocks int) {
 	f.left = int(binary.BigEndian.Uint32(f.header[:4]) >> 8)
 	f.kind = f.header[3]
@@ -78,6 +84,7 @@ func (f *frames) begin() (blocks int) {
 	return blocks
 }
 
+// count adds m bytes of the current frame's payload to n.
 func (f *frames) count(n *frameCount, m int) {
 	switch f.kind {
 	case frameData:
@@ -90,6 +97,7 @@ func (f *frames) count(n *frameCount, m int) {
 	}
 }
 
+// end is called when the payload of a frame is complete.
 func (f *frames) end() {
 	f.have = 0
 	if f.ends {
@@ -97,8 +105,9 @@ func (f *frames) end() {
 	}
 }
 
-// waiting reports whether something is incomplete that a client sends without pause:
-// the preface, a header block, or the header of a frame. Bodies may take their time.
+// waiting reports whether something is incomplete that a client sends without a
+// pause: the preface, a header block, or the header of a frame. Bodies may take
+// their time.
 func (f *frames) waiting() bool {
 	return f.open || f.have > 0 && f.have < len(f.header) || f.preface > 0 && f.preface < len(clientPreface)
 }

@@ -13,9 +13,9 @@ import (
 )
 
 // A halfClosed distinguishes a client that has closed its sending side and still
-// reads from one that has left. To TCP both look the same until something is sent. So
-// an interim answer is sent, which has no meaning (RFC 9110, 15.2), and the system of
-// a client that has left answers with a reset.
+// reads from one that has left. To TCP both look the same until something is
+// sent. So the server sends an interim response, which has no meaning (RFC 9110,
+// 15.2): the system of a client that has left answers it with a reset.
 type halfClosed struct {
 	mu       sync.Mutex    // held while the head of an answer, or an interim answer of ours, is written
 	answered atomic.Bool   // the final answer to the request has begun
@@ -25,6 +25,7 @@ type halfClosed struct {
 	wake     chan struct{} // interrupts waitForLeave
 }
 
+// interrupt wakes waitForLeave. It never blocks.
 func (h *halfClosed) interrupt() {
 	select {
 	case h.wake <- struct{}{}:
@@ -32,19 +33,20 @@ func (h *halfClosed) interrupt() {
 	}
 }
 
-// SetReadDeadline implements net.Conn.
+// SetReadDeadline implements net.Conn. The deadline also ends waitForLeave.
 func (c *visitor) SetReadDeadline(t time.Time) error {
 	c.half.deadline(t)
 	return c.Conn.SetReadDeadline(t) //nolint:wrapcheck // net/http looks at it
 }
 
-// SetDeadline implements net.Conn.
+// SetDeadline implements net.Conn. The deadline also ends waitForLeave.
 func (c *visitor) SetDeadline(t time.Time) error {
 	c.half.deadline(t)
 	return c.Conn.SetDeadline(t) //nolint:wrapcheck // net/http looks at it
 }
 
-// deadline records the read deadline: net/http interrupts a Read by one in the past.
+// deadline records the read deadline for waitForLeave. net/http interrupts a Read
+// with a deadline in the past.
 func (h *halfClosed) deadline(t time.Time) {
 	if t.IsZero() {
 		h.until.Store(0)
@@ -54,9 +56,15 @@ func (h *halfClosed) deadline(t time.Time) {
 	h.interrupt()
 }
 
-// waitForLeave is called when the client has closed its sending side while a request
-// is under way. It returns io.EOF when the client has left, and the error of an
-// interrupted Read when the deadline has passed or the connection was closed.
+// waitForLeave is called when the client has closed its sending side while a
+// request is under way. It returns io.EOF when the client has left,
+// os.ErrDeadlineExceeded when the read deadline has passed, and net.ErrClosed
+// when the connection was closed here.
+//
+// Until the response begins, probes find out whether the client is there;
+// HTTP/1.0 has no interim responses, so there only the socket is examined. Once
+// the response has begun, its own writes do: a response that is silent for
+// times.silence counts as abandoned.
 func (c *visitor) waitForLeave() error {
 	begin, t := time.Now(), &c.times
 	lastProbe, lastWrite, writes := begin.Add(t.probe-t.again), begin, c.half.writes.Load()
@@ -94,7 +102,8 @@ func (c *visitor) waitForLeave() error {
 	}
 }
 
-// probe sends an interim answer, unless the final one has begun.
+// probe sends an interim response, unless the final one has begun: then it would
+// end up in the middle of that.
 func (c *visitor) probe() {
 	c.half.mu.Lock()
 	defer c.half.mu.Unlock()
@@ -103,9 +112,9 @@ func (c *visitor) probe() {
 	}
 }
 
-// hungUp reports whether a socket is closed in both directions. It reports true for
-// kinds of sockets that cannot be examined: a client that has closed its sending side
-// counts as gone there.
+// hungUp reports whether a socket is closed in both directions. It returns true
+// for a socket that cannot be examined: there, a client that has closed its
+// sending side counts as gone.
 func hungUp(socket net.Conn) bool {
 	s, ok := socket.(syscall.Conn)
 	if !ok {

@@ -16,6 +16,7 @@ import (
 	"gatehouse/sessions"
 )
 
+// Limits of the health checks.
 const (
 	healthPatience = time.Second // how long health waits for an answer of the store
 	leastSpace     = 128 << 10   // bytes of the disk of data_dir
@@ -23,7 +24,8 @@ const (
 	retryAfter     = "5"         // seconds, of /readyz
 )
 
-// health returns the handler of admin.listen: /healthz, /readyz and /metrics.
+// health returns the handler of admin.listen: /healthz (the process answers),
+// /readyz (visitors can be served, else 503) and /metrics. It asks for no login.
 // What it shows is not secret, but not meant for visitors either.
 func (s *Server) health() http.Handler {
 	mux := http.NewServeMux()
@@ -49,8 +51,10 @@ func writeHealth(w http.ResponseWriter, code int, text string) {
 	_, _ = fmt.Fprintln(w, text)
 }
 
-// Status returns whether visitors can be served, and if not, why. It is what
-// health and /readyz are answered from.
+// Status returns whether visitors can be served, and otherwise why not: a stop
+// has begun, file descriptors have run out, or the store of sessions fails. It is
+// the answer of gatehouse health and /readyz, and returns within about a second
+// and a half.
 func (s *Server) Status(ctx context.Context) admin.Status {
 	st := admin.Status{Version: s.options.Version}
 	var err error
@@ -66,8 +70,8 @@ func (s *Server) Status(ctx context.Context) admin.Status {
 	return st
 }
 
-// tryStore asks the store something that it must be able to answer, and whether
-// it can be written to.
+// tryStore returns an error if the store cannot load a session (there is none of
+// that key, so nothing is found), cannot be written to, or has its disk full.
 func (s *Server) tryStore() error {
 	ctx, cancel := context.WithTimeout(context.Background(), healthPatience)
 	defer cancel()
@@ -85,7 +89,8 @@ func (s *Server) tryStore() error {
 }
 
 // spaceLeft returns an error if the disk of the folder is full, even if the
-// database still finds room in its own file.
+// database still has free pages in its own file: the next larger write would
+// fail.
 func spaceLeft(dir string) error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
@@ -97,8 +102,9 @@ func spaceLeft(dir string) error {
 	return nil
 }
 
-// descriptorsLeft returns an error if there are too few file descriptors to
-// serve one more visitor.
+// descriptorsLeft returns an error if there are too few file descriptors to serve
+// one more visitor. It opens that many to find out, which also notices the limit
+// of the whole system.
 func descriptorsLeft() error {
 	var got []int
 	defer func() {
@@ -118,25 +124,29 @@ func descriptorsLeft() error {
 	return nil
 }
 
+// outOfDescriptors reports whether err is about the limit of file descriptors, of
+// the process or of the system.
 func outOfDescriptors(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
-// A checkup runs a check that may hang, one at a time. The zero value is ready
-// for use.
+// A checkup runs a check that may hang, at most one at a time, so that a hanging
+// store does not collect a goroutine for each health check. The zero value is
+// ready for use. It is safe for concurrent use.
 type checkup struct {
 	mu      sync.Mutex
 	current *check // nil: none runs
 }
 
-// A check is one run. Its err is valid once done is closed.
+// A check is one run of it. err may be read once done is closed.
 type check struct {
 	done chan struct{}
 	err  error
 }
 
-// ask returns the result of f. Callers that come while f runs share its result.
-// If f takes too long, the result is an error, and f goes on.
+// ask runs f and returns its result. Callers that come while f runs share its
+// result. If f takes longer than one and a half times healthPatience, ask returns
+// an error and f goes on.
 func (c *checkup) ask(ctx context.Context, f func() error) error {
 	c.mu.Lock()
 	now := c.current

@@ -9,22 +9,23 @@ import (
 	"gatehouse/internal/web"
 )
 
-// What a connection may hold without being counted is about what net/http allocates
-// for it anyway. All sizes are in bytes.
+// What a connection may hold without being counted, which is about what net/http
+// allocates for it anyway, and what requests cost beyond that. Sizes are in
+// bytes.
 const (
 	freeHead     = 8 << 10  // of an incomplete head
 	freeData     = 16 << 10 // of bodies
 	freeRequests = 4        // with small heads, at the same time
 	requestCost  = 16 << 10 // of each further one: a goroutine, buffers, a stream
 	fieldCost    = 128      // of each header field, in addition to its bytes
-	// maxData is what a client can send on one HTTP/2 connection before anything is
-	// read (net/http: MaxUploadBufferPerConnection).
+	// maxData is what a client can send on one HTTP/2 connection before anything
+	// is read from it: the flow-control window (MaxReceiveBufferPerConnection).
 	maxData = 1 << 20
 )
 
-// A holding is the memory of one connection for requests that access rules have not
-// decided on yet. What exceeds a free share counts against the budget. It is safe for
-// concurrent use.
+// A holding is the memory of one connection for requests on which access rules
+// have not decided yet. What exceeds the free share counts against the budget. It
+// is safe for concurrent use.
 type holding struct {
 	budget  *budget
 	address netip.Addr // whose share of the budget it is; zero: that of no address
@@ -38,8 +39,8 @@ type holding struct {
 	counted   int // in the budget
 }
 
-// readHead counts n more bytes of a head. It reports false if that is too much: the
-// connection must be closed then.
+// readHead counts n more bytes of a head. It returns false if that is too much;
+// the connection must be closed then.
 func (h *holding) readHead(n int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -47,7 +48,7 @@ func (h *holding) readHead(n int) bool {
 	return h.settle()
 }
 
-// headDone is called when the head has become a request, or never will.
+// headDone is called when the head has become a request, or when it never will.
 func (h *holding) headDone() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -55,9 +56,10 @@ func (h *holding) headDone() {
 	h.settle()
 }
 
-// readData counts n more bytes of a body that came before its request was decided on.
-// While all requests under way have been let through, bodies are not counted: they
-// belong to those. It reports false if that is too much.
+// readData counts n more bytes of a body that arrived before its request was
+// decided on. While all requests under way have been let through, bodies are not
+// counted: they belong to those requests. It returns false if that is too much;
+// the connection must be closed then.
 func (h *holding) readData(n int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -68,9 +70,10 @@ func (h *holding) readData(n int) bool {
 	return h.settle()
 }
 
-// begin counts a request whose head takes size bytes; 0: as many as were read. It
-// returns the cost, for Release. ok is false if that is too much: the request must be
-// refused. end must be called in either case.
+// begin counts a request whose head takes size bytes; 0 means as many as were
+// read. It returns the cost, which Release takes back. If that is too much, ok is
+// false and the request must be refused, without Release. The caller calls end in
+// either case.
 func (h *holding) begin(size int) (cost int, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -93,8 +96,8 @@ func (h *holding) begin(size int) (cost int, ok bool) {
 	return cost, true
 }
 
-// Release implements web.Holder. It is called when a request has been let through, or
-// answered.
+// Release implements web.Holder. It is called once for each request that begin
+// has admitted, when the request has been let through or answered.
 func (h *holding) Release(cost int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -105,14 +108,14 @@ func (h *holding) Release(cost int) {
 	h.settle()
 }
 
-// end is called after a handler has returned, and after Release.
+// end is called after the handler of a request has returned, and after Release.
 func (h *holding) end() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.running--
 }
 
-// clear gives everything back at the end of the connection.
+// clear returns everything to the budget when the connection ends.
 func (h *holding) clear() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -120,8 +123,8 @@ func (h *holding) clear() {
 	h.settle()
 }
 
-// settle updates the budget. It reports false, and leaves the budget as it is, if a
-// limit would be exceeded.
+// settle makes the budget count what is held now. If that would exceed a limit,
+// it returns false and leaves the budget as it is. h.mu must be held.
 func (h *holding) settle() bool {
 	now := max(0, h.head-freeHead) + max(0, h.data-freeData) + h.requests
 	switch more := now - h.counted; {
@@ -134,8 +137,9 @@ func (h *holding) settle() bool {
 	return true
 }
 
-// hold counts a request until info.LetThrough. It reports false if too much is held
-// already.
+// hold counts a request until info.LetThrough is called. It returns false, and
+// counts nothing, if too much is held already. The caller calls holding.end in
+// either case.
 func (c *visitor) hold(info *web.Info, r *http.Request) bool {
 	size := 0
 	if r.ProtoMajor == 2 {
@@ -148,9 +152,10 @@ func (c *visitor) hold(info *web.Info, r *http.Request) bool {
 	return ok
 }
 
-// refuseAtOnce answers 503 to a request for which there is no room. It frees the
-// header first, and bounds the write: a client that sends such requests may not take
-// the answer either.
+// refuseAtOnce answers 503 with an empty body and closes the connection. It is
+// for a request for which there is no room: it frees the request's header first,
+// and bounds the write, since a client that sends such requests may not read the
+// response either.
 func refuseAtOnce(w http.ResponseWriter, r *http.Request) {
 	clear(r.Header)
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(refusalTime))
@@ -161,10 +166,12 @@ func refuseAtOnce(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusServiceUnavailable)
 }
 
-// refusalTime bounds the write of such an answer.
+// refusalTime bounds the write of such a response.
 const refusalTime = 5 * time.Second
 
-// sizeOf estimates how much memory the head of a request takes, in bytes.
+// sizeOf estimates how many bytes of memory the head of a request takes. Over
+// HTTP/2 the bytes that were read say little, because they are compressed
+// (HPACK).
 func sizeOf(r *http.Request) int {
 	n := len(r.RequestURI) + len(r.Host)
 	for name, values := range r.Header {

@@ -12,7 +12,7 @@ import (
 	"gatehouse/server/admin"
 )
 
-// Limits of every visitor's connection, which no configuration changes.
+// Limits of every visitor's connection. They cannot be configured.
 const (
 	maxHeaderBytes    = 64 << 10
 	maxStreams        = 100      // of one HTTP/2 connection
@@ -22,9 +22,12 @@ const (
 )
 
 // visitors returns the server for visitors (HTTP/1.1, and HTTP/2 under TLS) and
-// the door through which their connections have to come. It never speaks HTTP/2
-// in the clear, whatever a client asks for: the connections that look like that
-// to net/http are those whose TLS ends in the visitor below it.
+// the door through which their connections have to come. Requests get contexts
+// from live, so they outlast the beginning of a stop.
+//
+// HTTP/2 is never spoken in the clear, whatever a client asks for: unencrypted
+// HTTP/2 is on only if TLS is, for connections whose TLS ends in the visitor
+// below net/http.
 func (s *Server) visitors(live context.Context) (*http.Server, *door) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -58,14 +61,15 @@ func (s *Server) visitors(live context.Context) (*http.Server, *door) {
 	return hs, newDoor(secure, func() *config.Config { return s.site.Load().config }, s.log)
 }
 
-// control returns the handler of the control socket.
+// control returns the handler of the control socket (package admin).
 func (s *Server) control() http.Handler {
 	b := s.shared.storage.backend(s.site.Load)
 	b.Server, b.Audit, b.Log = s, s.shared.audit, s.log
 	return admin.Handler(b)
 }
 
-// inside returns the server of a listener that visitors cannot reach.
+// inside returns a server for a listener that visitors cannot reach: the control
+// socket, or admin.listen.
 func (s *Server) inside(live context.Context, h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,

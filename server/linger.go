@@ -5,22 +5,24 @@ import (
 	"time"
 )
 
-// lingerMost bounds how long a connection stays open while the client goes on sending.
+// lingerMost bounds how long a connection stays open while the client keeps
+// sending.
 const lingerMost = 30 * time.Second
 
-// lingerThenClose closes a connection whose client may still be sending a body. A
-// socket that is closed while bytes are unread, or gets more bytes later, resets the
-// connection, and the client loses an answer that is on the way, or shows an error
-// instead. So the sending side is closed first, and what comes is thrown away: until
-// the client closes, until nothing comes for times.linger, and for lingerMost at most
-// (RFC 9112, 9.6).
+// lingerThenClose closes a connection whose client may still be sending a body.
+// If a socket is closed while bytes are unread, or receives more bytes later, the
+// system resets the connection: the client loses a response that is on the way,
+// or shows an error instead. So the sending side is closed first, and what
+// arrives is discarded: until the client closes, until nothing arrives for
+// times.linger, and for lingerMost at most (RFC 9112, 9.6).
 //
-// This is for answers of an application, which the engine sends on in the middle of a
-// body (engine.Visitor.AbandonBody): the handler has returned and the connection is
-// at its end. Answers of our own to a request whose body nobody has begun to read use
-// web.Linger: it runs in the handler, so it sees the end of the body, a stop of the
-// server waits for it, and it works on any server of net/http. It allows longer
-// pauses, for browsers that send a large form before they look at the answer.
+// This is for an application's response that the engine passes on in the middle
+// of a body (engine.Visitor.AbandonBody): the handler has returned and the
+// connection is at its end. Our own responses to a request whose body has not
+// been read use web.Linger. That runs in the handler, so it sees the end of the
+// body, a stop of the server waits for it, and it works with any server of
+// net/http. It allows longer pauses, for browsers that send a large form before
+// they look at the response.
 func (c *visitor) lingerThenClose() {
 	defer func() { _ = c.closeNow() }()
 	begin := time.Now()
@@ -34,8 +36,8 @@ func (c *visitor) lingerThenClose() {
 	discard(c.socket, begin.Add(lingerMost), c.times.linger)
 }
 
-// discard reads until the end of the stream, an error, the time end, or a pause without
-// a byte.
+// discard reads until the end of the stream, an error, the time end, or a pause
+// without a byte, whichever comes first.
 func discard(from net.Conn, end time.Time, pause time.Duration) {
 	for b := make([]byte, 16<<10); ; {
 		until := time.Now().Add(pause)

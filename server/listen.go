@@ -12,7 +12,8 @@ import (
 )
 
 // listen opens what the configuration key listen names: host:port, unix:/path, or
-// systemd, which are the sockets that systemd passes. mode is that of a unix socket.
+// systemd for the sockets that systemd passes (sd_listen_fds(3)), of which there
+// may be several. mode is the mode of a unix socket.
 func listen(ctx context.Context, addr string, mode fs.FileMode) ([]net.Listener, error) {
 	if addr == "systemd" {
 		lns, err := activation.Listeners()

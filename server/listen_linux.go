@@ -6,10 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// refuseNew makes the kernel accept no more connections on ln: it drops every SYN. The
-// client sends another one after a second, and is refused then because ln is closed.
-// Handshakes under way are completed. Without this, connections that come between the
-// last accept and the close are reset.
+// refuseNew makes the kernel accept no more connections on ln, with a socket
+// filter that drops every SYN. The client sends another SYN after a second and is
+// refused then, because ln is closed by that time. Handshakes under way are
+// completed. Without this, connections that come between the last accept and the
+// close are reset.
 func refuseNew(ln *net.TCPListener) error {
 	const flags, syn, ack = 13, 0x02, 0x10 // RFC 9293 3.1: the byte of the header, and bits in it
 	filter := [5]unix.SockFilter{

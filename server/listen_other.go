@@ -7,6 +7,6 @@ import (
 	"net"
 )
 
-// refuseNew is supported on Linux only. Elsewhere, a connection that comes while the
-// listener is being closed may be reset.
+// refuseNew returns errors.ErrUnsupported: only Linux supports it. Elsewhere, a
+// connection that comes while the listener is being closed may be reset.
 func refuseNew(*net.TCPListener) error { return errors.ErrUnsupported }

@@ -12,16 +12,17 @@ import (
 	"time"
 )
 
-// A unixListener removes its socket when it is closed, unless another process has put
-// its own there meanwhile.
+// A unixListener removes its socket file when it is closed, unless another
+// process has put its own there meanwhile.
 type unixListener struct {
 	*net.UnixListener
 	path string
 	made os.FileInfo
 }
 
-// listenUnix listens on a socket that has the mode from the beginning. It replaces a
-// socket that a process left behind, but never one that still accepts connections.
+// listenUnix listens on a unix socket that has the mode from the beginning. It
+// replaces a socket that a process left behind, but returns an error if something
+// accepts connections on it or if another kind of file is there.
 func listenUnix(ctx context.Context, path string, mode fs.FileMode) (*unixListener, error) {
 	if err := checkPlace(ctx, path); err != nil {
 		return nil, err
@@ -51,8 +52,8 @@ func listenUnix(ctx context.Context, path string, mode fs.FileMode) (*unixListen
 	return l, nil
 }
 
-// checkPlace returns an error if there is something else at path than a socket that
-// nobody listens on.
+// checkPlace returns nil if there is nothing at path, or a socket that nobody
+// listens on.
 func checkPlace(ctx context.Context, path string) error {
 	st, err := os.Lstat(path)
 	switch {
@@ -71,8 +72,9 @@ func checkPlace(ctx context.Context, path string) error {
 	return nil
 }
 
-// privateFolder makes a folder that only our user can enter. Its name is short, because
-// the path of a socket may have 107 bytes at most.
+// privateFolder makes a folder that only our user can enter, inside of the folder
+// in, and returns its path. The name is short, because the path of a socket may
+// have at most 107 bytes (unix(7)).
 func privateFolder(in string) (string, error) {
 	for try := 0; ; try++ {
 		dir := filepath.Join(in, ".s"+rand.Text()[:4])
@@ -82,17 +84,18 @@ func privateFolder(in string) (string, error) {
 	}
 }
 
-// Addr implements net.Listener.
+// Addr implements net.Listener. It returns the path of the configuration, not the
+// one at which the socket was made.
 func (l *unixListener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }
 
-// Close implements net.Listener.
+// Close implements net.Listener. It removes the socket file.
 func (l *unixListener) Close() error {
 	l.remove()
 	return l.UnixListener.Close()
 }
 
-// remove removes the socket: no new connections come, and those that wait can still be
-// accepted.
+// remove removes the socket file. No new connections come after that; those in
+// the queue can still be accepted.
 func (l *unixListener) remove() {
 	if st, err := os.Lstat(l.path); err == nil && os.SameFile(st, l.made) {
 		_ = os.Remove(l.path) // if it stays, the next process replaces it

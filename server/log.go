@@ -15,19 +15,22 @@ import (
 	"gatehouse/internal/logqueue"
 )
 
-// flushLimit is how long Close waits for a reader of the log.
+// flushLimit is how long Close waits for whatever reads the log.
 const flushLimit = 2 * time.Second
 
-// A Log is the log of a process. Nothing waits for its reader: if that stalls
-// or ends, lines are dropped, audit events last.
+// A Log is the log of a process. Writing to it never waits for its reader: if
+// that stalls or ends, lines are dropped, ordinary ones first and audit events
+// last. It is safe for concurrent use.
 type Log struct {
 	*slog.Logger
 	level *slog.LevelVar
 	queue *logqueue.Queue
 }
 
-// NewLog returns a log that writes to w: text for people or JSON for programs;
-// the format auto is text if w is a terminal. Close it at the end.
+// NewLog returns a log that writes to w. c.Format is text for people, json for
+// programs, and auto (or empty) for text if w is a terminal and JSON otherwise.
+// c.Level is the lowest level that is written; empty means info. The error is
+// about the level. Close the log at the end.
 func NewLog(c config.LogConfig, w io.Writer) (*Log, error) {
 	l := &Log{level: new(slog.LevelVar)}
 	if err := setLevel(l.level, c); err != nil {
@@ -50,17 +53,19 @@ func NewLog(c config.LogConfig, w io.Writer) (*Log, error) {
 	return l, nil
 }
 
-// Level returns the variable that changes the level while the log is in use.
+// Level returns the variable that holds the level. Setting it changes the level
+// at once.
 func (l *Log) Level() *slog.LevelVar { return l.level }
 
-// Dropped returns the number of lines that were lost.
+// Dropped returns how many lines were lost since the start.
 func (l *Log) Dropped() uint64 { return l.queue.Dropped() }
 
-// Close writes what is left, and waits at most flushLimit for the reader.
+// Close writes what is left. It waits at most flushLimit for the reader.
 func (l *Log) Close() { l.queue.Close(flushLimit) }
 
-// A classHandler passes each line to the handler of its class. Audit events are
-// the lines of a logger with the attribute log=audit (package audit).
+// A classHandler passes each line to the handler of its class, by which the queue
+// decides what to drop first. Audit events are the lines of a logger with the
+// attribute log=audit (package audit).
 type classHandler struct {
 	ordinary, warning, audit slog.Handler
 	audits                   bool
@@ -96,6 +101,7 @@ func (h classHandler) WithGroup(name string) slog.Handler {
 	return h
 }
 
+// setLevel sets level to that of the configuration; an empty one is info.
 func setLevel(level *slog.LevelVar, c config.LogConfig) error {
 	if c.Level == "" {
 		level.Set(slog.LevelInfo)

@@ -10,8 +10,11 @@ import (
 	"gatehouse/internal/audit"
 )
 
-// Reload reads the configuration again and swaps the site, all or nothing: with
-// an error the old site stays in force. One reload runs at a time.
+// Reload reads the configuration again and swaps the site, all or nothing: after
+// an error the old site is in force. Requests under way finish with the site that
+// they began with. The error is config.Problems if the file has mistakes, and
+// another one if it changes what only a restart can change (see needsRestart). It
+// is safe for concurrent use; one reload runs at a time. The result is logged.
 func (s *Server) Reload(ctx context.Context) (err error) {
 	s.reload.Lock()
 	defer s.reload.Unlock()
@@ -55,7 +58,7 @@ func (s *Server) Reload(ctx context.Context) (err error) {
 }
 
 // needsRestart returns an error that names the keys that differ between the two
-// and that a running process cannot change; nil if there are none.
+// configurations and that a running process cannot change; nil if there are none.
 func needsRestart(old, next *config.Config) error {
 	var keys []string
 	for _, k := range []struct {
@@ -83,6 +86,7 @@ func needsRestart(old, next *config.Config) error {
 	return &restartError{keys}
 }
 
+// A restartError names the changed keys that need a restart.
 type restartError struct{ keys []string }
 
 func (e *restartError) Error() string { return "needs a restart: " + strings.Join(e.keys, ", ") }

@@ -6,26 +6,28 @@ import (
 	"sync"
 )
 
-// reserved is how many file descriptors are held back. One is enough for one
-// client at a time, but when it is given back a visitor may take it first.
+// reserved is how many file descriptors are held back. One would be enough for
+// one client at a time, but when it is given back, a visitor may take it first.
 const reserved = 4
 
-// A reservedListener holds file descriptors back for its next connections, so
-// that health checks and the command line get an answer when visitors have
-// taken all others.
+// A reservedListener holds back file descriptors for its next connections, so
+// that health checks and the command line get an answer when visitors have taken
+// all others.
 type reservedListener struct {
 	net.Listener
 	mu     sync.Mutex
 	spares []*os.File // up to reserved
 }
 
+// reserve returns ln with a reserve of file descriptors.
 func reserve(ln net.Listener) net.Listener {
 	l := &reservedListener{Listener: ln}
 	l.refill()
 	return l
 }
 
-// Accept implements net.Listener.
+// Accept implements net.Listener. If there are no file descriptors, it gives up
+// one of the reserve for the connection.
 func (l *reservedListener) Accept() (net.Conn, error) {
 	l.refill()
 	c, err := l.Listener.Accept()
@@ -38,13 +40,14 @@ func (l *reservedListener) Accept() (net.Conn, error) {
 	return &reservedConn{Conn: c, refill: l.refill}, nil
 }
 
-// Close implements net.Listener.
+// Close implements net.Listener. It gives up the reserve.
 func (l *reservedListener) Close() error {
 	for l.release() {
 	}
 	return l.Listener.Close()
 }
 
+// refill fills up the reserve as far as the system allows it now.
 func (l *reservedListener) refill() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -57,7 +60,8 @@ func (l *reservedListener) refill() {
 	}
 }
 
-// release gives one descriptor back to the system and reports whether it did.
+// release gives one descriptor back to the system. It returns false if none was
+// left.
 func (l *reservedListener) release() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,8 +1,7 @@
-// Package server is the process: it listens, holds what outlives a
-// configuration (listeners, stores, throttle, counters), builds a site from
-// each configuration, swaps sites at a reload, and stops without dropping a
-// request. An administrator reaches it through a socket that only its owner can
-// open (package admin).
+// Package server is the process: it listens, holds what outlives a configuration
+// (listeners, stores, throttle, counters), builds a site from each configuration,
+// swaps sites at a reload, and stops without dropping a request. Administrators
+// reach it through a unix socket that only its owner can open (package admin).
 package server
 
 import (
@@ -31,7 +30,7 @@ import (
 	"gatehouse/server/admin"
 )
 
-// Options are what Run takes. Everything is required unless it says otherwise.
+// Options are the parameters of Run. They must not be changed afterwards.
 type Options struct {
 	Config    *config.Config                 // required: the first one
 	Load      func() (*config.Config, error) // reads the configuration again; nil: reload is refused
@@ -39,19 +38,21 @@ type Options struct {
 	Version   string
 	Log       *slog.Logger   // required
 	Level     *slog.LevelVar // changed by a reload; may be nil
-	// Dropped returns how many lines of the log were lost; may be nil.
+	// Dropped returns how many lines of the log were lost, for the metrics; nil:
+	// they are not counted.
 	Dropped func() uint64
-	// ReloadOn makes the server read its configuration again, as SIGHUP does;
-	// nil: only the control socket does.
+	// ReloadOn makes the server reload its configuration for each value, as on
+	// SIGHUP; nil: only the control socket does.
 	ReloadOn <-chan os.Signal
-	// Ready is called once visitors are served; may be nil.
+	// Ready is called once, when visitors are served; may be nil. The server
+	// waits for it before it acts on signals.
 	Ready func(StartupInfo)
 	// Told means that Ready shows all of its argument to a person, so that the
-	// log does not repeat it.
+	// log need not repeat it.
 	Told bool
 }
 
-// A Server is a running gate.
+// A Server is a running gate. It implements admin.Server.
 type Server struct {
 	options Options
 	shared  shared
@@ -66,10 +67,13 @@ type Server struct {
 }
 
 // Run serves until ctx is done. Then it stops as the section stop of the
-// configuration says: /readyz answers 503 at once; after the delay it takes the
-// connections that the kernel has accepted, answers the requests that it has
-// begun, and cuts what is left after the limit. It returns nil after a clean
-// stop.
+// configuration says: /readyz answers 503 at once; after the delay, the server
+// accepts the connections that the kernel has completed, answers the requests
+// that it has begun, and cuts off what is left after the limit.
+//
+// It returns nil after a clean stop. Other errors are boltfile.ErrLocked if
+// another process uses data_dir, and that of a configuration, a store or a
+// listener that cannot be used.
 func Run(ctx context.Context, o Options) error {
 	defer runtime.KeepAlive(ballast())
 	s := &Server{options: o, log: o.Log}
@@ -100,7 +104,8 @@ func Run(ctx context.Context, o Options) error {
 	return errors.Join(err, st.close())
 }
 
-// serve listens and returns after the stop, or when a listener fails.
+// serve listens and runs all servers. It returns after the stop, or when a
+// listener fails.
 func (s *Server) serve(ctx context.Context) error {
 	c := s.options.Config
 	lns, err := listen(ctx, c.Listen, c.SocketMode())
@@ -161,8 +166,8 @@ func (s *Server) serve(ctx context.Context) error {
 	}
 }
 
-// announce reports that visitors are served: to the log, systemd, and
-// Options.Ready.
+// announce reports that visitors are served: to the log, to systemd
+// (sd_notify(3)), and to Options.Ready.
 func (s *Server) announce(ctx context.Context, lns []net.Listener) {
 	f := s.startupInfo(ctx, lns)
 	if !s.options.Told {
@@ -174,6 +179,8 @@ func (s *Server) announce(ctx context.Context, lns []net.Listener) {
 	}
 }
 
+// countSessions returns the number of sessions for the metrics; -1 if the store
+// cannot tell within a second.
 func (s *Server) countSessions() float64 {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -184,6 +191,7 @@ func (s *Server) countSessions() float64 {
 	return float64(n)
 }
 
+// closeAll closes all listeners and returns all errors.
 func closeAll(lns []net.Listener) error {
 	var errs []error
 	for _, ln := range lns {

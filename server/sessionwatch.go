@@ -8,19 +8,20 @@ import (
 	"gatehouse/sessions"
 )
 
+// Intervals and limits of watchSessions.
 const (
 	watchEvery    = 500 * time.Millisecond // how long what is under way may outlive its session
 	watchers      = 16                     // sessions that are asked about at a time
 	watchPatience = 5 * time.Second
 )
 
-// watchSessions cuts what is forwarded for sessions that no longer count, until
-// ctx is done: sessions that have expired or were ended by another process, and
-// those whose account was deleted, disabled, or given another password. A
-// session that is ended in this process is cut at once, by ended.
+// watchSessions cuts off what is forwarded for sessions that no longer count,
+// until ctx is done: sessions that have expired or were ended by another process,
+// and those whose account was deleted, disabled, or given another password. A
+// session that is ended in this process is cut off at once, by ended.
 //
-// It asks the site in force about each session that has something under way.
-// The answers come from memory.
+// It asks the site in force about each session that has something under way; the
+// answers usually come from memory.
 func (s *Server) watchSessions(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -36,7 +37,7 @@ func (s *Server) watchSessions(ctx context.Context) {
 }
 
 // cutEnded asks about every session that has something under way, and records
-// activity for those that have moved bytes. If a store cannot tell, the session
+// activity for those that have moved bytes. If the store cannot tell, the session
 // goes on: a store that is away for a while signs nobody out.
 func (s *Server) cutEnded(ctx context.Context, counts func(ctx context.Context, i sessions.Info) (bool, error), used func(ctx context.Context, i sessions.Info)) {
 	all := s.shared.live.Sessions()

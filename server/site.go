@@ -21,8 +21,9 @@ import (
 	"gatehouse/sessions"
 )
 
-// A site is all that one configuration builds. It never changes: a reload
-// builds another one beside it and swaps the two in one atomic step.
+// A site is everything that is built from one configuration. It does not change:
+// a reload builds another site beside it and swaps the two in one atomic step. It
+// is safe for concurrent use.
 type site struct {
 	config       *config.Config
 	certificates certificateSource // nil: no TLS
@@ -34,8 +35,7 @@ type site struct {
 	handler      http.Handler
 }
 
-// shared is what sites are made of besides their configuration. It outlives
-// them.
+// shared is what a site is made of besides its configuration. It outlives sites.
 type shared struct {
 	storage   *storage
 	hasher    *password.Hasher
@@ -47,13 +47,14 @@ type shared struct {
 	metrics   *metrics.Metrics
 	log       *slog.Logger
 	warnings  *warnings // of what visitors can cause
-	// accounts returns those of the site in force; nil where no site replaces
-	// another.
+	// accounts returns those of the site in force, for requests that began before
+	// a reload; nil where no site replaces another.
 	accounts func() *account.Sources
 }
 
-// Check returns an error if the configuration cannot be served. It builds a
-// site without opening, reading or changing anything outside the process.
+// Check returns nil if the configuration can be served. It builds a site like a
+// start does, but opens, reads and changes nothing outside the process. loginHTML
+// is the built-in login page.
 func Check(c *config.Config, loginHTML string) error {
 	p := shared{
 		storage:   &storage{store: sessions.NewCached(sessions.NewMemory(), 0)},
@@ -71,8 +72,8 @@ func Check(c *config.Config, loginHTML string) error {
 	return p.storage.store.Close()
 }
 
-// build returns a site. It changes nothing that is in use, so a failure has no
-// effect.
+// build returns a site for the configuration. It changes nothing that is in use,
+// so a failure has no effect. The caller retires the site.
 func (p *shared) build(c *config.Config) (*site, error) {
 	keys, err := p.storage.keys(c)
 	if err != nil {
@@ -81,6 +82,9 @@ func (p *shared) build(c *config.Config) (*site, error) {
 	return p.assemble(c, keys)
 }
 
+// assemble builds a site that signs and seals with keys; the first key signs, all
+// are accepted. The order is that of dependence: sessions, then accounts and
+// sign-in, then pages, then the proxy.
 func (p *shared) assemble(c *config.Config, keys [][]byte) (*site, error) {
 	s := &site{config: c}
 	var err error
@@ -108,6 +112,8 @@ func (p *shared) assemble(c *config.Config, keys [][]byte) (*site, error) {
 	return s, nil
 }
 
+// buildAuth adds to s what needs its sessions: accounts, auth, portal, proxy and
+// the handler of all requests.
 func (p *shared) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages *web.Pages) error {
 	c := s.config
 	file, err := account.FileSource(p.hasher, c.Users)
@@ -155,8 +161,10 @@ func (p *shared) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages
 	return nil
 }
 
-// chain returns the handlers that every request passes, outermost first,
-// whether it is forwarded, refused, or for one of our own pages.
+// chain returns the handlers through which every request passes, outermost first,
+// whether it is forwarded, refused, or for one of our own pages. The order
+// matters: each handler relies on what those above it have put into the context
+// and the writer.
 func (p *shared) chain(s *site, pages *web.Pages) http.Handler {
 	done := []web.Done{func(r *http.Request, rec *web.Recorder, took time.Duration) {
 		p.metrics.Request(web.From(r.Context()).Route, r.Method, rec.Status, took)
@@ -178,9 +186,10 @@ func (p *shared) chain(s *site, pages *web.Pages) http.Handler {
 	)
 }
 
-// serve answers one request, or returns why it does not. Until the request has
-// been judged, what it holds in memory is counted. A request that is refused
-// counts until its client has taken the answer.
+// serve answers a request, or returns the error that the chain turns into a page.
+// What the request holds in memory counts against the budget until it has been
+// judged; a request that is refused counts until its client has read the
+// response.
 func (s *site) serve(w http.ResponseWriter, r *http.Request) error {
 	if v := visitorOf(r.Context()); v != nil {
 		info := web.From(r.Context())
@@ -199,17 +208,17 @@ func (s *site) serve(w http.ResponseWriter, r *http.Request) error {
 	return s.proxy.ServeHTTP(w, r)
 }
 
-// retire releases what a site holds once another has taken its place. Requests
-// under way finish with it.
+// retire releases what a site holds, once another one has taken its place or the
+// server has stopped. Requests under way may finish with it.
 func (s *site) retire() {
 	s.proxy.Close()
 	s.sessions.Close()
 }
 
-// ended is called for each session that ends, for whatever reason. It cuts the
-// requests under way for that session and counts its end. Revocations are
+// ended is called for each session that ends, for whatever reason. It cuts off
+// the requests under way for that session and counts its end. Revocations are
 // audited by their caller, who knows who asked for them; sessions that end by
-// themselves are audited here.
+// themselves (expired, or over the limit of a user) are audited here.
 func (p *shared) ended(i sessions.Info, reason string) {
 	p.metrics.SessionEnded(reason)
 	p.live.Cut(i.Key)
@@ -226,19 +235,21 @@ func (p *shared) ended(i sessions.Info, reason string) {
 		slog.String("user", i.User), slog.String("session", i.Handle), slog.String("reason", reason))
 }
 
-// rejected is called for each session whose record in the store is not
-// authentic.
+// rejected is called for each session whose record in the store is not authentic:
+// something other than a gate with our keys has written it.
 func (p *shared) rejected(handle string) {
 	p.audit.Event(context.Background(), audit.SessionRejected, slog.String("session", handle), slog.String("reason", "record"))
 }
 
-// brandingOf returns what the operator puts on our pages.
+// brandingOf returns what the operator wants to have on our own pages.
 func brandingOf(c *config.Config) web.Branding {
 	face := c.Login.Face()
 	face.Cookie = c.Cookie.Name
 	return face
 }
 
+// cookieOf returns the session cookie. With secure: auto, each request decides:
+// the cookie is Secure if the visitor uses https, also through a trusted proxy.
 func cookieOf(c *sessions.CookieConfig) sessions.Cookie {
 	cookie := sessions.Cookie{Name: c.Name, Domain: c.ASCIIDomain(), SameSite: c.Mode()}
 	switch c.Secure {

@@ -12,8 +12,8 @@ import (
 	"gatehouse/config"
 )
 
-// StartupInfo is what people and programs that start a gate want to know once
-// it serves.
+// StartupInfo is what people and programs that start a gate want to know once it
+// serves.
 type StartupInfo struct {
 	Addrs    []net.Addr
 	URLs     []string    // how it is reached, one for each of Addrs
@@ -27,19 +27,22 @@ type StartupInfo struct {
 	Dangers  []string // what the configuration asks for, and should not
 }
 
-// A RouteInfo is what lies behind a route.
+// A RouteInfo says what is behind a route.
 type RouteInfo struct {
 	Match     string // host and path
 	Upstreams []string
 }
 
+// String returns the match and the upstreams in one line.
 func (r RouteInfo) String() string { return r.Match + " -> " + strings.Join(r.Upstreams, ", ") }
 
+// Limits of counting accounts: a start must not wait for a large database.
 const (
 	countedAccounts = 1000 // more are not counted: a start must not wait for it
 	countPatience   = time.Second
 )
 
+// startupInfo collects the information. lns are the listeners for visitors.
 func (s *Server) startupInfo(ctx context.Context, lns []net.Listener) StartupInfo {
 	c := s.options.Config
 	f := StartupInfo{Users: len(c.Users), Store: c.Session.Store, DataDir: c.DataDir, File: c.File}
@@ -64,6 +67,8 @@ func (s *Server) startupInfo(ctx context.Context, lns []net.Listener) StartupInf
 	return f
 }
 
+// countAccounts counts the accounts of the database up to countedAccounts; more
+// reports whether there are more. n is -1 if the database cannot be read in time.
 func (s *Server) countAccounts(ctx context.Context) (n int, more bool) {
 	ctx, cancel := context.WithTimeout(ctx, countPatience)
 	defer cancel()
@@ -79,7 +84,8 @@ func (s *Server) countAccounts(ctx context.Context) (n int, more bool) {
 	return n, false
 }
 
-// urlOf returns the URL by which a browser on this machine reaches the address.
+// urlOf returns the URL with which a browser on this machine reaches the address;
+// unix:PATH for a unix socket. The port is left out if it is the default one.
 func urlOf(a net.Addr, tls bool) string {
 	scheme := "http"
 	if tls {
@@ -100,6 +106,8 @@ func urlOf(a net.Addr, tls bool) string {
 	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, strconv.Itoa(port)))
 }
 
+// bracketed returns host as it is written in a URL: an IPv6 address in brackets
+// (RFC 3986, 3.2.2).
 func bracketed(host string) string {
 	if strings.Contains(host, ":") {
 		return "[" + host + "]"
@@ -107,7 +115,7 @@ func bracketed(host string) string {
 	return host
 }
 
-// log writes the information for programs.
+// log writes the information to the log, for programs.
 func (f *StartupInfo) log(log *slog.Logger, c *config.Config, version string) {
 	for _, d := range f.Dangers {
 		log.Warn("the configuration is dangerous", "problem", d)

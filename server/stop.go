@@ -10,14 +10,15 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// drainLimit is how long a stop waits for connections that the kernel has
+// drainLimit bounds how long a stop waits for connections that the kernel has
 // accepted already, and for idle ones to carry their last request.
 const drainLimit = 2 * time.Second
 
 // stop ends what serve began, in an order in which no client loses a request:
-// /readyz answers 503, each answer becomes the last one of its connection, then
-// the listeners close, and requests under way end. cut ends those that Shutdown
-// does not know.
+// /readyz answers 503, each response becomes the last one of its connection, the
+// listeners close, and then requests under way end. cut ends upgraded
+// connections, which Shutdown does not know. The listeners inside close last, so
+// that health checks see the stop.
 func (s *Server) stop(visitors *http.Server, draining []*drainingListener, inside []*http.Server, cut context.CancelFunc) error {
 	c := s.site.Load().config.Stop
 	s.ending.Store(true)
@@ -40,7 +41,8 @@ func (s *Server) stop(visitors *http.Server, draining []*drainingListener, insid
 	return err
 }
 
-// drain closes the listeners and the HTTP/1 connections that are idle.
+// drain closes the listeners and the idle HTTP/1 connections. It returns at the
+// latest when limit is done or after drainLimit.
 func (s *Server) drain(limit context.Context, listeners []*drainingListener) {
 	limit, cancel := context.WithTimeout(limit, drainLimit)
 	defer cancel()
@@ -52,6 +54,7 @@ func (s *Server) drain(limit context.Context, listeners []*drainingListener) {
 	s.conns.drain(limit)
 }
 
+// closeServers closes all servers with their connections and returns all errors.
 func closeServers(list []*http.Server) error {
 	var errs []error
 	for _, hs := range list {

@@ -24,19 +24,19 @@ import (
 	"gatehouse/sessions/redisstore"
 )
 
-// secretsFile is the file of data_dir with the keys. Package admin names the
-// others.
+// secretsFile is the name of the file with the keys in data_dir. The names of the
+// others are in package admin.
 const secretsFile = "secrets"
 
-// cachedSessions bounds the bytes of sessions that are kept in memory in front
-// of the store.
+// cachedSessions is how many bytes of sessions are kept in memory in front of the
+// store.
 const cachedSessions = 100 << 20
 
-// postgresPatience is how long a start waits for a database.
+// postgresPatience is how long a start waits for PostgreSQL.
 const postgresPatience = 5 * time.Second
 
-// A storage is what outlives a configuration: sessions and accounts, and what
-// they lie in.
+// A storage is what outlives a configuration: the stores of sessions and
+// accounts, and the databases below them.
 type storage struct {
 	dir      string
 	db       *bbolt.DB    // nil: nothing lies in gatehouse.db
@@ -50,8 +50,8 @@ type storage struct {
 
 // openStorage opens data_dir, which it makes if needed, and the stores of
 // sessions and accounts. The error is boltfile.ErrLocked if another process has
-// them. A remote database or Redis need not answer yet: until it does, nobody
-// can tell who is signed in.
+// them open. PostgreSQL and Redis need not answer yet: until they do, only what
+// is public is served. The caller closes the storage.
 func openStorage(c *config.Config, log *slog.Logger) (*storage, error) {
 	if err := makeDataDir(c.DataDir, log); err != nil {
 		return nil, err
@@ -63,7 +63,8 @@ func openStorage(c *config.Config, log *slog.Logger) (*storage, error) {
 	return st, nil
 }
 
-// open is the one place that chooses a store for sessions and accounts.
+// open is the one place that chooses the stores for sessions and accounts. After
+// an error, close closes what was opened.
 func (s *storage) open(c *config.Config, log *slog.Logger) (err error) {
 	var store sessions.Store
 	fresh := c.Session.Store == "memory" || c.Session.Store == "bolt" && !exists(filepath.Join(s.dir, admin.DatabaseFile))
@@ -94,8 +95,8 @@ func (s *storage) open(c *config.Config, log *slog.Logger) (err error) {
 	return err
 }
 
-// exists reports whether there is a file. One that cannot be examined counts as
-// there.
+// exists reports whether there is a file. A file that cannot be examined counts
+// as existing.
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return !errors.Is(err, fs.ErrNotExist)
@@ -110,8 +111,9 @@ func (s *storage) openFile() (err error) {
 	return err
 }
 
-// openPostgres opens the database and the accounts in it. It waits a moment for
-// the schema. An unreachable database is not fatal; an incompatible one is.
+// openPostgres opens the database and the accounts in it, and waits up to
+// postgresPatience for its schema. An unreachable database is not fatal; an
+// incompatible one (postgres.ErrUnfit) is.
 func (s *storage) openPostgres(c *config.Config, log *slog.Logger) (err error) {
 	if s.postgres, err = postgres.Open(postgres.Options{URL: c.Session.Postgres.URL.Reveal(), Log: log}); err != nil {
 		return fmt.Errorf("session.postgres.url %w", err)
@@ -128,8 +130,8 @@ func (s *storage) openPostgres(c *config.Config, log *slog.Logger) (err error) {
 	return nil
 }
 
-// openBeside opens the accounts that go with sessions in Redis: in PostgreSQL
-// if it is configured, else only those of the configuration file.
+// openBeside opens the accounts that go with sessions in Redis: those in
+// PostgreSQL if its URL is configured, else only those of the configuration file.
 func (s *storage) openBeside(c *config.Config, log *slog.Logger) error {
 	if !c.Session.Postgres.URL.IsZero() {
 		return s.openPostgres(c, log)
@@ -139,7 +141,7 @@ func (s *storage) openBeside(c *config.Config, log *slog.Logger) error {
 	return nil
 }
 
-// cachedPostgres puts the Redis cache in front of the store, if one is
+// cachedPostgres returns the store with the Redis cache in front, if one is
 // configured.
 func cachedPostgres(store *pgstore.Store, c *config.Config, log *slog.Logger) (sessions.Store, error) {
 	if c.Session.Cache == "" {
@@ -156,6 +158,8 @@ func cachedPostgres(store *pgstore.Store, c *config.Config, log *slog.Logger) (s
 	return pgstore.NewCached(store, cache, log), nil
 }
 
+// openRedis returns the store of sessions in Redis. Attempts to sign in are
+// counted there as well, for all nodes together.
 func (s *storage) openRedis(c *config.Config, log *slog.Logger) (sessions.Store, error) {
 	o, err := c.Session.Redis.Options(log)
 	if err != nil {
@@ -169,7 +173,7 @@ func (s *storage) openRedis(c *config.Config, log *slog.Logger) (sessions.Store,
 	return store, nil
 }
 
-// close closes what was opened, last first.
+// close closes what was opened, in reverse order, and returns all errors.
 func (s *storage) close() error {
 	var errs []error
 	if s.store != nil {
@@ -188,8 +192,8 @@ func (s *storage) close() error {
 }
 
 // keys returns the keys that sign cookies and seal data: those of the
-// configuration, else those of the file in data_dir, which is made at the first
-// start. Each reload reads them again, so keys rotate without a restart.
+// configuration, else those of the file in data_dir, which is made if it does not
+// exist. Each reload reads them again, so keys rotate without a restart.
 func (s *storage) keys(c *config.Config) ([][]byte, error) {
 	if len(c.Session.Secrets) == 0 {
 		return secret.Keys(filepath.Join(s.dir, secretsFile))

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// sweep removes expired sessions, and counts of sign-in attempts, every few
-// minutes until ctx is done.
+// sweep removes expired sessions and old counts of sign-in attempts from the
+// store, every five minutes until ctx is done. Neither counts any more before
+// that: this only frees space.
 func (s *Server) sweep(ctx context.Context) {
 	const every = 5 * time.Minute
 	tick := time.NewTicker(every)

@@ -15,19 +15,23 @@ import (
 	"gatehouse/proxy/engine"
 )
 
-// A visitor is the connection of one client, as net/http sees it: HTTP is read from it
-// and written to it, also if there is TLS below. It adds what net/http lacks:
+// A visitor is the connection of one client, as net/http sees it: HTTP is read
+// from it and written to it, also if there is TLS below. It adds what net/http
+// lacks:
 //
 //   - memory for requests that have not been decided on counts against a budget,
-//   - an HTTP/2 header block must end in time (over HTTP/1 net/http ensures that),
+//   - an HTTP/2 header block must end in time (over HTTP/1, net/http ensures that),
 //   - a client that has only closed its sending side does not count as gone,
-//   - a client that is still sending a body which is not read can read the answer
+//   - a client that still sends a body which is not read can read the response
 //     (see lingerThenClose),
-//   - over TLS, answers of net/http itself have Strict-Transport-Security,
-//   - the application's reason phrase is sent on (over HTTP/2 there are none).
+//   - over TLS, responses of net/http itself have Strict-Transport-Security,
+//   - the application's reason phrase is passed on (over HTTP/2 there is none).
 //
-// net/http must not know that there is TLS: it uses our Read and Write for HTTP/2 only
-// if it takes the connection for a plain one.
+// net/http must not know that there is TLS: it uses our Read and Write for HTTP/2
+// only if it takes the connection for a plain one.
+//
+// One goroutine reads at a time, and so do writes; Close and the deadlines may be
+// called from any goroutine.
 type visitor struct {
 	net.Conn // below it: TLS, or the socket itself
 	socket   net.Conn
@@ -62,6 +66,7 @@ type visitorTimes struct {
 	look      time.Duration // between two looks at a half-closed socket
 }
 
+// usualTimes returns the times of production.
 func usualTimes() visitorTimes {
 	return visitorTimes{
 		handshake: readHeaderTimeout, header: readHeaderTimeout,
@@ -69,8 +74,9 @@ func usualTimes() visitorTimes {
 	}
 }
 
-// newVisitor returns a connection over a socket. With a TLS configuration, the first
-// Read shakes hands.
+// newVisitor returns a connection over a socket. If config is not nil it speaks
+// TLS, and the first Read performs the handshake. b is the budget that requests
+// count against.
 func newVisitor(socket net.Conn, config *tls.Config, b *budget, log *slog.Logger) *visitor {
 	c := &visitor{Conn: socket, socket: socket, times: usualTimes(), log: log, holding: holding{budget: b}}
 	c.between.Store(true)
@@ -83,7 +89,8 @@ func newVisitor(socket net.Conn, config *tls.Config, b *budget, log *slog.Logger
 }
 
 // Read implements net.Conn. While a handler runs, net/http reads a single byte to
-// notice that the client leaves: such a Read returns io.EOF only when it has left.
+// notice when the client leaves: such a Read returns io.EOF only when the client
+// has really left, not when it has closed its sending side (see waitForLeave).
 func (c *visitor) Read(p []byte) (int, error) {
 	if c.secure != nil && c.state == nil {
 		if err := c.handshake(); err != nil {
@@ -102,13 +109,16 @@ func (c *visitor) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // net/http looks at it
 }
 
-// readError returns an error after which net/http closes the connection without an
-// answer.
+// readError wraps err so that net/http closes the connection without a response.
 func readError(err error) error { return &net.OpError{Op: "read", Net: "visitor", Err: err} }
 
+// errTooMuchHeld is why a connection is closed, or a request refused, if the
+// budget is used up.
 var errTooMuchHeld = errors.New("too much is held for requests that have not been judged")
 
-// handshake has a deadline of its own; the first head then has the usual one.
+// handshake performs the TLS handshake, which has a deadline of its own; the
+// first head then has the usual one. A client that speaks plain HTTP gets a 400
+// that says so, as from net/http.
 func (c *visitor) handshake() error {
 	_ = c.secure.SetDeadline(time.Now().Add(c.times.handshake))
 	if err := c.secure.Handshake(); err != nil { //nolint:noctx // the deadline bounds it
@@ -131,8 +141,8 @@ func (c *visitor) handshake() error {
 	return nil
 }
 
-// isHTTP reports whether bytes that should be the head of a TLS record begin a request
-// in plain HTTP.
+// isHTTP reports whether the bytes that should be the header of a TLS record
+// begin a request in plain HTTP.
 func isHTTP(header [5]byte) bool {
 	switch string(header[:]) {
 	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO", "DELET", "PATCH":
@@ -141,7 +151,8 @@ func isHTTP(header [5]byte) bool {
 	return false
 }
 
-// account counts what has been read. After an error the connection must be closed.
+// account counts bytes that have been read from the client. After an error the
+// connection must be closed.
 func (c *visitor) account(p []byte) error {
 	if c.frames == nil {
 		if c.secure != nil && !c.spoken && bytes.HasPrefix(p, []byte(clientPreface[:4])) {
@@ -175,7 +186,8 @@ func (c *visitor) account(p []byte) error {
 	return nil
 }
 
-// Write implements net.Conn.
+// Write implements net.Conn. The first write of a response is treated as its
+// head; see writeHead.
 func (c *visitor) Write(p []byte) (int, error) {
 	if c.half.answered.Load() {
 		c.half.writes.Add(1)
@@ -184,7 +196,8 @@ func (c *visitor) Write(p []byte) (int, error) {
 	return c.writeHead(p)
 }
 
-// writeHead writes the beginning of an answer, interim or final.
+// writeHead writes the beginning of a response, interim or final. It holds
+// half.mu, so that a probe does not end up inside of it.
 func (c *visitor) writeHead(p []byte) (int, error) {
 	c.half.mu.Lock()
 	defer c.half.mu.Unlock()
@@ -201,7 +214,8 @@ func (c *visitor) writeHead(p []byte) (int, error) {
 	return c.phrase.write(c.Conn, p) //nolint:wrapcheck // net/http looks at it
 }
 
-// withHSTS returns head with the field behind the status line.
+// withHSTS returns the head p with Strict-Transport-Security after the status
+// line. If value is empty or p is no head of HTTP/1, it returns p.
 func withHSTS(p []byte, value string) []byte {
 	line, rest, ok := bytes.Cut(p, []byte("\r\n"))
 	if !ok || value == "" || !bytes.HasPrefix(line, []byte("HTTP/1.")) {
@@ -210,14 +224,15 @@ func withHSTS(p []byte, value string) []byte {
 	return fmt.Appendf(nil, "%s\r\nStrict-Transport-Security: %s\r\n%s", line, value, rest)
 }
 
-// interim reports whether p begins a 1xx answer other than 101.
+// interim reports whether p begins an interim response: 1xx other than 101, which
+// is final (RFC 9110, 15.2.2).
 func interim(p []byte) bool {
 	const begin = "HTTP/1.1 1"
 	return bytes.HasPrefix(p, []byte(begin)) && !bytes.HasPrefix(p[len(begin):], []byte("01"))
 }
 
-// ReadFrom implements io.ReaderFrom: without TLS, the kernel can move an answer from
-// socket to socket.
+// ReadFrom implements io.ReaderFrom. Without TLS, the kernel can move a response
+// from socket to socket (splice(2)).
 func (c *visitor) ReadFrom(src io.Reader) (int64, error) {
 	c.half.answered.Store(true)
 	c.half.writes.Add(1)
@@ -227,7 +242,8 @@ func (c *visitor) ReadFrom(src io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{c.Conn}, src) //nolint:wrapcheck // as above
 }
 
-// CloseWrite closes the sending side.
+// CloseWrite closes the sending side. It returns errors.ErrUnsupported if the
+// connection cannot do that.
 func (c *visitor) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite() //nolint:wrapcheck // a method of the connection
@@ -236,7 +252,7 @@ func (c *visitor) CloseWrite() error {
 }
 
 // Close implements net.Conn. It may return before the socket is closed: see
-// lingerThenClose.
+// lingerThenClose. A second Close returns net.ErrClosed.
 func (c *visitor) Close() error {
 	if c.closed.Swap(true) {
 		return net.ErrClosed
@@ -251,6 +267,7 @@ func (c *visitor) Close() error {
 	return c.closeNow()
 }
 
+// closeNow closes the connection and the socket, and calls leave.
 func (c *visitor) closeNow() error {
 	err := c.Conn.Close()
 	if c.leave != nil {
@@ -259,13 +276,14 @@ func (c *visitor) closeNow() error {
 	return err //nolint:wrapcheck // net/http looks at it
 }
 
-// begin is called when the handler of a request begins.
+// begin is called when the handler of a request begins. http10 means that the
+// client understands no interim responses.
 func (c *visitor) begin(http10 bool) {
 	c.between.Store(false)
 	c.half.http10.Store(http10)
 }
 
-// idle is called when the answer has been sent, or none will be.
+// idle is called when the response has been sent, or when there will be none.
 func (c *visitor) idle() {
 	if c.frames == nil {
 		c.holding.headDone()
@@ -274,10 +292,11 @@ func (c *visitor) idle() {
 	}
 }
 
-// A blockWatch ensures that a header block ends within limit. Setting a timer for each
-// request would cost as much as reading it, so one timer runs on, and looks when it
-// fires whether the block of that time has been open for long enough. limit and
-// expired must be set.
+// A blockWatch ensures that a header block ends within limit; otherwise it calls
+// expired. Setting a timer for each request would cost as much as reading the
+// request. So one timer runs on, and when it fires, it looks whether the block
+// that is open now has been open for long enough. limit and expired must be set.
+// It is safe for concurrent use.
 type blockWatch struct {
 	limit   time.Duration
 	expired func()
@@ -288,8 +307,8 @@ type blockWatch struct {
 	runs  bool
 }
 
-// follow is called after bytes were read. waiting: something is incomplete now; began:
-// a block began in these bytes.
+// follow is called after bytes were read. waiting means that something is
+// incomplete after them; began means that a block began in them.
 func (b *blockWatch) follow(waiting, began bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -312,6 +331,8 @@ func (b *blockWatch) follow(waiting, began bool) {
 	b.runs = true
 }
 
+// look is called by the timer. It calls expired, or sets the timer for the block
+// that is open now.
 func (b *blockWatch) look() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -328,6 +349,8 @@ func (b *blockWatch) look() {
 	b.runs = true
 }
 
+// stop stops the timer; expired is not called after that, except by a look under
+// way.
 func (b *blockWatch) stop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -14,15 +14,15 @@ import (
 	"gatehouse/proxy/engine"
 )
 
-// A visitorListener accepts connections of clients, as many as limits allows, and
-// wraps each in a visitor.
+// A visitorListener accepts connections of clients, as many as the section limits
+// of the configuration allows, and wraps each in a visitor.
 type visitorListener struct {
 	net.Listener
 	door *door
 }
 
-// A door is what all listeners for visitors share: the limits and their counts. It is
-// safe for concurrent use.
+// A door is what all listeners for visitors share: the limits and the counts of
+// connections. It is safe for concurrent use.
 type door struct {
 	tls    *tls.Config // nil: plain
 	budget *budget
@@ -37,6 +37,9 @@ type door struct {
 	said    time.Time
 }
 
+// newDoor returns a door. c is nil for plain HTTP. current returns the
+// configuration in force and is called for each connection, so a reload changes
+// the limits.
 func newDoor(c *tls.Config, current func() *config.Config, log *slog.Logger) *door {
 	return &door{
 		tls: c, config: current, log: log, times: usualTimes(),
@@ -44,8 +47,8 @@ func newDoor(c *tls.Config, current func() *config.Config, log *slog.Logger) *do
 	}
 }
 
-// Accept implements net.Listener. A connection over a limit is closed at once, and the
-// next one is accepted.
+// Accept implements net.Listener. A connection over a limit is closed at once,
+// and the next one is accepted.
 func (l *visitorListener) Accept() (net.Conn, error) {
 	for {
 		socket, err := l.Listener.Accept()
@@ -59,7 +62,9 @@ func (l *visitorListener) Accept() (net.Conn, error) {
 	}
 }
 
-// enter returns the visitor of a connection; nil: it is over a limit.
+// enter returns the visitor of a connection, or nil if it is over a limit; then
+// the caller closes the socket. Peers in trusted_proxies and peers of a unix
+// socket count only towards limits.connections, since many visitors share them.
 func (d *door) enter(socket net.Conn) *visitor {
 	conf := d.config()
 	peer := peerOf(socket)
@@ -83,6 +88,8 @@ func (d *door) enter(socket net.Conn) *visitor {
 	return c
 }
 
+// let counts a connection and returns true if it is within the limits. It logs
+// refusals at most once a minute, with their number.
 func (d *door) let(limits config.LimitsConfig, from netip.Addr, counted bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -107,6 +114,7 @@ func (d *door) let(limits config.LimitsConfig, from netip.Addr, counted bool) bo
 	return false
 }
 
+// left takes back what let has counted.
 func (d *door) left(from netip.Addr, counted bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -127,9 +135,11 @@ func peerOf(c net.Conn) netip.Addr {
 	return netip.Addr{}
 }
 
+// visitorKey is the context key of the visitor.
 type visitorKey struct{}
 
-// withVisitor is for http.Server.ConnContext.
+// withVisitor puts the visitor and its connections to upstreams into the context
+// of each of its requests. It is called by http.Server.ConnContext.
 func withVisitor(ctx context.Context, c net.Conn) context.Context {
 	if v, ok := c.(*visitor); ok {
 		ctx, v.own = engine.WithVisitor(ctx)
@@ -140,8 +150,8 @@ func withVisitor(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// visitorOf returns the connection of a request; nil: it did not come through a
-// visitorListener.
+// visitorOf returns the connection of a request, or nil if it did not come
+// through a visitorListener.
 func visitorOf(ctx context.Context) *visitor {
 	v, _ := ctx.Value(visitorKey{}).(*visitor)
 	return v

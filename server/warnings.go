@@ -7,13 +7,15 @@ import (
 	"time"
 )
 
-// A warnings limits the warnings that visitors can cause: of each kind a number
-// at once, and then some every second. The zero value is ready for use.
+// A warnings limits the warnings that visitors can cause, so that they cannot
+// fill the log: of each kind warningsAtOnce, and then warningsASecond. The zero
+// value is ready for use. It is safe for concurrent use.
 type warnings struct {
 	mu    sync.Mutex
 	kinds map[string]*warningsOfKind // kinds come from the configuration and the code, so there are few
 }
 
+// A warningsOfKind is the token bucket of one kind.
 type warningsOfKind struct {
 	left     float64 // warnings that may be written now
 	at       time.Time
@@ -25,8 +27,9 @@ const (
 	warningsASecond = 5 // a second
 )
 
-// allow reports whether one more warning of the kind may be written, and how
-// many were withheld since the last one.
+// allow reports whether one more warning of the kind may be written. withheld is
+// how many were withheld since the last one that was written; the caller includes
+// it in the warning.
 func (w *warnings) allow(kind string) (ok bool, withheld int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -50,7 +53,8 @@ func (w *warnings) allow(kind string) (ok bool, withheld int) {
 	return true, withheld
 }
 
-// notAccepted logs why a connection could not be accepted.
+// notAccepted logs why a connection could not be accepted, such as too few file
+// descriptors.
 func (s *Server) notAccepted(err error) {
 	if ok, withheld := s.shared.warnings.allow("accept"); ok {
 		s.log.LogAttrs(context.Background(), slog.LevelWarn, "a connection could not be accepted",
