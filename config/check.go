@@ -12,20 +12,21 @@ import (
 	"gatehouse/internal/problem"
 )
 
-// A checker is a section that reports what is wrong with it.
+// A checker is a section that can report what is wrong with it.
 type checker interface {
 	Check(report *problem.List)
 }
 
-// check calls Check of every section, then looks at what concerns several of
-// them. Relative paths start at dir. info describes the file that the
-// configuration was read from; nil if there is none.
+// check calls Check of every section and then checks what concerns several of
+// them. Relative paths start at dir. info describes the configuration file; nil
+// if there is none.
 func (c *Config) check(r *reporter, dir string, info fs.FileInfo) {
 	checkSections(reflect.ValueOf(c).Elem(), "", r)
 	c.checkTogether(&crossCheck{reporter: r, dir: dir, info: info})
 }
 
-// checkSections calls Check of v and of all sections in it.
+// checkSections calls Check of v and of all sections in it. key is the key of v;
+// "" at the top.
 func checkSections(v reflect.Value, key string, r *reporter) {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -56,8 +57,8 @@ func checkSections(v reflect.Value, key string, r *reporter) {
 	}
 }
 
-// checkSection calls Check of one section, if it has one. Problems of a key
-// that is known to be wrong are left out.
+// checkSection calls Check of one section, if it has one. Problems with a key
+// that already has an error are left out: they follow from that error.
 func checkSection(v reflect.Value, section string, r *reporter) {
 	s, ok := reflect.TypeAssert[checker](v.Addr())
 	if !ok {
@@ -77,7 +78,8 @@ func checkSection(v reflect.Value, section string, r *reporter) {
 	}
 }
 
-// Check reports what is wrong with the keys at the top of the file.
+// Check reports what is wrong with the keys at the top of the file. It sets
+// Trusted.
 func (c *Config) Check(report *problem.List) {
 	if c.Version != 1 {
 		report.Errorf("version", "%d is no version that this program knows; write 1", c.Version)
@@ -112,7 +114,7 @@ func (c *Config) Check(report *problem.List) {
 	}
 }
 
-// Check reports limits that are negative.
+// Check reports negative limits, and warns of limits that contradict each other.
 func (c *LimitsConfig) Check(report *problem.List) {
 	for _, l := range []struct {
 		key string
@@ -127,8 +129,8 @@ func (c *LimitsConfig) Check(report *problem.List) {
 	}
 }
 
-// Check reports an address that cannot be listened on, and warns of one that is
-// not local.
+// Check reports an address that cannot be listened on, and warns of one that
+// other machines can reach.
 func (c *AdminConfig) Check(report *problem.List) {
 	if c.Listen == "" {
 		return
@@ -142,7 +144,7 @@ func (c *AdminConfig) Check(report *problem.List) {
 	}
 }
 
-// Check reports negative times.
+// Check reports negative durations.
 func (c *StopConfig) Check(report *problem.List) {
 	if c.Delay < 0 {
 		report.Errorf("delay", "%v is less than nothing; write how long new connections are still served, such as 5s", c.Delay)
@@ -152,7 +154,7 @@ func (c *StopConfig) Check(report *problem.List) {
 	}
 }
 
-// Check reports levels and formats that are not known.
+// Check reports unknown levels and formats.
 func (c *LogConfig) Check(report *problem.List) {
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Level) {
 		report.Errorf("level", "%s is no level; write debug, info, warn or error", quote(c.Level))
@@ -162,8 +164,8 @@ func (c *LogConfig) Check(report *problem.List) {
 	}
 }
 
-// badListen returns what is wrong with host:port or unix:/path; "" if nothing
-// is.
+// badListen returns what is wrong with an address to listen on, host:port or
+// unix:/path, and how to write it; "" if nothing is wrong.
 func badListen(s string) string {
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
 		switch {
@@ -196,12 +198,15 @@ func badListen(s string) string {
 	return ""
 }
 
+// isPort reports whether s is a decimal number from 0 to 65535 without leading
+// zeros.
 func isPort(s string) bool {
 	n, err := strconv.ParseUint(s, 10, 16)
 	return err == nil && strconv.FormatUint(n, 10) == s
 }
 
-// onlyLocal reports whether only this machine can connect to the address.
+// onlyLocal reports whether only this machine can connect to the address. A host
+// name other than localhost counts as reachable.
 func onlyLocal(listen string) bool {
 	if strings.HasPrefix(listen, "unix:") {
 		return true
@@ -214,8 +219,9 @@ func onlyLocal(listen string) bool {
 	return host == "localhost" || err == nil && a.Unmap().IsLoopback()
 }
 
-// network parses a network (10.0.0.0/8) or an address (192.0.2.1). If that
-// fails, what is the problem and its remedy.
+// network parses a network (10.0.0.0/8) or an address (192.0.2.1), which becomes
+// a network of one address. If that fails, what is the problem and its remedy;
+// else it is "".
 func network(s string) (p netip.Prefix, what string) {
 	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
 		a = a.Unmap()

@@ -1,21 +1,21 @@
-// Package config reads the one file that configures everything, and reports
-// what is wrong with it: all problems at once, each with its file, line and
-// key, what was found, and what to write instead.
+// Package config reads the one file that configures everything, and reports what
+// is wrong with it: all problems at once, each with its file, line and key, what
+// was found, and what to write instead.
 //
-// Every section has its struct, its defaults and its check in the package that
-// uses it. This package composes them. A struct may have, on its pointer:
+// Each section has its struct, its defaults and its check in the package that
+// uses it. This package composes them. A struct may have these methods on its
+// pointer:
 //
 //	SetDefaults()                  // called before anything is read into it
 //	Check(report *problem.List)    // called when everything has been read; keys are relative to the section
 //
-// An error refuses the file. A warning goes into Config.Warnings.
+// With an error, the file is refused. A warning goes into Config.Warnings.
 //
-// The file is YAML without the parts of YAML that surprise: a scalar is the
-// text that stands there (no is a name and not false), and there are no
-// anchors, aliases, merge keys, tags or second documents. Its size, depth and
-// number of entries are bounded before the parser sees it, so no file takes
-// more than a moment. Reading changes nothing: it is safe to check any file on
-// any machine.
+// The file is YAML without the parts of YAML that surprise: a scalar is the text
+// as it is written (no is a name and not false), and there are no anchors,
+// aliases, merge keys, tags or second documents. Its size, depth and number of
+// entries are bounded before the parser sees it, so no file takes more than a
+// moment. Reading changes nothing: it is safe to check any file on any machine.
 package config
 
 import (
@@ -36,12 +36,12 @@ import (
 	"gatehouse/sessions"
 )
 
-// Config is a configuration that has been read and checked. It does not change:
-// a reload makes a new one.
+// Config is a configuration that has been read and checked. It does not change
+// after that: a reload makes a new one. It is safe for concurrent use.
 //
 // Relative paths of files and folders in the file (data_dir, tls, upstream_tls,
-// login.template) start at the folder of the file. In a Config they are ready
-// for use.
+// login.template) are relative to the folder of the file. In a Config they are
+// ready to be opened.
 type Config struct {
 	Version        int                   `yaml:"version"`         // 1
 	Listen         string                `yaml:"listen"`          // host:port | unix:/path | systemd
@@ -66,7 +66,7 @@ type Config struct {
 	Warnings  Problems     `yaml:"-"` // dangers that somebody asked for, by line; told at each start
 }
 
-// SetDefaults sets the documented defaults.
+// SetDefaults sets the documented defaults of the keys at the top of the file.
 func (c *Config) SetDefaults() {
 	c.Version = 1
 	c.Listen = "127.0.0.1:8080"
@@ -74,7 +74,7 @@ func (c *Config) SetDefaults() {
 	c.ListenMode = "0660"
 }
 
-// SocketMode returns ListenMode as a file mode; 0660 if it is not valid.
+// SocketMode returns ListenMode as a file mode, or 0660 if it is not valid.
 func (c *Config) SocketMode() fs.FileMode {
 	mode, ok := fileMode(c.ListenMode)
 	if !ok {
@@ -83,7 +83,8 @@ func (c *Config) SocketMode() fs.FileMode {
 	return mode
 }
 
-// fileMode parses three octal digits, which a zero may precede.
+// fileMode parses three octal digits, with or without a leading zero. It returns
+// false for anything else.
 func fileMode(s string) (fs.FileMode, bool) {
 	n, err := strconv.ParseUint(s, 8, 32)
 	return fs.FileMode(n), err == nil && n <= 0o777 && (len(s) == 3 || len(s) == 4)
@@ -112,7 +113,7 @@ type StopConfig struct {
 	Limit value.Duration `yaml:"limit"` // how long requests under way may then take, before they are cut off
 }
 
-// SetDefaults sets the documented defaults.
+// SetDefaults sets the documented defaults: no delay, and a limit of 30 seconds.
 func (c *StopConfig) SetDefaults() { c.Limit = value.Duration(30 * time.Second) }
 
 // LogConfig is the section log.
@@ -122,10 +123,11 @@ type LogConfig struct {
 	Access bool   `yaml:"access"` // one line a request
 }
 
-// SetDefaults sets the documented defaults.
+// SetDefaults sets the documented defaults: level info, format auto, with an
+// access log.
 func (c *LogConfig) SetDefaults() { c.Level, c.Format, c.Access = "info", "auto", true }
 
-// Limits of every configuration file.
+// Limits of every configuration file. A file over a limit is refused.
 const (
 	MaxFile   = value.Size(1 << 20)  // the file as a whole
 	MaxScalar = value.Size(64 << 10) // one value, and each file that holds a secret
@@ -133,17 +135,18 @@ const (
 	MaxParts  = 50_000               // lines, commas, opening brackets and # together: what bounds the work of the parser
 )
 
-// Defaults returns the configuration of an empty file: every default, no user
-// and no route. It is for configurations that are made in code; call CheckAll
-// when they are complete.
+// Defaults returns the configuration of an empty file: every default, no user and
+// no route. It is for configurations that are made in code; call CheckAll when
+// they are complete.
 func Defaults() *Config {
 	c := new(Config)
 	setDefaults(reflect.ValueOf(c))
 	return c
 }
 
-// Load reads and checks the file. The error is Problems, or says why the file
-// could not be read.
+// Load reads and checks the file, and the files that it names. The error is
+// Problems if something is wrong with the content, else it says why the file
+// could not be read. On success, Warnings holds what is allowed but dangerous.
 func Load(file string) (*Config, error) {
 	f, err := os.Open(file) //nolint:gosec // G304: the operator's own file
 	if err != nil {
@@ -161,16 +164,17 @@ func Load(file string) (*Config, error) {
 	return parse(file, data, info, os.LookupEnv)
 }
 
-// Parse is Load for data that have been read already. file is named in
-// problems, and relative paths start at its folder. The file's mode is not
-// checked.
+// Parse is Load for data that have been read already. file is the name that
+// problems show, and relative paths start at its folder. The mode of the file is
+// not checked, so there is no warning about secrets that others may read.
 func Parse(file string, data []byte) (*Config, error) {
 	return parse(file, data, nil, os.LookupEnv)
 }
 
-// RuleLine returns the line of a rule in the file that c was read from, or of
-// its route if rule is -1. It returns 0 if c is from no file, or if the route
-// has changed in the file since.
+// RuleLine returns the line, from 1, of a rule in the file that c was read from,
+// or of the route itself if rule is negative. It reads the file again. It returns
+// 0 if c is from no file, if the file cannot be read, or if the route has changed
+// in the file since.
 func (c *Config) RuleLine(route, rule int) int {
 	data, err := os.ReadFile(c.File)
 	if err != nil || len(data) > int(MaxFile) {
@@ -188,22 +192,24 @@ func (c *Config) RuleLine(route, rule int) int {
 	return r.lines[key]
 }
 
-// CheckAll checks a configuration that was made in code, and sets what is
-// derived from it (Trusted, LoginHTML, Warnings). The error is Problems without
-// lines.
+// CheckAll checks a configuration that was made in code, and sets what is derived
+// from it (Trusted, LoginHTML, Warnings). Relative paths are relative to the
+// working directory. The error is Problems without files and lines.
 func (c *Config) CheckAll() error {
 	r := newReporter("")
 	c.check(r, ".", nil)
 	return c.finish(r)
 }
 
-// parse is Load after the file has been opened. A panic, ours or the YAML
-// parser's, becomes a problem: no file can end the process.
+// parse is Load after the file has been read. env looks up environment variables.
+// A panic, ours or the YAML parser's, becomes a problem: no file can end the
+// process.
 func parse(file string, data []byte, info os.FileInfo, env func(string) (string, bool)) (c *Config, err error) {
 	return parseWith(newReporter(file), data, info, env)
 }
 
-// parseWith is parse with a reporter that the caller can look into afterwards.
+// parseWith is parse with a reporter, in which the caller finds the lines of the
+// keys afterwards.
 func parseWith(r *reporter, data []byte, info os.FileInfo, env func(string) (string, bool)) (c *Config, err error) {
 	file := r.file
 	defer func() {
@@ -230,6 +236,8 @@ func parseWith(r *reporter, data []byte, info os.FileInfo, env func(string) (str
 	return c, nil
 }
 
+// finish sets the warnings, and returns the problems as an error if there are
+// any.
 func (c *Config) finish(r *reporter) error {
 	c.Warnings = r.warnings.sorted()
 	if len(r.problems) > 0 {
@@ -238,7 +246,8 @@ func (c *Config) finish(r *reporter) error {
 	return nil
 }
 
-// resolve makes relative paths absolute or relative to the working directory.
+// resolve makes the relative paths in c start at dir, the folder of the file.
+// Files are checked before that, so messages show paths as they were written.
 func (c *Config) resolve(dir string) {
 	redis := &c.Session.Redis
 	for _, p := range []*string{
@@ -255,7 +264,8 @@ func (c *Config) resolve(dir string) {
 	}
 }
 
-// under returns a path of the file as the process has to open it.
+// under returns a path of the file as the process has to open it: a relative one
+// starts at dir. An empty path stays empty.
 func under(dir, path string) string {
 	if path == "" || filepath.IsAbs(path) {
 		return path

@@ -21,14 +21,15 @@ type crossCheck struct {
 	info fs.FileInfo // of the configuration file; nil: not known
 }
 
-// Errorf adds an error, unless the key has one already.
+// Errorf adds an error, unless the key or a section around it has one already.
 func (x *crossCheck) Errorf(key, format string, args ...any) {
 	if !x.isBroken(key) {
 		x.bad(x.line(key), key, format, args...)
 	}
 }
 
-// touched reports whether there is an error of the section or of a key in it.
+// touched reports whether the section, a key in it, or a section around it has an
+// error.
 func (x *crossCheck) touched(section string) bool {
 	for key := range x.broken {
 		if key == section || strings.HasPrefix(key, section+".") {
@@ -38,14 +39,14 @@ func (x *crossCheck) touched(section string) bool {
 	return x.isBroken(section)
 }
 
-// Warnf adds a warning, unless the key has an error.
+// Warnf adds a warning, unless the key or a section around it has an error.
 func (x *crossCheck) Warnf(key, format string, args ...any) {
 	if !x.isBroken(key) {
 		x.warn(key, format, args...)
 	}
 }
 
-// add adds the problems of a section, whose keys are relative to it.
+// add adds the problems of a section. Their keys are relative to it.
 func (x *crossCheck) add(section string, found *problem.List) {
 	for _, p := range found.Errors {
 		x.Errorf(problem.Join(section, p.Key), "%s", p.Message)
@@ -55,6 +56,8 @@ func (x *crossCheck) add(section string, found *problem.List) {
 	}
 }
 
+// checkTogether runs all checks that concern several sections or files, and warns
+// of secrets in a file that other users can read.
 func (c *Config) checkTogether(x *crossCheck) {
 	c.checkUsers(x)
 	c.checkRoutes(x)
@@ -71,8 +74,8 @@ func (c *Config) checkTogether(x *crossCheck) {
 	}
 }
 
-// checkAccounts warns if there can be no account, and checks the database that
-// several nodes share.
+// checkAccounts warns if no account can exist, and checks the URL of the database
+// that several nodes share. It does not connect.
 func (c *Config) checkAccounts(x *crossCheck) {
 	if c.Session.Store == "redis" && len(c.Users) == 0 && c.Session.Postgres.URL.IsZero() {
 		x.Warnf("session.store", "with redis, accounts are those of users in this file alone, and there are none, so that nobody can sign in; write users, or session.postgres.url, where `gatehouse user add` puts accounts that all nodes share")
@@ -88,8 +91,8 @@ func (c *Config) checkAccounts(x *crossCheck) {
 	}
 }
 
-// checkUsers finds two names of the same user, and names that look alike to
-// people.
+// checkUsers reports two entries of the same user, and warns of names that look
+// alike to people.
 func (c *Config) checkUsers(x *crossCheck) {
 	first, looks := map[string]int{}, map[string]int{}
 	for i, u := range c.Users {
@@ -111,7 +114,7 @@ func (c *Config) checkUsers(x *crossCheck) {
 	}
 }
 
-// checkRoutes finds routes that match the same requests.
+// checkRoutes reports routes that match the same requests.
 func (c *Config) checkRoutes(x *crossCheck) {
 	first := map[string]int{}
 	for i, r := range c.Routes {
@@ -131,8 +134,8 @@ func (c *Config) checkRoutes(x *crossCheck) {
 	}
 }
 
-// checkSticky finds a cookie that two would set: a route and we ourselves, or
-// two routes of one host.
+// checkSticky reports a cookie that would be set twice: by a route and by the
+// gate itself, or by two routes of one host.
 func (c *Config) checkSticky(x *crossCheck) {
 	first := map[string]int{}
 	for i, r := range c.Routes {
@@ -154,7 +157,8 @@ func (c *Config) checkSticky(x *crossCheck) {
 	}
 }
 
-// where returns the key of another entry with its line.
+// where returns the key of another entry, with its line if it is known, for a
+// message.
 func (x *crossCheck) where(key string) string {
 	if line := x.line(key); line > 0 {
 		return fmt.Sprintf("%s in line %d", key, line)
@@ -162,13 +166,13 @@ func (x *crossCheck) where(key string) string {
 	return key
 }
 
-// cleanPath returns the path by which routes and rules are compared: a slash at
-// the end makes no difference.
+// cleanPath returns the path in the form in which routes and rules are compared:
+// a slash at the end makes no difference.
 func cleanPath(p string) string { return path.Clean("/" + p) }
 
-// checkHeaders finds identity headers that two sections spell differently
-// (within one section, its own check does), and routes that set or remove
-// identity headers of any section.
+// checkHeaders warns of identity headers that two sections spell differently
+// (within one section, its own check does that), and reports routes that set or
+// remove identity headers of any section.
 func (c *Config) checkHeaders(x *crossCheck) {
 	spelled := map[string]string{} // the folded name: as it was written first
 	look := func(section string, headers map[string]string) {
@@ -195,7 +199,9 @@ func (c *Config) checkHeaders(x *crossCheck) {
 	}
 }
 
-// checkPublic warns of routes of which everything is public or optional.
+// checkPublic warns of routes that are public or optional as a whole. It stops at
+// the first rule of a route that is neither: what follows is not all of the
+// route.
 func (c *Config) checkPublic(x *crossCheck) {
 	for i, route := range c.Routes {
 		for j, rule := range route.Access {
@@ -215,14 +221,14 @@ func (c *Config) checkPublic(x *crossCheck) {
 	}
 }
 
-// covers reports whether the rule's path includes all of the route's.
+// covers reports whether the path of the rule includes all of the route's path.
 func covers(rule, route string) bool {
 	rule, route = cleanPath(rule), cleanPath(route)
 	return rule == "/" || route == rule || strings.HasPrefix(route, rule+"/")
 }
 
-// checkConnection warns if visitors' connections do not fit what the cookie and
-// their addresses need.
+// checkConnection warns if the way in which visitors connect does not fit what
+// the cookie and client addresses need: https, or a trusted proxy that speaks it.
 func (c *Config) checkConnection(x *crossCheck) {
 	if c.Admin.Listen != "" && c.Admin.Listen == c.Listen {
 		x.Errorf("admin.listen", "%s is listen already; write another port", quote(c.Admin.Listen))
@@ -246,8 +252,8 @@ func (c *Config) checkConnection(x *crossCheck) {
 	}
 }
 
-// checkFiles reads the files that the configuration names, other than those of
-// secrets, which have been read by now.
+// checkFiles reads the files that the configuration names. Those of secrets have
+// been read before, by the decoder.
 func (c *Config) checkFiles(x *crossCheck) {
 	if c.TLS.Enabled() {
 		c.checkCertificate(x)

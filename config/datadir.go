@@ -7,13 +7,14 @@ import (
 	"path/filepath"
 )
 
-// innerFolder is the folder inside data_dir that the gate uses if others can
-// write to data_dir, as with volumes of containers (mode 2770 or 0777 and
+// innerFolder is the name of the folder in data_dir that the gate uses if others
+// can write to data_dir, as with volumes of containers (mode 2770 or 0777 and
 // another owner).
 const innerFolder = "gatehouse"
 
-// DataFolder returns the folder to use for data_dir, and whether it is the
-// inner one because others can write to data_dir.
+// DataFolder returns the folder to use for data_dir, and whether it is a folder
+// inside of it, because others can write to data_dir. If data_dir does not exist
+// or cannot be examined, it returns dir itself. It makes nothing.
 func DataFolder(dir string) (folder string, inside bool) {
 	st, err := os.Stat(dir)
 	if err != nil || !st.IsDir() || st.Mode().Perm()&0o022 == 0 {
@@ -22,7 +23,9 @@ func DataFolder(dir string) (folder string, inside bool) {
 	return filepath.Join(dir, innerFolder), true
 }
 
-// checkDataDir finds what would prevent the use of data_dir.
+// checkDataDir reports what would prevent the use of data_dir. A folder that does
+// not exist yet, or belongs to another user, is no problem: the check may run as
+// another user than the gate.
 func (c *Config) checkDataDir(x *crossCheck) {
 	if c.DataDir == "" {
 		return

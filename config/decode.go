@@ -20,17 +20,19 @@ var (
 	wholeNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)$`)
 )
 
-// A decoder fills structs from a tree of nodes by their yaml tags. It knows
-// structs, pointers to them, strings, booleans, integers, lists, maps of
-// strings, and types that decode themselves (encoding.TextUnmarshaler).
+// A decoder fills structs from a tree of nodes by their yaml tags. It supports
+// structs, pointers to them, strings, booleans, integers, lists, maps of strings,
+// and types that decode themselves (encoding.TextUnmarshaler); for another type
+// it panics. It goes on after a problem, so that all are found.
 type decoder struct {
 	*reporter
 	dir string                      // where relative paths start
 	env func(string) (string, bool) // the environment
 }
 
-// setDefaults calls SetDefaults of v's sections first and then its own, so that
-// a section can override the defaults of those in it.
+// setDefaults calls SetDefaults of the sections in v first and then of v itself,
+// so that a section can override the defaults of those in it. Pointers are left
+// nil: their defaults are set when they are read.
 func setDefaults(v reflect.Value) {
 	v = reflect.Indirect(v)
 	if v.Kind() != reflect.Struct || readsItself(v) {
@@ -46,13 +48,15 @@ func setDefaults(v reflect.Value) {
 	}
 }
 
+// readsItself reports whether the type of v decodes itself. v must be
+// addressable.
 func readsItself(v reflect.Value) bool {
 	_, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr())
 	return ok
 }
 
-// decode decodes n into v, which is addressable, and records the line of the
-// key.
+// decode decodes n into v, which must be addressable, and records the line of the
+// key. It skips a key that already has a problem.
 func (d *decoder) decode(n *yaml.Node, v reflect.Value, key string) {
 	if _, ok := d.lines[key]; !ok {
 		d.lines[key] = n.Line
@@ -83,8 +87,8 @@ func (d *decoder) decode(n *yaml.Node, v reflect.Value, key string) {
 	}
 }
 
-// noValue returns the problem of a key with nothing behind it. That could mean
-// the default, or empty, or a forgotten line, so it is refused.
+// noValue returns the problem of a key without a value. That could mean the
+// default, or empty, or a forgotten line, so it is refused.
 func noValue(n *yaml.Node, kind reflect.Kind) string {
 	empty := `""`
 	switch kind {
@@ -104,6 +108,9 @@ func noValue(n *yaml.Node, kind reflect.Kind) string {
 	return "has no value; remove the line for the default, or write " + empty + " for none"
 }
 
+// decodeStruct decodes the keys of a section. It reports unknown keys and keys
+// that are given twice. A secret may be given as KEY, or as KEY_file with the
+// path of a file that holds it, but not as both.
 func (d *decoder) decodeStruct(n *yaml.Node, v reflect.Value, key string) {
 	if n.Kind != yaml.MappingNode {
 		d.bad(n.Line, key, "%s where keys and values belong; write %s", kindOf(n), exampleOf(v.Type()))
@@ -139,8 +146,8 @@ func (d *decoder) decodeStruct(n *yaml.Node, v reflect.Value, key string) {
 	}
 }
 
-// decodeList decodes a list, which replaces the default as a whole. An empty
-// list is not nil.
+// decodeList decodes a list. It replaces the default as a whole; an empty list is
+// not nil.
 func (d *decoder) decodeList(n *yaml.Node, v reflect.Value, key string) {
 	if n.Kind != yaml.SequenceNode {
 		found := kindOf(n)
@@ -163,7 +170,7 @@ func (d *decoder) decodeList(n *yaml.Node, v reflect.Value, key string) {
 	v.Set(list)
 }
 
-// decodeMap decodes a map of strings, which replaces the default as a whole.
+// decodeMap decodes a map of strings. It replaces the default as a whole.
 func (d *decoder) decodeMap(n *yaml.Node, v reflect.Value, key string) {
 	if n.Kind != yaml.MappingNode {
 		d.bad(n.Line, key, "%s where names and values belong; write one \"name: value\" a line", kindOf(n))
@@ -188,7 +195,8 @@ func (d *decoder) decodeMap(n *yaml.Node, v reflect.Value, key string) {
 	v.Set(m)
 }
 
-// text returns a scalar as it was written, with environment variables put in.
+// text returns a scalar as it was written, with environment variables expanded.
+// If that is no usable text, it reports a problem and returns false.
 func (d *decoder) text(n *yaml.Node, key string) (string, bool) {
 	if n.Kind != yaml.ScalarNode {
 		d.bad(n.Line, key, "%s where one value belongs; write the value in quotes if it begins with [ or {", kindOf(n))
@@ -214,8 +222,8 @@ func (d *decoder) text(n *yaml.Node, key string) (string, bool) {
 }
 
 // badText returns what is wrong with a value that an escape, a block or the
-// environment has brought past checkSource. It does not repeat the value, which
-// may be a secret.
+// environment has brought past checkSource; "" if nothing is. It does not repeat
+// the value, which may be a secret.
 func badText(s string) string {
 	switch {
 	case strings.ContainsAny(s, "\n\r"):
@@ -228,6 +236,8 @@ func badText(s string) string {
 	return ""
 }
 
+// decodeText decodes a value whose type decodes itself. The error of a secret is
+// replaced, since it could repeat the value.
 func (d *decoder) decodeText(n *yaml.Node, v reflect.Value, key string) {
 	s, ok := d.text(n, key)
 	if !ok {
@@ -244,6 +254,7 @@ func (d *decoder) decodeText(n *yaml.Node, v reflect.Value, key string) {
 	}
 }
 
+// decodeScalar decodes a string, a boolean (true or false only) or an integer.
 func (d *decoder) decodeScalar(n *yaml.Node, v reflect.Value, key string) {
 	s, ok := d.text(n, key)
 	if !ok {
@@ -270,7 +281,8 @@ func (d *decoder) decodeScalar(n *yaml.Node, v reflect.Value, key string) {
 	}
 }
 
-// meant guesses which of true and false a word stands for.
+// meant guesses which of true and false a word stands for; "true or false" if it
+// cannot tell.
 func meant(s string) string {
 	switch strings.ToLower(s) {
 	case "true", "yes", "on", "y", "1", "enabled":
@@ -281,8 +293,8 @@ func meant(s string) string {
 	return "true or false"
 }
 
-// decodeSecretFile decodes the content of the file that n names into a secret,
-// or each of its lines into a list of secrets.
+// decodeSecretFile decodes the content of the file that n names: as one secret,
+// or line by line as a list of secrets. Empty lines do not count.
 func (d *decoder) decodeSecretFile(n *yaml.Node, v reflect.Value, key string) {
 	base := strings.TrimSuffix(key, "_file")
 	d.lines[base] = d.lines[key]
@@ -339,8 +351,8 @@ type field struct {
 	secret bool  // may be given as key_file
 }
 
-// fieldsOf returns the keys of a section, including those of structs that are
-// embedded in it.
+// fieldsOf returns the keys of a section by name, including those of embedded
+// structs.
 func fieldsOf(t reflect.Type) map[string]field {
 	fields := map[string]field{}
 	for _, f := range reflect.VisibleFields(t) {
@@ -352,6 +364,7 @@ func fieldsOf(t reflect.Type) map[string]field {
 	return fields
 }
 
+// kindOf returns what the node is, in words for a message.
 func kindOf(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -363,8 +376,7 @@ func kindOf(n *yaml.Node) string {
 	}
 }
 
-// exampleOf returns an example of what could be written in a section: its first
-// key.
+// exampleOf returns an example of what to write in a section: its first key.
 func exampleOf(t reflect.Type) string {
 	for _, f := range reflect.VisibleFields(t) {
 		if name := f.Tag.Get("yaml"); name != "" && name != "-" {

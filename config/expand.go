@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-// expand replaces ${NAME} by the environment variable. $${ stands for ${, and
-// any other $ for itself, because password hashes have many. The value of a
-// variable is not expanded again and is never more than text: expansion comes
-// after YAML.
+// expand replaces each ${NAME} by the value of the environment variable. $${
+// stands for ${, and any other $ for itself, because password hashes have many.
+// It runs after YAML has been parsed and does not expand values again, so the
+// value of a variable is never more than text. The error is about a variable that
+// is not set, ${ without a name, or a result that is longer than MaxScalar.
 func expand(s string, env func(string) (string, bool)) (string, error) {
 	if !strings.Contains(s, "${") {
 		return s, nil
@@ -42,7 +43,8 @@ func expand(s string, env func(string) (string, bool)) (string, error) {
 	return b.String(), nil
 }
 
-// variable splits NAME}rest.
+// variable splits NAME}rest. It returns false if there is no valid name before a
+// brace.
 func variable(s string) (name, rest string, ok bool) {
 	name, rest, ok = strings.Cut(s, "}")
 	if !ok || name == "" || '0' <= name[0] && name[0] <= '9' {

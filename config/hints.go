@@ -6,7 +6,7 @@ import (
 	"gatehouse/internal/suggest"
 )
 
-// A hint says what to write in place of words that people know from other
+// A hint says what to write instead of words that people know from other
 // programs.
 type hint struct {
 	section string // where they stand, without indexes; "": at the top, "*": anywhere
@@ -14,6 +14,8 @@ type hint struct {
 	words   string // with spaces between
 }
 
+// hints are tried in their order; the first that fits wins. A remedy that begins
+// with "write KEY" makes the reporter treat that key as given: see unknown.
 var hints = []hint{
 	{"", "write it in a route, below routes", "upstream access"},
 	{"", "write upstream in each of routes", "upstreams"},
@@ -104,6 +106,7 @@ var hints = []hint{
 }
 
 // hintFor returns the remedy for a word in a section; "" if there is none.
+// Hyphens and capitals in the word make no difference.
 func hintFor(word, section string) string {
 	word, section = suggest.Spell(word), indexes.ReplaceAllString(section, "[]")
 	for _, h := range hints {

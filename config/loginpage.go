@@ -11,7 +11,8 @@ import (
 	"gatehouse/internal/web"
 )
 
-// checkLoginPage reads the files of the sign-in page: logos and the template.
+// checkLoginPage reads the files of the sign-in page, logos and the template, and
+// keeps their content in c.
 func (c *Config) checkLoginPage(x *crossCheck) {
 	c.Login.LogoURL = readLogo(x, "login.logo", c.Login.Logo)
 	for i := range c.Routes {
@@ -23,8 +24,8 @@ func (c *Config) checkLoginPage(x *crossCheck) {
 	}
 }
 
-// readLogo returns the picture as a data URL; "" if there is none, or a problem
-// with it.
+// readLogo returns the image in the file as a data URL; "" if no file is named or
+// the file cannot be used, which it reports.
 func readLogo(x *crossCheck, key, file string) template.URL {
 	if file == "" {
 		return ""
@@ -41,7 +42,8 @@ func readLogo(x *crossCheck, key, file string) template.URL {
 	return logo
 }
 
-// readTemplate returns the text of the template; "" if it cannot be used.
+// readTemplate returns the text of the template; "" if it cannot be used, which
+// it reports.
 func readTemplate(x *crossCheck, file string) string {
 	const key = "login.template"
 	text, _, err := readSmall(under(x.dir, file), MaxFile)
@@ -61,10 +63,12 @@ func readTemplate(x *crossCheck, file string) string {
 	return string(text)
 }
 
-// inTemplate matches how html/template begins an error about a line.
+// inTemplate matches how html/template begins an error about a line of the
+// template.
 var inTemplate = regexp.MustCompile(`(?s)^(?:html/)?template: ?login\.html:(\d+)(?::\d+)?: (?:executing "[^"]*" at )?(.*)$`)
 
-// whereInTemplate splits an error of html/template into its line and the rest.
+// whereInTemplate splits an error of html/template into the line and the rest.
+// line is "" if the error names none.
 func whereInTemplate(err error) (line, what string) {
 	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
 		if m := inTemplate.FindStringSubmatch(inner.Error()); m != nil {

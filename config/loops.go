@@ -13,7 +13,7 @@ import (
 	"gatehouse/internal/problem"
 )
 
-// resolveTime bounds the look-up of an upstream's name. Only upstreams with the
+// resolveTime bounds the DNS look-up of an upstream's name. Only upstreams on the
 // port of one of our listeners are looked up.
 const resolveTime = 2 * time.Second
 
@@ -24,8 +24,8 @@ type listener struct {
 	address string // host:port, or a path
 }
 
-// listeners returns those that the file names. Sockets from systemd are not
-// among them.
+// listeners returns those that the file names, and the control socket. Sockets
+// that systemd passes are not known here.
 func (c *Config) listeners(dir string) []listener {
 	list := []listener{{"data_dir", "unix", filepath.Join(under(dir, c.DataDir), "control.sock")}}
 	for _, l := range []listener{{key: "listen", address: c.Listen}, {key: "admin.listen", address: c.Admin.Listen}} {
@@ -38,8 +38,8 @@ func (c *Config) listeners(dir string) []listener {
 	return list
 }
 
-// checkLoops finds upstreams that are listeners of this gate: each request
-// would come back to it until it runs out of descriptors.
+// checkLoops reports upstreams that are listeners of this gate: each request
+// would come back to the gate until it runs out of file descriptors.
 func (c *Config) checkLoops(x *crossCheck) {
 	own := c.listeners(x.dir)
 	for i := range c.Routes {
@@ -51,7 +51,7 @@ func (c *Config) checkLoops(x *crossCheck) {
 	}
 }
 
-// takes reports whether a connection to the address ends at the listener.
+// takes reports whether a connection to the address reaches this listener.
 func (l listener) takes(network, address string) bool {
 	switch {
 	case l.network != network:
@@ -73,6 +73,8 @@ func (l listener) takes(network, address string) bool {
 	})
 }
 
+// sameSocket reports whether two paths lead to the same socket, also through
+// links.
 func sameSocket(a, b string) bool {
 	if filepath.Clean(a) == filepath.Clean(b) {
 		return true
@@ -85,7 +87,7 @@ func sameSocket(a, b string) bool {
 	return err == nil && os.SameFile(ai, bi)
 }
 
-// addresses returns those of a host; none if it is not known.
+// addresses returns the addresses of a host; none if its name cannot be resolved.
 func addresses(host string) []netip.Addr {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a.Unmap()}
@@ -106,9 +108,9 @@ func addresses(host string) []netip.Addr {
 	return list
 }
 
-// reaches reports whether a connection to the one address is accepted by a
-// listener at the other. To a client the unspecified address means this
-// machine; to a listener it means all of its addresses, and :: includes IPv4.
+// reaches reports whether a listener at the address at accepts connections to the
+// address to. For a client, the unspecified address means this machine; for a
+// listener it means all addresses of the machine, and :: includes IPv4.
 func reaches(to, at netip.Addr) bool {
 	to, at = to.WithZone(""), at.WithZone("")
 	switch {
@@ -123,6 +125,7 @@ func reaches(to, at netip.Addr) bool {
 	}
 }
 
+// ofThisMachine reports whether a is an address of one of our network interfaces.
 func ofThisMachine(a netip.Addr) bool {
 	list, err := net.InterfaceAddrs()
 	return err == nil && slices.ContainsFunc(list, func(i net.Addr) bool {

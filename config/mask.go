@@ -9,15 +9,17 @@ import (
 // A variableValue is the value of an environment variable.
 type variableValue struct{ name, value string }
 
-// An expandedValue is a value of the file that contains environment variables.
+// An expandedValue is a value of the file in which environment variables were
+// expanded.
 type expandedValue struct {
 	key            string
 	written, value string // as it stands in the file, and with the variables put in
 }
 
-// mask replaces what came from the environment, and every long part of it, by
-// ${NAME}: it may be secret. In messages about the key where it was used, every
-// quoted part of it is replaced, however short.
+// mask returns the message without what came from the environment, which may be
+// secret: each value, and each long part of one, is replaced by ${NAME}. In
+// messages about the key in which it was used, every quoted part of it is
+// replaced, however short.
 func (r *reporter) mask(key, message string) string {
 	for _, e := range r.expanded {
 		message = e.mask(key, message)
@@ -28,8 +30,9 @@ func (r *reporter) mask(key, message string) string {
 	return message
 }
 
-// maskedValue is the shortest value that is masked wherever it appears, and
-// maskedPart the shortest part of a longer one, in bytes.
+// maskedValue is the length in bytes of the shortest value that is masked
+// wherever it appears, and maskedPart that of the shortest part of a longer one.
+// Shorter ones would match ordinary words.
 const (
 	maskedValue = 3
 	maskedPart  = 12
@@ -38,6 +41,8 @@ const (
 // quoted matches text as strconv.Quote writes it.
 var quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 
+// mask replaces the value by the text of the file. Quoted parts of it are
+// replaced only in messages about its own key or a section around it.
 func (e expandedValue) mask(key, message string) string {
 	written := strconv.Quote(e.written)
 	message = strings.ReplaceAll(message, strconv.Quote(e.value), written)
@@ -53,12 +58,14 @@ func (e expandedValue) mask(key, message string) string {
 	})
 }
 
-// within reports whether the key is the section or lies in it.
+// within reports whether key is the section itself or is inside of it.
 func within(key, section string) bool {
 	rest, ok := strings.CutPrefix(key, section)
 	return ok && (section == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
+// mask replaces the value, and each part of it that is at least maskedPart long,
+// by the name of the variable.
 func (v variableValue) mask(message string) string {
 	name := "${" + v.name + "}"
 	if v.value == "" {

@@ -10,10 +10,9 @@ import (
 	"gatehouse/internal/yaml"
 )
 
-// parseTree parses the file into a tree of nodes that holds only maps, lists
-// and text. It returns nil if there is no tree to go on with. After problems
-// with single values there is one, so that all problems can be reported at
-// once.
+// parseTree parses the file into a tree of nodes that holds only maps, lists and
+// text. It returns nil if nothing can be decoded. After problems with single
+// values it still returns a tree, so that all problems are reported at once.
 func parseTree(data []byte, r *reporter) *yaml.Node {
 	data, ok := checkSource(data, r)
 	if !ok {
@@ -48,13 +47,14 @@ func parseTree(data []byte, r *reporter) *yaml.Node {
 	return root
 }
 
+// empty reports that the file holds no configuration.
 func empty(r *reporter, line int) *yaml.Node {
 	r.bad(line, "", "the file is empty; write at least one route, or start from config.example.yaml")
 	return nil
 }
 
-// checkShape refuses the parts of YAML that are not supported. A node with a
-// problem is recorded as broken, and the decoder skips it.
+// checkShape refuses the parts of YAML that are not supported. It marks a node
+// with a problem as broken, so that the decoder skips it.
 func checkShape(n *yaml.Node, key string, depth int, r *reporter) {
 	if r.full() {
 		return
@@ -81,7 +81,7 @@ func checkShape(n *yaml.Node, key string, depth int, r *reporter) {
 	}
 }
 
-// badNode returns what is wrong with a node, without its children; "" if
+// badNode returns what is wrong with a node, regardless of its children; "" if
 // nothing is. It does not repeat the value, which may be a secret.
 func badNode(n *yaml.Node, depth int) string {
 	switch {
@@ -97,7 +97,7 @@ func badNode(n *yaml.Node, depth int) string {
 	return ""
 }
 
-// badName returns what is wrong with a key; "" if nothing is.
+// badName returns what is wrong with the name of a key; "" if nothing is.
 func badName(n *yaml.Node) string {
 	switch {
 	case n.Kind == yaml.AliasNode, n.Anchor != "":
@@ -110,8 +110,8 @@ func badName(n *yaml.Node) string {
 	return badNode(n, 0)
 }
 
-// allowedTag reports whether the node has a standard tag that agrees with how
-// we read it: !!str 08 is the text 08.
+// allowedTag reports whether the tag of the node is a standard one that agrees
+// with how it is read anyway: !!str 08 is the text 08.
 func allowedTag(n *yaml.Node) bool {
 	switch n.Tag {
 	case "!!str", "!!bool", "!!int":
@@ -124,7 +124,8 @@ func allowedTag(n *yaml.Node) bool {
 	return false
 }
 
-// isNull reports whether there is no value, or one of YAML's words for none.
+// isNull reports whether there is no value, or one of YAML's words for no value
+// (~, null). The same word in quotes is text.
 func isNull(n *yaml.Node) bool {
 	const quoted = yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
 	return n.Kind == yaml.ScalarNode && n.Style&(quoted|yaml.TaggedStyle) == 0 &&

@@ -13,8 +13,9 @@ import (
 	"gatehouse/internal/value"
 )
 
-// readSecret returns the text of the file of a key that ends in _file, without
-// one line break at its end. The text is never part of an error.
+// readSecret returns the text of a file that holds a secret, without one line
+// break at its end. An empty file is an error. The text is never part of an
+// error.
 func readSecret(path string) (text string, info fs.FileInfo, err error) {
 	b, info, err := readSmall(path, MaxScalar)
 	if err != nil {
@@ -31,8 +32,8 @@ func readSecret(path string) (text string, info fs.FileInfo, err error) {
 	return text, info, nil
 }
 
-// readSmall reads a regular file of at most limit bytes. It never blocks: a
-// named pipe is refused like a folder.
+// readSmall reads a regular file of at most limit bytes; a larger one is an
+// error. It never blocks: a named pipe is refused like a folder.
 func readSmall(path string, limit value.Size) ([]byte, fs.FileInfo, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // G304: a file that the operator named
 	if err != nil {
@@ -56,8 +57,7 @@ func readSmall(path string, limit value.Size) ([]byte, fs.FileInfo, error) {
 	return b, info, nil
 }
 
-// fileError returns an error that says what to do about a file that cannot be
-// read.
+// fileError returns err as a sentence that says what to do about the file.
 func fileError(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -71,8 +71,8 @@ func fileError(path string, err error) error {
 	return fmt.Errorf("the file %s cannot be read: %w; check the path", quote(path), err)
 }
 
-// openToOthers reports whether users can read the file who need not. A group
-// may read a file of root: that is how secrets are given to a service.
+// openToOthers reports whether users can read the file who need not. The group
+// may read a file that root owns: that is how secrets are given to a service.
 func openToOthers(info fs.FileInfo) bool {
 	mode := info.Mode().Perm()
 	if mode&0o004 != 0 {

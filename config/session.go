@@ -18,11 +18,12 @@ type SessionConfig struct {
 	sessions.Config // its keys stand beside these
 }
 
-// SetDefaults fills in the defaults that are not those of a section within.
+// SetDefaults sets the default store, bolt. The sections inside set their own
+// defaults.
 func (c *SessionConfig) SetDefaults() { c.Store = "bolt" }
 
-// Check reports what is wrong with the section, or doubtful. It touches nothing
-// outside of c. Keys are relative to the section.
+// Check reports what is wrong with the section, and warns of what is doubtful. It
+// connects to nothing.
 func (c *SessionConfig) Check(report *problem.List) {
 	switch c.Store {
 	case "bolt", "memory", "redis", "postgres":
@@ -33,8 +34,8 @@ func (c *SessionConfig) Check(report *problem.List) {
 	c.Config.Check(report)
 }
 
-// checkShared reports sections of stores that are missing, or that nothing
-// uses, and what several nodes need besides.
+// checkShared reports sections of stores that are missing or not used, and warns
+// if nodes that share a store would not share keys.
 func (c *SessionConfig) checkShared(report *problem.List) {
 	switch {
 	case c.Cache != "" && c.Cache != "redis":

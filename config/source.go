@@ -8,11 +8,12 @@ import (
 // utf8BOM is the byte order mark that some editors write.
 var utf8BOM = []byte("\xef\xbb\xbf")
 
-// checkSource checks the bytes before the YAML parser sees them, and returns
-// them without a byte order mark. What passes is text whose lines everybody
-// counts alike, and so little of it that the parser needs only a moment: the
-// parser's memory grows with the number of lines, entries and comments and not
-// with the size, and %TAG lines cost it quadratic time.
+// checkSource checks the bytes before the YAML parser sees them, and returns them
+// without a byte order mark; false if they must not be parsed. What passes is
+// text whose lines are counted alike everywhere, and little enough that the
+// parser needs only a moment: the parser's memory grows with the number of lines,
+// entries and comments rather than with the size, and %TAG lines cost it
+// quadratic time.
 func checkSource(data []byte, r *reporter) ([]byte, bool) {
 	if len(data) > int(MaxFile) {
 		r.bad(1, "", "the file is larger than %v; keep accounts in the database (gatehouse user add)", MaxFile)
@@ -47,7 +48,8 @@ func checkSource(data []byte, r *reporter) ([]byte, bool) {
 	return data, len(r.problems) == 0
 }
 
-// badLine returns what is wrong with a line; "" if nothing is.
+// badLine returns what is wrong with a line; "" if nothing is. The line is not
+// empty.
 func badLine(line []byte) string {
 	if line[0] == '%' {
 		return "YAML directives (a line that begins with %) are not supported; remove the line"
@@ -71,6 +73,8 @@ func badLine(line []byte) string {
 	return ""
 }
 
+// codePoint returns c as U+XXXX. It is for the characters of isControl, which
+// have four digits.
 func codePoint(c rune) string {
 	const hex = "0123456789ABCDEF"
 	return "U+" + string([]byte{hex[c>>12&15], hex[c>>8&15], hex[c>>4&15], hex[c&15]})

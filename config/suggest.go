@@ -12,10 +12,13 @@ import (
 	"gatehouse/internal/yaml"
 )
 
+// indexes matches the indexes in a key: [1].
 var indexes = regexp.MustCompile(`\[\d+\]`)
 
-// unknown reports a key that the section does not have, with the one that was
-// probably meant. That one is then not reported as missing.
+// unknown reports a key that the section does not have, with the key that was
+// probably meant: a similar one here, what another program's word is called here,
+// or the same word in another section. That key counts as broken from then on, so
+// it is not reported as missing as well.
 func (d *decoder) unknown(name *yaml.Node, section string, fields map[string]field) {
 	word := name.Value
 	full := problem.Join(section, word)
@@ -44,8 +47,8 @@ func (d *decoder) unknown(name *yaml.Node, section string, fields map[string]fie
 	d.bad(name.Line, full, "unknown key; known here: %s", strings.Join(known, ", "))
 }
 
-// elsewhere returns the sections that have a key of that name; none if there
-// are more than three.
+// elsewhere returns the keys in other sections that have this name; none if there
+// are more than three, because so common a word says nothing.
 func elsewhere(word string) []string {
 	var places []string
 	for _, key := range keysOf(reflect.TypeFor[Config](), "") {
@@ -59,7 +62,8 @@ func elsewhere(word string) []string {
 	return places
 }
 
-// keysOf returns every key in a section: log.level, routes[].access[].path.
+// keysOf returns all keys in the section with this type: log.level,
+// routes[].access[].path.
 func keysOf(t reflect.Type, section string) []string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()

@@ -11,8 +11,9 @@ import (
 	"gatehouse/internal/yaml"
 )
 
-// mostLocated bounds the files in which the line of a syntax error is searched
-// for: each step parses a part of the file again.
+// mostLocated is the size in bytes of the largest file in which the line of a
+// syntax error is searched for. Each step of the search parses a part of the file
+// again.
 const mostLocated = 128 << 10
 
 var (
@@ -21,9 +22,8 @@ var (
 	noSpace    = regexp.MustCompile(`^[ -]*([a-z_]{1,40}):[^ \s/]`)
 )
 
-// syntaxProblem reports an error of the YAML parser in words that say what to
-// do. The parser's own text is repeated only if it is known to contain nothing
-// of the file.
+// syntaxProblem reports an error of the YAML parser in words that say what to do.
+// The parser's own text is never shown: it may contain a part of the file.
 func syntaxProblem(data []byte, err error, r *reporter) {
 	text := err.Error()
 	if m := yamlAnchor.FindStringSubmatch(text); m != nil {
@@ -83,8 +83,8 @@ var remedies = map[string]string{
 	"exceeded max depth of 10000":                            "nested too deeply; no key lies this deep",
 }
 
-// anchorProblem reports a value that begins with * and is not quoted, which
-// YAML takes for an alias. It may be a secret, so it is not repeated.
+// anchorProblem reports a value that begins with * and is not in quotes, which
+// YAML takes for an alias. The value may be a secret, so it is not repeated.
 func anchorProblem(data []byte, name string, r *reporter) {
 	line := 1
 	if i := bytes.Index(data, []byte("*"+name)); i >= 0 {
@@ -93,10 +93,10 @@ func anchorProblem(data []byte, name string, r *reporter) {
 	r.bad(line, "", "a value begins with * and has no quotes, so that YAML takes it for an alias; write it in quotes")
 }
 
-// locate returns the line of a syntax error. The parser names the line where
-// the construct began, one more or one less, or none. But the first n lines of
-// the file fail with the very same error as soon as the culprit is among them,
-// so it is found by bisection.
+// locate returns the line, from 1, of a syntax error. The parser names the line
+// in which the construct began, one more or one less, or none. But the first n
+// lines of the file fail with the very same error as soon as the culprit is among
+// them, so it is found by bisection.
 func locate(data []byte, err error) int {
 	line := 1
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
@@ -118,7 +118,8 @@ func locate(data []byte, err error) int {
 	return max(high, 1)
 }
 
-// parseOnly returns the first error in data, a stream of documents.
+// parseOnly returns the first error in data, which may be a stream of documents.
+// A panic of the parser is returned as an error.
 func parseOnly(data []byte) (err error) {
 	defer func() {
 		if e := recover(); e != nil {
@@ -137,6 +138,7 @@ func parseOnly(data []byte) (err error) {
 	return nil
 }
 
+// lineEnds returns the offset behind each line.
 func lineEnds(data []byte) []int {
 	var ends []int
 	at := 0
@@ -147,6 +149,8 @@ func lineEnds(data []byte) []int {
 	return ends
 }
 
+// lineAt returns a line, counted from 1, with its line break; nil if there is no
+// such line.
 func lineAt(data []byte, line int) []byte {
 	for l := range bytes.Lines(data) {
 		if line--; line == 0 {
@@ -156,8 +160,9 @@ func lineAt(data []byte, line int) []byte {
 	return nil
 }
 
-// tabIndent returns the line with a tab in its indentation: the line of the
-// error, or the one before or after it.
+// tabIndent returns the number of the line that has a tab in its indentation: the
+// line of the error, or the one after or before it. It returns false if there is
+// none.
 func tabIndent(data []byte, line int) (int, bool) {
 	for _, at := range []int{line, line + 1, line - 1} {
 		l := lineAt(data, at)

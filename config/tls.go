@@ -22,22 +22,22 @@ type TLSConfig struct {
 	certificate *tls.Certificate // of the two files; set by checkCertificate
 }
 
-// Enabled reports whether the server itself speaks TLS. It is the one place
-// that decides this: a certificate that comes from somewhere else than two
-// files turns TLS on here.
+// Enabled reports whether the server itself speaks TLS. This is the one place
+// that decides it: a certificate from another source than two files would turn
+// TLS on here.
 func (c *TLSConfig) Enabled() bool { return c.CertFile != "" && c.KeyFile != "" }
 
 // Certificate returns the certificate of the two files as they were when the
-// configuration was read. It is nil if there is none, or if the configuration
-// was made in code and CheckAll has not been called.
+// configuration was read. It is nil if there is none, or if the configuration was
+// made in code and CheckAll has not been called. A reload reads the files again.
 func (c *TLSConfig) Certificate() *tls.Certificate { return c.certificate }
 
-// hstsRE matches values of tls.hsts (RFC 6797, 6.1; preload is an addition of
-// the browsers).
+// hstsRE matches the values of tls.hsts (RFC 6797, 6.1; preload is an addition by
+// browsers).
 var hstsRE = regexp.MustCompile(`(?i)^max-age=[0-9]{1,10}( *; *(includeSubDomains|preload))*$`)
 
-// Check finds one file without the other, and a value of hsts that browsers do
-// not understand.
+// Check reports one file without the other, and a value of hsts that browsers do
+// not understand. The files are read later, by checkCertificate.
 func (c *TLSConfig) Check(report *problem.List) {
 	if c.HSTS != "" && !hstsRE.MatchString(c.HSTS) {
 		report.Errorf("hsts", "%s is not understood by browsers; write max-age=31536000, with or without ; includeSubDomains behind it", quote(c.HSTS))
@@ -50,8 +50,8 @@ func (c *TLSConfig) Check(report *problem.List) {
 	}
 }
 
-// checkCertificate reads the two files and keeps the certificate in them. It
-// warns of one that has expired and of a key that others can read.
+// checkCertificate reads the two files and keeps their certificate. It warns of a
+// certificate that is not valid now and of a key that others can read.
 func (c *Config) checkCertificate(x *crossCheck) {
 	cert, _, certErr := readSmall(under(x.dir, c.TLS.CertFile), MaxFile)
 	if certErr != nil {

@@ -4,8 +4,8 @@ import (
 	"gatehouse/internal/problem"
 )
 
-// checkUpstreamTLS reads the files of upstream_tls of each route, as a start
-// does later.
+// checkUpstreamTLS reads the files of upstream_tls of each route, so that a start
+// cannot fail because of them later.
 func (c *Config) checkUpstreamTLS(x *crossCheck) {
 	for i := range c.Routes {
 		section := &c.Routes[i].UpstreamTLS
@@ -23,7 +23,7 @@ func (c *Config) checkUpstreamTLS(x *crossCheck) {
 	}
 }
 
-// checkRedisTLS does the same for those of session.redis.
+// checkRedisTLS does for the files of session.redis what checkUpstreamTLS does.
 func (c *Config) checkRedisTLS(x *crossCheck) {
 	section := &c.Session.Redis
 	read := func(file string) ([]byte, error) {
