@@ -11,8 +11,8 @@ import (
 	"gatehouse/server/admin"
 )
 
-// connect returns the Admin of the gate that runs with the configuration. The
-// error is admin.ErrNoServer if none runs.
+// connect returns the Admin of the server that runs with this configuration. The
+// error is admin.ErrNoServer if none runs. The caller closes the Admin.
 func (p *cli) connect(ctx context.Context) (*admin.Admin, error) {
 	c, err := p.loadConfig()
 	if err != nil {
@@ -22,7 +22,8 @@ func (p *cli) connect(ctx context.Context) (*admin.Admin, error) {
 }
 
 // admin returns the Admin of the running server, or one that works on the files
-// if no server runs.
+// if no server runs. The caller closes it. It also remembers the configuration's
+// least length of passwords.
 func (p *cli) admin(ctx context.Context) (*admin.Admin, error) {
 	c, err := p.loadConfig()
 	if err != nil {
@@ -40,8 +41,8 @@ func (p *cli) admin(ctx context.Context) (*admin.Admin, error) {
 	return server.OpenFiles(c, p.LoginHTML, log)
 }
 
-// withAdmin returns the work of a command that needs an Admin: it opens one for
-// f and closes it.
+// withAdmin returns a RunE for a command that needs an Admin: it opens one, calls
+// f with it and closes it. The errors are marked as by work.
 func (p *cli) withAdmin(f func(ctx context.Context, a *admin.Admin, args []string) error) func(*cobra.Command, []string) error {
 	return work(func(cmd *cobra.Command, args []string) (err error) {
 		a, err := p.admin(cmd.Context())
@@ -53,8 +54,10 @@ func (p *cli) withAdmin(f func(ctx context.Context, a *admin.Admin, args []strin
 	})
 }
 
-// whileRunning calls f with the Admin of the running gate, if there is one. It
-// reports no errors: nobody wants one in the middle of a line that they type.
+// whileRunning calls f with the Admin of the running server. If none runs, or if
+// something fails, it does nothing: nobody wants an error message in the middle
+// of a line that they type. f has completePatience in all. ctx may be nil, as
+// cobra passes it to completions.
 func (p *cli) whileRunning(ctx context.Context, f func(context.Context, *admin.Admin)) {
 	if ctx == nil {
 		ctx = context.Background()

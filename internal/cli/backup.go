@@ -16,6 +16,8 @@ import (
 	"gatehouse/server/admin"
 )
 
+// backupCommand is "gatehouse backup". PreRunE refuses a store without a file
+// before the database is opened, so that the error names the tool to use.
 func (p *cli) backupCommand() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
@@ -52,6 +54,8 @@ To restore it: stop the gate, copy FILE to data_dir/gatehouse.db, start it.`,
 	return cmd
 }
 
+// backupToStdout writes the copy to standard output, where it cannot be checked.
+// It refuses to write to a terminal.
 func (p *cli) backupToStdout(ctx context.Context, a *admin.Admin) error {
 	if screenOf(p.Out).isTerminal() {
 		return usage("a backup is not for a terminal; send it to a program or a file: gatehouse backup - | gzip > FILE")
@@ -61,8 +65,9 @@ func (p *cli) backupToStdout(ctx context.Context, a *admin.Admin) error {
 	return a.Backup(ctx, w, w.begin)
 }
 
-// backup writes a temporary file beside path, checks it, and renames it to
-// path.
+// backup writes a temporary file beside path, checks it, and renames it to path.
+// So path is complete or not there, also after a crash. Without force, an
+// existing file is an error.
 func (p *cli) backup(ctx context.Context, a *admin.Admin, path string, force bool) (err error) {
 	if _, err := os.Lstat(path); err == nil && !force {
 		return fmt.Errorf("%s is there already; name another file, or write --force to replace it", path)
@@ -98,8 +103,10 @@ func (p *cli) backup(ctx context.Context, a *admin.Admin, path string, force boo
 	return err
 }
 
-// moveIntoPlace renames the file temp to path. It replaces a file that is there
-// only with force.
+// moveIntoPlace renames the file temp to path and syncs the folder. It replaces
+// an existing file only with force: it makes a hard link, which fails if path
+// exists, so no file is lost that appeared during the backup. The link's other
+// name is removed by the caller.
 func moveIntoPlace(temp, path string, force bool) error {
 	if force {
 		if err := os.Rename(temp, path); err != nil {
@@ -119,20 +126,25 @@ func moveIntoPlace(temp, path string, force bool) error {
 	return boltfile.SyncFolder(path)
 }
 
-// A countingWriter counts what is written, so that progress can show it.
+// A countingWriter counts the bytes that are written to w, for progress in
+// another goroutine.
 type countingWriter struct {
 	w          io.Writer
 	done, size atomic.Int64
 }
 
+// begin sets the size in bytes that will be written.
 func (c *countingWriter) begin(size int64) { c.size.Store(size) }
 
+// Write implements io.Writer.
 func (c *countingWriter) Write(b []byte) (int, error) {
 	n, err := c.w.Write(b)
 	c.done.Add(int64(n))
 	return n, err
 }
 
+// inWords returns how much has been written, for progress; "" until the size is
+// known.
 func (c *countingWriter) inWords(context.Context) string {
 	size := c.size.Load()
 	if size == 0 {

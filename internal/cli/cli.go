@@ -1,5 +1,6 @@
 // Package cli is the command line: it reads the arguments and the configuration
 // file, calls the packages that do the work, and reports the result to people.
+// Data go to standard output, messages to standard error.
 package cli
 
 import (
@@ -19,26 +20,34 @@ const (
 	exitInvalid = 78 // EX_CONFIG of sysexits.h: do not start it again before the configuration is mended
 )
 
-// Streams are the standard streams of a command: data go to Out, everything
-// else to Err.
+// Streams are the standard streams of a command: data are written to Out,
+// everything else to Err. All three are required.
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
 }
 
-// tell writes a message for people to Err. Errors are ignored: there is nobody
+// tell writes a message for people to Err. It ignores errors: there is nobody
 // left to tell.
 func (s Streams) tell(format string, args ...any) { _, _ = fmt.Fprintf(s.Err, format, args...) }
 
-// Build is what was put into the program when it was built.
+// Build is what is put into the program when it is built.
 type Build struct {
 	LoginHTML string // the template of the sign-in page; required
 	Release   string // the number of the release; "" in a build from the source tree
 }
 
-// Run is the whole program. It runs the command that args name (without the
-// program's own name) until it has ended or ctx is done, and returns the exit
-// code: 0, or one of those above.
+// Run is the whole program. It runs the command that args name (args do not
+// contain the name of the program) until the command has ended or ctx is done,
+// and returns the exit code:
+//
+//	0   success
+//	1   the command failed
+//	2   the arguments are wrong
+//	78  the configuration is invalid; a service manager should not restart the program
+//
+// Errors have been written to io.Err when it returns. serve and demo ignore
+// SIGPIPE from then on, for the whole process.
 func Run(ctx context.Context, args []string, io Streams, b Build) int {
 	p := &cli{Streams: io, Build: b}
 	root := p.rootCommand()
@@ -50,7 +59,7 @@ func Run(ctx context.Context, args []string, io Streams, b Build) int {
 	return p.explain(cmd, err)
 }
 
-// A cli is what all commands share.
+// A cli is what all commands of one run share.
 type cli struct {
 	Streams
 	Build
@@ -69,6 +78,8 @@ const (
 	groupHelp   = "help"
 )
 
+// rootCommand returns the tree of all commands. The order in which they are added
+// is that of the help. cobra's own messages are off: explain writes errors.
 func (p *cli) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "gatehouse",
@@ -110,7 +121,8 @@ who it is. The application is not changed.`,
 	return root
 }
 
-// usageTemplate shortens cobra's template.
+// usageTemplate returns cobra's template with shorter headings. A heading that
+// cobra changes stays as it is.
 func usageTemplate(s string) string {
 	return strings.NewReplacer(
 		"\n  {{.CommandPath}} [command]{{end}}", "\n  {{.CommandPath}} COMMAND [flags]{{end}}",
@@ -120,6 +132,7 @@ func usageTemplate(s string) string {
 	).Replace(s)
 }
 
+// inGroup puts the commands into a group of the help and returns them.
 func inGroup(group string, list ...*cobra.Command) []*cobra.Command {
 	for _, c := range list {
 		c.GroupID = group
@@ -127,6 +140,8 @@ func inGroup(group string, list ...*cobra.Command) []*cobra.Command {
 	return list
 }
 
+// helpCommand is "gatehouse help". It replaces cobra's, which succeeds for a
+// command that does not exist.
 func (p *cli) helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use: "help [COMMAND]", Short: "Explain a command",
@@ -145,6 +160,7 @@ func (p *cli) helpCommand(root *cobra.Command) *cobra.Command {
 	}
 }
 
+// versionCommand is "gatehouse version".
 func (p *cli) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: noArguments,
@@ -157,8 +173,9 @@ func (p *cli) versionCommand() *cobra.Command {
 	}
 }
 
-// version returns the number of the release, or for a build from the source
-// tree its revision, with +changes if files were changed.
+// version returns the number of the release. For a build from the source tree, it
+// returns devel-REVISION, with +changes if files were changed; devel if the
+// revision is not known.
 func (b Build) version() string {
 	if b.Release != "" {
 		return b.Release

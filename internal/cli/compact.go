@@ -11,6 +11,8 @@ import (
 	"gatehouse/server/admin"
 )
 
+// compactCommand is "gatehouse compact". The progress is the size of the new file
+// while it grows.
 func (p *cli) compactCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "compact", Short: "Make the database smaller, while the gate does not run", Args: noArguments, SuggestFor: []string{"vacuum", "shrink"},

@@ -10,13 +10,16 @@ import (
 	"gatehouse/server/admin"
 )
 
-// Completion of names and IDs asks the running gate, and nothing else. It
-// returns nothing rather than make somebody wait who has pressed Tab.
+// Limits of completing names and IDs. Completion asks the running server and
+// nothing else. After completePatience it offers nothing, rather than let
+// somebody wait who has pressed Tab; it offers completeMost at most.
 const (
 	completePatience = 500 * time.Millisecond
 	completeMost     = 100
 )
 
+// completionCommand is "gatehouse completion". It replaces cobra's, which has a
+// subcommand for each shell.
 func (p *cli) completionCommand() *cobra.Command {
 	const shells = "bash, zsh, fish or powershell"
 	return &cobra.Command{
@@ -49,14 +52,16 @@ of accounts and IDs of sessions while the gate runs. The shell is ` + shells + `
 	}
 }
 
-// completeFlag sets how values of a flag are completed.
+// completeFlag sets how values of a flag are completed. It panics if there is no
+// such flag, which is a mistake in this program.
 func (p *cli) completeFlag(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {
 	if err := cmd.RegisterFlagCompletionFunc(flag, f); err != nil {
 		panic(err) // the flag is not there: a mistake in this program
 	}
 }
 
-// onlyFirst completes the first argument with f and the others with nothing.
+// onlyFirst completes the first argument with f, and offers nothing for the
+// others.
 func onlyFirst(f cobra.CompletionFunc) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if len(args) > 0 {
@@ -66,6 +71,8 @@ func onlyFirst(f cobra.CompletionFunc) cobra.CompletionFunc {
 	}
 }
 
+// userNames completes names of accounts, with their state and display name as
+// description.
 func (p *cli) userNames(cmd *cobra.Command, _ []string, begun string) (names []cobra.Completion, _ cobra.ShellCompDirective) {
 	p.whileRunning(cmd.Context(), func(ctx context.Context, a *admin.Admin) {
 		for u, err := range a.Users(ctx, admin.UserQuery{Prefix: begun, Limit: completeMost}) {
@@ -78,6 +85,8 @@ func (p *cli) userNames(cmd *cobra.Command, _ []string, begun string) (names []c
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
+// sessionIDs completes IDs of sessions, with their user and last use as
+// description.
 func (p *cli) sessionIDs(cmd *cobra.Command, _ []string, begun string) (ids []cobra.Completion, _ cobra.ShellCompDirective) {
 	p.whileRunning(cmd.Context(), func(ctx context.Context, a *admin.Admin) {
 		for s, err := range a.Sessions(ctx, admin.SessionQuery{Prefix: begun, Limit: completeMost}) {

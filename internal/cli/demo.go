@@ -20,8 +20,11 @@ import (
 	"gatehouse/server"
 )
 
+// demoListen is the usual address of the demo. If it is taken, the demo uses a
+// free port.
 const demoListen = "127.0.0.1:8080"
 
+// demoCommand is "gatehouse demo".
 func (p *cli) demoCommand() *cobra.Command {
 	var listen, upstream string
 	cmd := &cobra.Command{
@@ -40,6 +43,10 @@ lies in a temporary folder, which is removed at the end (Ctrl-C).`,
 	return cmd
 }
 
+// demo runs a gate with a configuration in memory and all files in a temporary
+// folder, which it removes at the end. upstream is the application behind it; ""
+// means the built-in one. fixed means that listen was given by the user: then a
+// port that is taken is an error.
 func (p *cli) demo(ctx context.Context, listen, upstream string, fixed bool) (err error) {
 	dir, err := os.MkdirTemp("", "gatehouse-demo-")
 	if err != nil {
@@ -89,8 +96,8 @@ routes:
 	}})
 }
 
-// tellDemo prints the address, the name and the password. Errors are ignored:
-// the gate works without a reader.
+// tellDemo prints the address, the name and the password. It ignores errors: the
+// gate works without a reader.
 func (p *cli) tellDemo(url, password, behind string) {
 	s := screenOf(p.Out)
 	_, _ = fmt.Fprintf(p.Out, `
@@ -104,9 +111,9 @@ func (p *cli) tellDemo(url, password, behind string) {
 `, s.paint(bold, url+"/"), s.paint(bold, "demo"), s.paint(bold, password), behind)
 }
 
-// startDemoApplication serves the demo application on a unix socket in a folder
-// that nobody else can enter: it believes the identity headers of whatever
-// connects.
+// startDemoApplication serves the demo application on a unix socket until stop is
+// called. The folder must be one that nobody else can enter: the application
+// believes the identity headers of whatever connects.
 func startDemoApplication(ctx context.Context, path string) (stop func(), err error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "unix", path)
 	if err != nil {
@@ -117,13 +124,14 @@ func startDemoApplication(ctx context.Context, path string) (stop func(), err er
 	return func() { _ = hs.Close() }, nil // nothing to save
 }
 
-// demoPassword returns a random password of about 80 bits, in four groups that
-// are easily typed from a screen.
+// demoPassword returns a random password of 80 bits, in four groups that are easy
+// to type from a screen.
 func demoPassword() string {
 	s := strings.ToLower(rand.Text())
 	return s[:4] + "-" + s[4:8] + "-" + s[8:12] + "-" + s[12:16]
 }
 
+// busy reports whether the TCP address cannot be listened on.
 func busy(ctx context.Context, addr string) bool {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {

@@ -11,6 +11,9 @@ import (
 	"gatehouse/server/admin"
 )
 
+// explainCommand is "gatehouse explain". It shows the interpretations of a path
+// only if there are several: the gate refuses the request if they lead to
+// different decisions.
 func (p *cli) explainCommand() *cobra.Command {
 	q := admin.ExplainRequest{}
 	var asJSON bool
@@ -60,6 +63,8 @@ about whose readings its rules differ.`,
 	return cmd
 }
 
+// ruleName returns the key of a rule in its route, such as access[2]; "" for a
+// negative index, which means that no rule matched.
 func ruleName(i int) string {
 	if i < 0 {
 		return ""

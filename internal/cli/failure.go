@@ -15,14 +15,15 @@ import (
 	"gatehouse/server/admin"
 )
 
-// A failedError is an error of what a command did, as opposed to one in its
-// arguments. It decides the exit code.
+// A failedError is an error in what a command did, as opposed to one in its
+// arguments. Its exit code is 1 and not 2.
 type failedError struct{ err error }
 
 func (e *failedError) Error() string { return e.err.Error() }
 func (e *failedError) Unwrap() error { return e.err }
 
-// work marks the errors of f, other than usage errors, as failedError.
+// work returns f as the RunE of a command, with its errors marked as failedError.
+// Usage errors stay as they are.
 func work(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		err := f(cmd, args)
@@ -34,8 +35,9 @@ func work(f func(cmd *cobra.Command, args []string) error) func(*cobra.Command, 
 	}
 }
 
-// explain writes an error for people, with what to do about it, and returns the
-// exit code.
+// explain writes an error for people, together with what to do about it, and
+// returns the exit code. For a usage error that is an example and the way to the
+// help.
 func (p *cli) explain(cmd *cobra.Command, err error) int {
 	s := screenOf(p.Err)
 	say := func(format string, args ...any) {
@@ -60,7 +62,7 @@ func (p *cli) explain(cmd *cobra.Command, err error) int {
 	return exitUsage
 }
 
-// printableLines is printable for text of several lines.
+// printableLines is printable for text of several lines, which it keeps.
 func printableLines(s string) string {
 	lines := strings.Split(s, "\n")
 	for i, l := range lines {
@@ -69,11 +71,13 @@ func printableLines(s string) string {
 	return strings.Join(lines, "\n")
 }
 
+// firstLine returns the first line of s without the space around s.
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
 	return line
 }
 
+// inWords returns the error as people understand it: a context ends by Ctrl-C.
 func inWords(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted")
@@ -81,7 +85,8 @@ func inWords(err error) error {
 	return err
 }
 
-// remedy returns what to do about an error; "" if its text says so itself.
+// remedy returns what to do about an error; "" if nothing is known, or if the
+// text of the error already says so.
 func remedy(err error) string {
 	switch {
 	case errors.Is(err, admin.ErrNoServer):

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// formatNumber writes a number with commas between thousands.
+// formatNumber returns a number with commas between thousands: 20,000.
 func formatNumber(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
@@ -15,7 +15,7 @@ func formatNumber(n int64) string {
 	return s
 }
 
-// plural writes a number of things: 1 session, 20,000 sessions.
+// plural returns a number of things: 1 session, 20,000 sessions.
 func plural(n int, one, more string) string {
 	if n == 1 {
 		return "1 " + one
@@ -23,10 +23,11 @@ func plural(n int, one, more string) string {
 	return formatNumber(int64(n)) + " " + more
 }
 
+// sessionsInWords returns a number of sessions.
 func sessionsInWords(n int) string { return plural(n, "session", "sessions") }
 
-// formatBytes writes a size in bytes with one decimal of the largest unit that
-// fits: 900 bytes, 1.5 KiB.
+// formatBytes returns a size in bytes with one decimal of the largest binary unit
+// that fits: 900 bytes, 1.5 KiB.
 func formatBytes(n int64) string {
 	size, unit := float64(n), "bytes"
 	for _, u := range []string{"KiB", "MiB", "GiB", "TiB"} {
@@ -41,8 +42,9 @@ func formatBytes(n int64) string {
 	return fmt.Sprintf("%.1f %s", size, unit)
 }
 
-// humanDuration writes a duration in whole units of the largest kind of which
-// it has two: 90m, 47h, 2d.
+// humanDuration returns a duration in whole units, rounded down. The unit is the
+// largest one of which there are at least two, so that the error is small: 90m,
+// 47h, 2d. One minute is 1m.
 func humanDuration(d time.Duration) string {
 	for _, u := range []struct {
 		of   time.Duration
@@ -55,7 +57,8 @@ func humanDuration(d time.Duration) string {
 	return formatNumber(int64(d/time.Second)) + "s"
 }
 
-// formatTime writes a time in the local time zone; "" for the zero time.
+// formatTime returns a time in the local time zone, to the second; "" for the
+// zero time.
 func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return ""

@@ -10,6 +10,8 @@ import (
 	"gatehouse/internal/secret"
 )
 
+// hashCommand is "gatehouse hash". It works without a configuration, but obeys
+// the least length of one that is there.
 func (p *cli) hashCommand() *cobra.Command {
 	var fromStdin bool
 	cmd := &cobra.Command{
@@ -40,9 +42,11 @@ is asked for twice on a terminal, or read from one line of standard input.`,
 	return cmd
 }
 
+// passwordStdin is the help of the flag --password-stdin.
 const passwordStdin = "read the password from one line of standard input instead of asking"
 
-// newHash asks for a new password for the account and returns its hash.
+// newHash asks for a new password for the account, checks it, and returns its
+// hash. name is "" if the account is not known.
 func (p *cli) newHash(ctx context.Context, name string, fromStdin bool) (secret.Text, error) {
 	chosen, err := p.readNewPassword(ctx, name, fromStdin)
 	if err != nil {

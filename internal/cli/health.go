@@ -8,10 +8,12 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// healthLimit is how long health waits for an answer. A later one counts as
+// healthLimit is how long health waits for an answer. A later answer counts as
 // none.
 const healthLimit = 5 * time.Second
 
+// healthCommand is "gatehouse health". It asks the control socket, so it needs
+// neither a port nor a login.
 func (p *cli) healthCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "health", Short: "Say whether the running gate is ready", Args: noArguments,

@@ -8,9 +8,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// manCommand writes the man pages and docs/commands.md from the commands
-// themselves. It is for packagers and for the tests of docs/commands.md, so it
-// is hidden from the help.
+// manCommand is "gatehouse man". It writes the man pages, or docs/commands.md,
+// from the commands themselves. It is for packagers and for the test of
+// docs/commands.md, so the help does not show it.
 func (p *cli) manCommand() *cobra.Command {
 	var markdown bool
 	cmd := &cobra.Command{

@@ -7,14 +7,14 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// A manPage is what the manual says of one command, for man(1) and for
-// docs/commands.md.
+// A manPage is what the manual says about one command. man(1) and
+// docs/commands.md are two ways to write it.
 type manPage struct {
 	cmd *cobra.Command
 }
 
-// manual returns the page of root, then those of all commands that the help
-// names, in its order.
+// manual returns the page of root, followed by those of all commands below it
+// that the help shows, in its order.
 func manual(root *cobra.Command) []manPage {
 	list := []manPage{{root}}
 	for _, c := range (manPage{root}).below() {
@@ -23,7 +23,8 @@ func manual(root *cobra.Command) []manPage {
 	return list
 }
 
-// name returns the name of the page, such as gatehouse-user-add.
+// name returns the name of the page, such as gatehouse-user-add. It is also the
+// anchor of its heading in docs/commands.md.
 func (m manPage) name() string { return strings.ReplaceAll(m.cmd.CommandPath(), " ", "-") }
 
 // usage returns the synopsis of the command.
@@ -34,11 +35,12 @@ func (m manPage) usage() string {
 	return strings.TrimSuffix(m.cmd.UseLine(), " [flags]") + " [flags]"
 }
 
-// A manFlag is a flag as the manual shows it.
+// A manFlag is a flag as the manual shows it: how it is written, such as --user
+// NAME, and what it does.
 type manFlag struct{ words, what string }
 
-// flags returns the command's own flags; for the root also those of all
-// commands.
+// flags returns the flags of the command itself. For the root, these are also the
+// flags of all commands. A default that is the zero value is not shown.
 func (m manPage) flags() (list []manFlag) {
 	m.cmd.NonInheritedFlags().VisitAll(func(f *pflag.Flag) {
 		if f.Hidden {
@@ -60,7 +62,7 @@ func (m manPage) flags() (list []manFlag) {
 	return list
 }
 
-// below returns the subcommands that the help names.
+// below returns the subcommands that the help shows.
 func (m manPage) below() (list []*cobra.Command) {
 	for _, c := range m.cmd.Commands() {
 		if c.IsAvailableCommand() || c.Name() == "help" {
@@ -70,7 +72,7 @@ func (m manPage) below() (list []*cobra.Command) {
 	return list
 }
 
-// example returns the lines of the example without their indentation.
+// example returns the example without its indentation.
 func (m manPage) example() string {
 	var lines []string
 	for line := range strings.Lines(m.cmd.Example) {
@@ -79,12 +81,14 @@ func (m manPage) example() string {
 	return strings.Join(lines, "\n")
 }
 
-// A paragraph is text that may be wrapped, or an indented block that may not.
+// A paragraph is text that may be wrapped, or a block that must not be wrapped.
 type paragraph struct {
 	text  string
 	block bool
 }
 
+// paragraphs splits the long text of a command at empty lines. A paragraph that
+// is indented is a block.
 func paragraphs(long string) (list []paragraph) {
 	for part := range strings.SplitSeq(strings.TrimSpace(long), "\n\n") {
 		list = append(list, paragraph{part, strings.HasPrefix(part, "  ")})
@@ -92,4 +96,5 @@ func paragraphs(long string) (list []paragraph) {
 	return list
 }
 
+// exitStatus explains the exit codes in the manual. See Run.
 const exitStatus = `0 when it did what it was told, 1 when that failed, 2 when its words were wrong, 78 when the configuration is invalid.`

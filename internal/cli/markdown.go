@@ -5,6 +5,7 @@ import (
 	"strings"
 )
 
+// markdownHead is the beginning of docs/commands.md.
 const markdownHead = `# Commands
 
 This page is made from what ` + "`gatehouse COMMAND --help`" + ` says; ` + "`gatehouse man DIR`" + ` makes man pages from it.
@@ -16,7 +17,8 @@ Exit status: ` + exitStatus + `
 
 `
 
-// markdownOf writes all pages as the text of docs/commands.md.
+// markdownOf returns all pages as the text of docs/commands.md, with a table of
+// contents of the commands below the root.
 func markdownOf(pages []manPage) string {
 	var b strings.Builder
 	b.WriteString(markdownHead)
@@ -33,6 +35,7 @@ func markdownOf(pages []manPage) string {
 	return b.String()
 }
 
+// markdown returns the page as a section of docs/commands.md.
 func (m manPage) markdown() string {
 	var b strings.Builder
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(&b, format+"\n", args...) }
@@ -65,4 +68,5 @@ func (m manPage) markdown() string {
 	return b.String()
 }
 
+// cell escapes text for a cell of a Markdown table.
 func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }

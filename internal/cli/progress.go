@@ -7,14 +7,17 @@ import (
 	"time"
 )
 
+// When progress begins to show, and how often it is updated.
 const (
 	progressAfter = time.Second
 	progressEvery = 250 * time.Millisecond
 )
 
-// progress shows on a terminal, once it has taken more than a second, that work
-// goes on: what is done, and what now returns about it, which may be "". Call
-// stop to remove the line. In a pipe it does nothing.
+// progress shows on a terminal that work goes on, once it has taken longer than
+// progressAfter: what is done, for how long, and what now returns, which may be
+// "". now is called from another goroutine until stop returns; it may be nil only
+// where nothing is shown. Call stop to remove the line. Where lines cannot be
+// redrawn, progress does nothing.
 func (p *cli) progress(ctx context.Context, what string, now func(ctx context.Context) string) (stop func()) {
 	if !screenOf(p.Err).redraw {
 		return func() {}
@@ -48,7 +51,8 @@ func (p *cli) progress(ctx context.Context, what string, now func(ctx context.Co
 	}
 }
 
-// redraw replaces a line of so many columns by another.
+// redraw replaces the line, which is before columns wide, by another one. An
+// empty line only removes it.
 func (p *cli) redraw(line string, before int) {
 	if line == "" && before == 0 {
 		return

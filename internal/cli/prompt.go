@@ -15,8 +15,8 @@ import (
 	"gatehouse/auth/password"
 )
 
-// terminal returns the terminal that a person types at; nil if standard input
-// is none.
+// terminal returns the terminal at which a person types; nil if standard input is
+// not a terminal.
 func (p *cli) terminal() *os.File {
 	if f, ok := p.In.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return f
@@ -24,11 +24,14 @@ func (p *cli) terminal() *os.File {
 	return nil
 }
 
+// passwordTries is how often a new password may be refused before the command
+// gives up.
 const passwordTries = 3
 
-// readNewPassword asks for a password twice without echo on a terminal.
-// Elsewhere, and with fromStdin, it reads one line. The password that it
-// returns has passed auth's rules for new ones.
+// readNewPassword returns a new password that has passed password.Check. On a
+// terminal it asks twice, without echo. Elsewhere, and with fromStdin, it reads
+// one line of standard input. name is that of the account, which password.Check
+// compares with the password; "" if it is not known.
 func (p *cli) readNewPassword(ctx context.Context, name string, fromStdin bool) (string, error) {
 	tty := p.terminal()
 	if fromStdin || tty == nil {
@@ -49,14 +52,16 @@ func (p *cli) readNewPassword(ctx context.Context, name string, fromStdin bool) 
 	return "", errors.New("no password was set; nothing was changed")
 }
 
-// least is how many characters a new password has at least.
+// least returns how many characters a new password must have.
 func (p *cli) least() int { return cmp.Or(p.passwordMin, password.DefaultMinLength) }
 
-// A refusedError is a sentence about why a password has to be typed again.
+// A refusedError is a sentence that says why a password has to be typed again.
 type refusedError struct{ text string }
 
 func (e *refusedError) Error() string { return e.text }
 
+// askNewPassword asks twice for one password and shows how hard it is to guess.
+// It returns a refusedError if the person should try again.
 func (p *cli) askNewPassword(ctx context.Context, tty *os.File, name string) (string, error) {
 	first, err := p.askHidden(ctx, tty, "New password: ")
 	if err != nil {
@@ -81,6 +86,7 @@ func (p *cli) askNewPassword(ctx context.Context, tty *os.File, name string) (st
 	return first, nil
 }
 
+// strengthLook returns the colour in which a strength is shown.
 func strengthLook(s password.Strength) string {
 	switch {
 	case s >= password.StrengthStrong:
@@ -92,12 +98,12 @@ func strengthLook(s password.Strength) string {
 	}
 }
 
-// sentence makes a sentence of an error's text: a capital first, a full stop
-// last.
+// sentence returns an error's text, which must not be empty, as a sentence: with
+// a capital first and a full stop last.
 func sentence(s string) string { return strings.ToUpper(s[:1]) + s[1:] + "." }
 
-// askHidden reads a line without echo. The echo is on again when it returns,
-// also if ctx ended it (Ctrl-C).
+// askHidden reads a line without echo. The echo is on again when it returns, also
+// if ctx has ended it (Ctrl-C).
 func (p *cli) askHidden(ctx context.Context, tty *os.File, prompt string) (string, error) {
 	fd := int(tty.Fd())
 	before, err := term.GetState(fd)
@@ -116,8 +122,8 @@ func (p *cli) askHidden(ctx context.Context, tty *os.File, prompt string) (strin
 	return line, nil
 }
 
-// confirm asks a question and reports whether the answer is yes. Anything else
-// is no.
+// confirm asks a question and reports whether the answer is y or yes. Anything
+// else, and the end of the input, is no.
 func (p *cli) confirm(ctx context.Context, question string) (bool, error) {
 	p.tell("%s [y/N] ", question)
 	answer, err := readInterruptible(ctx, func() (string, error) { return bufio.NewReader(io.LimitReader(p.In, maxLine)).ReadString('\n') })
@@ -137,9 +143,9 @@ func (p *cli) confirm(ctx context.Context, question string) (bool, error) {
 	}
 }
 
-// readInterruptible waits for read or for the end of ctx. A read from a
-// terminal cannot be ended, so it goes on in its goroutine until the process
-// exits.
+// readInterruptible returns what read returns, or the error of ctx if that is
+// done first. A read from a terminal cannot be interrupted, so it goes on in its
+// goroutine until the process exits.
 func readInterruptible(ctx context.Context, read func() (string, error)) (string, error) {
 	type line struct {
 		text string
@@ -158,11 +164,11 @@ func readInterruptible(ctx context.Context, read func() (string, error)) (string
 	}
 }
 
-// maxLine bounds the bytes that are read as a password. It is far more than
-// auth accepts, so that auth says what is too long.
+// maxLine is how many bytes are read as one line. It is far more than a password
+// may have, so the check of the password can say that it is too long.
 const maxLine = 64 << 10
 
-// readLine returns one line without its line break; an empty one is an error.
+// readLine returns one line without its line break. An empty line is an error.
 func readLine(r io.Reader) (string, error) {
 	line, err := bufio.NewReader(io.LimitReader(r, maxLine)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {

@@ -4,6 +4,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// reloadCommand is "gatehouse reload". The error is config.Problems if the file
+// has mistakes, as from the command check.
 func (p *cli) reloadCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "reload", Short: "Make the running gate read its configuration again", Args: noArguments,

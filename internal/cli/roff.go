@@ -10,7 +10,7 @@ import (
 )
 
 // manDate returns the date of the pages: SOURCE_DATE_EPOCH, which packagers set
-// for reproducible builds, else that of the revision, else today.
+// for reproducible builds, else the date of the revision, else today.
 func manDate() string {
 	at := time.Now()
 	if seconds, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64); err == nil {
@@ -25,10 +25,10 @@ func manDate() string {
 	return at.UTC().Format(time.DateOnly)
 }
 
-// roff returns the page as man(1) reads it.
+// roff returns the page in the language of man(1), see man(7).
 //
-// cobra/doc could make it, but shows every flag with its default in place of
-// the placeholder, and has no place for exit status and subcommands.
+// cobra/doc could do that, but it shows each flag with its default in place of
+// the placeholder, and has no sections for exit status and subcommands.
 func (m manPage) roff() string {
 	var b strings.Builder
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(&b, format+"\n", args...) }
@@ -68,7 +68,8 @@ func (m manPage) roff() string {
 	return b.String()
 }
 
-// roffText escapes what roff would read as markup.
+// roffText escapes what roff would take for markup: backslashes, hyphens, and a
+// dot or an apostrophe that begins a line.
 func roffText(s string) string {
 	s = strings.NewReplacer(`\`, `\e`, "-", `\-`, "…", "...").Replace(s)
 	lines := strings.Split(s, "\n")

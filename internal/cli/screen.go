@@ -17,8 +17,9 @@ type screen struct {
 	redraw  bool // a line can be written again, for progress
 }
 
-// screenOf returns what is known of the stream. It honours NO_COLOR
-// (no-color.org) and TERM=dumb.
+// screenOf returns what is known about the stream. A terminal that does not tell
+// its width counts as 80 columns wide. It honours NO_COLOR (no-color.org) and
+// TERM=dumb.
 func screenOf(w io.Writer) screen {
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
@@ -59,6 +60,8 @@ func textWidth(s string) (n int) {
 	return n
 }
 
+// runeWidth returns how many columns r takes: 0 for combining marks, 2 for wide
+// East Asian characters (UAX #11), else 1.
 func runeWidth(r rune) int {
 	if r < 0x300 {
 		return 1
@@ -74,7 +77,8 @@ func runeWidth(r rune) int {
 	}
 }
 
-// shorten cuts a text to so many columns, with … in place of the rest.
+// shorten returns the text cut to at most so many columns, with … in place of the
+// rest.
 func shorten(s string, columns int) string {
 	if textWidth(s) <= columns {
 		return s
@@ -88,8 +92,9 @@ func shorten(s string, columns int) string {
 	return s
 }
 
-// printable replaces whatever would move the cursor or change colours.
-// User-Agents and names come from strangers.
+// printable returns s with a replacement character for everything that could move
+// the cursor or change colours. User-Agents and names come from strangers, so all
+// output of that kind must go through it.
 func printable(s string) string {
 	clean := true
 	for _, r := range s {

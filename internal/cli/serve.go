@@ -17,7 +17,9 @@ import (
 )
 
 // findConfig returns the path of the configuration: the flag, else the
-// environment, else the first of the usual places where there is a file.
+// environment variable GATEHOUSE_CONFIG, else the first of the usual places where
+// there is a file. A file there that cannot be examined is returned as well, so
+// that reading it reports why.
 func (p *cli) findConfig() (string, error) {
 	if p.configFile != "" {
 		return p.configFile, nil
@@ -34,6 +36,8 @@ func (p *cli) findConfig() (string, error) {
 	return "", fmt.Errorf("there is no configuration: neither %s nor %s is there; name one with --config FILE, or try: gatehouse demo", places[0], places[1])
 }
 
+// loadConfig finds, reads and checks the configuration. The error is
+// config.Problems if the file has mistakes.
 func (p *cli) loadConfig() (*config.Config, error) {
 	file, err := p.findConfig()
 	if err != nil {
@@ -42,6 +46,8 @@ func (p *cli) loadConfig() (*config.Config, error) {
 	return config.Load(file)
 }
 
+// serveCommand is "gatehouse serve". A reload reads the file that was found at
+// the start.
 func (p *cli) serveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "serve", Short: "Run the gate", Args: noArguments, SuggestFor: []string{"run", "start", "up"},
@@ -70,7 +76,8 @@ dangerous; elsewhere the log does, as JSON.`,
 	}
 }
 
-// serve runs the server until ctx is done, and reloads it on SIGHUP.
+// serve runs the server until ctx is done, and reloads it on SIGHUP. It adds the
+// log and the build to o.
 func (p *cli) serve(ctx context.Context, o server.Options) error {
 	// A write to the log fails if its reader has ended; the gate goes on.
 	signal.Ignore(syscall.SIGPIPE)
@@ -87,10 +94,11 @@ func (p *cli) serve(ctx context.Context, o server.Options) error {
 	return server.Run(ctx, o)
 }
 
-// shownRoutes is how many routes serve names on a terminal.
+// shownRoutes is how many routes serve shows on a terminal.
 const shownRoutes = 12
 
-// tellServe tells a person where the gate listens and what it protects.
+// tellServe tells a person where the gate listens, what it protects and what is
+// dangerous.
 func (p *cli) tellServe(f server.StartupInfo) {
 	s := screenOf(p.Err)
 	line := func(what, text string) { p.tell("  %-10s %s\n", what, text) }
@@ -116,6 +124,8 @@ func (p *cli) tellServe(f server.StartupInfo) {
 	p.tell("\n")
 }
 
+// accountsInWords returns how many accounts there are, and what to do if there is
+// none.
 func accountsInWords(f *server.StartupInfo) string {
 	inFile := formatNumber(int64(f.Users)) + " in the configuration"
 	switch {
@@ -130,6 +140,8 @@ func accountsInWords(f *server.StartupInfo) string {
 	}
 }
 
+// checkCommand is "gatehouse check". Beyond config.Load it builds all that serve
+// would build, since some problems show only then.
 func (p *cli) checkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "check", Short: "Check the configuration: every problem at once", Args: noArguments, SuggestFor: []string{"validate", "test", "lint", "verify"},

@@ -13,6 +13,7 @@ import (
 	"gatehouse/server/admin"
 )
 
+// sessionCommand is "gatehouse session" with its subcommands.
 func (p *cli) sessionCommand() *cobra.Command {
 	session := &cobra.Command{
 		Use: "session", Short: "Sessions: who is signed in", Args: knownSubcommand,
@@ -27,6 +28,8 @@ is kept nowhere.`,
 	return session
 }
 
+// sessionList is "gatehouse session list". --address is the short form of a
+// network of one address.
 func (p *cli) sessionList() *cobra.Command {
 	var q admin.SessionQuery
 	var address netip.Addr
@@ -69,6 +72,8 @@ memory; --limit and --after give them page by page.`,
 	return cmd
 }
 
+// listSessions prints the sessions as they are read. With a limit it asks for one
+// more, to find out whether there is another page.
 func (p *cli) listSessions(ctx context.Context, a *admin.Admin, q admin.SessionQuery, asJSON bool) error {
 	if err := checkPage(q.Limit, q.Source); err != nil {
 		return err
@@ -101,6 +106,7 @@ func (p *cli) listSessions(ctx context.Context, a *admin.Admin, q admin.SessionQ
 	return nil
 }
 
+// checkPage returns a usage error if --limit or --source has a wrong value.
 func checkPage(limit int, source string) error {
 	switch {
 	case limit < 0:
@@ -112,6 +118,7 @@ func checkPage(limit int, source string) error {
 	}
 }
 
+// sessionShow is "gatehouse session show".
 func (p *cli) sessionShow() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -136,6 +143,8 @@ func (p *cli) sessionShow() *cobra.Command {
 	return cmd
 }
 
+// sessionRevoke is "gatehouse session revoke". Exactly one of ID, --user and
+// --all must be given.
 func (p *cli) sessionRevoke() *cobra.Command {
 	var which admin.Revocation
 	var yes bool
@@ -178,6 +187,8 @@ On a terminal, --all asks before it signs everybody out.`,
 	return cmd
 }
 
+// revoke ends sessions. If all are to end and a person is at the terminal, it
+// asks first, unless yes is set.
 func (p *cli) revoke(ctx context.Context, a *admin.Admin, which admin.Revocation, yes bool) error {
 	if which.All && !yes && p.terminal() != nil {
 		n, err := a.Count(ctx)
@@ -201,6 +212,7 @@ func (p *cli) revoke(ctx context.Context, a *admin.Admin, which admin.Revocation
 	return err
 }
 
+// sessionPurge is "gatehouse session purge".
 func (p *cli) sessionPurge() *cobra.Command {
 	return &cobra.Command{
 		Use: "purge", Short: "Remove expired sessions now", Args: noArguments, SuggestFor: []string{"clean", "clear", "clearsessions"},
@@ -221,8 +233,9 @@ gatehouse compact.`,
 	}
 }
 
-// fewer returns a function for progress that reports by how many sessions the
-// number has gone down.
+// fewer returns a function for progress that tells by how many sessions the store
+// has shrunk since now. It returns nil where no progress is shown, so that
+// nothing is counted in vain.
 func (p *cli) fewer(ctx context.Context, a *admin.Admin) func(context.Context) string {
 	if !screenOf(p.Err).redraw {
 		return nil

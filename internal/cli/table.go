@@ -10,8 +10,9 @@ import (
 )
 
 // A tableWriter prints rows as a table for people, or as one JSON object a line
-// for programs. It holds a screenful of rows at a time, so a million rows need
-// no memory.
+// for programs. It holds at most a screenful of rows, so a million rows need no
+// memory; columns may become wider from one screenful to the next. Call end after
+// the last row.
 //
 // On a terminal it cuts columns that may be cut until a row fits. In a pipe
 // nothing is cut.
@@ -25,14 +26,18 @@ type tableWriter struct {
 	begun  bool
 }
 
-// A column is the head of a column, and whether it may be cut.
+// A column is the head of a column, and how far it may be cut.
 type column struct {
 	head  string
 	least int // columns to which it may be cut; 0: it is never
 }
 
+// screenful is how many rows are collected before they are printed: the widths of
+// the columns fit these.
 const screenful = 200
 
+// newTable returns a table on w with these columns. With asJSON it prints objects
+// instead, without heads.
 func newTable(w io.Writer, asJSON bool, heads ...column) *tableWriter {
 	t := &tableWriter{w: bufio.NewWriterSize(w, 32<<10), heads: heads, screen: screenOf(w)}
 	if asJSON {
@@ -46,7 +51,9 @@ func newTable(w io.Writer, asJSON bool, heads ...column) *tableWriter {
 	return t
 }
 
-// row prints one row: v as JSON, or cells as text.
+// row prints one row: v as JSON, or cells as text, of which there must be one for
+// each column. Cells are made printable here; an empty one is shown as a hyphen.
+// An error of w may be returned by a later call.
 func (t *tableWriter) row(v any, cells ...string) error {
 	if t.json != nil {
 		return t.json.Encode(v)
@@ -62,7 +69,8 @@ func (t *tableWriter) row(v any, cells ...string) error {
 	return t.flush()
 }
 
-// end prints what is left.
+// end prints what is left. A table without rows still has its heads; as JSON it
+// is empty.
 func (t *tableWriter) end() error {
 	if t.json != nil {
 		return t.w.Flush()
@@ -70,6 +78,7 @@ func (t *tableWriter) end() error {
 	return t.flush()
 }
 
+// flush prints the collected rows, the first time below the heads.
 func (t *tableWriter) flush() error {
 	for _, r := range t.rows {
 		for i, c := range r {
@@ -92,10 +101,11 @@ func (t *tableWriter) flush() error {
 	return t.w.Flush()
 }
 
+// gap is the number of spaces between two columns.
 const gap = 2
 
-// fit returns the widths of the columns at which a row fits the terminal, as
-// far as columns may be cut. It takes from the widest first.
+// fit returns the widths of the columns at which a row fits the terminal, as far
+// as columns may be cut. It always takes from the widest one.
 func (t *tableWriter) fit() []int {
 	widths := slices.Clone(t.widths)
 	if !t.screen.isTerminal() {
@@ -120,7 +130,7 @@ func (t *tableWriter) fit() []int {
 	return widths
 }
 
-// line writes one line. bufio keeps an error until Flush.
+// line writes one line. The buffered writer keeps an error until it is flushed.
 func (t *tableWriter) line(cells []string, widths []int, look string) {
 	var b strings.Builder
 	for i, c := range cells {
@@ -135,6 +145,7 @@ func (t *tableWriter) line(cells []string, widths []int, look string) {
 	_, _ = t.w.WriteString(t.screen.paintLine(look, b.String()) + "\n")
 }
 
+// paintLine is paint for a look that may be "".
 func (s screen) paintLine(look, text string) string {
 	if look == "" {
 		return text
@@ -142,8 +153,8 @@ func (s screen) paintLine(look, text string) string {
 	return s.paint(look, text)
 }
 
-// relativeTime writes a time for a cell: "5m ago" on a terminal, in full
-// elsewhere.
+// relativeTime returns a time for a cell: "5m ago" or "in 2h" on a terminal, in
+// full elsewhere.
 func (t *tableWriter) relativeTime(at time.Time) string {
 	if !t.screen.isTerminal() || at.IsZero() {
 		return formatTime(at)
@@ -154,8 +165,8 @@ func (t *tableWriter) relativeTime(at time.Time) string {
 	return humanDuration(time.Since(at)) + " ago"
 }
 
-// writeFields prints pairs of a name and a value, one pair a line. It leaves
-// out empty values.
+// writeFields prints pairs of a name and a value, one pair a line. It leaves out
+// empty values and makes the others printable.
 func writeFields(w io.Writer, pairs ...string) error {
 	widest := 0
 	for pair := range slices.Chunk(pairs, 2) {

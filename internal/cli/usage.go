@@ -12,12 +12,13 @@ import (
 	"gatehouse/internal/suggest"
 )
 
-// A usageError is a mistake in the arguments, in a sentence that says what to
-// write.
+// A usageError is a mistake in the arguments, as a sentence that says what to
+// write. Its exit code is 2.
 type usageError struct{ text string }
 
 func (e *usageError) Error() string { return e.text }
 
+// usage returns a usageError.
 func usage(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
 // noArguments accepts flags only.
@@ -28,7 +29,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// exactlyOne accepts one argument; thing says in errors what it is.
+// exactlyOne accepts exactly one argument; thing says in errors what it is.
 func exactlyOne(thing string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch len(args) {
@@ -43,8 +44,9 @@ func exactlyOne(thing string) cobra.PositionalArgs {
 	}
 }
 
-// knownSubcommand is for commands that only have subcommands: any argument that
-// gets here is the name of none, and the error suggests one.
+// knownSubcommand is the Args of commands that have only subcommands. cobra
+// passes it what is not the name of a subcommand: any argument is an error, which
+// suggests the nearest one.
 func knownSubcommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -66,7 +68,7 @@ func knownSubcommand(cmd *cobra.Command, args []string) error {
 	return usage("there is no command %q; there are: %s", cmd.CommandPath()+" "+args[0], strings.Join(names, ", "))
 }
 
-// flagError returns the error of pflag as a sentence that says what to write.
+// flagError returns an error of pflag as a usageError that says what to write.
 func flagError(cmd *cobra.Command, err error) error {
 	if e, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		if letters := e.GetSpecifiedShortnames(); letters != "" {
@@ -102,14 +104,14 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usage("%v", err)
 }
 
-// wanted holds what values of a flag look like, for types whose errors do not
-// say so.
+// wanted says what the value of a flag looks like, for types whose errors do not.
 var wanted = map[string]string{
 	"network": "a network such as 10.0.0.0/8 or 2001:db8::/32",
 	"address": "an IP address such as 192.0.2.7 or 2001:db8::1",
 }
 
-// flagNames returns the flags of a command, then those of all commands.
+// flagNames returns the flags of a command, then those of all commands, each with
+// its hyphens.
 func flagNames(cmd *cobra.Command) (names []string) {
 	cmd.NonInheritedFlags().VisitAll(func(f *pflag.Flag) {
 		if !f.Hidden {
@@ -124,6 +126,9 @@ func flagNames(cmd *cobra.Command) (names []string) {
 	return names
 }
 
+// nearestFlag returns the flag of the command that was probably meant, without
+// hyphens in front; "" if none is similar. suggest compares words with
+// underscores.
 func nearestFlag(cmd *cobra.Command, name string) string {
 	var known []string
 	for _, n := range flagNames(cmd) {

@@ -13,6 +13,7 @@ import (
 	"gatehouse/server/admin"
 )
 
+// userCommand is "gatehouse user" with its subcommands.
 func (p *cli) userCommand() *cobra.Command {
 	user := &cobra.Command{
 		Use: "user", Short: "Accounts: who may sign in", Args: knownSubcommand, SuggestFor: []string{"users", "account", "accounts"},
@@ -38,6 +39,8 @@ same name in the database.`,
 // anAccount accepts the name of one account.
 var anAccount = exactlyOne("the name of an account")
 
+// userAdd is "gatehouse user add". Names that look like another account's are
+// allowed, but warned of once the account is there.
 func (p *cli) userAdd() *cobra.Command {
 	var u admin.NewUser
 	var fromStdin bool
@@ -79,7 +82,8 @@ that looks like that of another account is warned of.`,
 	return cmd
 }
 
-// warnOfTwins warns of accounts whose names look like the new one to people.
+// warnOfTwins warns of accounts whose names look like the new one to people. It
+// reads all accounts.
 func (p *cli) warnOfTwins(ctx context.Context, a *admin.Admin, name string) error {
 	look := account.Look(name)
 	for u, err := range a.Users(ctx, admin.UserQuery{}) {
@@ -93,6 +97,8 @@ func (p *cli) warnOfTwins(ctx context.Context, a *admin.Admin, name string) erro
 	return nil
 }
 
+// userSet is "gatehouse user set". A flag that is given with an empty value
+// removes, as opposed to one that is not given.
 func (p *cli) userSet() *cobra.Command {
 	var email, name string
 	var groups []string
@@ -140,6 +146,7 @@ takes the address, the display name or all groups away.`,
 	return cmd
 }
 
+// setUser applies the change and shows the account as it is afterwards.
 func (p *cli) setUser(ctx context.Context, a *admin.Admin, c admin.UserChange) error {
 	u, err := a.ChangeUser(ctx, c)
 	if err != nil {
@@ -151,6 +158,8 @@ func (p *cli) setUser(ctx context.Context, a *admin.Admin, c admin.UserChange) e
 	return writeUser(p, u)
 }
 
+// userPasswd is "gatehouse user passwd". It looks the account up first, so that
+// nobody types a password for a name that does not exist.
 func (p *cli) userPasswd() *cobra.Command {
 	var fromStdin bool
 	cmd := &cobra.Command{
@@ -180,6 +189,9 @@ one is out. It is asked for and judged as by gatehouse user add.`,
 	return cmd
 }
 
+// userSimple returns a command that does one thing to one account with f. done is
+// the word for it in the output, also are other names under which it is
+// suggested.
 func (p *cli) userSimple(verb, short, done string, also []string, f func(context.Context, *admin.Admin, string) error) *cobra.Command {
 	return &cobra.Command{
 		Use: verb + " NAME", Short: short, Args: anAccount, SuggestFor: also,
@@ -196,6 +208,7 @@ func (p *cli) userSimple(verb, short, done string, also []string, f func(context
 	}
 }
 
+// userList is "gatehouse user list".
 func (p *cli) userList() *cobra.Command {
 	var q admin.UserQuery
 	var asJSON bool
@@ -232,6 +245,7 @@ With several flags, an account is listed that fits them all.`,
 	return cmd
 }
 
+// userShow is "gatehouse user show".
 func (p *cli) userShow() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -254,6 +268,7 @@ func (p *cli) userShow() *cobra.Command {
 	return cmd
 }
 
+// writeUser prints an account, one field a line.
 func writeUser(p *cli, u admin.User) error {
 	sessions := "could not tell"
 	if u.Sessions != nil {
@@ -264,6 +279,7 @@ func writeUser(p *cli, u admin.User) error {
 		"state", state(u), "source", u.Source, "sessions", sessions, "created", formatTime(u.Created), "changed", formatTime(u.Changed))
 }
 
+// state returns "active" or "disabled".
 func state(u admin.User) string {
 	if u.Disabled {
 		return "disabled"

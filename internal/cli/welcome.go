@@ -4,7 +4,8 @@ import (
 	"fmt"
 )
 
-// welcome prints what to do next, for gatehouse without a command.
+// welcome prints what to do next, for gatehouse without a command. That depends
+// on whether there is a configuration.
 func (p *cli) welcome() error {
 	s := screenOf(p.Out)
 	line := func(what, how string) string { return fmt.Sprintf("  %-22s %s\n", what, s.paint(bold, how)) }
