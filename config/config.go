@@ -49,7 +49,7 @@ type Config struct {
 	TrustedProxies []string              `yaml:"trusted_proxies"` // networks or addresses whose X-Forwarded-* are believed
 	TLS            TLSConfig             `yaml:"tls"`
 	Limits         LimitsConfig          `yaml:"limits"`
-	ListenMode     string                `yaml:"listen_mode"` // who may connect to unix:/path, as chmod takes it: 0660
+	ListenMode     string                `yaml:"listen_mode"` // mode of unix:/path, as for chmod; default 0660
 	Admin          AdminConfig           `yaml:"admin"`
 	Stop           StopConfig            `yaml:"stop"`
 	Log            LogConfig             `yaml:"log"`
@@ -60,10 +60,10 @@ type Config struct {
 	Users          []account.UserConfig  `yaml:"users"`
 	Routes         []proxy.RouteConfig   `yaml:"routes"`
 
-	File      string       `yaml:"-"` // where it was read from; "" for a configuration made in memory (demo)
-	LoginHTML string       `yaml:"-"` // the text of login.template; "" : the built-in page
+	File      string       `yaml:"-"` // path it was read from; "" for a configuration made in code
+	LoginHTML string       `yaml:"-"` // the text of login.template; "": the built-in page
 	Trusted   web.Networks `yaml:"-"` // TrustedProxies, parsed
-	Warnings  Problems     `yaml:"-"` // dangers that somebody asked for, by line; told at each start
+	Warnings  Problems     `yaml:"-"` // what is allowed but dangerous, sorted by line; shown at each start
 }
 
 // SetDefaults sets the documented defaults of the keys at the top of the file.
@@ -90,9 +90,9 @@ func fileMode(s string) (fs.FileMode, bool) {
 	return fs.FileMode(n), err == nil && n <= 0o777 && (len(s) == 3 || len(s) == 4)
 }
 
-// LimitsConfig is the section limits: how many connections visitors may have
-// open at a time. 0, the default: as many as the system has file descriptors
-// for.
+// LimitsConfig is the section limits: how many connections visitors may have open
+// at the same time. 0, the default, means no limit but that of the system's file
+// descriptors.
 type LimitsConfig struct {
 	Connections int `yaml:"connections"`
 	// PerAddress is the limit for one peer: an IPv4 address, or the /64 network
@@ -101,13 +101,13 @@ type LimitsConfig struct {
 	PerAddress int `yaml:"per_address"`
 }
 
-// AdminConfig is the section admin.
+// AdminConfig is the section admin: a listener for monitoring, without a login.
 type AdminConfig struct {
 	Listen string `yaml:"listen"` // host:port for /healthz, /readyz and /metrics; "": off
 }
 
-// StopConfig is the section stop: what happens after SIGTERM. /readyz answers
-// 503 at once.
+// StopConfig is the section stop: what happens after SIGTERM. /readyz answers 503
+// at once.
 type StopConfig struct {
 	Delay value.Duration `yaml:"delay"` // how long new connections are still served, until clients of /readyz have noticed
 	Limit value.Duration `yaml:"limit"` // how long requests under way may then take, before they are cut off
@@ -116,11 +116,11 @@ type StopConfig struct {
 // SetDefaults sets the documented defaults: no delay, and a limit of 30 seconds.
 func (c *StopConfig) SetDefaults() { c.Limit = value.Duration(30 * time.Second) }
 
-// LogConfig is the section log.
+// LogConfig is the section log. Its zero value is not valid; see SetDefaults.
 type LogConfig struct {
 	Level  string `yaml:"level"`  // debug | info | warn | error
 	Format string `yaml:"format"` // auto: text on a terminal, else json | text | json
-	Access bool   `yaml:"access"` // one line a request
+	Access bool   `yaml:"access"` // one log line for each request
 }
 
 // SetDefaults sets the documented defaults: level info, format auto, with an
@@ -132,7 +132,7 @@ const (
 	MaxFile   = value.Size(1 << 20)  // the file as a whole
 	MaxScalar = value.Size(64 << 10) // one value, and each file that holds a secret
 	MaxDepth  = 32                   // sections within sections
-	MaxParts  = 50_000               // lines, commas, opening brackets and # together: what bounds the work of the parser
+	MaxParts  = 50_000               // lines, commas, opening brackets and # together, which bounds the work of the parser
 )
 
 // Defaults returns the configuration of an empty file: every default, no user and

@@ -18,7 +18,7 @@ import (
 type crossCheck struct {
 	*reporter
 	dir  string
-	info fs.FileInfo // of the configuration file; nil: not known
+	info fs.FileInfo // describes the configuration file; nil if there is none
 }
 
 // Errorf adds an error, unless the key or a section around it has one already.
@@ -174,7 +174,7 @@ func cleanPath(p string) string { return path.Clean("/" + p) }
 // (within one section, its own check does that), and reports routes that set or
 // remove identity headers of any section.
 func (c *Config) checkHeaders(x *crossCheck) {
-	spelled := map[string]string{} // the folded name: as it was written first
+	spelled := map[string]string{} // folded name to its first spelling
 	look := func(section string, headers map[string]string) {
 		for _, name := range slices.Sorted(maps.Keys(headers)) {
 			other, ok := spelled[httpfield.FoldName(name)]

@@ -34,7 +34,7 @@ func (c *Config) checkDataDir(x *crossCheck) {
 	st, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
-		return // it will be made, or belongs to another user
+		return // it will be made at the start, or belongs to another user
 	case err != nil:
 		x.Errorf("data_dir", "%s cannot be used: %v; write the path of a folder", quote(c.DataDir), err)
 		return

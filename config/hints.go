@@ -9,9 +9,9 @@ import (
 // A hint says what to write instead of words that people know from other
 // programs.
 type hint struct {
-	section string // where they stand, without indexes; "": at the top, "*": anywhere
+	section string // the section in which they are, without indexes; "": at the top, "*": anywhere
 	remedy  string
-	words   string // with spaces between
+	words   string // separated by spaces
 }
 
 // hints are tried in their order; the first that fits wins. A remedy that begins

@@ -13,7 +13,7 @@ type variableValue struct{ name, value string }
 // expanded.
 type expandedValue struct {
 	key            string
-	written, value string // as it stands in the file, and with the variables put in
+	written, value string // as in the file, and with variables expanded
 }
 
 // mask returns the message without what came from the environment, which may be

@@ -15,12 +15,12 @@ const maxProblems = 100
 type reporter struct {
 	file     string
 	lines    map[string]int  // the line of each key that the file has
-	broken   map[string]bool // keys that a problem was told of: nothing else is said of them, or of what is below
-	inline   []string        // keys of secrets that stand in the file itself
+	broken   map[string]bool // keys with an error: nothing else is reported about them or anything inside
+	inline   []string        // keys of secrets that are written in the file itself
 	problems Problems
 	warnings Problems
-	env      []variableValue // what came from the environment: it may be secret, and is not told
-	expanded []expandedValue // where it was put in
+	env      []variableValue // what came from the environment: it may be secret and is masked
+	expanded []expandedValue // values in which it was expanded
 }
 
 // newReporter returns a reporter for the file; "" for a configuration made in

@@ -7,15 +7,16 @@ import (
 	"gatehouse/sessions/redisstore"
 )
 
-// SessionConfig is the section session: how long sessions last, which is the
-// affair of sessions, and where they lie, each place with a section of its own.
+// SessionConfig is the section session: how long sessions last, which is up to
+// package sessions, and where they are kept. Each kind of store has a section of
+// its own.
 type SessionConfig struct {
 	Store    string            `yaml:"store"`    // bolt | memory | redis | postgres
 	Cache    string            `yaml:"cache"`    // redis, in front of the store postgres; "": none
-	Redis    redisstore.Config `yaml:"redis"`    // of the store redis, or the cache
-	Postgres pgstore.Config    `yaml:"postgres"` // of the store postgres, and of accounts beside the store redis
+	Redis    redisstore.Config `yaml:"redis"`    // for the store redis, or for the cache
+	Postgres pgstore.Config    `yaml:"postgres"` // for the store postgres, and for accounts if the store is redis
 
-	sessions.Config // its keys stand beside these
+	sessions.Config // its keys are in the same section
 }
 
 // SetDefaults sets the default store, bolt. The sections inside set their own

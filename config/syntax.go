@@ -106,7 +106,7 @@ func locate(data []byte, err error) int {
 		return max(line, 1)
 	}
 	ends := lineEnds(data)
-	low, high := 0, len(ends) // the first low lines do not fail so, the first high lines do
+	low, high := 0, len(ends) // the first low lines do not fail with err, the first high lines do
 	for high-low > 1 {
 		mid := (low + high) / 2
 		if e := parseOnly(data[:ends[mid-1]]); e != nil && e.Error() == err.Error() {

@@ -14,9 +14,10 @@ import (
 type TLSConfig struct {
 	CertFile string `yaml:"cert_file"` // PEM, the server's certificate first
 	KeyFile  string `yaml:"key_file"`  // PEM, without a passphrase
-	// HSTS is the value of Strict-Transport-Security (RFC 6797) on all answers
-	// over https, also if a proxy in front speaks it. "": applications' answers
-	// pass as they are, and our own pages send max-age=31536000.
+	// HSTS is the value of Strict-Transport-Security (RFC 6797) in all responses
+	// over https, also if a proxy in front speaks https. "", the default:
+	// responses of applications pass as they are, and our own pages send
+	// max-age=31536000.
 	HSTS string `yaml:"hsts"`
 
 	certificate *tls.Certificate // of the two files; set by checkCertificate

@@ -17,7 +17,7 @@ const (
 // A budget counts bytes that are held, in total and for each address. It is safe
 // for concurrent use.
 type budget struct {
-	all, each int64 // the limits
+	all, each int64 // limits in bytes: in total, and of one address
 
 	mu     sync.Mutex
 	held   int64

@@ -26,7 +26,7 @@ type roster struct {
 	path string
 
 	mu     sync.Mutex
-	Users  map[string]string `json:"users"`  // name: stamp, of those that may sign in
+	Users  map[string]string `json:"users"`  // name to stamp, of accounts that may sign in
 	Ending []string          `json:"ending"` // names whose sessions are still to be ended
 }
 
@@ -36,8 +36,8 @@ const rosterFile = "users.json"
 // How long the removal of sessions may take at a start or a reload, and how long
 // to wait before the next attempt after a failure.
 const (
-	departedTimeout = 3 * time.Second // for the store to end the sessions, at a start or reload
-	departedRetry   = 5 * time.Second // before the next attempt
+	departedTimeout = 3 * time.Second // how long a start or reload waits for the store
+	departedRetry   = 5 * time.Second // how long to wait before the next attempt
 )
 
 // openRoster reads the roster from the folder dir. If the file does not exist,

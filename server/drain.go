@@ -49,7 +49,7 @@ func (l *drainingListener) Accept() (net.Conn, error) {
 		return c, err
 	case err != nil: // quiet, or closed
 		l.once.Do(func() {
-			_ = l.Close() // at once: connections that come before are reset
+			_ = l.Close() // at once: connections that arrive before it are reset
 			close(l.drained)
 		})
 		return nil, net.ErrClosed

@@ -13,9 +13,9 @@ import (
 type frames struct {
 	preface int // bytes of the connection preface that have been seen
 	header  [9]byte
-	have    int  // bytes of header that have come
-	left    int  // bytes of the frame's payload to come
-	kind    byte // of the frame
+	have    int  // bytes of header that have been read
+	left    int  // bytes of the frame's payload that have not been read
+	kind    byte // type of the frame
 	ends    bool // the frame is the last of its header block
 	open    bool // a header block is incomplete
 }

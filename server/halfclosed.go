@@ -17,10 +17,10 @@ import (
 // sent. So the server sends an interim response, which has no meaning (RFC 9110,
 // 15.2): the system of a client that has left answers it with a reset.
 type halfClosed struct {
-	mu       sync.Mutex    // held while the head of an answer, or an interim answer of ours, is written
-	answered atomic.Bool   // the final answer to the request has begun
-	http10   atomic.Bool   // the request does not allow interim answers
-	writes   atomic.Uint64 // number of writes of the answer
+	mu       sync.Mutex    // held while the head of a response, or a probe, is written
+	answered atomic.Bool   // the final response to the request has begun
+	http10   atomic.Bool   // the request does not allow interim responses
+	writes   atomic.Uint64 // number of writes of the response
 	until    atomic.Int64  // the read deadline, in Unix nanoseconds; 0: there is none
 	wake     chan struct{} // interrupts waitForLeave
 }

@@ -18,10 +18,10 @@ import (
 
 // Limits of the health checks.
 const (
-	healthPatience = time.Second // how long health waits for an answer of the store
-	leastSpace     = 128 << 10   // bytes of the disk of data_dir
-	leastFiles     = 2           // descriptors: of a visitor, and of the connection to the application
-	retryAfter     = "5"         // seconds, of /readyz
+	healthPatience = time.Second // how long health waits for the store
+	leastSpace     = 128 << 10   // bytes that must be free on the disk of data_dir
+	leastFiles     = 2           // file descriptors: one for a visitor, one for the connection to the application
+	retryAfter     = "5"         // seconds, in the response of /readyz
 )
 
 // health returns the handler of admin.listen: /healthz (the process answers),
@@ -117,7 +117,7 @@ func descriptorsLeft() error {
 		if outOfDescriptors(err) {
 			return fmt.Errorf("there are no file descriptors left: %w; raise the limit (LimitNOFILE of systemd, ulimit -n)", err)
 		} else if err != nil {
-			return nil // no such device, which says nothing of descriptors
+			return nil // the device cannot be opened, which says nothing about descriptors
 		}
 		got = append(got, fd)
 	}

@@ -28,15 +28,15 @@ const (
 // is safe for concurrent use.
 type holding struct {
 	budget  *budget
-	address netip.Addr // whose share of the budget it is; zero: that of no address
+	address netip.Addr // whose share of the budget it uses; zero: only the total counts
 
 	mu        sync.Mutex
 	head      int // bytes of an incomplete head
 	data      int // bytes of bodies, over HTTP/2
-	requests  int // cost of the complete ones
-	running   int // handlers
-	undecided int // of those, the ones whose requests have not been decided on
-	counted   int // in the budget
+	requests  int // cost of the requests whose heads are complete
+	running   int // handlers that run
+	undecided int // handlers that run and whose requests have not been decided on
+	counted   int // bytes that the budget counts for this connection
 }
 
 // readHead counts n more bytes of a head. It returns false if that is too much;
@@ -90,7 +90,7 @@ func (h *holding) begin(size int) (cost int, ok bool) {
 	if !h.settle() {
 		h.requests -= cost
 		h.undecided--
-		h.settle() // this takes nothing from the budget
+		h.settle() // cannot fail: it takes nothing from the budget
 		return 0, false
 	}
 	return cost, true

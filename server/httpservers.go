@@ -16,7 +16,7 @@ import (
 const (
 	maxHeaderBytes    = 64 << 10
 	maxStreams        = 100      // of one HTTP/2 connection
-	maxFrame          = 16 << 10 // of HTTP/2: net/http keeps a buffer for the largest that has come
+	maxFrame          = 16 << 10 // of HTTP/2: net/http keeps a buffer for the largest one it has read
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 120 * time.Second
 )
@@ -38,7 +38,7 @@ func (s *Server) visitors(live context.Context) (*http.Server, *door) {
 				c.begin(!r.ProtoAtLeast(1, 1))
 			}
 			s.conns.lastAnswer(w)
-			s.site.Load().handler.ServeHTTP(w, r) // one load: a reload never shows in the middle of a request
+			s.site.Load().handler.ServeHTTP(w, r) // loaded once: a request sees one configuration from beginning to end
 		}),
 		Protocols:         protocols,
 		ConnState:         s.conns.track,

@@ -16,7 +16,7 @@ const reserved = 4
 type reservedListener struct {
 	net.Listener
 	mu     sync.Mutex
-	spares []*os.File // up to reserved
+	spares []*os.File // open files of /dev/null, at most reserved
 }
 
 // reserve returns ln with a reserve of file descriptors.

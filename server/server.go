@@ -30,14 +30,15 @@ import (
 	"gatehouse/server/admin"
 )
 
-// Options are the parameters of Run. They must not be changed afterwards.
+// Options are the parameters of Run. What is not said to be required may be left
+// out. They must not be changed afterwards.
 type Options struct {
-	Config    *config.Config                 // required: the first one
-	Load      func() (*config.Config, error) // reads the configuration again; nil: reload is refused
-	LoginHTML string                         // required: the built-in login page
+	Config    *config.Config                 // the configuration to start with; required
+	Load      func() (*config.Config, error) // reads the configuration again; nil: a reload is an error
+	LoginHTML string                         // the template of the built-in login page; required
 	Version   string
 	Log       *slog.Logger   // required
-	Level     *slog.LevelVar // changed by a reload; may be nil
+	Level     *slog.LevelVar // set by a reload; nil: a reload does not change the level
 	// Dropped returns how many lines of the log were lost, for the metrics; nil:
 	// they are not counted.
 	Dropped func() uint64
@@ -123,7 +124,8 @@ func (s *Server) serve(ctx context.Context) error {
 		}
 	}
 
-	// Requests end with live, not with ctx: stopping lets them finish.
+	// The contexts of requests end with live and not with ctx: a stop lets
+	// requests finish.
 	live, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	visitors, door := s.visitors(live)
@@ -143,7 +145,7 @@ func (s *Server) serve(ctx context.Context) error {
 		inside = append(inside, hs)
 		go func() { failed <- hs.Serve(reserve(inner)) }()
 	}
-	sweep, stopSweeping := context.WithCancel(context.WithoutCancel(ctx)) // sessions end while it stops, too
+	sweep, stopSweeping := context.WithCancel(context.WithoutCancel(ctx)) // goes on during a stop, as sessions end then, too
 	var sweeper sync.WaitGroup
 	sweeper.Go(func() { s.sweep(sweep) })
 	sweeper.Go(func() { s.watchSessions(sweep) })
@@ -186,7 +188,7 @@ func (s *Server) countSessions() float64 {
 	defer cancel()
 	n, err := s.shared.storage.store.Count(ctx)
 	if err != nil {
-		return -1 // could not tell; 0 would be a lie
+		return -1 // not known; 0 would be wrong
 	}
 	return float64(n)
 }

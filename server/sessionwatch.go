@@ -10,8 +10,8 @@ import (
 
 // Intervals and limits of watchSessions.
 const (
-	watchEvery    = 500 * time.Millisecond // how long what is under way may outlive its session
-	watchers      = 16                     // sessions that are asked about at a time
+	watchEvery    = 500 * time.Millisecond // how long a request or connection may outlive its session
+	watchers      = 16                     // sessions that are checked at the same time
 	watchPatience = 5 * time.Second
 )
 

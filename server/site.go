@@ -26,7 +26,7 @@ import (
 // is safe for concurrent use.
 type site struct {
 	config       *config.Config
-	certificates certificateSource // nil: no TLS
+	certificates certificateSource // nil if TLS is off
 	sessions     *sessions.Manager
 	accounts     *account.Sources
 	auth         *auth.Auth
@@ -41,12 +41,12 @@ type shared struct {
 	hasher    *password.Hasher
 	throttle  *throttle.Throttle
 	live      *proxy.ActiveRequests
-	loginHTML string // the built-in page
-	pseudonym string // of this process, in Via; "": a new one for each site
+	loginHTML string // the template of the built-in login page
+	pseudonym string // the name of this process in Via (RFC 9110, 7.6.3); "": a new one for each site
 	audit     *audit.Log
 	metrics   *metrics.Metrics
 	log       *slog.Logger
-	warnings  *warnings // of what visitors can cause
+	warnings  *warnings // limits warnings that visitors can cause
 	// accounts returns those of the site in force, for requests that began before
 	// a reload; nil where no site replaces another.
 	accounts func() *account.Sources

@@ -16,15 +16,15 @@ import (
 // serves.
 type StartupInfo struct {
 	Addrs    []net.Addr
-	URLs     []string    // how it is reached, one for each of Addrs
+	URLs     []string    // how to reach it, one for each of Addrs
 	Routes   []RouteInfo // in the order of the configuration
-	Users    int         // accounts of the file
-	Accounts int         // accounts of the database that were counted; -1: could not tell
-	More     bool        // there are more than Accounts
-	Store    string      // of sessions
+	Users    int         // number of accounts in the configuration file
+	Accounts int         // number of accounts in the database that were counted; -1: not known
+	More     bool        // the database has more than Accounts
+	Store    string      // store of sessions: session.store
 	DataDir  string
-	File     string   // the configuration; "": there is none
-	Dangers  []string // what the configuration asks for, and should not
+	File     string   // path of the configuration; "" if it is in memory
+	Dangers  []string // warnings about the configuration
 }
 
 // A RouteInfo says what is behind a route.
@@ -97,7 +97,7 @@ func urlOf(a net.Addr, tls bool) string {
 	}
 	host := tcp.IP.String()
 	if tcp.IP.IsUnspecified() {
-		host = "localhost" // it listens on all addresses, and this one is always there
+		host = "localhost" // it listens on all addresses, and localhost always exists
 	}
 	port := tcp.Port
 	if scheme == "http" && port == 80 || scheme == "https" && port == 443 {

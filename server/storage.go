@@ -39,13 +39,13 @@ const postgresPatience = 5 * time.Second
 // accounts, and the databases below them.
 type storage struct {
 	dir      string
-	db       *bbolt.DB    // nil: nothing lies in gatehouse.db
-	postgres *postgres.DB // nil: nothing lies in PostgreSQL
+	db       *bbolt.DB    // gatehouse.db; nil if nothing is kept in it
+	postgres *postgres.DB // nil if nothing is kept in PostgreSQL
 	store    *sessions.Cached
 	accounts *account.Database
-	counter  throttle.Counter // of tries to sign in, for all nodes; nil: each node counts by itself
+	counter  throttle.Counter // counts attempts to sign in, for all nodes; nil: each node counts its own
 
-	formerUntil time.Time // see there
+	formerUntil time.Time // until when sessions of the previous version are accepted; see func formerUntil
 }
 
 // openStorage opens data_dir, which it makes if needed, and the stores of

@@ -33,7 +33,7 @@ import (
 // One goroutine reads at a time, and so do writes; Close and the deadlines may be
 // called from any goroutine.
 type visitor struct {
-	net.Conn // below it: TLS, or the socket itself
+	net.Conn // the connection below: TLS, or the socket itself
 	socket   net.Conn
 	secure   *tls.Conn            // nil: plain
 	state    *tls.ConnectionState // nil: plain, or no handshake yet
@@ -43,15 +43,15 @@ type visitor struct {
 	holding  holding
 	times    visitorTimes
 	log      *slog.Logger
-	hsts     func() string // value of the field for answers of net/http itself; nil: none
+	hsts     func() string // value of Strict-Transport-Security for responses of net/http itself; nil: none
 	leave    func()        // called once, when the connection is closed; may be nil
 	closed   atomic.Bool
-	lingers  atomic.Bool // an answer over HTTP/1 was sent in the middle of a body
+	lingers  atomic.Bool // a response over HTTP/1 was sent in the middle of a body: see lingerThenClose
 
-	own    *engine.VisitorConn // connections of upstreams for this visitor alone
+	own    *engine.VisitorConn // connections to upstreams that only this visitor uses (NTLM)
 	phrase phrase
 
-	between atomic.Bool // no handler has begun since the last answer was sent
+	between atomic.Bool // no handler has begun since the last response was sent
 	half    halfClosed
 }
 
@@ -61,9 +61,9 @@ type visitorTimes struct {
 	header    time.Duration // for a header block of HTTP/2
 	probe     time.Duration // from the half-close to the first probe
 	again     time.Duration // between two probes
-	linger    time.Duration // without a byte, in lingerThenClose
-	silence   time.Duration // without a write, in an answer to a half-closed client, after which the client counts as gone
-	look      time.Duration // between two looks at a half-closed socket
+	linger    time.Duration // longest pause without a byte in lingerThenClose
+	silence   time.Duration // longest pause in a response to a half-closed client, before the client counts as gone
+	look      time.Duration // between two examinations of a half-closed socket
 }
 
 // usualTimes returns the times of production.

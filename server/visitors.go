@@ -26,14 +26,14 @@ type visitorListener struct {
 type door struct {
 	tls    *tls.Config // nil: plain
 	budget *budget
-	config func() *config.Config // the current one
+	config func() *config.Config // returns the configuration in force
 	log    *slog.Logger
 	times  visitorTimes
 
 	mu      sync.Mutex
 	inside  int
-	from    map[netip.Addr]int // connections that per_address counts
-	refused int                // since the last warning
+	from    map[netip.Addr]int // connections of each address that limits.per_address counts
+	refused int                // connections refused since the last warning
 	said    time.Time
 }
 

@@ -19,7 +19,7 @@ type warnings struct {
 type warningsOfKind struct {
 	left     float64 // warnings that may be written now
 	at       time.Time
-	withheld int // since the last one that was written
+	withheld int // number withheld since the last one that was written
 }
 
 const (

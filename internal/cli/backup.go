@@ -16,7 +16,7 @@ import (
 	"gatehouse/server/admin"
 )
 
-// backupCommand is "gatehouse backup". PreRunE refuses a store without a file
+// backupCommand returns the command "gatehouse backup". PreRunE refuses a store without a file
 // before the database is opened, so that the error names the tool to use.
 func (p *cli) backupCommand() *cobra.Command {
 	var force bool
@@ -76,7 +76,7 @@ func (p *cli) backup(ctx context.Context, a *admin.Admin, path string, force boo
 	if err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	defer func() { _ = os.Remove(f.Name()) }() // it has its own name by then, or is of no use
+	defer func() { _ = os.Remove(f.Name()) }() // fails after success: it has been renamed by then
 	w := &countingWriter{w: f}
 	stop := p.progress(ctx, "backing up", w.inWords)
 	err = errors.Join(a.Backup(ctx, w, w.begin), f.Sync(), f.Close())

@@ -17,7 +17,7 @@ import (
 const (
 	exitFailed  = 1
 	exitUsage   = 2
-	exitInvalid = 78 // EX_CONFIG of sysexits.h: do not start it again before the configuration is mended
+	exitInvalid = 78 // EX_CONFIG of sysexits.h: starting again is of no use until the configuration is corrected
 )
 
 // Streams are the standard streams of a command: data are written to Out,
@@ -64,9 +64,9 @@ type cli struct {
 	Streams
 	Build
 
-	configFile string // the flag --config; "": see findConfig
-	// passwordMin is login.password_min of the configuration that was read;
-	// 0: none was, and the default holds.
+	configFile string // the value of --config; "" if not given: see findConfig
+	// passwordMin is login.password_min of the configuration that was read; 0 if
+	// none was read, which means the default.
 	passwordMin int
 }
 
@@ -78,8 +78,8 @@ const (
 	groupHelp   = "help"
 )
 
-// rootCommand returns the tree of all commands. The order in which they are added
-// is that of the help. cobra's own messages are off: explain writes errors.
+// rootCommand returns the tree of all commands. cobra's own messages are off:
+// explain writes errors.
 func (p *cli) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "gatehouse",
@@ -117,7 +117,7 @@ who it is. The application is not changed.`,
 	root.AddCommand(inGroup(groupData, p.backupCommand(), p.compactCommand())...)
 	root.AddCommand(inGroup(groupHelp, p.versionCommand(), p.completionCommand(), p.manCommand())...)
 	root.SetHelpCommand(p.helpCommand(root))
-	root.SetHelpCommandGroupID(groupHelp) // of the command that is set by now
+	root.SetHelpCommandGroupID(groupHelp) // works only after SetHelpCommand
 	return root
 }
 
@@ -140,7 +140,7 @@ func inGroup(group string, list ...*cobra.Command) []*cobra.Command {
 	return list
 }
 
-// helpCommand is "gatehouse help". It replaces cobra's, which succeeds for a
+// helpCommand returns the command "gatehouse help". It replaces cobra's, which succeeds for a
 // command that does not exist.
 func (p *cli) helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
@@ -160,7 +160,7 @@ func (p *cli) helpCommand(root *cobra.Command) *cobra.Command {
 	}
 }
 
-// versionCommand is "gatehouse version".
+// versionCommand returns the command "gatehouse version".
 func (p *cli) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: noArguments,

@@ -11,7 +11,7 @@ import (
 	"gatehouse/server/admin"
 )
 
-// compactCommand is "gatehouse compact". The progress is the size of the new file
+// compactCommand returns the command "gatehouse compact". The progress is the size of the new file
 // while it grows.
 func (p *cli) compactCommand() *cobra.Command {
 	return &cobra.Command{

@@ -18,7 +18,7 @@ const (
 	completeMost     = 100
 )
 
-// completionCommand is "gatehouse completion". It replaces cobra's, which has a
+// completionCommand returns the command "gatehouse completion". It replaces cobra's, which has a
 // subcommand for each shell.
 func (p *cli) completionCommand() *cobra.Command {
 	const shells = "bash, zsh, fish or powershell"

@@ -24,7 +24,7 @@ import (
 // free port.
 const demoListen = "127.0.0.1:8080"
 
-// demoCommand is "gatehouse demo".
+// demoCommand returns the command "gatehouse demo".
 func (p *cli) demoCommand() *cobra.Command {
 	var listen, upstream string
 	cmd := &cobra.Command{
@@ -54,7 +54,7 @@ func (p *cli) demo(ctx context.Context, listen, upstream string, fixed bool) (er
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	if !fixed && busy(ctx, listen) {
-		listen = "127.0.0.1:0" // somebody has the usual port, and this is only a demo
+		listen = "127.0.0.1:0" // the usual port is taken, and for a demo any port will do
 	}
 	access := ""
 	if upstream == "" {

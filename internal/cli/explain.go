@@ -11,7 +11,7 @@ import (
 	"gatehouse/server/admin"
 )
 
-// explainCommand is "gatehouse explain". It shows the interpretations of a path
+// explainCommand returns the command "gatehouse explain". It shows the interpretations of a path
 // only if there are several: the gate refuses the request if they lead to
 // different decisions.
 func (p *cli) explainCommand() *cobra.Command {

@@ -10,7 +10,7 @@ import (
 	"gatehouse/internal/secret"
 )
 
-// hashCommand is "gatehouse hash". It works without a configuration, but obeys
+// hashCommand returns the command "gatehouse hash". It works without a configuration, but obeys
 // the least length of one that is there.
 func (p *cli) hashCommand() *cobra.Command {
 	var fromStdin bool
@@ -27,7 +27,7 @@ is asked for twice on a terminal, or read from one line of standard input.`,
 			return nil
 		},
 		RunE: work(func(cmd *cobra.Command, _ []string) error {
-			if c, err := p.loadConfig(); err == nil { // it need not be there yet
+			if c, err := p.loadConfig(); err == nil { // there need not be one yet
 				p.passwordMin = c.Login.PasswordMin
 			}
 			hash, err := p.newHash(cmd.Context(), "", fromStdin)

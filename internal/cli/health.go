@@ -12,7 +12,7 @@ import (
 // none.
 const healthLimit = 5 * time.Second
 
-// healthCommand is "gatehouse health". It asks the control socket, so it needs
+// healthCommand returns the command "gatehouse health". It asks the control socket, so it needs
 // neither a port nor a login.
 func (p *cli) healthCommand() *cobra.Command {
 	return &cobra.Command{

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// manCommand is "gatehouse man". It writes the man pages, or docs/commands.md,
+// manCommand returns the command "gatehouse man". It writes the man pages, or docs/commands.md,
 // from the commands themselves. It is for packagers and for the test of
 // docs/commands.md, so the help does not show it.
 func (p *cli) manCommand() *cobra.Command {

@@ -4,7 +4,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// reloadCommand is "gatehouse reload". The error is config.Problems if the file
+// reloadCommand returns the command "gatehouse reload". The error is config.Problems if the file
 // has mistakes, as from the command check.
 func (p *cli) reloadCommand() *cobra.Command {
 	return &cobra.Command{

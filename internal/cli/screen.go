@@ -12,9 +12,9 @@ import (
 // A screen describes an output stream that a person may be looking at. The zero
 // value is a pipe: nothing is cut, coloured or redrawn.
 type screen struct {
-	columns int  // 0: no terminal
-	colour  bool // never needed to understand
-	redraw  bool // a line can be written again, for progress
+	columns int  // width; 0: not a terminal
+	colour  bool // colours are allowed; no text relies on them
+	redraw  bool // a line can be overwritten, for progress
 }
 
 // screenOf returns what is known about the stream. A terminal that does not tell
@@ -27,7 +27,7 @@ func screenOf(w io.Writer) screen {
 	}
 	columns, _, err := term.GetSize(int(f.Fd()))
 	if err != nil || columns <= 0 {
-		columns = 80 // what terminals have that do not say
+		columns = 80 // the usual width, for terminals that do not tell theirs
 	}
 	smart := os.Getenv("TERM") != "" && os.Getenv("TERM") != "dumb"
 	return screen{columns: columns, redraw: smart, colour: smart && os.Getenv("NO_COLOR") == ""}

@@ -46,7 +46,7 @@ func (p *cli) loadConfig() (*config.Config, error) {
 	return config.Load(file)
 }
 
-// serveCommand is "gatehouse serve". A reload reads the file that was found at
+// serveCommand returns the command "gatehouse serve". A reload reads the file that was found at
 // the start.
 func (p *cli) serveCommand() *cobra.Command {
 	return &cobra.Command{
@@ -79,7 +79,8 @@ dangerous; elsewhere the log does, as JSON.`,
 // serve runs the server until ctx is done, and reloads it on SIGHUP. It adds the
 // log and the build to o.
 func (p *cli) serve(ctx context.Context, o server.Options) error {
-	// A write to the log fails if its reader has ended; the gate goes on.
+	// A write to the log fails once its reader has ended; SIGPIPE would end the
+	// gate as well.
 	signal.Ignore(syscall.SIGPIPE)
 	log, err := server.NewLog(o.Config.Log, p.Err)
 	if err != nil {
@@ -140,7 +141,7 @@ func accountsInWords(f *server.StartupInfo) string {
 	}
 }
 
-// checkCommand is "gatehouse check". Beyond config.Load it builds all that serve
+// checkCommand returns the command "gatehouse check". Beyond config.Load it builds all that serve
 // would build, since some problems show only then.
 func (p *cli) checkCommand() *cobra.Command {
 	return &cobra.Command{

@@ -13,7 +13,7 @@ import (
 	"gatehouse/server/admin"
 )
 
-// sessionCommand is "gatehouse session" with its subcommands.
+// sessionCommand returns the command "gatehouse session" with its subcommands.
 func (p *cli) sessionCommand() *cobra.Command {
 	session := &cobra.Command{
 		Use: "session", Short: "Sessions: who is signed in", Args: knownSubcommand,
@@ -28,7 +28,7 @@ is kept nowhere.`,
 	return session
 }
 
-// sessionList is "gatehouse session list". --address is the short form of a
+// sessionList returns the command "gatehouse session list". --address is the short form of a
 // network of one address.
 func (p *cli) sessionList() *cobra.Command {
 	var q admin.SessionQuery
@@ -80,7 +80,7 @@ func (p *cli) listSessions(ctx context.Context, a *admin.Admin, q admin.SessionQ
 	}
 	limit := q.Limit
 	if limit > 0 {
-		q.Limit++ // one more tells whether there are more
+		q.Limit++ // the one more shows that there is another page
 	}
 	t := newTable(p.Out, asJSON, column{"ID", 0}, column{"USER", 8}, column{"SIGNED IN", 0},
 		column{"LAST USED", 0}, column{"ENDS", 0}, column{"ADDRESS", 15}, column{"AGENT", 5})
@@ -118,7 +118,7 @@ func checkPage(limit int, source string) error {
 	}
 }
 
-// sessionShow is "gatehouse session show".
+// sessionShow returns the command "gatehouse session show".
 func (p *cli) sessionShow() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -143,7 +143,7 @@ func (p *cli) sessionShow() *cobra.Command {
 	return cmd
 }
 
-// sessionRevoke is "gatehouse session revoke". Exactly one of ID, --user and
+// sessionRevoke returns the command "gatehouse session revoke". Exactly one of ID, --user and
 // --all must be given.
 func (p *cli) sessionRevoke() *cobra.Command {
 	var which admin.Revocation
@@ -212,7 +212,7 @@ func (p *cli) revoke(ctx context.Context, a *admin.Admin, which admin.Revocation
 	return err
 }
 
-// sessionPurge is "gatehouse session purge".
+// sessionPurge returns the command "gatehouse session purge".
 func (p *cli) sessionPurge() *cobra.Command {
 	return &cobra.Command{
 		Use: "purge", Short: "Remove expired sessions now", Args: noArguments, SuggestFor: []string{"clean", "clear", "clearsessions"},
@@ -242,7 +242,7 @@ func (p *cli) fewer(ctx context.Context, a *admin.Admin) func(context.Context) s
 	}
 	first, err := a.Count(ctx)
 	if err != nil {
-		return func(context.Context) string { return "" } // the work itself will say so
+		return func(context.Context) string { return "" } // the work itself will fail and report it
 	}
 	return func(ctx context.Context) string {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)

@@ -29,7 +29,7 @@ type tableWriter struct {
 // A column is the head of a column, and how far it may be cut.
 type column struct {
 	head  string
-	least int // columns to which it may be cut; 0: it is never
+	least int // width to which it may be cut; 0: it is never cut
 }
 
 // screenful is how many rows are collected before they are printed: the widths of
@@ -123,7 +123,7 @@ func (t *tableWriter) fit() []int {
 			}
 		}
 		if widest < 0 {
-			break // the terminal breaks the line
+			break // nothing more may be cut: the terminal wraps the line
 		}
 		widths[widest]--
 	}

@@ -13,7 +13,7 @@ import (
 	"gatehouse/server/admin"
 )
 
-// userCommand is "gatehouse user" with its subcommands.
+// userCommand returns the command "gatehouse user" with its subcommands.
 func (p *cli) userCommand() *cobra.Command {
 	user := &cobra.Command{
 		Use: "user", Short: "Accounts: who may sign in", Args: knownSubcommand, SuggestFor: []string{"users", "account", "accounts"},
@@ -39,7 +39,7 @@ same name in the database.`,
 // anAccount accepts the name of one account.
 var anAccount = exactlyOne("the name of an account")
 
-// userAdd is "gatehouse user add". Names that look like another account's are
+// userAdd returns the command "gatehouse user add". Names that look like another account's are
 // allowed, but warned of once the account is there.
 func (p *cli) userAdd() *cobra.Command {
 	var u admin.NewUser
@@ -58,7 +58,7 @@ that looks like that of another account is warned of.`,
 				return usage("%q is no name of an account: %v", args[0], err)
 			}
 			if _, err := a.User(ctx, u.Name); err == nil {
-				return fmt.Errorf("account %q %w", u.Name, admin.ErrExists) // before the password is typed twice for nothing
+				return fmt.Errorf("account %q %w", u.Name, admin.ErrExists) // before somebody types a password twice in vain
 			}
 			hash, err := p.newHash(ctx, u.Name, fromStdin)
 			if err != nil {
@@ -97,7 +97,7 @@ func (p *cli) warnOfTwins(ctx context.Context, a *admin.Admin, name string) erro
 	return nil
 }
 
-// userSet is "gatehouse user set". A flag that is given with an empty value
+// userSet returns the command "gatehouse user set". A flag that is given with an empty value
 // removes, as opposed to one that is not given.
 func (p *cli) userSet() *cobra.Command {
 	var email, name string
@@ -134,7 +134,7 @@ takes the address, the display name or all groups away.`,
 		}
 		if f.Changed("group") {
 			if len(groups) == 1 && groups[0] == "" {
-				groups = []string{} // not nil, which says nothing
+				groups = []string{} // no groups; nil would mean no change
 			}
 			c.Groups = &groups
 		}
@@ -158,7 +158,7 @@ func (p *cli) setUser(ctx context.Context, a *admin.Admin, c admin.UserChange) e
 	return writeUser(p, u)
 }
 
-// userPasswd is "gatehouse user passwd". It looks the account up first, so that
+// userPasswd returns the command "gatehouse user passwd". It looks the account up first, so that
 // nobody types a password for a name that does not exist.
 func (p *cli) userPasswd() *cobra.Command {
 	var fromStdin bool
@@ -208,7 +208,7 @@ func (p *cli) userSimple(verb, short, done string, also []string, f func(context
 	}
 }
 
-// userList is "gatehouse user list".
+// userList returns the command "gatehouse user list".
 func (p *cli) userList() *cobra.Command {
 	var q admin.UserQuery
 	var asJSON bool
@@ -245,7 +245,7 @@ With several flags, an account is listed that fits them all.`,
 	return cmd
 }
 
-// userShow is "gatehouse user show".
+// userShow returns the command "gatehouse user show".
 func (p *cli) userShow() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{

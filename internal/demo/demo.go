@@ -83,7 +83,7 @@ type arrived struct {
 	User    string   `json:"user"`   // X-Forwarded-User; "": nobody
 	Groups  string   `json:"groups"` // X-Forwarded-Groups, with commas
 	Method  string   `json:"method"`
-	Target  string   `json:"target"` // as it stood in the request line
+	Target  string   `json:"target"` // as in the request line
 	Host    string   `json:"host"`
 	Proto   string   `json:"proto"`
 	Headers []field  `json:"headers"` // sorted by name
@@ -94,7 +94,7 @@ type arrived struct {
 type field struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
-	Ours  bool   `json:"identity,omitempty"` // the gate says by it who the visitor is
+	Ours  bool   `json:"identity,omitempty"` // the gate says with it who the visitor is
 }
 
 // Class returns where a header comes from: "identity" if the gate says with it
@@ -163,10 +163,10 @@ func pages() []page {
 type view struct {
 	arrived
 	Pages []page
-	Path  string  // of this one, in Pages
-	Form  []field // of /form: what was sent
-	Files []file  // of /upload: what was sent
-	Slept string  // of /slow
+	Path  string  // path of this page, to mark it in Pages
+	Form  []field // what was sent to /form
+	Files []file  // what was sent to /upload
+	Slept string  // how long /slow has waited
 }
 
 func newView(r *http.Request) view { return view{arrived: read(r), Path: r.URL.Path} }
@@ -177,7 +177,7 @@ func (a *app) show(w http.ResponseWriter, name string, v view) {
 	v.Pages = pages()
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	if err := a.pages.ExecuteTemplate(w, name+".html", v); err != nil {
-		panic(http.ErrAbortHandler) // the visitor has gone, or half a page is out
+		panic(http.ErrAbortHandler) // the visitor has left, or half a page has been sent
 	}
 }
 

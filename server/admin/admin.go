@@ -23,8 +23,8 @@ import (
 // results and the same errors, except that Reload and Ready need a server. It is
 // safe for concurrent use. Call Close when done.
 type Admin struct {
-	local  *Backend // nil: it is remote
-	remote *client  // nil: it is local
+	local  *Backend // nil if it is remote
+	remote *client  // nil if it is local
 }
 
 // Local returns an Admin that works on b in this process. Closing it calls

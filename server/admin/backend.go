@@ -51,7 +51,7 @@ type Backend struct {
 type Site struct {
 	Config   *config.Config
 	Sessions *sessions.Manager
-	Accounts *account.Sources // of the file and of the database
+	Accounts *account.Sources // those of the file and those of the database
 	Proxy    *proxy.Proxy
 }
 
@@ -69,7 +69,7 @@ type Server interface {
 type Status struct {
 	Ready   bool   `json:"ready"`
 	Version string `json:"version"`
-	Why     string `json:"why,omitempty"` // why it is not ready
+	Why     string `json:"why,omitempty"` // why it is not ready; "" if it is
 }
 
 // Small requests and responses. Their JSON is part of the wire format (see

@@ -118,7 +118,7 @@ func Compact(ctx context.Context, c *config.Config, making func(temp string)) (b
 		return 0, 0, err
 	}
 	before, after, err = boltfile.Compact(filepath.Join(c.DataDir, DatabaseFile), making)
-	if errors.Is(err, boltfile.ErrLocked) { // a server that has only just begun
+	if errors.Is(err, boltfile.ErrLocked) { // a server that has just started and does not listen yet
 		return 0, 0, ErrRunning
 	}
 	return before, after, err

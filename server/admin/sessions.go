@@ -18,14 +18,14 @@ import (
 // A Session is what administrators see of a session. It holds nothing with which
 // the session could be used.
 type Session struct {
-	ID      string    `json:"id"` // the public handle
+	ID      string    `json:"id"` // the public handle, which opens nothing
 	User    string    `json:"user"`
-	Source  string    `json:"source"` // of the account: file or database
+	Source  string    `json:"source"` // where the account is: file or database
 	Login   time.Time `json:"login"`
 	Seen    time.Time `json:"last_used"`
-	Expires time.Time `json:"expires"`                     // if it is not used until then
-	Limit   time.Time `json:"ends_at_the_latest,omitzero"` // however much it is used; zero: no such limit
-	Addr    string    `json:"address"`                     // that its user signed in from; "": unknown
+	Expires time.Time `json:"expires"`                     // when it ends, if it is not used before
+	Limit   time.Time `json:"ends_at_the_latest,omitzero"` // when it ends even if it is used; zero: no such limit
+	Addr    string    `json:"address"`                     // from which the user signed in; "": unknown
 	Agent   string    `json:"agent"`                       // the User-Agent at that time; "": it sent none
 }
 
@@ -41,8 +41,8 @@ func publicSession(i sessions.Info) Session {
 // is an error. If several are set, All wins, then User.
 type Revocation struct {
 	ID   string `json:"id,omitempty"`   // the session with this ID
-	User string `json:"user,omitempty"` // all of the account with this name
-	All  bool   `json:"all,omitempty"`  // all of everybody
+	User string `json:"user,omitempty"` // all sessions of the account with this name
+	All  bool   `json:"all,omitempty"`  // all sessions of all accounts
 }
 
 // A SessionQuery selects sessions: those that match every field that is set. The
@@ -50,12 +50,12 @@ type Revocation struct {
 type SessionQuery struct {
 	User      string        `json:"user,omitempty"`
 	Source    string        `json:"source,omitempty"`     // file or database
-	Network   netip.Prefix  `json:"network,omitzero"`     // that the visitor signed in from
-	IdleFor   time.Duration `json:"idle_for,omitempty"`   // not used for at least so long
-	OlderThan time.Duration `json:"older_than,omitempty"` // signed in at least so long ago
+	Network   netip.Prefix  `json:"network,omitzero"`     // from which the user signed in
+	IdleFor   time.Duration `json:"idle_for,omitempty"`   // not used for at least this long
+	OlderThan time.Duration `json:"older_than,omitempty"` // signed in at least this long ago
 	Prefix    string        `json:"prefix,omitempty"`     // of the ID
 	After     string        `json:"after,omitempty"`      // only greater IDs: the next page
-	Limit     int           `json:"limit,omitempty"`      // at most so many; 0: all
+	Limit     int           `json:"limit,omitempty"`      // at most this many; 0: all
 }
 
 // inStore returns the part of the query that the store answers from its indexes;

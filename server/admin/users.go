@@ -20,8 +20,8 @@ type User struct {
 	Groups      []string  `json:"groups,omitempty"`
 	Disabled    bool      `json:"disabled"`
 	Source      string    `json:"source"`             // file or database
-	Sessions    *int      `json:"sessions,omitempty"` // how many; nil: not counted (lists), or could not tell
-	Created     time.Time `json:"created,omitzero"`   // zero: unknown, as with accounts of the file
+	Sessions    *int      `json:"sessions,omitempty"` // number of live sessions; nil: not counted (in lists), or not known
+	Created     time.Time `json:"created,omitzero"`   // zero: unknown, as for accounts of the file
 	Changed     time.Time `json:"changed,omitzero"`
 }
 
@@ -40,7 +40,7 @@ type UserQuery struct {
 	Source   string `json:"source,omitempty"`   // file or database
 	Disabled bool   `json:"disabled,omitempty"` // only disabled ones
 	Prefix   string `json:"prefix,omitempty"`   // of the name
-	Limit    int    `json:"limit,omitempty"`    // at most so many; 0: all
+	Limit    int    `json:"limit,omitempty"`    // at most this many; 0: all
 }
 
 func (q *UserQuery) selects(a *account.Account) bool {
