@@ -10,12 +10,13 @@ import (
 	"gatehouse/internal/boltfile"
 )
 
-var accountsBucket = []byte("accounts") // name: record
+// accountsBucket maps normalized names to records.
+var accountsBucket = []byte("accounts")
 
-// NewDatabase gives the accounts in the bucket accounts of db, which it makes.
-// One process has the file, so that no change passes the Database by: what is
-// known stays known. Changes that come at once share a commit. The db stays
-// the caller's.
+// NewDatabase returns the accounts in the bucket "accounts" of db, and creates
+// the bucket if it is missing. A bolt file is open in one process only, so every
+// change goes through this Database and the cache never expires. Concurrent
+// changes share a commit. The caller keeps db and closes it.
 func NewDatabase(db *bbolt.DB) (*Database, error) {
 	err := boltfile.Update(db, func(tx *bbolt.Tx) error {
 		_, err := tx.CreateBucketIfNotExists(accountsBucket)
@@ -27,7 +28,8 @@ func NewDatabase(db *bbolt.DB) (*Database, error) {
 	return newDatabase(boltKeeper{db}), nil
 }
 
-// boltKeeper keeps accounts in the embedded file.
+// boltKeeper is the accountStore in the embedded file. What bbolt returns is
+// valid only inside a transaction, so values are cloned.
 type boltKeeper struct{ db *bbolt.DB }
 
 func (k boltKeeper) read(_ context.Context, name string) (v []byte, err error) {

@@ -22,46 +22,48 @@ const (
 	accountsPage  = 256 // accounts that are read at a time
 )
 
-// A Database keeps accounts that can be changed: in the embedded file
-// (NewDatabase), in PostgreSQL (NewPostgres), or nowhere (NoDatabase). It
-// outlives a configuration. Safe for concurrent use.
+// A Database stores accounts that can be changed at run time: in the embedded
+// file (NewDatabase), in PostgreSQL (NewPostgres), or nowhere (NoDatabase). It is
+// kept when the configuration is reloaded. Safe for concurrent use.
 //
-// What a change stores is on disk before the method returns. Accounts that
-// were asked for stay in memory. Where other processes change them as well,
-// they stay for three seconds at the most, and until the change is announced.
+// A change is durable before the method returns. Accounts that were read are
+// cached in memory. Where other nodes change them too, an entry is used for at
+// most three seconds, and dropped as soon as a change is announced.
 type Database struct {
 	keeper accountStore
-	life   time.Duration // of what is known; 0: for ever
-	stop   func()        // ends listening to announcements
+	life   time.Duration // how long a cached account is used; 0: until it changes
+	stop   func()        // stops listening for announcements
 
 	mu      sync.RWMutex
-	known   map[string]known
-	changes uint64 // how often something was forgotten
+	known   map[string]known // the cache, by normalized name
+	changes uint64           // counts invalidations; see ask
 
 	aliases aliasIndex
 }
 
-// known is an account in memory, and since when.
+// known is a cached account, and when it was read.
 type known struct {
 	Account
 
 	since time.Time
 }
 
-// A accountStore keeps encoded accounts by name. Its errors are failures of its own,
-// but for those of the function that edit is given.
+// An accountStore stores encoded accounts by name. Apart from what the function
+// given to edit returns, its errors are failures of the store.
 type accountStore interface {
-	// read gives what is kept under the name; nil: nothing.
+	// read returns the value stored under the name, or nil if there is none.
 	read(ctx context.Context, name string) ([]byte, error)
-	// edit replaces what is kept under the name by what f makes of it, in one
-	// step; nil is nothing, on both sides. An error of f ends it and is given
-	// back. f may be called more than once.
+	// edit atomically replaces the value stored under the name with what f
+	// returns. f gets nil if there is no value, and returns nil to delete it. If
+	// f returns an error, nothing changes and edit returns that error. f may be
+	// called more than once.
 	edit(ctx context.Context, name string, f func(old []byte) ([]byte, error)) error
-	// page gives what is kept under the next names after the given one, in
-	// their order, accountsPage of them while there are so many.
+	// page returns the next accountsPage values in the order of their names,
+	// starting after the given one; fewer only at the end of the list.
 	page(ctx context.Context, after string) ([]encoded, error)
 }
 
+// encoded is a stored account that is not decoded yet.
 type encoded struct {
 	name  string
 	value []byte
@@ -71,8 +73,8 @@ func newDatabase(k accountStore) *Database {
 	return &Database{keeper: k, stop: func() {}, known: make(map[string]known)}
 }
 
-// NoDatabase is where there is none: it knows no account, and why says so to
-// whoever wants to change one.
+// NoDatabase returns the Database of a site that has none: it holds no accounts,
+// and every change fails with why.
 func NoDatabase(why error) *Database { return newDatabase(nowhere{why}) }
 
 type nowhere struct{ why error }
@@ -83,14 +85,15 @@ func (n nowhere) edit(context.Context, string, func([]byte) ([]byte, error)) err
 
 func (nowhere) page(context.Context, string) ([]encoded, error) { return nil, nil }
 
-// Close listens no more. What the accounts lie in stays open.
+// Close stops listening for changes by other nodes. It does not close the
+// underlying file or database. It always returns nil.
 func (d *Database) Close() error {
 	d.stop()
 	return nil
 }
 
-// A record is how an account is stored, under its name. The version is there
-// so that a later program can tell what it reads.
+// A record is the stored form of an account, in JSON under its name. A reader
+// refuses a version that it does not know.
 type record struct {
 	Version     int       `json:"version"`
 	Hash        string    `json:"password_hash"`
@@ -103,8 +106,10 @@ type record struct {
 	Changed     time.Time `json:"changed"`
 }
 
-// Account returns the account of that name. ErrNoAccount when there is none; any other
-// error when the database could not tell.
+// Account returns the account of that name, which need not be normalized. The
+// error is ErrNoAccount if there is none or the name is invalid; any other error
+// means that the database could not be read. The account may come from the cache
+// and be up to three seconds old where other nodes change accounts.
 func (d *Database) Account(ctx context.Context, name string) (Account, error) {
 	name, err := NormalizeName(name)
 	if err != nil {
@@ -119,11 +124,10 @@ func (d *Database) Account(ctx context.Context, name string) (Account, error) {
 	return d.ask(ctx, name)
 }
 
-// latest is Account for whoever wants to know a password: where other nodes
-// change accounts, what is remembered may be a moment old, and so would be the
-// password.
+// latest is Account without the cache where other nodes change accounts, for
+// checking a password: a cached hash could be that of the previous one.
 func (d *Database) latest(ctx context.Context, name string) (Account, error) {
-	if d.life == 0 { // what is remembered is what is stored
+	if d.life == 0 { // the cache always equals what is stored
 		return d.Account(ctx, name)
 	}
 	name, err := NormalizeName(name)
@@ -133,8 +137,8 @@ func (d *Database) latest(ctx context.Context, name string) (Account, error) {
 	return d.ask(ctx, name)
 }
 
-// ask reads the account and remembers it, unless something may have changed
-// meanwhile.
+// ask reads the account and caches it, unless something was invalidated in the
+// meantime: what was read may then be older than the change.
 func (d *Database) ask(ctx context.Context, name string) (Account, error) {
 	d.mu.RLock()
 	changes := d.changes
@@ -145,7 +149,7 @@ func (d *Database) ask(ctx context.Context, name string) (Account, error) {
 	case err != nil:
 		return Account{}, fmt.Errorf("look up account %q: %w", name, err)
 	case v == nil:
-		d.forget(name) // and nobody who has read it before puts it back
+		d.forget(name) // and a concurrent read from before the deletion is not cached
 		return Account{}, ErrNoAccount
 	}
 	a, err := decode(name, v)
@@ -164,7 +168,7 @@ func (d *Database) ask(ctx context.Context, name string) (Account, error) {
 	return a, nil
 }
 
-// forget drops what is known of the account.
+// forget removes the account from the cache.
 func (d *Database) forget(name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -172,7 +176,7 @@ func (d *Database) forget(name string) {
 	d.changes++
 }
 
-// forgetAll drops everything: what has changed is not known.
+// forgetAll empties the cache: announcements may have been missed.
 func (d *Database) forgetAll() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -180,9 +184,9 @@ func (d *Database) forgetAll() {
 	d.changes++
 }
 
-// Add stores a new account; ErrExists when the name is taken. The
-// Stamp and the times are set here. An error that is neither names what is
-// wrong with the account, or says why it could not be stored.
+// Add stores a new account under its normalized name. It sets Stamp, Created and
+// Changed, whatever a holds. It returns ErrExists if the name is taken; any other
+// error says what is wrong with the account or why it could not be stored.
 func (d *Database) Add(ctx context.Context, a Account) error {
 	name, err := NormalizeName(a.Name)
 	if err != nil {
@@ -200,11 +204,13 @@ func (d *Database) Add(ctx context.Context, a Account) error {
 	})
 }
 
-// Change loads the account, lets f change it, and stores it, in one step.
-// The name and the hash do not move; see SetPassword. The stamp moves when the
-// account is disabled: no session or login from before counts again once it
-// is enabled. An error of f ends it, and nothing is stored. f may be called
-// more than once.
+// Change atomically loads the account, lets f change it, and stores it. Changes
+// of Name, PasswordHash, Stamp and Created are ignored; for the hash see
+// SetPassword. Disabling the account sets a new stamp, so that sessions and
+// logins from before stay invalid when it is enabled again. If f returns an
+// error, nothing is stored and Change returns that error, wrapped unless it is
+// one of this package. f may be called more than once. ErrNoAccount if there is
+// no such account.
 func (d *Database) Change(ctx context.Context, name string, f func(*Account) error) error {
 	return d.edit(ctx, name, func(a *Account) error {
 		fixed := *a
@@ -220,18 +226,19 @@ func (d *Database) Change(ctx context.Context, name string, f func(*Account) err
 	})
 }
 
-// SetPassword stores a new hash and moves the stamp, which ends the account's
-// sessions, whatever was stored before: it is the administrator's word. It
-// returns the new stamp.
+// SetPassword stores a new hash and a new stamp, which ends the account's
+// sessions. It is for administrators and replaces whatever was stored before; see
+// ReplacePassword. It returns the new stamp. ErrNoAccount if there is no such
+// account; any other error if the hash is unusable (see password.CheckHash) or
+// could not be stored.
 func (d *Database) SetPassword(ctx context.Context, name string, hash secret.Text) (stamp string, err error) {
 	return d.setPassword(ctx, name, hash, func(*Account) error { return nil })
 }
 
-// ReplacePassword is SetPassword for somebody who has confirmed the old
-// password, which takes a while. It stores the hash only while stamp, that of
-// the confirmed account, is still the stored one, in one step with the
-// comparison. Otherwise it returns ErrMoved: whoever was faster keeps what
-// they have set.
+// ReplacePassword is SetPassword for people who have confirmed their old
+// password, which takes a while. stamp is that of the confirmed account. If the
+// stored stamp differs by now, or the account is disabled, nothing is stored and
+// the error is ErrMoved: the other change wins. Comparing and storing is atomic.
 func (d *Database) ReplacePassword(ctx context.Context, name, stamp string, hash secret.Text) (next string, err error) {
 	return d.setPassword(ctx, name, hash, func(a *Account) error {
 		if a.Disabled || stamp == "" || a.Stamp != stamp {
@@ -241,7 +248,7 @@ func (d *Database) ReplacePassword(ctx context.Context, name, stamp string, hash
 	})
 }
 
-// setPassword stores the hash if check has nothing against the stored account.
+// setPassword stores the hash if check accepts the stored account, in one step.
 func (d *Database) setPassword(ctx context.Context, name string, hash secret.Text, check func(*Account) error) (stamp string, err error) {
 	if err := password.CheckHash(hash); err != nil {
 		return "", fmt.Errorf("set the password of %q: the hash %w", name, err)
@@ -257,8 +264,9 @@ func (d *Database) setPassword(ctx context.Context, name string, hash secret.Tex
 	return stamp, err
 }
 
-// Upgrade replaces old by a better hash of the same password, if old is still
-// what is stored. The stamp stays, so nobody is signed out.
+// Upgrade replaces old with a better hash of the same password. If old is no
+// longer the stored hash, it does nothing and returns nil. The stamp stays, so
+// nobody is signed out.
 func (d *Database) Upgrade(ctx context.Context, name string, old, hash secret.Text) error {
 	err := d.edit(ctx, name, func(a *Account) error {
 		if a.PasswordHash.Reveal() != old.Reveal() {
@@ -273,11 +281,13 @@ func (d *Database) Upgrade(ctx context.Context, name string, old, hash secret.Te
 	return err
 }
 
+// errUnchanged ends an edit that has nothing to store; it never leaves Upgrade.
 var errUnchanged = errors.New("account: nothing to change")
 
-// Delete removes the account. ErrNoAccount when there is none.
+// Delete removes the account, even one whose record cannot be read. It returns
+// ErrNoAccount if there is none.
 func (d *Database) Delete(ctx context.Context, name string) error {
-	if n, err := NormalizeName(name); err == nil { // else it may be stored from before it was refused
+	if n, err := NormalizeName(name); err == nil { // a stored name may be older than the rules
 		name = n
 	}
 	return d.write(ctx, name, func(old []byte) ([]byte, error) {
@@ -288,8 +298,11 @@ func (d *Database) Delete(ctx context.Context, name string) error {
 	})
 }
 
-// List yields all accounts by name, as they are when it gets there. One that
-// cannot be read is yielded as an error, and the list goes on.
+// List yields all accounts in the order of their names. It reads a page at a
+// time, so it is no snapshot. An account whose record cannot be decoded is
+// yielded as an Account with only Name and Source and an error, and the list
+// continues. An error with an empty Name means that the database could not be
+// read or ctx is done, and is the last.
 func (d *Database) List(ctx context.Context) iter.Seq2[Account, error] {
 	return func(yield func(Account, error) bool) {
 		for after, more := "", true; more; {
@@ -312,7 +325,7 @@ func (d *Database) List(ctx context.Context) iter.Seq2[Account, error] {
 	}
 }
 
-// edit changes one account in one step.
+// edit is the store's edit with decoded accounts. ErrNoAccount if there is none.
 func (d *Database) edit(ctx context.Context, name string, f func(*Account) error) error {
 	name, err := NormalizeName(name)
 	if err != nil {
@@ -333,7 +346,9 @@ func (d *Database) edit(ctx context.Context, name string, f func(*Account) error
 	})
 }
 
-// write edits what is kept of the account, and forgets what is known of it.
+// write edits the stored account and then removes it from the cache, also after
+// an error: the change may have been stored all the same. Errors that callers
+// compare are returned as they are.
 func (d *Database) write(ctx context.Context, name string, f func(old []byte) ([]byte, error)) error {
 	err := d.keeper.edit(ctx, name, f)
 	d.forget(name)
@@ -354,7 +369,8 @@ func encode(a Account) ([]byte, error) {
 	return v, nil
 }
 
-// decode copies all that it takes from v.
+// decode returns the account of a stored record. With an error, the Account has
+// Name and Source alone. It keeps no reference to v, which may be reused.
 func decode(name string, v []byte) (Account, error) {
 	var r record
 	if err := json.Unmarshal(v, &r); err != nil {
@@ -369,7 +385,7 @@ func decode(name string, v []byte) (Account, error) {
 	}, nil
 }
 
-// checkAccount says what must not be stored.
+// checkAccount returns all reasons why the account must not be stored.
 func checkAccount(a Account) error {
 	var found problem.List
 	if err := password.CheckHash(a.PasswordHash); err != nil {

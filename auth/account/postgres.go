@@ -9,19 +9,21 @@ import (
 )
 
 const (
+	// accountsChannel is the channel of the NOTIFY that each change sends.
 	accountsChannel = "gatehouse_accounts"
-	// How long an account is believed that other nodes may change: as long as
-	// a session of theirs.
+	// sharedFor is how long an account that other nodes may change is cached: as
+	// long as one of their sessions.
 	sharedFor = 3 * time.Second
-	// How long one question to PostgreSQL may take.
+	// postgresPatience is the timeout of one query, and of one edit with all its
+	// retries.
 	postgresPatience = 3 * time.Second
 )
 
-// NewPostgres gives the accounts in the table accounts of the schema gatehouse,
-// which other nodes change as well. Every change is announced with its commit,
-// and heard until Close. The db stays the caller's: it is closed after the
-// Database. A server that does not answer now may do so later, and until then
-// nobody can tell.
+// NewPostgres returns the accounts in the table gatehouse.accounts, which other
+// nodes change as well. Each change is announced in the transaction that makes
+// it; the Database listens until Close. The caller keeps db, and closes it after
+// the Database. The server need not be reachable yet: until it is, reads and
+// changes return errors.
 func NewPostgres(db *postgres.DB) *Database {
 	d := newDatabase(postgresKeeper{db, postgresPatience})
 	d.life = sharedFor
@@ -32,10 +34,10 @@ func NewPostgres(db *postgres.DB) *Database {
 	return d
 }
 
-// postgresKeeper keeps accounts as JSON in PostgreSQL.
+// postgresKeeper is the accountStore in PostgreSQL; records are of type jsonb.
 type postgresKeeper struct {
 	db       *postgres.DB
-	patience time.Duration // with one question
+	patience time.Duration // postgresPatience, except in tests
 }
 
 func (k postgresKeeper) read(ctx context.Context, name string) (v []byte, err error) {
@@ -46,8 +48,8 @@ func (k postgresKeeper) read(ctx context.Context, name string) (v []byte, err er
 	return v, err
 }
 
-// edit tries until nobody has changed the account between reading and
-// writing, which no lock could keep anybody waiting for.
+// edit is optimistic: it retries until no one has changed the account between
+// the read and the write. It holds no lock, so no node can make another wait.
 func (k postgresKeeper) edit(ctx context.Context, name string, f func([]byte) ([]byte, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, k.patience)
 	defer cancel()
@@ -66,7 +68,9 @@ func (k postgresKeeper) edit(ctx context.Context, name string, f func([]byte) ([
 	}
 }
 
-// replace stores next if old is still there; nil is nothing.
+// replace stores next if the stored value is still old, and announces the change
+// in the same statement. nil stands for no value, on both sides. It returns
+// false if the stored value is another one by now.
 func (k postgresKeeper) replace(ctx context.Context, name string, old, next []byte) (done bool, err error) {
 	var sql string
 	args := []any{name}

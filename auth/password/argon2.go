@@ -12,14 +12,15 @@ import (
 	"gatehouse/internal/secret"
 )
 
-// Params are what an argon2id hash costs.
+// Params are the cost parameters of argon2id (RFC 9106, section 3.1).
 type Params struct {
-	Memory uint32 // in KiB
-	Time   uint32 // passes over it
-	Lanes  uint8  // that may be computed at once
+	Memory uint32 // m: memory in KiB
+	Time   uint32 // t: number of passes over the memory
+	Lanes  uint8  // p: degree of parallelism
 }
 
-// current are OWASP's parameters for argon2id with the least memory.
+// current are the parameters of new hashes: what OWASP recommends for argon2id
+// with 19 MiB of memory.
 var current = Params{Memory: 19 * 1024, Time: 2, Lanes: 1}
 
 const (
@@ -27,10 +28,10 @@ const (
 	keyLen  = 32
 )
 
-// argon is a hash of argon2 (RFC 9106) as a PHC string.
+// argon is an argon2 hash (RFC 9106), stored as a PHC string.
 type argon struct {
 	Params
-	id        bool // argon2id; else argon2i, which older Djangos wrote
+	id        bool // argon2id; otherwise argon2i, which older versions of Django wrote
 	salt, key []byte
 }
 
@@ -56,16 +57,20 @@ func (a argon) dummy() scheme {
 	return argon{Params: a.Params, id: a.id, salt: make([]byte, len(a.salt)), key: make([]byte, len(a.key))}
 }
 
-func (argon) fill(scheme, string) {} // a family has one cost
+// fill has nothing to do: the parameters are part of the family.
+func (argon) fill(scheme, string) {}
 
+// cost assumes a microsecond for each KiB and pass.
 func (p Params) cost() float64 { return float64(p.Memory) * float64(p.Time) }
 
+// String returns the PHC string of an argon2id hash. It is used for new hashes
+// only, which are never argon2i.
 func (a argon) String() string {
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, a.Memory, a.Time, a.Lanes,
 		base64.RawStdEncoding.EncodeToString(a.salt), base64.RawStdEncoding.EncodeToString(a.key))
 }
 
-// newArgon hashes a password anew.
+// newArgon hashes a password with a random salt.
 func newArgon(p Params, password string) argon {
 	a := argon{Params: p, id: true, salt: make([]byte, saltLen), key: make([]byte, keyLen)}
 	_, _ = rand.Read(a.salt) // never fails: the process ends instead
@@ -73,7 +78,8 @@ func newArgon(p Params, password string) argon {
 	return a
 }
 
-// parseArgon2 reads $argon2id$v=19$m=19456,t=2,p=1$salt$key.
+// parseArgon2 parses a PHC string such as $argon2id$v=19$m=19456,t=2,p=1$salt$key.
+// Memory is limited to 1 GiB, passes to 64, and their product to 8 GiB.
 func parseArgon2(s string) (scheme, error) {
 	part := strings.Split(s, "$")
 	if len(part) != 6 || part[0] != "" || part[1] != "argon2id" && part[1] != "argon2i" {
@@ -107,6 +113,7 @@ func parseArgon2(s string) (scheme, error) {
 	}, nil
 }
 
+// argonParams parses m=,t=,p= in exactly this order.
 func argonParams(s string) (m, t, p int, ok bool) {
 	list := strings.Split(s, ",")
 	if len(list) != 3 {
@@ -124,8 +131,8 @@ func argonParams(s string) (m, t, p int, ok bool) {
 	return m, t, p, true
 }
 
-// weakerThan says whether a stored hash is another kind than a PHC string of
-// argon2id, or has lower parameters than want.
+// weakerThan reports whether a stored hash is anything but an argon2id PHC
+// string, or has lower parameters than want. Lanes are not compared.
 func weakerThan(hash string, want Params) bool {
 	h, err := parseHash(hash)
 	a, ok := h.(argon)

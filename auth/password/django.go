@@ -14,10 +14,12 @@ import (
 	"golang.org/x/crypto/scrypt"
 )
 
-// maxIterations of PBKDF2; Django 6 makes hashes with 1.2 million.
+// maxIterations is the largest iteration count of PBKDF2 that is accepted.
+// Django 6 uses 1.2 million.
 const maxIterations = 10_000_000
 
-// pbkdf2Hash is Django's PBKDF2PasswordHasher, or its SHA-1 elder.
+// pbkdf2Hash is a hash of Django's PBKDF2PasswordHasher, or of its predecessor
+// with SHA-1, PBKDF2SHA1PasswordHasher.
 type pbkdf2Hash struct {
 	iterations int
 	salt, key  []byte
@@ -31,20 +33,23 @@ func (p pbkdf2Hash) matches(password string) bool {
 
 func (p pbkdf2Hash) cost() float64 { return 0.25 * float64(p.iterations) }
 
-func (p pbkdf2Hash) family() string { return fmt.Sprint("pbkdf2 ", len(p.key)) } // each hash has a length of its own
+// family tells SHA-256 and SHA-1 apart by the length of the key, which is that
+// of the hash function.
+func (p pbkdf2Hash) family() string { return fmt.Sprint("pbkdf2 ", len(p.key)) }
 
 func (p pbkdf2Hash) dummy() scheme {
 	return pbkdf2Hash{iterations: p.iterations, salt: make([]byte, len(p.salt)), key: make([]byte, len(p.key)), sum: p.sum}
 }
 
+// fill computes the missing iterations: the work is linear in their number.
 func (p pbkdf2Hash) fill(dearer scheme, password string) {
 	if d, ok := dearer.(pbkdf2Hash); ok && d.iterations > p.iterations {
 		_, _ = pbkdf2.Key(p.sum, password, p.salt, d.iterations-p.iterations, len(p.key))
 	}
 }
 
-// parsePBKDF2 reads iterations$salt$key of Django's pbkdf2_sha256 and
-// pbkdf2_sha1. The salt is text.
+// parsePBKDF2 parses iterations$salt$key of Django's pbkdf2_sha256 and
+// pbkdf2_sha1. The salt is used as the text that it is, not decoded.
 func parsePBKDF2(kind, s string) (scheme, error) {
 	part := strings.Split(s, "$")
 	if len(part) != 3 || part[1] == "" {
@@ -69,7 +74,7 @@ func parsePBKDF2(kind, s string) (scheme, error) {
 	return p, nil
 }
 
-// scryptHash is Django's ScryptPasswordHasher.
+// scryptHash is a hash of Django's ScryptPasswordHasher (RFC 7914).
 type scryptHash struct {
 	n, r, p   int
 	salt, key []byte
@@ -88,9 +93,11 @@ func (s scryptHash) dummy() scheme {
 	return scryptHash{n: s.n, r: s.r, p: s.p, salt: make([]byte, len(s.salt)), key: make([]byte, len(s.key))}
 }
 
-func (scryptHash) fill(scheme, string) {} // a family has one cost
+// fill has nothing to do: the parameters are part of the family.
+func (scryptHash) fill(scheme, string) {}
 
-// parseScrypt reads n$salt$r$p$key; the salt is text.
+// parseScrypt parses n$salt$r$p$key. The salt is used as the text that it is,
+// not decoded. Memory, 128*n*r bytes, is limited to 1 GiB.
 func parseScrypt(s string) (scheme, error) {
 	part := strings.Split(s, "$")
 	if len(part) != 5 || part[1] == "" {

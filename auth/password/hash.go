@@ -7,26 +7,26 @@ import (
 	"gatehouse/internal/secret"
 )
 
-// A scheme is a stored password hash that has been read: its kind and its
-// parameters are known, and lie within bounds.
+// A scheme is a parsed password hash: its kind and parameters are known and
+// within bounds, so that checking it takes bounded time and memory.
 type scheme interface {
-	// matches does the whole work whatever the password, and compares in
-	// constant time.
+	// matches reports whether the hash is that of the password. It does the
+	// same work for every password and compares in constant time.
 	matches(password string) bool
-	// cost is roughly how many microseconds of one core matches takes. It is
+	// cost returns roughly how many microseconds of one core matches takes,
 	// computed from the parameters alone.
 	cost() float64
-	// family names the schemes that fill can make equal to this one.
+	// family returns a key shared by the schemes whose cost fill can level.
 	family() string
-	// dummy returns a scheme that does the same work, and is nobody's.
+	// dummy returns a scheme that does the same work and belongs to no account.
 	dummy() scheme
-	// fill does the work that matches does less than that of a dearer scheme
-	// of the same family, in the same way.
+	// fill does the work by which dearer, a scheme of the same family, exceeds
+	// this one. matches and fill together cost what dearer.matches costs.
 	fill(dearer scheme, password string)
 }
 
-// MaxLength is how many bytes a password may have. A longer one is refused
-// before any hash is computed.
+// MaxLength is the longest password in bytes. A longer one is refused before
+// anything is hashed.
 const MaxLength = 1024
 
 const (
@@ -34,43 +34,49 @@ const (
 	maxMemory = 1 << 20 // KiB that one hash may ask for: 1 GiB
 )
 
-// Remedy is how to get a hash that can be used, in a sentence's end.
+// Remedy ends error messages about a hash: it says how to make a usable one.
 const Remedy = "make one with: gatehouse hash"
 
-// hashError is what is wrong with a stored hash. Its text never holds the
-// hash: who wrote a password in its place must not find it in a log.
+// A hashError says what is wrong with a stored hash; its text follows the name
+// of the key, as in "password_hash is missing". It never contains the hash: an
+// operator may have written a plain password there, which must not be logged.
 type hashError string
 
 func (e hashError) Error() string { return string(e) }
 
-// CheckHash says what is wrong with a stored hash: its kind is not known, it
-// is broken, no password hash at all (plain text, MD5, SHA-1, which can be
-// guessed at billions a second), or asks for more work or memory than is
-// safe. nil: it can be used. The text never holds the hash itself.
+// CheckHash returns nil if passwords can be checked against the stored hash,
+// and otherwise an error that says why not: the kind is unknown, the hash is
+// malformed, it is no password hash at all (plain text, or MD5 and SHA-1, which
+// can be guessed at billions a second), or it asks for more work or memory than
+// is safe. The error's text never contains the hash.
 //
-// A kind that can be used, but with parameters below today's advice, is not
-// refused, so that accounts can be taken over from elsewhere: see Cheap.
+// A usable hash with parameters below today's advice is accepted, so that
+// accounts can be imported from other systems; see Cheap.
 func CheckHash(hash secret.Text) error {
 	_, err := parseHash(hash.Reveal())
 	return err
 }
 
-// Cheap reports whether a hash that can be used costs a guesser less than half
-// of what a new hash of ours does.
+// Cheap reports whether a usable hash costs less than half as much to guess as
+// one made with the default parameters. It returns false for a hash that
+// CheckHash refuses.
 func Cheap(hash secret.Text) bool {
 	s, err := parseHash(hash.Reveal())
 	return err == nil && s.cost() < current.cost()/2
 }
 
-// TooDear reports whether a hash asks for so much work that the other logins
-// do not do it as well: those of its account can be told apart by their time.
+// TooDear reports whether checking a hash is so expensive that other logins are
+// not padded to the same time, so that the logins of its account can be told
+// apart by how long they take. It returns false for a hash that CheckHash
+// refuses.
 func TooDear(hash secret.Text) bool {
 	s, err := parseHash(hash.Reveal())
 	return err == nil && s.cost() > maxDearer*current.cost()
 }
 
-// parseHash reads a stored hash: a PHC string of argon2, a crypt string of
-// bcrypt, or what Django's hashers write (django/contrib/auth/hashers.py).
+// parseHash parses a stored hash: an argon2 PHC string, a bcrypt crypt string,
+// or what Django's hashers write (django/contrib/auth/hashers.py). Every error
+// is a hashError.
 func parseHash(s string) (scheme, error) {
 	switch {
 	case s == "":
@@ -112,7 +118,8 @@ func parseHash(s string) (scheme, error) {
 	return nil, notAHash(s)
 }
 
-// notAHash names the kind of what cannot be taken, never its text.
+// notAHash returns the error for a string of an unsupported kind. It names the
+// kind if it is known, and never quotes the string.
 func notAHash(s string) error {
 	known := []struct{ prefix, name string }{
 		{"$apr1$", "an Apache MD5 hash"},
@@ -141,16 +148,18 @@ func notAHash(s string) error {
 	return hashError("is no password hash; " + Remedy)
 }
 
+// broken returns the error for a malformed hash of a supported kind.
 func broken(kind, why string) error {
 	return hashError(fmt.Sprintf("is a broken %s hash (%s); %s", kind, why, Remedy))
 }
 
+// tooDear returns the error for a hash that could use up the machine.
 func tooDear(kind, what string) error {
 	return hashError(fmt.Sprintf("is %s that asks for too much: %s; %s", kind, what, Remedy))
 }
 
-// number reads a decimal number the one way that it is written: digits only,
-// no sign, no leading zero, at most nine digits.
+// number parses a decimal number in its canonical spelling: digits only, no
+// sign, no leading zero, at most nine digits.
 func number(s string) (int, bool) {
 	if s == "" || len(s) > 9 || s[0] == '0' && s != "0" {
 		return 0, false

@@ -1,6 +1,6 @@
-// Package password holds all that is known of passwords: how they are hashed,
-// which stored hashes can be checked, and which passwords may be chosen. It
-// knows nothing of accounts or requests.
+// Package password hashes passwords, checks them against stored hashes of many
+// kinds, and decides which passwords may be chosen. It knows nothing about
+// accounts or requests.
 package password
 
 import (
@@ -16,10 +16,11 @@ import (
 	"gatehouse/internal/web"
 )
 
-// A Hasher makes and checks password hashes. It works on as many at a time as
-// there are cores, with a queue in front, so that logins cannot use up the
-// machine. The queue is fair to those who wait in it; see WithClaim. A process
-// has one Hasher, which outlives a configuration. Safe for concurrent use.
+// A Hasher makes and checks password hashes. It computes as many at a time as
+// there are cores and queues the rest, so that logins cannot use up the machine.
+// The queue is fair to those who wait in it; see WithClaim. A process has one
+// Hasher, which is kept when the configuration is reloaded. Safe for concurrent
+// use.
 //
 // Every check costs the same: it does the work of every kind of hash that the
 // accounts have, with the parameters of the most expensive one of each kind.
@@ -33,23 +34,27 @@ type Hasher struct {
 }
 
 const (
-	queuePatience = 5 * time.Second // how long a check waits in the queue
-	queuePerCore  = 64              // those further back would not be served in time
+	queuePatience = 5 * time.Second // the longest wait in the queue
+	queuePerCore  = 64              // queue length; more would not be served within queuePatience
 )
 
-// Options are what a Hasher is made of. The zero value is that of a server.
+// Options are the options of NewHasher. The zero value suits a server.
 type Options struct {
-	// Params are those of new hashes; the zero value: OWASP's for argon2id.
+	// Params are the parameters of new hashes. Default: m=19456 (19 MiB), t=2,
+	// p=1, which OWASP recommends for argon2id.
 	Params Params
-	// Queue bounds how many hashes are computed at a time; nil: one for each
-	// core, and 64 times as many wait for up to 5 seconds.
+	// Queue limits how many hashes are computed at a time. Default (nil): one for
+	// each core, with a queue of 64 for each core and a wait of up to 5 seconds.
 	Queue *limit.Semaphore
-	// Worked is told the cost of each piece of work, in the unit of cost; nil:
-	// nobody is told.
+	// Worked, if not nil, is called with the cost of each hash that a check
+	// computes, roughly in microseconds of one core. It may be called from
+	// several goroutines at once.
 	Worked func(cost float64)
 }
 
-// NewHasher returns a Hasher.
+// NewHasher returns a Hasher with the options, of which each zero value is
+// replaced by its default. At first every check does the work of a new hash;
+// see Expect for those of existing accounts.
 func NewHasher(o Options) *Hasher {
 	if o.Params == (Params{}) {
 		o.Params = current
@@ -67,9 +72,10 @@ func NewHasher(o Options) *Hasher {
 	return h
 }
 
-// Hash returns a new hash (argon2id) of a password of 1 to MaxLength bytes. The
-// error is a *web.Error: 429 with Retry-After when the queue is full, 503 when
-// ctx ended in it.
+// Hash returns a new argon2id hash of a password of 1 to MaxLength bytes, with a
+// random salt. If the queue is full or the wait in it too long, the error is a
+// *web.Error with status 429 and Retry-After; if ctx ends while waiting, one
+// with status 503. It does not apply the policy; see Check.
 func (h *Hasher) Hash(ctx context.Context, password string) (secret.Text, error) {
 	if password == "" || len(password) > MaxLength {
 		return secret.Text{}, errLength
@@ -81,17 +87,18 @@ func (h *Hasher) Hash(ctx context.Context, password string) (secret.Text, error)
 	return phc(newArgon(h.params, password)), nil
 }
 
-// errLength is returned for a password that must not be hashed.
+// errLength is returned by Hash for a password of a length that it never hashes.
 var errLength = errors.New("password: a password has 1 to 1024 bytes")
 
 // Check reports whether the hash is that of the password. An error means that
-// it could not tell, and is a *web.Error: 429 with Retry-After when the queue
-// is full, 503 when ctx ended in it.
+// the password could not be checked; like that of Hash, it is a *web.Error with
+// status 429 and Retry-After if the queue is full, and 503 if ctx ends while
+// waiting.
 //
-// An empty or unreadable hash never matches, and costs what a good one costs.
-// A password of more than MaxLength bytes is refused before any work. An empty
-// password is checked like any other, because some hashes are of it: whoever
-// lets people in has to refuse it first.
+// An empty or malformed hash never matches and takes as long as a good one. A
+// password of more than MaxLength bytes returns false without any work. An empty
+// password is checked like any other, because there may be hashes of it: callers
+// that sign people in must refuse it first.
 func (h *Hasher) Check(ctx context.Context, hash secret.Text, password string) (ok bool, err error) {
 	if len(password) > MaxLength {
 		return false, nil
@@ -109,28 +116,32 @@ func (h *Hasher) Check(ctx context.Context, hash secret.Text, password string) (
 	return h.all.check(s, password, h.worked), nil
 }
 
-// Expect makes the work of this hash a part of every check, so that the first
-// login of its account takes as long as all others. It returns false if that
-// would cost too much: then the logins of that account can be told apart by
-// their time. A hash that cannot be read is checked as nobody's, and fits.
+// Expect makes the work of this hash part of every check, so that even the
+// first login of its account takes as long as all others. It returns false if
+// that would cost too much (see TooDear); the logins of that account can then be
+// told apart by their time. It returns true for a malformed hash, whose check
+// costs nothing beyond what every check does.
 func (h *Hasher) Expect(hash secret.Text) bool {
 	s, err := parseHash(hash.Reveal())
 	return err != nil || h.all.expect(s)
 }
 
-// Outdated reports whether a hash should be made anew at the next login: it is
-// of another kind than those that Hash makes, or has lower parameters.
+// Outdated reports whether a hash should be replaced at the next login, when the
+// password is known: it is malformed, of another kind than those that Hash makes,
+// or has lower parameters.
 func (h *Hasher) Outdated(hash secret.Text) bool { return weakerThan(hash.Reveal(), h.params) }
 
-// WithClaim returns a context whose hashes are paid for by c: the queue serves
-// first those who have lately used it least. Without a claim they are
-// nobody's. See limit.Semaphore.
+// WithClaim returns a context in which the work of Hash and Check is charged to
+// c: the queue first serves those who have used it least lately. Work without a
+// claim is charged to no one. See limit.Semaphore.
 func WithClaim(ctx context.Context, c limit.Claim) context.Context {
 	return context.WithValue(ctx, claimKey{}, c)
 }
 
 type claimKey struct{}
 
+// enter waits for a turn in the queue. After nil, the caller must call
+// h.queue.Release.
 func (h *Hasher) enter(ctx context.Context) error {
 	claim, _ := ctx.Value(claimKey{}).(limit.Claim)
 	err := h.queue.Acquire(ctx, claim)

@@ -12,10 +12,11 @@ import (
 // (SP 800-63B-4, 3.1.1.2).
 const DefaultMinLength = 15
 
-// Check returns why a new password of the account name must not be set, as a
-// *WeakError: it has fewer than least characters, is too long, or is too easily
-// guessed. nil: it may be set. There are no rules about the characters in it. It
-// is for new passwords, never for a login.
+// Check returns nil if a new password may be set for the account name, and
+// otherwise a *WeakError: the password has fewer than least characters (Unicode
+// code points), more than MaxLength bytes, or is too easily guessed. There are
+// no rules about which characters it has. Check is for new passwords and never
+// for a login, so that a stricter policy locks nobody out.
 func Check(password, name string, least int) error {
 	if weak := weakness(password, name, least); weak != nil {
 		return weak
@@ -23,14 +24,17 @@ func Check(password, name string, least int) error {
 	return nil
 }
 
-// A WeakError says why a password must not be set.
+// A WeakError says why a password must not be set. It never contains the
+// password.
 type WeakError struct {
 	text string
-	Say  lang.Text // the same on a page, in the visitor's language
+	Say  lang.Text // the message for a page, translated into the visitor's language
 }
 
+// Error returns the message in English, for a terminal or a log.
 func (w *WeakError) Error() string { return w.text }
 
+// weakness is Check with a typed result; nil means that the password may be set.
 func weakness(password, name string, least int) *WeakError {
 	switch n := utf8.RuneCountInString(password); {
 	case len(password) > MaxLength:
@@ -63,7 +67,8 @@ func weakness(password, name string, least int) *WeakError {
 	return nil
 }
 
-// repeats says whether s is one short piece again and again.
+// repeats reports whether s is one piece of 1 to 5 bytes, repeated; the last
+// repetition may be cut short.
 func repeats(s string) bool {
 	for n := 1; n <= 5; n++ {
 		if strings.Repeat(s[:min(n, len(s))], len(s)/n+1)[:len(s)] == s {
@@ -73,8 +78,9 @@ func repeats(s string) bool {
 	return false
 }
 
-// common says whether s is a run along the keyboard or the alphabet, or one
-// of the long passwords on every list, with little added.
+// common reports whether s, in lower case, is a run along the keyboard or the
+// alphabet, or is made of commonWords, apart from digits, punctuation and at
+// most two more letters.
 func common(s string) bool {
 	letters := strings.Map(func(r rune) rune {
 		if strings.ContainsRune(" -_.!?#$*", r) {
@@ -98,8 +104,8 @@ func common(s string) bool {
 	return words != "" && len(rest) < 3
 }
 
-// commonWords are what the passwords on every list are made of, the longer
-// ones first.
+// commonWords are the words that the most common long passwords are made of.
+// They are removed in this order, so longer words come before their parts.
 var commonWords = []string{
 	"administrator", "gatehouse", "password", "passw0rd", "passwort", "iloveyou", "changeme", "letmein", "welcome", "default",
 	"please", "secret", "qwerty", "admin", "login", "test", "user", "this", "your", "the", "my", "is",

@@ -6,11 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-// A Strength says in a word how hard a password is to guess: a help for who
-// chooses one, never a reason to refuse it (Check has those).
+// A Strength is a rough estimate of how hard a password is to guess. It helps
+// people to choose one and never is a reason to refuse it; for those see Check.
 type Strength int
 
-// The strengths. StrengthVeryWeak is what Check refuses.
+// The strengths, in ascending order. StrengthVeryWeak means that Check refuses
+// the password.
 const (
 	StrengthVeryWeak Strength = iota
 	StrengthWeak
@@ -18,13 +19,15 @@ const (
 	StrengthStrong
 )
 
+// String returns "very weak", "weak", "fair" or "strong".
 func (s Strength) String() string {
 	return [...]string{"very weak", "weak", "fair", "strong"}[min(max(s, StrengthVeryWeak), StrengthStrong)]
 }
 
-// What a guesser has to try for, in bits a character: people write words, in
-// which the next letter can be guessed. Only where kinds of characters are
-// mixed does each tell more.
+// The estimate in bits: each character counts bitsOfWords, because people write
+// words, in which the next letter can be guessed, or bitsOfMixed if three kinds
+// of characters are mixed. From bitsFair and bitsStrong on, the sum is called
+// fair and strong.
 const (
 	bitsOfWords = 2.3
 	bitsOfMixed = 4
@@ -32,10 +35,10 @@ const (
 	bitsStrong  = 55
 )
 
-// StrengthOf estimates how hard the password of that account is to guess: by
-// its length without what adds nothing (the user's name, repeated pieces,
-// runs such as 1234 and aaaa, the words that everybody uses). One of fewer than
-// least characters is very weak.
+// StrengthOf estimates how hard the password of the account name is to guess.
+// It counts the characters without those that add nothing: the user's name,
+// repeated pieces, runs such as 1234 and aaaa, and common words. A password that
+// Check refuses, such as one with fewer than least characters, is very weak.
 func StrengthOf(password, name string, least int) Strength {
 	if weakness(password, name, least) != nil {
 		return StrengthVeryWeak
@@ -63,15 +66,16 @@ func StrengthOf(password, name string, least int) Strength {
 	}
 }
 
-// tiredWords are tried early as well, but may be part of a good password.
+// tiredWords are common words that add nothing to the estimate. Unlike
+// commonWords they never make Check refuse a password.
 var tiredWords = []string{
 	"princess", "superman", "football", "baseball", "sunshine", "trustno1", "starwars", "monday", "friday", "summer", "winter", "spring",
 	"autumn", "dragon", "monkey", "master", "shadow", "azerty", "abc123", "hello", "love", "root", "pass", "2023", "2024", "2025", "2026",
 }
 
-// telling counts the characters that those before them do not give away: not
-// those that go on with a run up or down the alphabet or the same character,
-// and not pieces of three that were there before.
+// telling counts the characters of s that cannot be predicted from those before
+// them. It leaves out characters that continue a run (abc, 321, aaa), and those
+// that complete a piece of three characters seen before.
 func telling(s string) (n int) {
 	seen := map[string]bool{}
 	r := []rune(s)
@@ -89,8 +93,8 @@ func telling(s string) (n int) {
 	return n
 }
 
-// kinds counts the kinds of characters: lower, upper, digits, others but
-// spaces, and what is not ASCII.
+// kinds returns how many kinds of characters s has, 0 to 5: lower case, upper
+// case, digits, other ASCII characters except the space, and all beyond ASCII.
 func kinds(s string) int {
 	var lower, upper, digit, other, wide int
 	for _, r := range s {

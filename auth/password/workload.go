@@ -5,27 +5,29 @@ import (
 	"sync/atomic"
 )
 
-// A workload is what each check of a password does, whosever it is: one piece
-// of work for each family of hashes that there is among the accounts. For an
-// account's own family that is its hash, filled up to the dearest one; for the
-// others, and for names that do not exist, it is a dummy. So all checks do the
-// same operations, and no estimate of what they cost on this machine is needed.
+// A workload is the work that every password check does, whichever account it
+// is for: one hash for each family that occurs among the accounts. For the
+// account's own family that is its real hash, filled up to the most expensive
+// one; for the other families, and for names that do not exist, it is a dummy.
+// All checks thus run the same operations, and nothing has to be measured on
+// this machine. Safe for concurrent use.
 type workload struct {
-	most  float64 // what a hash may cost to be one of parts
-	mu    sync.Mutex
-	parts atomic.Pointer[[]scheme] // the dearest of each family, as a dummy
+	most  float64                  // the highest cost of a hash that becomes one of parts
+	mu    sync.Mutex               // held while parts is replaced
+	parts atomic.Pointer[[]scheme] // a dummy of the most expensive hash of each family
 }
 
 const (
-	// maxDearer is how much dearer than ours a hash may be for all checks to do
-	// its work: one odd account must not slow down everybody's login.
+	// maxDearer is how many times the cost of a new hash every check may be
+	// padded to: one unusual account must not slow down everybody's login.
 	maxDearer = 8
-	// maxFamilies bounds the work as well. Most sites have one or two.
+	// maxFamilies bounds the total work. Most sites have one or two families.
 	maxFamilies = 6
 )
 
-// expect makes the work of s a part of every check. It returns false where
-// that would cost too much: then logins to that account can be told apart.
+// expect makes the work of s part of every check, and reports whether it is. It
+// returns false if that would cost too much; the logins of that account can
+// then be told apart by their time.
 func (w *workload) expect(s scheme) bool {
 	if w.has(s) {
 		return true
@@ -58,7 +60,8 @@ func (w *workload) expect(s scheme) bool {
 	return true
 }
 
-// has reports whether the work of s is a part of every check already.
+// has reports whether the work of s is part of every check already. It takes no
+// lock, since it runs with every login.
 func (w *workload) has(s scheme) bool {
 	parts := w.parts.Load()
 	if parts == nil {
@@ -72,14 +75,16 @@ func (w *workload) has(s scheme) bool {
 	return false
 }
 
-// check reports whether the password is that of s; nil: of nobody. It tells
-// did of each piece of work.
+// check reports whether the password is that of s, after doing the whole
+// workload. If s is nil, it does the same work and returns false. did is called
+// with the cost of each hash before it is computed. A hash that is not covered
+// by the workload, because expect refused it, is computed in addition.
 func (w *workload) check(s scheme, password string, did func(cost float64)) (ok bool) {
 	own := false
 	for _, p := range *w.parts.Load() {
 		did(p.cost())
 		if own || s == nil || s.family() != p.family() || s.cost() > p.cost() {
-			_ = p.matches(password) // whatever it says
+			_ = p.matches(password) // for the time it takes
 			continue
 		}
 		own = true
