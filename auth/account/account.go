@@ -1,7 +1,7 @@
-// Package account is where people are looked up: sources of accounts, such as
-// the configuration file and the database, and the order in which they are
-// asked. A source also says whether a password is right, and whether an account
-// still counts for a session that began with it.
+// Package account looks people up. It has the sources of accounts, which are the
+// configuration file and the database, and the order in which they are asked. A
+// source also checks passwords, and decides whether a session is still valid for
+// its account.
 package account
 
 import (
@@ -15,8 +15,8 @@ import (
 	"gatehouse/internal/secret"
 )
 
-// An Account is a person as a source knows them. Its Groups may be shared with
-// others: whoever wants to change them makes a copy.
+// An Account is a person as a source knows them. Groups may be shared with other
+// copies of the Account: clone the slice before changing it.
 type Account struct {
 	Name         string      // NFKC, 1 to 256 bytes, no control characters; see NormalizeName
 	PasswordHash secret.Text // empty where the source keeps no hash that we can check
@@ -24,27 +24,28 @@ type Account struct {
 	DisplayName  string      // "" when unknown
 	Groups       []string
 	Disabled     bool
-	// Stamp moves when the password is changed, but not when its hash is
-	// upgraded, and when the account is disabled. A session carries the stamp of
-	// its login, and ends when the two differ. Only the source compares them.
+	// Stamp is replaced when the password is changed (but not when only its hash
+	// is upgraded) and when the account is disabled. A session carries the stamp
+	// of its login and ends when the two differ. It is opaque: only the source
+	// compares stamps.
 	Stamp   string
 	Source  string    // the name of the source; see Source.Name
 	Created time.Time // zero when unknown
-	Changed time.Time // of the last change; zero when unknown
+	Changed time.Time // time of the last change; zero when unknown
 }
 
-// Ref returns what a session keeps of the account.
+// Ref returns the reference to the account that a session stores.
 func (a *Account) Ref() Ref { return Ref{Name: a.Name, Source: a.Source, Stamp: a.Stamp} }
 
-// A Ref is an account as it was when somebody proved that it is theirs.
+// A Ref refers to an account as it was when somebody signed in to it.
 type Ref struct {
-	Name   string
-	Source string // of the account: accounts of one name in two sources are two people
-	Stamp  string
+	Name   string // normalized
+	Source string // part of the identity: two sources may have different people of one name
+	Stamp  string // the account's stamp at login
 }
 
-// checkFacts reports what must not be told to upstreams in headers: nothing may
-// break a line, or a list of groups.
+// checkFacts reports what could not be sent to upstreams in headers: nothing may
+// break a line, or a comma-separated list of groups. Limits are in bytes.
 func checkFacts(a Account, report *problem.List) {
 	for _, f := range []struct {
 		key, text string
@@ -67,8 +68,8 @@ func checkFacts(a Account, report *problem.List) {
 	}
 }
 
-// badFact returns what is wrong with a text of at most size bytes; "" when
-// nothing is.
+// badFact returns what is wrong with a text that may have at most size bytes, as
+// the end of a sentence; "" if nothing is.
 func badFact(s string, size int) string {
 	switch {
 	case !utf8.ValidString(s):
@@ -81,18 +82,18 @@ func badFact(s string, size int) string {
 	return ""
 }
 
-// The outcomes of a question to a source, besides an account. Any other error
-// means that the source could not tell.
+// The errors by which a source answers no. Any other error means that the source
+// could not tell, for example because a database does not answer.
 var (
 	ErrNoAccount     = errors.New("account: no such account")
 	ErrWrongPassword = errors.New("account: wrong password")
 	ErrDisabled      = errors.New("account: the account is disabled")
-	// ErrMoved is returned for an account that is not any more what it was when
-	// its password was confirmed: it has another password, or is disabled.
+	// ErrMoved means that the account has changed since its password was checked:
+	// it has another password, or was disabled.
 	ErrMoved = errors.New("account: the account was changed meanwhile")
-	// ErrOtherSource is returned for a session's account when its name now
-	// belongs to an account of another source.
+	// ErrOtherSource means that the name of a session's account now belongs to an
+	// account of another source.
 	ErrOtherSource = errors.New("account: the name belongs to an account of another source")
-	// ErrExists is returned when a name is taken.
+	// ErrExists means that the name is taken.
 	ErrExists = errors.New("account: the account exists already")
 )

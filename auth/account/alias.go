@@ -11,9 +11,9 @@ import (
 	"golang.org/x/text/cases"
 )
 
-// UsernameConfig says what else than its name signs in to an account. The name
-// as it is stored always does, and goes first. Where several accounts fit,
-// none does.
+// UsernameConfig is the section login.username: what people may type in place of
+// an account's name. The name itself, as stored, always works and takes
+// precedence. If what was typed fits several accounts, it signs in to none.
 type UsernameConfig struct {
 	FoldCase bool `yaml:"fold_case"` // the name in any case: Alice and ALICE are alice; default false
 	Email    bool `yaml:"email"`     // the account's e-mail address, in any case; default false
@@ -21,23 +21,28 @@ type UsernameConfig struct {
 
 // An alias is what people may type in place of a name.
 type alias struct {
-	email bool
-	text  string // folded
+	email bool   // an e-mail address; otherwise a name in any case
+	text  string // case-folded
 }
 
+// aliasOf returns the alias for a text; texts that differ only in case are one
+// alias.
 func aliasOf(email bool, text string) alias { return alias{email, cases.Fold().String(text)} }
 
-// aliases is a source that finds accounts by more than their names.
+// aliases is implemented by sources that can find accounts by alias.
 type aliases interface {
 	// find returns the names of the accounts that the alias fits.
 	find(ctx context.Context, a alias) ([]string, error)
 }
 
-// Resolve returns the name of the account that a person means who types name,
-// which is normalized already. ErrNoAccount when there is none, or more than
-// one; then it returns the one spelling of what was typed that tries are
-// counted by. Without an alias in how, that is name itself, and nothing is
-// looked up.
+// Resolve returns the name of the account that somebody means who typed name,
+// which must be normalized. If how allows no aliases, that is name itself, and
+// nothing is looked up.
+//
+// If no account fits, or more than one, the error is ErrNoAccount. The returned
+// string is then the case-folded name, by which the throttle counts attempts so
+// that all spellings count as one. Any other error means that a source could not
+// tell.
 func (s *Sources) Resolve(ctx context.Context, how UsernameConfig, name string) (string, error) {
 	if !how.FoldCase && !how.Email {
 		return name, nil
@@ -66,7 +71,7 @@ func (s *Sources) Resolve(ctx context.Context, how UsernameConfig, name string) 
 	return cases.Fold().String(name), ErrNoAccount
 }
 
-// is reports whether the alias fits.
+// is reports whether x is an alias of the account.
 func (a *Account) is(x alias) bool {
 	text := a.Name
 	if x.email {
@@ -75,7 +80,8 @@ func (a *Account) is(x alias) bool {
 	return text != "" && aliasOf(x.email, text) == x
 }
 
-// find asks every source that knows aliases.
+// find returns the names of all accounts that the alias fits, from every source
+// that knows aliases. If one of them could not tell, it returns the error.
 func (s *Sources) find(ctx context.Context, a alias) (names []string, err error) {
 	for _, source := range s.list {
 		knows, ok := source.(aliases)
@@ -92,22 +98,25 @@ func (s *Sources) find(ctx context.Context, a alias) (names []string, err error)
 }
 
 const (
-	// How often at most the aliases of accounts that other nodes change as well
-	// are read again because something has changed,
+	// aliasesEvery is the shortest time between two rebuilds of the index where
+	// other nodes change accounts too.
 	aliasesEvery = 3 * time.Second
-	// and how often at least.
+	// aliasesFor is the longest time that such an index is used, in case an
+	// announcement was missed.
 	aliasesFor = 30 * time.Second
 )
 
-// An aliasIndex is what accounts of a Database are called besides. It is made
-// when it is first asked, and again when accounts have changed.
+// An aliasIndex maps the aliases of a Database to account names. It is built on
+// first use, and rebuilt when it is used after accounts have changed: reading
+// all accounts is affordable because changes are rare.
 type aliasIndex struct {
-	mu      sync.Mutex
+	mu      sync.Mutex // held while the index is built, so that one login builds it
 	made    time.Time
-	changes uint64
+	changes uint64 // Database.changes before it was built
 	names   map[alias][]string
 }
 
+// find implements aliases.
 func (d *Database) find(ctx context.Context, a alias) ([]string, error) {
 	d.aliases.mu.Lock()
 	defer d.aliases.mu.Unlock()
@@ -126,6 +135,8 @@ func (d *Database) find(ctx context.Context, a alias) ([]string, error) {
 	return x.names[a], nil
 }
 
+// allAliases reads all accounts and returns the names by alias. An account that
+// cannot be decoded is left out.
 func (d *Database) allAliases(ctx context.Context) (map[alias][]string, error) {
 	names := map[alias][]string{}
 	for a, err := range d.List(ctx) {
@@ -133,7 +144,7 @@ func (d *Database) allAliases(ctx context.Context) (map[alias][]string, error) {
 		case err != nil && a.Name == "":
 			return nil, err
 		case err != nil:
-			continue // one that cannot be read can sign in by no name
+			continue // nobody can sign in to an account that cannot be decoded
 		}
 		by := aliasOf(false, a.Name)
 		names[by] = append(names[by], a.Name)

@@ -7,11 +7,11 @@ import (
 	"gatehouse/auth/password"
 )
 
-// databaseName is the name of the source.
+// databaseName is the Source.Name of a Database. It is stored in sessions.
 const databaseName = "database"
 
-// A databaseSource is a Database as a Source. It is a PasswordStore, and
-// upgrades weak hashes.
+// A databaseSource makes a Database a Source and a PasswordStore. It upgrades
+// outdated hashes at login.
 type databaseSource struct {
 	*Database
 
@@ -19,7 +19,9 @@ type databaseSource struct {
 	log    *slog.Logger
 }
 
-// Source returns the accounts of d as a Source, whose passwords h checks.
+// Source returns d as a Source named "database". h checks the passwords. After a
+// successful check it replaces an outdated hash (see password.Hasher.Outdated); a
+// failure to do so is logged to log.
 func (d *Database) Source(h *password.Hasher, log *slog.Logger) PasswordStore {
 	return &databaseSource{d, h, log}
 }
@@ -27,8 +29,8 @@ func (d *Database) Source(h *password.Hasher, log *slog.Logger) PasswordStore {
 // Name implements Source.
 func (*databaseSource) Name() string { return databaseName }
 
-// Verify implements Source. A hash that is weaker than those of today is made
-// anew, now that the password is at hand.
+// Verify implements Source. It upgrades an outdated hash, which is possible only
+// now, while the password is known.
 func (s *databaseSource) Verify(ctx context.Context, name, plain string) (Account, error) {
 	a, err := s.latest(ctx, name)
 	if err != nil {
@@ -41,9 +43,9 @@ func (s *databaseSource) Verify(ctx context.Context, name, plain string) (Accoun
 	return a, nil
 }
 
-// upgrade replaces a weak hash. The stamp stays, so that no other session ends
-// (Django's moves, and ends them). A failure is logged: it is no reason to let
-// nobody in.
+// upgrade replaces the hash if it is outdated. The stamp stays, so that no session
+// ends; in Django an upgrade ends the others. A failure is only logged, because
+// the password was right and the login goes on.
 func (s *databaseSource) upgrade(ctx context.Context, a *Account, plain string) {
 	if !s.hasher.Outdated(a.PasswordHash) {
 		return

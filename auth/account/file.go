@@ -11,7 +11,8 @@ import (
 	"gatehouse/internal/secret"
 )
 
-// UserConfig is one of users in the configuration: an account of the file.
+// UserConfig is an entry of users in the configuration: an account of the file
+// source.
 type UserConfig struct {
 	Name         string      `yaml:"name"`          // required; see NormalizeName
 	PasswordHash secret.Text `yaml:"password_hash"` // required; see password.CheckHash
@@ -21,8 +22,8 @@ type UserConfig struct {
 	Disabled     bool        `yaml:"disabled"` // nobody can sign in to it, and its sessions end
 }
 
-// Check reports each mistake and each danger, by the key within this user and
-// with the remedy.
+// Check reports every mistake as an error and every risk as a warning, with its
+// remedy, under the key within this user.
 func (u *UserConfig) Check(report *problem.List) {
 	if _, err := NormalizeName(u.Name); err != nil {
 		report.Errorf("name", "%q: %v", u.Name, err)
@@ -39,19 +40,24 @@ func (u *UserConfig) Check(report *problem.List) {
 	checkFacts(Account{Email: u.Email, DisplayName: u.DisplayName, Groups: u.Groups}, report)
 }
 
-// fileName is the name of the source.
+// fileName is the Source.Name of the file. It is stored in sessions.
 const fileName = "file"
 
-// A fileSource holds the accounts of one configuration: they never change.
+// A fileSource holds the accounts of one configuration. They never change; a
+// reload makes a new source.
 type fileSource struct {
 	hasher   *password.Hasher
 	accounts map[string]Account
 }
 
-// FileSource returns the accounts of the configuration. The stamp of each is
-// made from its hash, so that a new hash in the file ends the sessions. h
-// checks their passwords, and learns what they cost: their hashes are never
+// FileSource returns the users of the configuration as a Source named "file". h
+// checks their passwords and includes their hashes in the work of every check;
+// see password.Hasher.Expect. The stamp of an account is derived from its hash,
+// so that a new hash in the file ends its sessions. Hashes in the file are never
 // upgraded.
+//
+// The error names the first user that is invalid (see UserConfig.Check), or whose
+// name is taken by an earlier one, as ErrExists.
 func FileSource(h *password.Hasher, users []UserConfig) (Source, error) {
 	f := &fileSource{hasher: h, accounts: make(map[string]Account, len(users))}
 	for i, u := range users {
@@ -80,7 +86,8 @@ func FileSource(h *password.Hasher, users []UserConfig) (Source, error) {
 // Name implements Source.
 func (*fileSource) Name() string { return fileName }
 
-// Account implements Source.
+// Account implements Source. Names that are normalized already take a fast path:
+// it runs with every request.
 func (f *fileSource) Account(_ context.Context, name string) (Account, error) {
 	if !plainName(name) {
 		var err error
@@ -115,10 +122,10 @@ func (f *fileSource) Current(ctx context.Context, r Ref) (Account, error) {
 	return a, r.counts(&a)
 }
 
-// Confirm implements Source.
+// Confirm implements Source. It is Current, because the accounts never change.
 func (f *fileSource) Confirm(ctx context.Context, r Ref) (Account, error) { return f.Current(ctx, r) }
 
-// find implements aliases.
+// find implements aliases. It goes through all users: a file has few.
 func (f *fileSource) find(_ context.Context, a alias) (names []string, err error) { //nolint:unparam // implements aliases
 	for _, account := range f.accounts {
 		if account.is(a) {

@@ -8,12 +8,13 @@ import (
 	"gatehouse/auth/password"
 )
 
-// learnAgain is how long Learn waits after accounts could not be listed.
+// learnAgain is how long Learn waits before it retries.
 const learnAgain = 10 * time.Second
 
-// Learn makes the kinds of hashes of all accounts of d known to h, so that
-// the first logins take as long as all others. It waits for a database that
-// does not answer, until ctx is done.
+// Learn tells h the hashes of all accounts of d, so that from the first login on
+// all checks take the same time; see password.Hasher.Expect. An account whose
+// hash is too expensive for that is logged as a warning. While the database does
+// not answer, it retries every 10 seconds until ctx is done. It blocks.
 func Learn(ctx context.Context, h *password.Hasher, d *Database, log *slog.Logger) {
 	for {
 		err := learn(ctx, h, d, log)
@@ -28,6 +29,8 @@ func Learn(ctx context.Context, h *password.Hasher, d *Database, log *slog.Logge
 	}
 }
 
+// learn goes through the accounts once. Records that cannot be decoded are
+// skipped: nobody can sign in to them.
 func learn(ctx context.Context, h *password.Hasher, d *Database, log *slog.Logger) error {
 	for a, err := range d.List(ctx) {
 		if err != nil && a.Name == "" {

@@ -7,9 +7,10 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// lookalikes are letters that many fonts draw as a Latin one (a part of Unicode
-// UTS #39, for names of people), and what stands for the Latin ones that look
-// alike: l for I, 1 and i, o for 0.
+// lookalikes maps Cyrillic and Greek letters to the Latin ones that many fonts
+// draw alike, and Latin characters that resemble each other to one of them: I, 1
+// and i to l, 0 to o. It is the part of Unicode's confusables (UTS #39) that
+// occurs in people's names.
 var lookalikes = strings.NewReplacer(
 	"а", "a", "А", "a", "В", "b", "в", "b", "с", "c", "С", "c", "ԁ", "d", "е", "e", "Е", "e", "һ", "h", "Н", "h", "н", "h",
 	"і", "l", "І", "l", "ӏ", "l", "Ӏ", "l", "ј", "j", "Ј", "j", "к", "k", "К", "k", "М", "m", "м", "m", "о", "o", "О", "o",
@@ -19,9 +20,10 @@ var lookalikes = strings.NewReplacer(
 	"I", "l", "i", "l", "ı", "l", "1", "l", "|", "l", "0", "o",
 )
 
-// Look returns what a name looks like: names with the same look are twins to
-// whoever reads them, in case, accents or letters that resemble each other. It
-// is for warnings, and never for comparing names.
+// Look returns a key for what a name looks like. Names with the same key are
+// easily mistaken for each other: they differ only in case, accents or letters
+// that resemble each other. Use it for warnings only, never to compare names:
+// different people may have names that look alike.
 func Look(name string) string {
 	var b strings.Builder
 	for _, r := range norm.NFKD.String(name) {

@@ -9,14 +9,17 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// MaxName is how many bytes a name may have, after NFKC.
+// MaxName is the longest name of an account in bytes, after normalization.
 const MaxName = 256
 
-// NormalizeName returns the one spelling of an account's name: NFKC, so that a
-// full-width "ａlice" is alice (Django's UsernameField). Names are compared
-// with case. An error says what a name must not be: empty, over 256 bytes,
-// with a control or format character or one that is not seen (they would forge
-// lines, and be twins of others in lists), or with a space at an end.
+// NormalizeName returns the canonical spelling of an account's name: NFKC, so
+// that a full-width "ａlice" is alice (as in Django's UsernameField). Case is
+// kept: Alice and alice are two names. All names must be normalized before they
+// are compared or stored.
+//
+// The error says why the text is no valid name: it is empty, longer than MaxName,
+// not UTF-8, begins or ends with a space, or has control, format or invisible
+// characters, which could forge log lines or imitate another name.
 func NormalizeName(name string) (string, error) {
 	if len(name) > 4*MaxName || !utf8.ValidString(name) {
 		return "", errors.New("a name is UTF-8 text of at most 256 bytes")
@@ -41,14 +44,14 @@ func NormalizeName(name string) (string, error) {
 	return name, nil
 }
 
-// invisible reports whether a character is drawn as nothing: Unicode's
-// Default_Ignorable_Code_Point (but for those of Cf, which HasControl knows),
-// and the blank Braille pattern.
+// invisible reports whether a character is not drawn: Unicode's
+// Default_Ignorable_Code_Point, except those of category Cf, which HasControl
+// finds, and the blank Braille pattern.
 func invisible(r rune) bool {
 	return r > 0x7f && (r == '\u2800' || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector))
 }
 
-// plainName reports whether NFKC would leave the name alone, quickly.
+// plainName reports whether the name is in NFKC already. It is fast for ASCII.
 func plainName(s string) bool {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
@@ -59,7 +62,8 @@ func plainName(s string) bool {
 }
 
 // HasControl reports whether a text has a control, format or line-breaking
-// character: it could not stand on one line, or would not look like what it is.
+// character (Cc, Cf, Zl, Zp). Such a text could break a line of a log or a header,
+// or be displayed as something else than it is.
 func HasControl(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool {
 		return r < ' ' || r == 0x7f || r > 0x7f && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)

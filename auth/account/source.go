@@ -9,48 +9,49 @@ import (
 	"gatehouse/internal/secret"
 )
 
-// A Source knows accounts by name and can check their passwords. Each method
-// that returns an error has three outcomes: yes (an account), no (one of the
-// errors that it names), and could not tell (any other error), which becomes a
-// 503 and never a pass or a logout. Safe for concurrent use.
+// A Source looks up accounts by name and checks their passwords. Each method that
+// returns an error has three outcomes: yes (an account), no (one of the errors
+// named below), and could not tell (any other error). The last must become a 503
+// and never a pass or a logout. Safe for concurrent use.
 type Source interface {
-	// Name is how the source is called in the configuration, in sessions and in
-	// the audit log: "file", "database".
+	// Name returns the name of the source in the configuration, in sessions and
+	// in the audit log, such as "file" or "database". It never changes.
 	Name() string
-	// Account returns the account of that name, which is compared as stored,
-	// after NormalizeName. ErrNoAccount when there is none. A source may
-	// remember its answer for a few seconds where others change the accounts.
+	// Account returns the account of that name, which is normalized first (see
+	// NormalizeName) and compared with case. ErrNoAccount if there is none. The
+	// answer may be a few seconds old where others change the accounts.
 	Account(ctx context.Context, name string) (Account, error)
-	// Verify returns the account if the password is right: ErrWrongPassword
-	// when it is not, ErrDisabled when it is but nobody may sign in to the
-	// account. An empty password is always wrong. It looks at the accounts as
-	// they are now. All answers take the same time but for ErrNoAccount, which
-	// comes at once; see Sources.Verify. What is computed for it is bounded by a
-	// password.Hasher, and paid for by the claim in ctx.
+	// Verify returns the account if the password is right. ErrNoAccount if there
+	// is no such account; ErrWrongPassword if the password is not right or empty;
+	// ErrDisabled if it is right but the account is disabled. It never relies on
+	// cached accounts. All outcomes take the same time, except ErrNoAccount, which
+	// comes at once; Sources.Verify makes up for that. The work is limited by a
+	// password.Hasher and charged to the claim in ctx; see password.WithClaim.
 	Verify(ctx context.Context, name, plain string) (Account, error)
-	// Current returns the account of a session if it still counts. It is asked
-	// with every request, so it may rely on what it has known for a while: a few
-	// seconds, or as long as the source's configuration says. ErrNoAccount when
-	// it knows no account of that name; ErrOtherSource when it does, and r is
-	// of another source; ErrDisabled, or ErrMoved when r is from before a change
-	// that ends sessions.
+	// Current returns the account of a session if the session is still valid for
+	// it. It is called for every request, so it may use what it has cached: for a
+	// few seconds, or as long as the source's configuration says. ErrNoAccount if
+	// there is no account of that name; ErrOtherSource if there is one but r is of
+	// another source; ErrDisabled if it is disabled; ErrMoved if its stamp is not
+	// that of r.
 	Current(ctx context.Context, r Ref) (Account, error)
-	// Confirm is Current for the account as it is now. It is asked when somebody
-	// signs in or changes something that matters.
+	// Confirm is Current without a cache. It is called when people sign in or
+	// change something important, such as their password.
 	Confirm(ctx context.Context, r Ref) (Account, error)
 }
 
-// A PasswordStore is a Source whose passwords can be changed here.
+// A PasswordStore is a Source whose passwords can be changed through it.
 type PasswordStore interface {
 	Source
 	// ReplacePassword stores the hash of a new password if the account still has
-	// the given stamp, and returns the new stamp. ErrMoved when it has another or
-	// is disabled.
+	// the given stamp, and returns its new stamp. ErrMoved if it has another one
+	// or is disabled; ErrNoAccount if there is no such account.
 	ReplacePassword(ctx context.Context, name, stamp string, hash secret.Text) (next string, err error)
 }
 
-// counts compares a session's account with the one that a source has now, for
-// sources that have stamps.
+// counts returns nil if a session with the reference r is still valid for a, the
+// account as its source has it now. An account without a stamp has no valid
+// sessions.
 func (r *Ref) counts(a *Account) error {
 	switch {
 	case a.Source != r.Source:
@@ -63,8 +64,9 @@ func (r *Ref) counts(a *Account) error {
 	return nil
 }
 
-// verify checks the password of an account whose hash is known. A disabled
-// account takes as long as any other.
+// verify checks the password of an account whose hash is known. Disabled is
+// looked at last, so that a disabled account takes as long as any other, and only
+// somebody who knows the password learns of it.
 func verify(ctx context.Context, h *password.Hasher, a *Account, plain string) error {
 	if plain == "" {
 		return ErrWrongPassword
@@ -82,27 +84,26 @@ func verify(ctx context.Context, h *password.Hasher, a *Account, plain string) e
 }
 
 // Sources are all sources of a configuration, in the order in which they are
-// asked. The first that knows a name decides. One that could not tell decides
-// as well: a name that it may hold must not be taken from the next one. Safe
-// for concurrent use.
+// asked. The first that knows a name decides. A source that could not tell ends
+// the search with its error: it may have the name, so the next source must not
+// answer for it. Safe for concurrent use.
 type Sources struct {
 	hasher *password.Hasher
 	list   []Source
 }
 
-// InOrder returns the sources in that order. h does the work for names that
-// none of them knows.
+// InOrder returns the sources, to be asked in the order given. h does the same
+// work for unknown names as for known ones.
 func InOrder(h *password.Hasher, sources ...Source) *Sources { return &Sources{h, sources} }
 
-// Account returns the account of that name: ErrNoAccount when no source has
-// it, any other error when one could not tell.
+// Account returns the account of that name. ErrNoAccount if no source has it; any
+// other error means that a source could not tell.
 func (s *Sources) Account(ctx context.Context, name string) (Account, error) {
 	return s.first(func(source Source) (Account, error) { return source.Account(ctx, name) })
 }
 
-// Verify returns the account that name and password belong to; see
-// Source.Verify for the errors. An unknown name costs the same time as a wrong
-// password.
+// Verify returns the account that name and password belong to; for the errors
+// see Source.Verify. An unknown name takes as long as a wrong password.
 func (s *Sources) Verify(ctx context.Context, name, plain string) (Account, error) {
 	a, err := s.first(func(source Source) (Account, error) { return source.Verify(ctx, name, plain) })
 	if errors.Is(err, ErrNoAccount) {
@@ -111,8 +112,10 @@ func (s *Sources) Verify(ctx context.Context, name, plain string) (Account, erro
 	return a, err
 }
 
-// VerifyNobody takes as long as the check of a wrong password, and returns
-// ErrNoAccount, or another error when it could not tell.
+// VerifyNobody takes as long as checking a wrong password, and returns
+// ErrNoAccount. It is for names that cannot belong to an account. As with Verify,
+// it returns another error, such as that of a full queue, if the check could not
+// be made.
 func (s *Sources) VerifyNobody(ctx context.Context, plain string) error {
 	if _, err := s.hasher.Check(ctx, secret.Text{}, plain); err != nil {
 		return err
@@ -120,10 +123,12 @@ func (s *Sources) VerifyNobody(ctx context.Context, plain string) error {
 	return ErrNoAccount
 }
 
-// Current returns the account of a session if it still counts; see
-// Source.Current for the errors.
+// Current returns the account of a session if the session is still valid for it;
+// for the errors see Source.Current. The first source that knows the name
+// answers: if an account of the same name appears in an earlier source, sessions
+// of the later one end with ErrOtherSource.
 func (s *Sources) Current(ctx context.Context, r Ref) (Account, error) {
-	for _, source := range s.list { // not first: this is asked with every request
+	for _, source := range s.list { // without the closure of first: this runs for every request
 		if a, err := source.Current(ctx, r); err == nil || !errors.Is(err, ErrNoAccount) {
 			return a, err
 		}
@@ -131,13 +136,13 @@ func (s *Sources) Current(ctx context.Context, r Ref) (Account, error) {
 	return Account{}, ErrNoAccount
 }
 
-// Confirm is Current for the account as it is now.
+// Confirm is Current without caches; see Source.Confirm.
 func (s *Sources) Confirm(ctx context.Context, r Ref) (Account, error) {
 	return s.first(func(source Source) (Account, error) { return source.Confirm(ctx, r) })
 }
 
 // PasswordStore returns the source of that name if passwords can be changed in
-// it; nil when they cannot, or there is no such source.
+// it; nil if they cannot, or there is no such source.
 func (s *Sources) PasswordStore(source string) PasswordStore {
 	for _, candidate := range s.list {
 		if store, ok := candidate.(PasswordStore); ok && candidate.Name() == source {
@@ -147,8 +152,8 @@ func (s *Sources) PasswordStore(source string) PasswordStore {
 	return nil
 }
 
-// first returns the answer of the first source that knows the account, or
-// could not tell.
+// first returns the answer of the first source that knows the account or could
+// not tell; ErrNoAccount if no source does.
 func (s *Sources) first(ask func(Source) (Account, error)) (Account, error) {
 	for _, source := range s.list {
 		if a, err := ask(source); err == nil || !errors.Is(err, ErrNoAccount) {
