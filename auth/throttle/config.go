@@ -9,24 +9,27 @@ import (
 
 // Config limits wrong passwords; see Throttle for what is counted.
 type Config struct {
-	// PerAccount: for one account from one address (IPv4, IPv6 /64) or IPv6
-	// /48; for each device that has signed in to it before, by itself; five
-	// times that for the account from everywhere. Default 10/15m; 0: no limit.
+	// PerAccount limits the attempts for one account from one address (IPv4, IPv6
+	// /64) or IPv6 /48, and separately from each device that has signed in to it
+	// before; five times as many are allowed for the account in all. Default
+	// 10/15m; 0: no limit.
 	PerAccount value.Rate `yaml:"per_account"`
-	// PerNetwork: for all accounts from one address (IPv4, IPv6 /64), and four
-	// times that from the /24 or /48 around it. Devices that have signed in to
-	// an account before are exempt. Default 100/15m; 0: no limit.
+	// PerNetwork limits the attempts for all accounts from one address (IPv4, IPv6
+	// /64); four times as many are allowed from the /24 or /48 around it. Devices
+	// that have signed in to an account before are exempt. Default 100/15m; 0: no
+	// limit.
 	PerNetwork value.Rate `yaml:"per_network"`
 }
 
-// SetDefaults sets the rates of a configuration that names none.
+// SetDefaults sets both rates to their defaults. It is called before the
+// configuration is decoded into c.
 func (c *Config) SetDefaults() {
 	c.PerAccount = value.Rate{Count: 10, Per: 15 * time.Minute}
 	c.PerNetwork = value.Rate{Count: 100, Per: 15 * time.Minute}
 }
 
-// Check reports each mistake and each danger, by the key within the section
-// and with the remedy.
+// Check reports every mistake as an error and every risk as a warning, with its
+// remedy, under the key within the section.
 func (c *Config) Check(report *problem.List) {
 	for _, r := range []struct {
 		key string

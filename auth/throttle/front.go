@@ -9,23 +9,24 @@ import (
 	"gatehouse/internal/web"
 )
 
-// A frontWatch notices that all logins come from one peer that says of itself
-// to be a proxy, and is not trusted: then all visitors are one to the
-// throttle, and any of them can use up what it leaves to all. Safe for
-// concurrent use.
+// A frontWatch detects a proxy in front that is missing from trusted_proxies: all
+// logins come from one untrusted peer that sends X-Forwarded-For or Forwarded.
+// The throttle then takes all visitors for one, and any of them can use up the
+// attempts of all. Safe for concurrent use.
 type frontWatch struct {
 	mu    sync.Mutex
 	peer  netip.Addr
-	tries int // by the peer, and by nobody else between them
-	told  time.Time
+	tries int       // attempts through peer in a row
+	told  time.Time // when it was last reported; zero: never
 }
 
 const (
-	frontTries = 3         // after so many it is said,
-	frontAgain = time.Hour // and so long after it was said once more
+	frontTries = 3         // attempts in a row before it is reported
+	frontAgain = time.Hour // the shortest time between two reports
 )
 
-// saw notes a try, and reports whether it is time to say something.
+// saw records an attempt, and reports whether the caller should log a warning
+// now.
 func (f *frontWatch) saw(r *http.Request, now time.Time) bool {
 	info := web.From(r.Context())
 	forwards := !info.Trusted && (len(r.Header["X-Forwarded-For"]) > 0 || len(r.Header["Forwarded"]) > 0)

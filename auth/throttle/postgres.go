@@ -9,15 +9,17 @@ import (
 	"gatehouse/internal/postgres"
 )
 
-// NewPostgresCounter returns the Counter in the table throttle of the schema
-// gatehouse. It is unlogged: a crash of the database forgets what was counted,
-// as a restart of a node does. The db stays the caller's.
+// NewPostgresCounter returns a Counter in the table gatehouse.throttle. The table
+// is unlogged: a crash of the database loses the counts, as a restart of a node
+// loses its own. The caller keeps db and closes it.
 func NewPostgresCounter(db *postgres.DB) *PostgresCounter { return &PostgresCounter{db} }
 
-// A PostgresCounter keeps one row for each bucket: when it will be full again.
+// A PostgresCounter is a Counter in PostgreSQL. It stores one row for each bucket:
+// the time when the bucket will be full again. Call Purge from time to time. Safe
+// for concurrent use.
 type PostgresCounter struct{ db *postgres.DB }
 
-// Take serves Counter.
+// Take implements Counter, in one statement.
 func (c *PostgresCounter) Take(ctx context.Context, buckets []limit.Bucket) (ok bool, wait time.Duration, err error) {
 	keys, every, per := columns(buckets)
 	err = errNoAnswer
@@ -34,10 +36,11 @@ func (c *PostgresCounter) Take(ctx context.Context, buckets []limit.Bucket) (ok 
 	return ok, wait, err
 }
 
-// errNoAnswer cannot happen: a function gives one row.
+// errNoAnswer guards against an empty result. It should not occur: the function
+// returns one row.
 var errNoAnswer = errors.New("throttle: the database has given no row")
 
-// Return serves Counter.
+// Return implements Counter. A bucket whose row was purged is full already.
 func (c *PostgresCounter) Return(ctx context.Context, buckets []limit.Bucket) error {
 	keys, every, _ := columns(buckets)
 	_, err := c.db.Exec(ctx, `UPDATE gatehouse.throttle AS t SET full_at = t.full_at - b.every
@@ -45,16 +48,19 @@ func (c *PostgresCounter) Return(ctx context.Context, buckets []limit.Bucket) er
 	return err
 }
 
-// Purge removes buckets that are full, which say nothing any more.
+// Purge removes the rows of full buckets, which are the same as no row. It may be
+// called by several nodes at once.
 func (c *PostgresCounter) Purge(ctx context.Context) error {
 	_, err := c.db.Exec(ctx, "DELETE FROM gatehouse.throttle WHERE full_at < $1", now())
 	return err
 }
 
-// now is the node's clock in seconds, which a double holds to the microsecond.
+// now returns this node's Unix time in seconds. A float64 holds it to the
+// microsecond.
 func now() float64 { return float64(time.Now().UnixMicro()) / 1e6 }
 
-// columns gives the keys, and in seconds the time of one event and of all.
+// columns returns the keys of the buckets, and in seconds the time in which each
+// refills by one event and completely.
 func columns(buckets []limit.Bucket) (keys [][]byte, every, per []float64) {
 	for _, b := range buckets {
 		keys = append(keys, b.Key[:])

@@ -12,17 +12,20 @@ import (
 	"gatehouse/sessions/redisstore"
 )
 
-// NewRedisCounter returns the Counter that lies beside the sessions of s, which
-// stays the caller's. Redis drops a bucket by itself when it is full again.
+// NewRedisCounter returns a Counter in the Redis of s, beside its sessions. Keys
+// expire when their bucket is full again, so nothing has to be purged. The caller
+// keeps s and closes it.
 func NewRedisCounter(s *redisstore.Store) Counter { return redisCounter{s} }
 
-// A redisCounter keeps one string for each bucket: the time when it will be
-// full again, in microseconds of the nodes' clocks. All of them lie in one
-// slot of a Cluster, so that they are taken from in one step.
+// A redisCounter stores one string for each bucket: the time when the bucket will
+// be full again, as Unix time in microseconds by the nodes' clocks. All keys are
+// in one slot of a cluster, so that a script can take from several atomically.
 type redisCounter struct{ store *redisstore.Store }
 
-// ARGV: now, then for each key the time of one event and of all. The answer is
-// how long to wait.
+// takeScript takes from all buckets or none. ARGV: now, then for each key the time
+// in which it refills by one event and completely. It returns how long to wait; 0
+// if it took. All times are in microseconds. Numbers are formatted with %.0f,
+// because Lua would write large ones with an exponent.
 var takeScript = redis.NewScript(`
 local now, wait = tonumber(ARGV[1]), 0
 local after = {}
@@ -41,7 +44,9 @@ end
 return '0'
 `)
 
-// ARGV: for each key the time of one event. A bucket that is gone is full.
+// returnScript puts one event back into each bucket. ARGV: for each key the time
+// in which it refills by one event, in microseconds. A missing key is a full
+// bucket and stays missing.
 var returnScript = redis.NewScript(`
 for i, key in ipairs(KEYS) do
 	local full = tonumber(redis.call('GET', key) or 0)
@@ -51,7 +56,7 @@ end
 return '0'
 `)
 
-// Take serves Counter.
+// Take implements Counter.
 func (c redisCounter) Take(ctx context.Context, buckets []limit.Bucket) (ok bool, wait time.Duration, err error) {
 	args := []any{time.Now().UnixMicro()}
 	for _, b := range buckets {
@@ -68,7 +73,7 @@ func (c redisCounter) Take(ctx context.Context, buckets []limit.Bucket) (ok bool
 	return micro == 0, time.Duration(micro) * time.Microsecond, nil
 }
 
-// Return serves Counter.
+// Return implements Counter.
 func (c redisCounter) Return(ctx context.Context, buckets []limit.Bucket) error {
 	var args []any
 	for _, b := range buckets {
@@ -78,6 +83,8 @@ func (c redisCounter) Return(ctx context.Context, buckets []limit.Bucket) error 
 	return err
 }
 
+// keyNames returns the names of the buckets' keys, without the prefix that the
+// store adds.
 func keyNames(buckets []limit.Bucket) (names []string) {
 	for _, b := range buckets {
 		names = append(names, hex.EncodeToString(b.Key[:]))

@@ -7,29 +7,32 @@ import (
 	"gatehouse/internal/limit"
 )
 
-// A sprayWatch notices that many names are tried with few passwords each, from
-// however many networks: no name and no network has more wrong tries than
-// anybody may have. It counts the names that failed lately and have not
+// A sprayWatch detects password spraying: many names are tried with a few
+// passwords each, possibly from many networks, so that no name and no network
+// exceeds its limit. It counts the names that failed recently and have not
 // succeeded since. Safe for concurrent use.
 type sprayWatch struct {
 	mu      sync.Mutex
-	failed  *limit.Window[struct{}] // names
-	right   *limit.Window[struct{}] // names
+	failed  *limit.Window[struct{}] // names whose last attempt failed
+	right   *limit.Window[struct{}] // names that signed in
 	welcome *limit.Window[struct{}] // addresses that somebody has signed in from
-	until   time.Time               // how long what was noticed holds
-	told    time.Time               // when it was last said
+	until   time.Time               // spraying is assumed until then
+	told    time.Time               // when it was last reported; zero: never
 }
 
 const (
-	// sprayNames that fail in sprayTime are noticed, unless as many sign in.
+	// Spraying is assumed when sprayNames or more names fail within sprayTime,
+	// and fewer sign in. It is assumed for sprayTime after the last such failure,
+	// and reported once in that time.
 	sprayNames = 50
 	sprayTime  = 15 * time.Minute
-	// How long an address that somebody has signed in from is no stranger's.
+	// welcomeTime is how long an address is exempt after somebody has signed in
+	// from it.
 	welcomeTime = 12 * time.Hour
-	// While names are sprayed, the part of per_network that is left to an
-	// address which nobody has signed in from.
+	// sprayPart is the divisor of per_network during spraying, for addresses that
+	// are not exempt: 100/15m becomes 3/15m.
 	sprayPart = 33
-	watchKeys = 1 << 14 // of each Window
+	watchKeys = 1 << 14 // the capacity of each Window, which bounds its memory
 )
 
 func newSprayWatch() *sprayWatch {
@@ -40,8 +43,9 @@ func newSprayWatch() *sprayWatch {
 	}
 }
 
-// wrong notes a try that failed. When names is not zero, so many are being
-// sprayed, and that was not said for a while.
+// wrong records a failed attempt. If it returns a number other than zero, that
+// many names are being sprayed, and the caller should report it. It returns zero
+// for sprayTime after that.
 func (s *sprayWatch) wrong(name string, now time.Time) (names int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,7 +64,8 @@ func (s *sprayWatch) wrong(name string, now time.Time) (names int) {
 	return n
 }
 
-// signedIn notes that somebody has signed in from there.
+// signedIn records a successful attempt: the name does not count as failed any
+// more, and the address is exempt for welcomeTime.
 func (s *sprayWatch) signedIn(name string, from origin, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,14 +77,15 @@ func (s *sprayWatch) signedIn(name string, from origin, now time.Time) {
 	s.welcome.Set(limit.KeyOf(from.address), struct{}{}, now)
 }
 
-// slows reports whether tries from there get little now.
+// slows reports whether attempts from there get the reduced rate now.
 func (s *sprayWatch) slows(from origin, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return now.Before(s.until) && !s.welcome.Has(limit.KeyOf(from.address), now)
 }
 
-// spraying is what an address gets of a network's rate while names are sprayed.
+// spraying returns the rate of an address during spraying, at least one attempt
+// in the time of network. An unlimited rate stays unlimited.
 func spraying(network limit.Rate) limit.Rate {
 	if network.Unlimited() {
 		return network

@@ -1,5 +1,6 @@
-// Package throttle counts wrong passwords, in this process and in a store that
-// several nodes share, and says when the next one may be tried.
+// Package throttle limits how often passwords can be guessed. It counts wrong
+// passwords, in this process and optionally in a store that several nodes share,
+// and tells when the next attempt may be made.
 package throttle
 
 import (
@@ -15,46 +16,47 @@ import (
 )
 
 const (
-	// throttleBuckets bounds the memory of a Throttle to about 10 MB. To have
-	// the count of one account forgotten, a guesser must spend tens of
-	// thousands of counted tries from hundreds of networks first.
+	// throttleBuckets limits the memory of a Throttle to about 10 MB. To push the
+	// count of one account out, a guesser would first need tens of thousands of
+	// counted attempts from hundreds of networks.
 	throttleBuckets = 1 << 17
 
-	// How many times per_network the network around an address may use, an
-	// IPv4 /24 or an IPv6 /48, and how many times per_account an account may be
-	// tried from an IPv4 /24. From an IPv6 /48 it is once: that is one customer.
+	// aroundNetworks is how many times per_network is allowed for the network
+	// around an address, an IPv4 /24 or an IPv6 /48. aroundAddress is how many
+	// times per_account is allowed for one account from an IPv4 /24; from an IPv6
+	// /48, which is one customer, it is once.
 	aroundNetworks = 4
 	aroundAddress  = 2
 
-	// How many times per_account an account may be tried in the rate's time by
-	// all who are not known together, and by its known devices together.
+	// inAll is how many times per_account is allowed for one account by all
+	// unknown devices together, and again by all known devices together.
 	inAll = 5
-	// How many times per_account it may be tried before each further try waits
-	// for longestWait: with 10/15m that is 90, and less than 100 in an hour
-	// (NIST SP 800-63B-4, 3.2.2).
+	// inARow is how many times per_account is allowed for one account in a row;
+	// after that, each attempt waits for longestWait. With 10/15m these are 90
+	// attempts, and fewer than 100 in an hour (NIST SP 800-63B-4, 3.2.2).
 	inARow = 9
-	// longestWait is how long anybody waits at the most for the next try.
+	// longestWait is the longest wait for the next attempt after many in a row.
 	longestWait = 15 * time.Minute
 )
 
-// A Throttle counts wrong passwords, in bounded memory. There is one in a
-// process; Limits changes its rates at a reload. A restart forgets what was
-// counted here, but not what is counted in a store; see Share. Safe for
-// concurrent use.
+// A Throttle counts wrong passwords in bounded memory. A process has one, which is
+// kept when the configuration is reloaded; see Limits. A restart loses what was
+// counted here, but not what is counted in a store; see Share. A nil Throttle
+// limits nothing. Safe for concurrent use.
 //
-// A try is counted before its password is looked at, so that tries at once
-// cannot slip through together, and given back when the password was right. A
-// name that does not exist counts as one that does.
+// An attempt is counted before its password is checked, so that concurrent
+// attempts cannot slip through together, and refunded if the password is right.
+// Names that do not exist are counted like those that do.
 //
-// Nobody can use it to lock out somebody else for good. A device that has
-// signed in to the account before (see auth.Cookies.Device) has a budget of its own:
-// what others do, in the same office or elsewhere, does not count for it.
-// Whoever is not known is counted by address, by the network around it, by account from there, and by
-// account in all, each of which only slows down: the waits grow with the
-// number of wrong tries, and end at 15 minutes.
+// It cannot be abused to lock somebody out for good. A device that has signed in
+// to the account before (see auth.Cookies.Device) has a budget of its own, which
+// nobody else can use up, neither in the same office nor elsewhere. Attempts from
+// all other devices are counted by address, by the network around it, by account
+// from each of these, and by account in all. None of these blocks an account
+// permanently: attempts only become slower.
 //
-// While many names are tried (see sprayWatch), an address that nobody has
-// signed in from lately gets little.
+// While many names are tried (password spraying), an address that nobody has
+// signed in from lately gets a small part of its rate.
 type Throttle struct {
 	table  *limit.Table
 	rates  atomic.Pointer[Config]
@@ -63,37 +65,40 @@ type Throttle struct {
 	front  frontWatch
 }
 
-// New returns an empty Throttle.
+// New returns a Throttle that has counted nothing yet.
 func New(c Config) *Throttle {
 	t := &Throttle{table: limit.NewTable(throttleBuckets), spray: newSprayWatch()}
 	t.Limits(c)
 	return t
 }
 
-// Limits replaces the rates; what was counted stays.
+// Limits replaces the rates, as at a reload. What was counted stays.
 func (t *Throttle) Limits(c Config) { t.rates.Store(&c) }
 
-// Share has tries counted in c as well, which other nodes do too. While c does
-// not answer, each node goes on by itself, with what it has counted; that is
-// logged. It is called before the first try. The Throttle does not close c.
+// Share makes t count attempts in c as well, so that nodes that share c have one
+// limit together. While c does not answer, each node continues with its own
+// counts; the change is logged to log. Share must be called before the first
+// attempt. The Throttle does not close c.
 func (t *Throttle) Share(c Counter, log *slog.Logger) { t.shared.use(c, log) }
 
-// An Attempt is a password that somebody types for a name.
+// An Attempt is a password that somebody enters for a name.
 type Attempt struct {
-	Name   string     // as account.NormalizeName spells it: all spellings are one name
-	Client netip.Addr // where it comes from; the zero Addr: this machine
-	Device string     // the id of a browser that has signed in to the account before; "": none
+	Name   string     // as returned by account.Sources.Resolve: all spellings count as one
+	Client netip.Addr // the visitor's address; the zero Addr: a unix socket
+	Device string     // from auth.Cookies.Device; "": the device is not known
 }
 
-// A Charge is an Attempt that was counted, until it is refunded. The zero
-// value was counted nowhere.
+// A Charge is a counted Attempt that can be refunded. Refunding the zero value
+// does nothing.
 type Charge struct {
 	throttle *Throttle
 	buckets  []limit.Bucket
 }
 
-// Take counts an attempt. If wait is not zero it was not counted, and must not
-// be made before that time has passed.
+// Take counts an attempt. If wait is not zero, the attempt was not counted, and
+// its password must not be checked; it may be tried again after that time.
+// Otherwise the caller checks the password, and refunds the Charge unless it is
+// wrong.
 func (t *Throttle) Take(ctx context.Context, a Attempt) (_ Charge, wait time.Duration) {
 	if t == nil {
 		return Charge{}, 0
@@ -110,8 +115,9 @@ func (t *Throttle) Take(ctx context.Context, a Attempt) (_ Charge, wait time.Dur
 	return Charge{}, max(wait, 1)
 }
 
-// budgets returns what the attempt may be counted in, one after the other: the
-// first that has something left is taken from.
+// budgets returns the budgets that the attempt may use. The first of which no
+// bucket is empty is charged. A known device has two: that of all known devices,
+// and that of strangers.
 func (t *Throttle) budgets(a Attempt) [][]limit.Bucket {
 	rates := t.rates.Load()
 	if a.Device == "" {
@@ -122,12 +128,12 @@ func (t *Throttle) budgets(a Attempt) [][]limit.Bucket {
 		{Key: limit.KeyOf("device", a.Name, a.Device), Rate: one},
 		{Key: limit.KeyOf("device in a row", a.Name, a.Device), Rate: slow(one)},
 	}
-	// Who once knew the password may have many devices that count as known.
+	// Somebody who once knew the password may own many known devices.
 	together := limit.Bucket{Key: limit.KeyOf("devices", a.Name), Rate: times(one, inAll)}
 	return [][]limit.Bucket{append(own[:2:2], together), append(own[:2:2], t.ofStrangers(rates, a)...)}
 }
 
-// ofStrangers is the budget of everybody else.
+// ofStrangers returns the budget of devices that are not known.
 func (t *Throttle) ofStrangers(rates *Config, a Attempt) []limit.Bucket {
 	from := originOf(a.Client)
 	one, network := rate(rates.PerAccount), rate(rates.PerNetwork)
@@ -152,8 +158,8 @@ func (t *Throttle) ofStrangers(rates *Config, a Attempt) []limit.Bucket {
 	return buckets
 }
 
-// takeFrom takes from the buckets here and in the store; from neither when one
-// of them is empty.
+// takeFrom takes from the buckets here and in the store. If one of them is empty,
+// it takes from none.
 func (t *Throttle) takeFrom(ctx context.Context, buckets []limit.Bucket) (ok bool, wait time.Duration) {
 	if ok, wait := t.table.Take(buckets...); !ok {
 		return false, wait
@@ -165,7 +171,8 @@ func (t *Throttle) takeFrom(ctx context.Context, buckets []limit.Bucket) (ok boo
 	return true, 0
 }
 
-// Refund takes the attempt back: the password was right, or nobody could tell.
+// Refund undoes Take: the password was right, or could not be checked. It must be
+// called at most once.
 func (c Charge) Refund(ctx context.Context) {
 	if c.throttle != nil {
 		c.throttle.table.Return(c.buckets...)
@@ -175,17 +182,19 @@ func (c Charge) Refund(ctx context.Context) {
 
 func rate(r value.Rate) limit.Rate { return limit.Rate{Count: r.Count, Per: r.Per} }
 
+// times returns n times as many events in the same time.
 func times(r limit.Rate, n int) limit.Rate { return limit.Rate{Count: n * r.Count, Per: r.Per} }
 
-// slow is the rate at which what has failed in a row is forgotten: inARow
-// times r at once, then one try in the time of r, or longestWait.
+// slow returns the rate for attempts in a row: inARow times r at once, and after
+// that one in the time of r, or in longestWait if that is shorter.
 func slow(r limit.Rate) limit.Rate {
-	n := min(inARow*r.Count, 1_000_000) // else the time would not fit
+	n := min(inARow*r.Count, 1_000_000) // keeps Per from overflowing
 	return limit.Rate{Count: n, Per: time.Duration(n) * min(r.Per, longestWait)}
 }
 
-// Failed notes that an attempt was wrong. If names is not zero, so many names
-// are being tried at present, and it is time to say so.
+// Failed records that an attempt was wrong. If names is not zero, that many names
+// are being tried at present, and the caller should report it; this happens once
+// in 15 minutes at most.
 func (t *Throttle) Failed(a Attempt) (names int) {
 	if t == nil {
 		return 0
@@ -193,19 +202,21 @@ func (t *Throttle) Failed(a Attempt) (names int) {
 	return t.spray.wrong(a.Name, time.Now())
 }
 
-// Succeeded notes that an attempt was right.
+// Succeeded records that an attempt was right. It does not refund it.
 func (t *Throttle) Succeeded(a Attempt) {
 	if t != nil {
 		t.spray.signedIn(a.Name, originOf(a.Client), time.Now())
 	}
 }
 
-// Untrusted notes where an attempt came from, and reports whether it is time to
-// say that all of them come through a proxy that is not trusted.
+// Untrusted records where an attempt comes from, and reports whether the caller
+// should log that all attempts come through a proxy that is not in
+// trusted_proxies; this happens once an hour at most.
 func (t *Throttle) Untrusted(r *http.Request) bool { return t != nil && t.front.saw(r, time.Now()) }
 
-// Claim returns who pays for the hashing of an attempt. Right passwords are
-// paid for as well.
+// Claim returns who is charged for the hashing of an attempt; see
+// password.WithClaim. Unlike the counts, this is not refunded for a right
+// password. The shares of a wider network weigh less, because more people use it.
 func (a Attempt) Claim() limit.Claim {
 	from := originOf(a.Client)
 	c := limit.Claim{Shares: []limit.Share{
