@@ -19,8 +19,8 @@ import (
 //go:embed account.html
 var accountHTML string
 
-// openAccount is the page of somebody's own account: who they are, where they
-// are signed in, and their password.
+// openAccount returns the account page, where people see their own account and
+// their sessions, and change their password.
 func openAccount(p *Portal) (_ page, err error) {
 	sample := accountPage{PageData: web.PageData{Lang: lang.All()[0]}, Sessions: []sessionRow{{}}}
 	if p.account, err = web.NewPage("account.html", accountHTML, p.o.Face, sample); err != nil {
@@ -29,32 +29,35 @@ func openAccount(p *Portal) (_ page, err error) {
 	return page{get: p.showAccount}, nil
 }
 
-// accountPage is the data of account.html.
+// accountPage is the data of account.html. Texts are translated; an empty one is
+// not shown.
 type accountPage struct {
 	web.PageData
 	Name, DisplayName, Email string
-	Groups                   string
+	Groups                   string // sorted, separated by commas
 	CSRFToken                string
-	Notice                   string // what was done
-	Error                    string // why a password was not changed
-	Wait                     string // when to try again
-	Confirm                  bool   // ending other sessions needs the password
-	ConfirmError             string // why other sessions were not ended
-	ConfirmWait              string // when to try again
-	Sessions                 []sessionRow
-	More                     bool // there are more sessions than are shown
-	Others                   bool // there are others than this one
-	CanChange                bool // the password is kept here
-	MinPassword              int
+	Notice                   string       // what was done
+	Error                    string       // why the password was not changed
+	Wait                     string       // when to try that again
+	Confirm                  bool         // ending other sessions requires the password
+	ConfirmError             string       // why other sessions were not ended
+	ConfirmWait              string       // when to try that again
+	Sessions                 []sessionRow // this session first, then by last use
+	More                     bool         // there are more sessions than shown
+	Others                   bool         // there are sessions besides this one
+	CanChange                bool         // the password can be changed on this page
+	MinPassword              int          // characters that a new password must have
 }
 
+// A sessionRow is a session in the list of the account page.
 type sessionRow struct {
 	Handle, Agent, Addr string
-	Login, Seen         time.Time
-	This                bool
+	Login, Seen         time.Time // in UTC
+	This                bool      // it is the session that the page was requested with
 }
 
-// Device says what the row's browser claims to be.
+// Device returns what the row's browser claims to be, in the visitor's language,
+// such as "Firefox on Linux". The template calls it.
 func (p accountPage) Device(s sessionRow) string {
 	browser, system := device(s.Agent)
 	switch {
@@ -69,9 +72,11 @@ func (p accountPage) Device(s sessionRow) string {
 	}
 }
 
-// maxRows is how many sessions the page shows.
+// maxRows is the largest number of sessions that the page shows.
 const maxRows = 200
 
+// showAccount shows the page, and the notice that an earlier request left for it.
+// Looking at it counts as activity of the session.
 func (p *Portal) showAccount(w http.ResponseWriter, r *http.Request) error {
 	id, err := p.person(r)
 	if err != nil {
@@ -84,21 +89,24 @@ func (p *Portal) showAccount(w http.ResponseWriter, r *http.Request) error {
 	return p.accountForm(w, r, id, http.StatusOK, p.takeNotice(w, r).onAccount(), trouble{})
 }
 
-// A trouble is why a password was not changed, or other sessions were not
-// ended, and when to try again.
+// A trouble says why a password was not changed or other sessions were not ended,
+// and when to try again. The zero value shows nothing.
 type trouble struct {
 	why      lang.Text
-	wait     time.Duration
-	sessions bool // of the form with the sessions
+	wait     time.Duration // 0: at once
+	sessions bool          // it belongs to the form with the sessions, not to that with the password
 }
 
-// freshFor is how long a login speaks for the person by itself. After it, what
-// touches other sessions needs the password: who has got hold of one session
-// must not shut its owner out of the others.
+// freshFor is how long after a login other sessions can be ended without the
+// password. Later it is required, so that somebody who has stolen one session
+// cannot sign its owner out of the others.
 const freshFor = 5 * time.Minute
 
+// isFresh reports whether the login is recent enough to end other sessions.
 func (p *Portal) isFresh(id *auth.Identity) bool { return time.Since(id.Session.Login) < p.fresh }
 
+// accountForm writes the account page with the status code, what was done, and
+// what went wrong.
 func (p *Portal) accountForm(w http.ResponseWriter, r *http.Request, id *auth.Identity, code int, done lang.Text, problem trouble) error {
 	data := accountPage{
 		PageData: p.frame(r, prefix),
@@ -139,14 +147,14 @@ func (p *Portal) accountForm(w http.ResponseWriter, r *http.Request, id *auth.Id
 	return p.account.Write(w, r, code, data)
 }
 
-// canChange reports whether the password of the account can be changed here.
+// canChange reports whether the account's source lets passwords be changed.
 func (p *Portal) canChange(id *auth.Identity) bool {
 	return p.o.Accounts.PasswordStore(id.Source) != nil
 }
 
-// reconfirmed reports whether something may be done to the visitor's other
-// sessions: after a fresh login, or with the password in the form. When it may
-// not, the visitor is answered, or err says what went wrong.
+// reconfirmed reports whether the visitor's other sessions may be ended: the login
+// is fresh, or the form has the right password. If it returns false and no error,
+// the response is already written, and the caller must return.
 func (p *Portal) reconfirmed(w http.ResponseWriter, r *http.Request, id *auth.Identity, f form) (ok bool, err error) {
 	if p.isFresh(id) {
 		return true, nil
@@ -164,8 +172,9 @@ func (p *Portal) reconfirmed(w http.ResponseWriter, r *http.Request, id *auth.Id
 	return false, p.accountForm(w, r, id, code, lang.Text{}, problem)
 }
 
-// unconfirmed gives a status and what to tell the person when confirm returned
-// err; an error when that is not the person's fault.
+// unconfirmed turns an error of Auth.ConfirmPassword into a status and a message.
+// It returns err itself if it is not about the password or the throttle. It sets
+// Retry-After.
 func unconfirmed(w http.ResponseWriter, err error) (int, trouble, error) {
 	switch e := (*web.Error)(nil); {
 	case errors.Is(err, auth.ErrWrong):
@@ -178,11 +187,13 @@ func unconfirmed(w http.ResponseWriter, err error) (int, trouble, error) {
 	}
 }
 
+// What visitors read on the account page, or on the login page after it.
 const (
 	msgOld  = "The current password is not right."
 	msgLost = "Your account was changed elsewhere at the same time. Your password is not changed. Please sign in again."
 )
 
+// because returns the trouble with an untranslated message and a wait.
 func because(text string, wait time.Duration) trouble {
 	return trouble{why: lang.Text{Key: text}, wait: wait}
 }

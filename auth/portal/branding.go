@@ -11,46 +11,49 @@ import (
 	"gatehouse/internal/web"
 )
 
-// LinkConfig is one of login.links.
+// LinkConfig is an entry of login.links: a link at the foot of our pages.
 type LinkConfig struct {
 	Text string `yaml:"text"` // required
 	URL  string `yaml:"url"`  // required: https://, http://, mailto: or a path of the site
 }
 
-// RouteLoginConfig is the section login of a route: what the login page shows
-// to who is on the way there. Nothing else depends on it.
+// RouteLoginConfig is the section login of a route: what the login page shows to
+// people who are on their way to the route. It affects nothing else.
 type RouteLoginConfig struct {
-	Title string `yaml:"title"` // "": the general one
-	Logo  string `yaml:"logo"`  // a file; "": the general one
+	Title string `yaml:"title"` // 1 to 100 characters; "": that of LoginConfig
+	Logo  string `yaml:"logo"`  // a file; "": that of LoginConfig
 
-	LogoURL template.URL `yaml:"-"` // the file, read by whoever reads the configuration
+	LogoURL template.URL `yaml:"-"` // a data URL of Logo; set by the code that loads the configuration
 }
 
-// Check tells bad of each mistake, by the key within the section.
+// Check reports every mistake under the key within the section. It does not read
+// the logo.
 func (c *RouteLoginConfig) Check(report *problem.List) {
 	if c.Title != "" {
 		checkLine(report, "title", c.Title, 100)
 	}
 }
 
-// Face is what the section says of our pages.
+// Face returns the branding that the section gives to all our pages. Check must
+// have accepted the section; an invalid accent colour is ignored.
 func (c *LoginConfig) Face() web.Branding {
 	f := web.Branding{Logo: c.LogoURL, Message: c.Message}
-	f.Accent, _ = web.ParseColor(c.Accent) // Check has read it; none is the zero value
+	f.Accent, _ = web.ParseColor(c.Accent) // validated by Check; "" is the zero value
 	for _, l := range c.Links {
 		f.Links = append(f.Links, web.Link{Text: l.Text, URL: l.URL})
 	}
 	return f
 }
 
-// CheckTemplate says what is wrong with the text of a login page: the error
-// names its line where there is one.
+// CheckTemplate returns an error if html does not work as the template of the
+// login page: it does not parse, or fails with the data of LoginPage. The error
+// names the line if it is known. New makes the same check.
 func CheckTemplate(html string) error {
 	_, err := newLoginPage(html, web.Branding{})
 	return err
 }
 
-// checkFace checks what Face reads.
+// checkFace checks the keys that Face uses.
 func (c *LoginConfig) checkFace(report *problem.List) {
 	if c.Message != "" {
 		checkLine(report, "message", c.Message, 500)
@@ -63,7 +66,8 @@ func (c *LoginConfig) checkFace(report *problem.List) {
 	}
 }
 
-// Check tells bad of each mistake, by the key within the link.
+// Check reports every mistake under the key within the link. A URL must be http,
+// https, mailto or an absolute path of the site, and must not contain a user name.
 func (c *LinkConfig) Check(report *problem.List) {
 	checkLine(report, "text", c.Text, 60)
 	if c.URL == "" {
@@ -92,7 +96,8 @@ func (c *LinkConfig) Check(report *problem.List) {
 	}
 }
 
-// checkLine refuses what cannot stand on one line of a page.
+// checkLine reports a text that has no characters or more than most, or that
+// cannot be shown on one line of a page.
 func checkLine(report *problem.List, key, text string, most int) {
 	switch n := utf8.RuneCountInString(text); {
 	case n == 0 || n > most:

@@ -11,15 +11,16 @@ import (
 	"gatehouse/sessions"
 )
 
-// openEnd and openEndOthers are where the account page's forms with the
-// sessions are sent.
+// openEnd and openEndOthers return the targets of the account page's forms that
+// end sessions.
 func openEnd(p *Portal) (page, error) { return page{get: toAccount, post: p.postEnd}, nil }
 
 func openEndOthers(p *Portal) (page, error) {
 	return page{get: toAccount, post: p.postEndOthers}, nil
 }
 
-// postEnd ends one of the visitor's own sessions.
+// postEnd ends one of the visitor's own sessions, named by its handle. For the
+// current one it is a logout and requires no password.
 func (p *Portal) postEnd(w http.ResponseWriter, r *http.Request) error {
 	f, id, err := p.checkForm(w, r)
 	if err != nil {
@@ -42,7 +43,7 @@ func (p *Portal) postEnd(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if own.Key != "" { // else it has ended already
+	if own.Key != "" { // otherwise it has ended already
 		switch _, err := p.o.Sessions.Revoke(r.Context(), own.Key, "revoked"); {
 		case errors.Is(err, sessions.ErrNotFound): // it has ended meanwhile
 		case err != nil:
@@ -56,8 +57,9 @@ func (p *Portal) postEnd(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// ownSession finds a session by its handle among the user's own: nobody ends
-// another's. The zero Info says that there is none.
+// ownSession returns the user's session with that handle; the zero Info if there
+// is none. It searches only among the user's own sessions, so that nobody can end
+// those of others.
 func (p *Portal) ownSession(ctx context.Context, user, handle string) (sessions.Info, error) {
 	for info, err := range p.o.Sessions.List(ctx, sessions.Query{User: user}) {
 		if err != nil {
@@ -70,7 +72,7 @@ func (p *Portal) ownSession(ctx context.Context, user, handle string) (sessions.
 	return sessions.Info{}, nil
 }
 
-// postEndOthers ends all of the visitor's sessions but this one.
+// postEndOthers ends all of the visitor's sessions except the current one.
 func (p *Portal) postEndOthers(w http.ResponseWriter, r *http.Request) error {
 	f, id, err := p.checkForm(w, r)
 	if err != nil {

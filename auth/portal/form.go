@@ -15,15 +15,17 @@ import (
 )
 
 const (
-	maxBody         = 8 << 10          // bytes of a body on our own pages
-	defaultBodyTime = 10 * time.Second // to read it
+	maxBody         = 8 << 10          // largest request body on our own pages, in bytes
+	defaultBodyTime = 10 * time.Second // time to send it; see Options.BodyTime
 )
 
-// A form is what was posted to one of our pages: one value a field.
+// A form holds the fields that were posted to one of our pages. Each has exactly
+// one value.
 type form map[string]string
 
-// readForm reads the body of a POST, strictly: two readers of it could not
-// read different things. An error is a *web.Error for the visitor.
+// readForm reads and parses the body of a POST. It is strict, so that no other
+// parser could read the body differently. Every error is a *web.Error for the
+// visitor: 400, 408, 413 or 415.
 func readForm(w http.ResponseWriter, r *http.Request) (form, error) {
 	if err := noCredentials(r.URL.RawQuery); err != nil {
 		return nil, err
@@ -45,14 +47,14 @@ func readForm(w http.ResponseWriter, r *http.Request) (form, error) {
 	case len(body) > maxBody:
 		return nil, tooLarge()
 	}
-	// What follows may wait for a hash, and must not be cut off by the
-	// deadline for the body.
+	// The body is complete. The handler may now wait for a hash, and must not be
+	// cut off by the deadline that limitBody has set.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	return parseForm(string(body))
 }
 
-// limitBody gives the visitor as long as limit to send the body, also one that
-// nobody reads: the server reads the rest of it after the handler.
+// limitBody sets the deadline for the request body. It also applies to a body that
+// no handler reads, because the server reads the rest after the handler returns.
 func limitBody(w http.ResponseWriter, r *http.Request, limit time.Duration) {
 	if r.ContentLength != 0 {
 		// A ResponseWriter without deadlines has no connection either.
@@ -60,13 +62,15 @@ func limitBody(w http.ResponseWriter, r *http.Request, limit time.Duration) {
 	}
 }
 
+// tooLarge returns a 413 that closes the connection, so that the rest of the body
+// is not read.
 func tooLarge() error {
 	e := web.Refuse(http.StatusRequestEntityTooLarge, "That is more than this page accepts.")
 	e.Header = http.Header{"Connection": {"close"}}
 	return e
 }
 
-// urlencoded refuses every body but a plain HTML form in UTF-8.
+// urlencoded returns a 415 unless the header is that of a plain HTML form in UTF-8.
 func urlencoded(h http.Header) error {
 	unsupported := web.Refuse(http.StatusUnsupportedMediaType, "This page takes only its own form.")
 	types := h.Values("Content-Type")
@@ -85,9 +89,8 @@ func urlencoded(h http.Header) error {
 	return nil
 }
 
-// parseForm reads application/x-www-form-urlencoded. A field that stands
-// there twice, a broken escape, or a semicolon (a separator to some) is an
-// error.
+// parseForm parses application/x-www-form-urlencoded. A repeated field, a broken
+// escape, or a semicolon, which some parsers take for a separator, is a 400.
 func parseForm(body string) (form, error) {
 	malformed := web.Refuse(http.StatusBadRequest, "The form is malformed.")
 	if strings.Contains(body, ";") {
@@ -109,8 +112,8 @@ func parseForm(body string) (form, error) {
 	return f, nil
 }
 
-// noCredentials refuses a query that holds what belongs into a body: queries
-// end in logs, histories and Referer headers.
+// noCredentials returns a 400 if the query has a name or a password: queries end up
+// in logs, histories and Referer headers.
 func noCredentials(query string) error {
 	for part := range strings.FieldsFuncSeq(query, func(c rune) bool { return c == '&' || c == ';' }) {
 		name, _, _ := strings.Cut(part, "=")
@@ -125,10 +128,10 @@ func noCredentials(query string) error {
 	return nil
 }
 
-// nextOf returns the return-to address of the query; next before rd. What is
-// not safe is "/".
+// nextOf returns the return-to address of the query, from next or, without that,
+// from rd. It returns "/" and false if there is none or it is not safe.
 func (p *Portal) nextOf(r *http.Request) (string, bool) {
-	values, _ := url.ParseQuery(r.URL.RawQuery) // what cannot be read is not there
+	values, _ := url.ParseQuery(r.URL.RawQuery) // malformed fields are ignored
 	for _, name := range []string{"next", "rd"} {
 		if list := values[name]; len(list) > 0 {
 			return p.safeNext(r, list[0])
@@ -137,8 +140,7 @@ func (p *Portal) nextOf(r *http.Request) (string, bool) {
 	return "/", false
 }
 
-// nextIn returns the return-to address of the form or, where that has none, of
-// the query.
+// nextIn is nextOf for the form or, if that has no field next, for the query.
 func (p *Portal) nextIn(f form, r *http.Request) (string, bool) {
 	if next, ok := f["next"]; ok {
 		return p.safeNext(r, next)

@@ -14,34 +14,37 @@ import (
 	"gatehouse/internal/web"
 )
 
-// A return-to address that is too long for the address of the login page, or
-// for its form, is kept in the visitor's session, which is nobody's until the
-// login. In its place stands a reference to it.
+// A return-to address that is too long for the query of the login page, or for a
+// field of its form, is stored in the visitor's session, which is anonymous until
+// the login. The query and the form then carry a reference to it.
 const (
-	maxShown   = 2048    // bytes of a return-to address in an address of ours, as it is sent
-	keptPrefix = "kept:" // of a reference: no path begins like this
-	keptKey    = "_next" // in the session
-	maxKept    = 4       // for as many tabs
+	maxShown   = 2048    // longest return-to address in a URL of ours, in bytes, percent-encoded
+	keptPrefix = "kept:" // begins a reference; no path begins like this
+	keptKey    = "_next" // the key of the list in the session's data
+	maxKept    = 4       // addresses in a session, for as many tabs; older ones are dropped
 
-	keepBuckets = 4096
+	keepBuckets = 4096 // capacity of the table that counts by the rates below
 )
 
-// How often a session may be made for one, since each is a write to the store
-// that nobody signed in for. Over it the visitor is led to the front page.
+// The rates at which addresses are stored, since each is a write to the store on
+// behalf of somebody who has not signed in. Beyond them the visitor goes to the
+// front page after the login.
 var (
-	keepRate    = limit.Rate{Count: 30, Per: 10 * time.Minute}  // by network
-	keepRateAll = limit.Rate{Count: 600, Per: 10 * time.Minute} // in all
+	keepRate    = limit.Rate{Count: 30, Per: 10 * time.Minute}  // for each network; see throttle.Network
+	keepRateAll = limit.Rate{Count: 600, Per: 10 * time.Minute} // for all visitors together
 )
 
-// A kept is one such address.
+// A kept is a stored return-to address. ID is derived from Next, so that a reload
+// of the page stores nothing new.
 type kept struct {
 	ID   string `json:"id"`
 	Next string `json:"next"`
 }
 
-// shortNext returns what stands for a safe return-to address in an address or
-// a form of ours: next itself, or a reference where that is too long. "/": it
-// is too long, and could not be kept.
+// shortNext returns what represents the return-to address next, which must be
+// safe, in a URL or form of ours: next itself, or a reference if next is too long.
+// It returns "/" if next is too long and could not be stored. It may set the
+// session cookie, so it must be called before the header is written.
 func (p *Portal) shortNext(w http.ResponseWriter, r *http.Request, next string) string {
 	if len(quote(next)) <= maxShown {
 		return next
@@ -73,19 +76,21 @@ func (p *Portal) shortNext(w http.ResponseWriter, r *http.Request, next string) 
 	return keptPrefix + id
 }
 
-// notKept says why an address is lost. It is no reason to let nobody sign in.
+// notKept logs why an address could not be stored or read, and returns "/" in its
+// place: people can still sign in.
 func (p *Portal) notKept(r *http.Request, err error) string {
 	p.o.Log.LogAttrs(r.Context(), slog.LevelWarn, "return-to address not kept", slog.Any("error", err))
 	return "/"
 }
 
-// safeNext is SafeNext for what came back to us: it may be a reference.
+// safeNext is SafeNext for a value that came back from the client and may be a
+// reference. It returns "/" and false if the reference is unknown.
 func (p *Portal) safeNext(r *http.Request, next string) (string, bool) {
 	id, ok := strings.CutPrefix(next, keptPrefix)
 	if !ok {
 		return SafeNext(next)
 	}
-	id, fragment, _ := strings.Cut(id, "#") // the page's script adds the browser's
+	id, fragment, _ := strings.Cut(id, "#") // added by the page's script, since browsers do not send it
 	if fragment != "" {
 		fragment = "#" + fragment
 	}

@@ -10,16 +10,15 @@ import (
 	"gatehouse/internal/web/lang"
 )
 
-// languageAge is how long a browser remembers the language.
+// languageAge is the lifetime of the language cookie.
 const languageAge = 365 * 24 * time.Hour
 
-// openLanguage is where the menu of languages leads.
+// openLanguage returns the target of the language menu.
 func openLanguage(p *Portal) (page, error) { return page{get: p.setLanguage}, nil }
 
-// setLanguage remembers the language that the visitor has chosen in the menu,
-// and goes back to the page with the menu. What is chosen is a preference and
-// no more, so that it takes no form with a token; only what another site sends
-// is not heard.
+// setLanguage stores the chosen language in a cookie and redirects back to the page
+// with the menu. A GET without a token is enough for a mere preference, but
+// requests from other sites, and unknown languages, change nothing.
 func (p *Portal) setLanguage(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	if l := lang.Find(q.Get("lang")); l != nil && site(r).Check(r.Header) == nil {
@@ -29,18 +28,19 @@ func (p *Portal) setLanguage(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// back gives the page that the menu of languages was on: one of our own, with
-// nothing but its next, or what SafeNext gives.
+// back returns the address of the page that the language menu was on. For our own
+// pages, which SafeNext refuses, it keeps nothing but the query's next; all other
+// addresses must pass SafeNext, or become "/".
 func back(here string) string {
 	path, query, _ := strings.Cut(here, "?")
 	switch path {
 	case prefix:
 		return path
 	case prefix + "login", prefix + "logout":
-		values, _ := url.ParseQuery(query) // what cannot be read is not there
+		values, _ := url.ParseQuery(query) // malformed fields are ignored
 		next, ok := SafeNext(values.Get("next"))
 		if strings.HasPrefix(values.Get("next"), keptPrefix) {
-			next, ok = values.Get("next"), true // the page looks whether it is there
+			next, ok = values.Get("next"), true // the page itself looks it up
 		}
 		if ok {
 			return path + "?next=" + quote(next)
@@ -51,13 +51,14 @@ func back(here string) string {
 	return next
 }
 
-// frame is what each page has besides its own content. here is the page's own
-// path and query.
+// frame returns the data that all pages share, such as language and branding. here
+// is the page's own path and query, to which the language menu returns.
 func (p *Portal) frame(r *http.Request, here string) web.PageData {
 	return p.o.Face.PageData(r, here)
 }
 
-// withNext is a page of ours with the way on in it; "" when there is none.
+// withNext returns the address of a page of ours with next in its query; "" leaves
+// the query out.
 func withNext(page, next string) string {
 	if next == "" {
 		return prefix + page

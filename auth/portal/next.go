@@ -9,21 +9,22 @@ import (
 	"gatehouse/internal/urlpath"
 )
 
-// maxNext is how long a return-to address may be, in bytes as it is sent.
+// maxNext is the longest return-to address in bytes, as sent in a header.
 const maxNext = 16 << 10
 
-// SafeNext reports whether a visitor may be sent to next after login or logout,
-// and returns it as it can stand in a Location: byte-equal, but for bytes that
-// a header cannot carry (spaces, anything but ASCII), which are
-// percent-encoded. When it is not safe, it returns "/" and false.
+// SafeNext reports whether visitors may be redirected to next after login or
+// logout. If so, it returns next as it can be written into a Location header:
+// unchanged, except that bytes which a header cannot carry (spaces and anything
+// beyond ASCII) are percent-encoded. If not, it returns "/" and false.
 //
-// Safe is a path of this origin alone: it begins with one slash; it holds no
-// backslash and no control character; its path has no dot segment, encoded or
-// not; it has at most 16 KiB; the proxy would not refuse it as malformed; and in
-// no interpretation (urlpath.Interpret) does it point below prefix, where it could loop or
-// sign out. What comes after a ? or # is free. So there is nothing in it that
-// two readers of URLs could read differently (Django's
-// url_has_allowed_host_and_scheme allows more: other hosts, relative paths).
+// Only paths of this origin are safe. The path must begin with exactly one slash
+// and must not contain backslashes, control characters or dot segments, encoded or
+// not. It must be well-formed for the proxy, and must not point below auth.Prefix
+// in any interpretation (see urlpath.Interpret), where it could loop or sign out.
+// Everything after a ? or # is free, except for control characters and
+// backslashes. The limit is 16 KiB. Two parsers of URLs thus cannot read a safe
+// address differently. Django's url_has_allowed_host_and_scheme allows more: other
+// hosts and relative paths.
 func SafeNext(next string) (string, bool) {
 	if next == "" || next[0] != '/' || len(next) > maxNext {
 		return "/", false
@@ -44,14 +45,14 @@ func SafeNext(next string) (string, bool) {
 	return out, true
 }
 
-// maybeOurs reports whether somebody could take the path for one of our own
-// pages, or whether it has too many readings to know.
+// maybeOurs reports whether any interpretation of the path is one of our own
+// pages, or there are too many interpretations to tell.
 func maybeOurs(p string) bool {
 	r, ok := urlpath.Interpret(p)
 	return !ok || r.MayBeBelow(strings.TrimSuffix(prefix, "/"))
 }
 
-// carried percent-encodes what a header line cannot carry.
+// carried percent-encodes the bytes that a header cannot carry.
 func carried(s string) string {
 	const digits = "0123456789ABCDEF"
 	var b strings.Builder
@@ -67,7 +68,8 @@ func carried(s string) string {
 	return b.String()
 }
 
-// target gives the path and query that the request came for, as sent.
+// target returns the path and query of the request as the client sent them, also
+// if it sent an absolute URL.
 func target(r *http.Request) string {
 	t := r.RequestURI
 	if t != "" && t[0] != '/' {
@@ -79,9 +81,10 @@ func target(r *http.Request) string {
 	return t
 }
 
-// cameFrom gives the path and query of the page that the request was made
-// on, if it is one of this origin and safe to go back to; else "/". Browsers
-// know better than Host whether it is, where a proxy in front changes that.
+// cameFrom returns the path and query of the page that the request was made from,
+// taken from Referer, if it is of this origin and safe to return to; otherwise
+// "/". If only the host matches, because a proxy in front changes scheme or port,
+// the browser's Sec-Fetch-Site decides.
 func cameFrom(r *http.Request) string {
 	u, err := url.Parse(r.Header.Get("Referer"))
 	if err != nil {
@@ -94,10 +97,12 @@ func cameFrom(r *http.Request) string {
 	return next
 }
 
-// loginURL is the login page's address with the way back in it, which is
-// percent-encoded but for the slash, as Django does.
+// loginURL returns the address of the login page with the return-to address in its
+// query.
 func loginURL(next string) string { return prefix + "login?next=" + quote(next) }
 
+// quote percent-encodes a return-to address for a query. As in Django, slashes
+// stay readable.
 func quote(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(url.QueryEscape(s), "%2F", "/"), "+", "%20")
 }

@@ -8,11 +8,12 @@ import (
 	"gatehouse/internal/web/lang"
 )
 
-// A notice is what the next page of ours says, once. It travels as a word in a
-// cookie, so that neither a reload nor a bookmark says it again. Anybody can
-// write such a cookie: it stands for a text of ours, and for nothing else.
+// A notice is a message that the next of our pages shows once. It travels as a
+// word in a cookie, so that neither a reload nor a bookmark shows it again. The
+// cookie is not signed, because it can select nothing but one of our own texts.
 type notice string
 
+// The notices. Some words are those of Manager.EndReason; see noticeOf.
 const (
 	noticeDevice   notice = "device"
 	noticeOthers   notice = "others"
@@ -24,19 +25,20 @@ const (
 	noticeEnded    notice = "ended"
 )
 
-// noticeOf returns the notice of a session's end; see Manager.EndReason.
+// noticeOf returns the notice for the reason why a session ended; see
+// Manager.EndReason. A reason without a text of its own becomes noticeEnded.
 func noticeOf(reason string) notice {
 	switch reason {
 	case "idle", "max_age", "revoked", "password":
 		return notice(reason)
-	case "limit": // a login elsewhere has ended it
+	case "limit": // too many sessions: a login elsewhere has ended it
 		return noticeRevoked
 	}
 	return noticeEnded
 }
 
-// endOf returns what is said to somebody who comes with the cookie of a session
-// that has ended; "" to everybody else.
+// endOf returns the notice for visitors whose cookie is that of a session that has
+// ended; "" for all others.
 func (p *Portal) endOf(r *http.Request) notice {
 	if reason, ended := p.o.Sessions.EndReason(r); ended {
 		return noticeOf(reason)
@@ -44,11 +46,12 @@ func (p *Portal) endOf(r *http.Request) notice {
 	return ""
 }
 
-// noticeAge is how long the page that shows a notice may take to be asked for.
+// noticeAge is the lifetime of the cookie: how much later the next page may be
+// requested.
 const noticeAge = time.Minute
 
-// onAccount is the notice's text on the account page; none for the words of
-// other pages, and for those that are not ours.
+// onAccount returns the notice's text on the account page. It is empty for notices
+// of other pages and for unknown words.
 func (n notice) onAccount() lang.Text {
 	switch n {
 	case noticeDevice:
@@ -62,8 +65,8 @@ func (n notice) onAccount() lang.Text {
 	}
 }
 
-// onLogin is the notice's text on the login page, to somebody who is not signed
-// in; as onAccount.
+// onLogin returns the notice's text on the login page, for visitors who are not
+// signed in. It is empty for notices of other pages and for unknown words.
 func (n notice) onLogin() lang.Text {
 	switch n {
 	case noticeLogout:
@@ -83,13 +86,13 @@ func (n notice) onLogin() lang.Text {
 	}
 }
 
-// leaveNotice puts the notice into the answer, for the page that comes next.
+// leaveNotice sets the cookie with the notice for the next page.
 func (p *Portal) leaveNotice(w http.ResponseWriter, r *http.Request, n notice) {
 	p.o.Cookies.Set(w, r, auth.CookieNotice, string(n), noticeAge)
 }
 
-// takeNotice returns the notice that came with the request, and takes its
-// cookie away; "" when there is none.
+// takeNotice returns the notice that came with the request and deletes its cookie;
+// "" if there is none. The word comes from the client and may be unknown.
 func (p *Portal) takeNotice(w http.ResponseWriter, r *http.Request) notice {
 	cookies := r.CookiesNamed(p.o.Cookies.Name(r, auth.CookieNotice))
 	if len(cookies) == 0 {

@@ -2,11 +2,13 @@ package portal
 
 import "strings"
 
-// device gives the names of browser and system; "": not known.
+// device returns the names of the browser and the operating system that a
+// User-Agent header claims; "" if unknown. It only makes sessions recognizable to
+// their owner: anybody can send any header. It looks at the first 512 bytes.
 func device(agent string) (browser, system string) {
 	agent = agent[:min(len(agent), 512)]
 	browser = firstOf(agent, [][2]string{
-		// The order counts: most browsers claim to be others as well.
+		// The order matters: most browsers also name those they are compatible with.
 		{"Edg", "Edge"},
 		{"OPR/", "Opera"},
 		{"Opera", "Opera"},
@@ -44,6 +46,8 @@ func device(agent string) (browser, system string) {
 	return browser, system
 }
 
+// firstOf returns the second string of the first pair whose first string occurs in
+// s; "" if none does.
 func firstOf(s string, list [][2]string) string {
 	for _, e := range list {
 		if strings.Contains(s, e[0]) {
