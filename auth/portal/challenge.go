@@ -9,14 +9,14 @@ import (
 	"gatehouse/sessions"
 )
 
-// Challenge answers a request of which need says what it lacks; today that is
-// a login, whatever it says. A navigation is redirected
-// to the login page, with the way back in next; everything else gets 401
-// problem+json with login_url (contract: Answers of the gate).
+// Challenge responds to a request that lacks what the auth.Need says; today that is
+// always a login. A navigation is redirected to the login page, with a return-to
+// address in next. Everything else gets a 401 problem+json with login_url
+// (contract.md: Answers of the gate). It always responds and returns nil.
 //
-// The way back of a GET or HEAD is what it came for. Another method cannot be
-// repeated by a redirect, so its way back is the page that it was sent from.
-// The redirect is relative: nothing that a client said of a host is in it.
+// The return-to address of a GET or HEAD is its own target. Another method cannot
+// be repeated by a redirect, so it returns to the page that it was sent from. The
+// redirect is relative: it contains nothing that the client said about the host.
 func (p *Portal) Challenge(w http.ResponseWriter, r *http.Request, _ auth.Need) error {
 	web.AddVary(w.Header(), "Cookie")
 	if ended := p.forget(w, r); ended != "" {
@@ -39,13 +39,13 @@ func (p *Portal) Challenge(w http.ResponseWriter, r *http.Request, _ auth.Need) 
 	return nil
 }
 
-// forget takes away the cookie of a session that had ended before the request
-// came, when a person is on the way to the login page, and returns what that page
-// says of its end; "": nothing. No other answer takes it away:
-// one that is late, to a script in another tab or to a request that the end of
-// its session has cut, would take away the cookie that came in between. What we
-// did not sign stays, because it may be another gate's, and so do two that live:
-// the next login replaces them.
+// forget deletes the cookie of a session that ended before this request, and
+// returns the notice about its end; "" if there is nothing to delete. It does so
+// only for a navigation to the login page: a late response to a script in another
+// tab, or to a request that was cut off by the end of its session, would delete a
+// cookie that was set in the meantime. Cookies that we did not sign stay, because
+// they may be those of another gate, and so do two valid ones that differ; the
+// next login replaces them.
 func (p *Portal) forget(w http.ResponseWriter, r *http.Request) notice {
 	if !web.IsNavigation(r) || !p.o.Sessions.HasCookie(r) || web.From(r.Context()).Session != "" {
 		return ""
@@ -57,8 +57,8 @@ func (p *Portal) forget(w http.ResponseWriter, r *http.Request) notice {
 	return p.endOf(r)
 }
 
-// redirect answers with a redirect that nobody stores. The location is a
-// path of ours or what SafeNext returned.
+// redirect responds with a redirect that must not be cached. location must be a
+// path of ours or a result of SafeNext.
 func redirect(w http.ResponseWriter, r *http.Request, code int, location string) {
 	h := w.Header()
 	web.PageHeaders(r, h)
@@ -67,8 +67,9 @@ func redirect(w http.ResponseWriter, r *http.Request, code int, location string)
 	w.WriteHeader(code)
 }
 
-// seeOther is the redirect after what r asked for was done, or need not be:
-// 302 after GET and HEAD, 303 after the others.
+// seeOther redirects after what r asked for is done or not needed, so that the
+// client continues with a GET: with 302 after GET and HEAD, and 303 after other
+// methods. It always returns nil.
 func seeOther(w http.ResponseWriter, r *http.Request, location string) error {
 	code := http.StatusSeeOther
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {

@@ -9,14 +9,15 @@ import (
 	"gatehouse/internal/problem"
 )
 
-// The bounds of password_min: NIST SP 800-63B-4, 3.1.1.2, wants 8 at least, and
-// that 64 are possible.
+// The bounds of password_min, in characters. NIST SP 800-63B-4, 3.1.1.2, requires at
+// least 8, and that passwords of 64 are possible.
 const (
 	leastPasswordMin = 8
 	mostPasswordMin  = 64
 )
 
-// defaultTitle is said in the visitor's language.
+// defaultTitle is the default of title. Unlike an operator's title, it is
+// translated into the visitor's language.
 const defaultTitle = "Sign in"
 
 // LoginConfig is the section login of the configuration.
@@ -36,15 +37,17 @@ type LoginConfig struct {
 	LogoURL template.URL `yaml:"-"` // the file of Logo, read by whoever reads the configuration
 }
 
-// SetDefaults fills in what contract.md names as defaults.
+// SetDefaults sets the defaults that contract.md names. It is called before the
+// configuration is decoded into c.
 func (c *LoginConfig) SetDefaults() {
 	c.Title = defaultTitle
 	c.PasswordMin = password.DefaultMinLength
 	c.Throttle.SetDefaults()
 }
 
-// Check tells bad of each mistake and warn of each danger, by the key within
-// the section and the remedy. The template's text is checked by New.
+// Check reports every mistake as an error and every risk as a warning, with its
+// remedy, under the key within the section. It reads no files; for the template see
+// CheckTemplate. Links are checked by LinkConfig.Check.
 func (c *LoginConfig) Check(report *problem.List) {
 	checkLine(report, "title", c.Title, 100)
 	c.checkFace(report)

@@ -13,7 +13,7 @@ import (
 	"gatehouse/internal/web/lang"
 )
 
-// What a visitor reads when a request is not taken for one of our pages.
+// What visitors read when one of our pages refuses a request.
 const (
 	msgForeign = "This form was not sent from this site."
 	msgAddress = "Your browser and this site do not agree about the address of this page. The administrator finds the reason in the log."
@@ -22,11 +22,11 @@ const (
 	msgTwo     = "Your browser sends two different cookies of this site, so that neither counts. Please delete the cookies of this site, and sign in again."
 )
 
-// visited returns an error unless the visitor goes to the page, as far as the
-// browser tells. Applications and our pages are one origin: their scripts could
-// read what a page shows, its CSRF token too, and act with it. No script can
-// make its browser say navigate of what it reads, and no frame can show our
-// pages. A client that tells nothing is an older browser, or none.
+// visited returns a 403 if the browser says that the request is no navigation of a
+// window: a fetch by a script, or a frame. Applications and our pages share an
+// origin, so a script of an application could otherwise read a page with its CSRF
+// token, and use it. A script cannot forge Sec-Fetch-Mode and Sec-Fetch-Dest. A
+// client that sends neither is an older browser or none, and is let through.
 func (p *Portal) visited(r *http.Request) error {
 	for _, f := range []struct{ name, want string }{{"Sec-Fetch-Mode", "navigate"}, {"Sec-Fetch-Dest", "document"}} {
 		for _, v := range r.Header[f.name] {
@@ -38,8 +38,9 @@ func (p *Portal) visited(r *http.Request) error {
 	return nil
 }
 
-// sentFromHere returns an error unless a page of ours sent the form, as far as
-// the browser tells.
+// sentFromHere returns a 403 if the browser says that the form was sent by a page
+// of another origin. It tells the visitor whether that is another site, or the same
+// one under an address that the gate does not know.
 func (p *Portal) sentFromHere(r *http.Request) error {
 	err := site(r).Check(r.Header)
 	switch {
@@ -52,9 +53,9 @@ func (p *Portal) sentFromHere(r *http.Request) error {
 	}
 }
 
-// checkForm reads the form of somebody who is signed in, and makes sure that
-// they sent it: from a page of ours that was made for this session. The
-// identity is nil when nobody is signed in; then only the origin was checked.
+// checkForm reads a form that requires a login, and checks that a page of ours sent
+// it that was made for this session. If nobody is signed in, the identity is nil and
+// the token is not checked: the caller must not act on the form.
 func (p *Portal) checkForm(w http.ResponseWriter, r *http.Request) (form, *auth.Identity, error) {
 	f, err := readForm(w, r)
 	if err != nil {
@@ -74,8 +75,8 @@ func (p *Portal) checkForm(w http.ResponseWriter, r *http.Request) (form, *auth.
 	return f, id, nil
 }
 
-// tokenTrouble says why a form's token does not count: to the visitor of the
-// login page, and to the log.
+// tokenTrouble returns why a form's token is not valid: a message for the visitor,
+// and an error for the log.
 func (p *Portal) tokenTrouble(r *http.Request, token string) (say lang.Text, why error) {
 	nonce, clash := p.csrfNonce(r)
 	_, ours := p.openToken(token, "")
@@ -92,13 +93,14 @@ func (p *Portal) tokenTrouble(r *http.Request, token string) (say lang.Text, why
 	}
 }
 
-// refused notes a request that may come from another site or from a script: an
-// audit event, and a warning with the reason.
+// refused records a refused request, which may come from another site or from a
+// script, and returns e.
 func (p *Portal) refused(r *http.Request, e *web.Error) error {
 	p.noteForged(r, e.Err)
 	return e
 }
 
+// noteForged writes an audit event and a warning with the reason.
 func (p *Portal) noteForged(r *http.Request, why error) {
 	info := web.From(r.Context())
 	path := auth.Clip(r.URL.EscapedPath())
@@ -108,7 +110,7 @@ func (p *Portal) noteForged(r *http.Request, why error) {
 	p.event(r, audit.CSRFFailure, slog.String("user", info.User), slog.String("path", path), slog.String("reason", why.Error()))
 }
 
-// site is the origin of the request as the visitor sees it.
+// site returns the origin of the request as the visitor's browser sees it.
 func site(r *http.Request) httpfield.Origin {
 	info := web.From(r.Context())
 	return httpfield.Origin{Scheme: info.Scheme, Host: info.Host, Port: info.Port}

@@ -14,26 +14,26 @@ import (
 	"gatehouse/sessions"
 )
 
-// LoginPage is the data of the login page's template (login.html, or the
-// operator's own). The form is a POST to Action with the fields username,
-// password, next, csrf_token and, where Remember is not empty, remember.
-// web.NewPage says what else there is in a template; docs/login-page.md says
-// all of it to operators.
+// LoginPage is the data of the login page's template: login.html, or the operator's
+// own. The form must be a POST to Action with the fields username, password, next,
+// csrf_token and, if Remember is not empty, remember. For the functions of
+// templates see web.NewPage; docs/login-page.md explains all of it to operators.
+// Sentences are in the visitor's language.
 type LoginPage struct {
 	web.PageData
-	Title       string // of the configuration
-	Action      string // where the form is posted to
-	Next        string // the hidden field next: where to go afterwards; a safe path
-	CSRFToken   string // the hidden field csrf_token
-	Notice      string // a sentence: why the visitor is not signed in any more; "" when there is none
-	Error       string // a sentence to show; "" when there is none
-	Wrong       bool   // it is the name or the password that is not right
-	Wait        string // a sentence: when to try again; "" when that is not the matter
-	Remember    string // such as "Keep me signed in for 30 days"; "": the box is not offered
-	RememberFor string // such as "30 days", when Remember is not empty
+	Title       string // the title of the configuration, or of the route
+	Action      string // the address that the form is posted to
+	Next        string // the value of the hidden field next: a safe path, or a reference to one
+	CSRFToken   string // the value of the hidden field csrf_token
+	Notice      string // a sentence that says why the visitor is no longer signed in; "": none
+	Error       string // a sentence that says what went wrong; "": nothing did
+	Wrong       bool   // Error is about a wrong name or password
+	Wait        string // a sentence that says when to try again; "": at once
+	Remember    string // the label of the box, such as "Keep me signed in for 30 days"; "": do not show the box
+	RememberFor string // such as "30 days"; not empty if Remember is not
 }
 
-// openLogin is the first step of a login: a name and a password.
+// openLogin returns the login page, which asks for a name and a password.
 func openLogin(p *Portal) (_ page, err error) {
 	if p.login, err = newLoginPage(p.o.LoginHTML, p.o.Face); err != nil {
 		return page{}, fmt.Errorf("login page: %w", err)
@@ -41,7 +41,9 @@ func openLogin(p *Portal) (_ page, err error) {
 	return page{get: p.showLogin, post: p.postLogin}, nil
 }
 
-// newLoginPage tries the template in each state that the page can be in.
+// newLoginPage parses the template, and runs it with sample data both with all
+// optional fields empty and with all of them set, so that a mistake shows when the
+// configuration is loaded.
 func newLoginPage(html string, face web.Branding) (*web.Page, error) {
 	sample := LoginPage{
 		PageData: web.PageData{Lang: lang.All()[0], Here: prefix + "login", Links: []web.Link{{Text: "Help", URL: "/help"}}},
@@ -60,18 +62,19 @@ func newLoginPage(html string, face web.Branding) (*web.Page, error) {
 	return p.AllowExternalForms(), nil
 }
 
-// loginName is how the template is called in what goes wrong with it.
+// loginName is the template's name in error messages.
 const loginName = "login.html"
 
-// What a visitor reads on the login page. The first must not tell why.
+// What visitors read on the login page. msgWrong must not tell whether the account
+// exists.
 const (
 	msgWrong = "The name or the password is not right."
 	msgStale = "This page was out of date. Please sign in again."
 )
 
-// showLogin shows the form. Who is signed in already and was on the way to
-// somewhere goes on: another tab has signed in meanwhile. Without a way back
-// the form is what was asked for, to sign in as somebody else.
+// showLogin shows the form. Visitors who are signed in already are redirected to
+// next if it is given: they have signed in in another tab. Without next they get the
+// form, to sign in as somebody else.
 func (p *Portal) showLogin(w http.ResponseWriter, r *http.Request) error {
 	id, err := p.person(r)
 	if err != nil {
@@ -85,7 +88,7 @@ func (p *Portal) showLogin(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case id != nil:
 		n = ""
-	case n == "": // a script, which was told login_url, may have led here
+	case n == "": // a script may have led here by login_url, for which forget sets no notice
 		n = p.endOf(r)
 	}
 	data := p.loginPage(w, r, sessionOf(id), next)
@@ -93,7 +96,8 @@ func (p *Portal) showLogin(w http.ResponseWriter, r *http.Request) error {
 	return p.login.Write(w, r, http.StatusOK, data)
 }
 
-// whyNobody tells a visitor who has cookies of ours why they are not signed in.
+// whyNobody returns a message for visitors who are not signed in although they have
+// session cookies: two that differ. It is empty for all others.
 func (p *Portal) whyNobody(r *http.Request, id *auth.Identity) lang.Text {
 	if id == nil {
 		if _, err := p.o.Sessions.Find(r); errors.Is(err, sessions.ErrTwoSessions) {
@@ -103,8 +107,8 @@ func (p *Portal) whyNobody(r *http.Request, id *auth.Identity) lang.Text {
 	return lang.Text{}
 }
 
-// sessionOf is what a form for the visitor is bound to: the key of his session;
-// "" when nobody is signed in.
+// sessionOf returns the key of the visitor's session, to which their forms are
+// bound; "" if nobody is signed in.
 func sessionOf(id *auth.Identity) string {
 	if id == nil {
 		return ""
@@ -112,14 +116,16 @@ func sessionOf(id *auth.Identity) string {
 	return id.Session.Key
 }
 
-// loginForm shows the form with what went wrong, and when to try again.
+// loginForm writes the form with the status code, what went wrong, and when to try
+// again.
 func (p *Portal) loginForm(w http.ResponseWriter, r *http.Request, code int, session, next string, problem lang.Text, wait time.Duration) error {
 	data := p.loginPage(w, r, session, next)
 	data.Error, data.Wrong, data.Wait = data.Lang.Say(problem), problem.Key == msgWrong, data.Lang.Wait(wait)
 	return p.login.Write(w, r, code, data)
 }
 
-// loginPage is the form without a word of what went wrong.
+// loginPage returns the data of a form without any message. It may set the cookies
+// that the form needs, so it must be called before the header is written.
 func (p *Portal) loginPage(w http.ResponseWriter, r *http.Request, session, next string) LoginPage {
 	short := p.shortNext(w, r, next)
 	data := LoginPage{
@@ -137,7 +143,9 @@ func (p *Portal) loginPage(w http.ResponseWriter, r *http.Request, session, next
 	return data
 }
 
-// postLogin signs somebody in, or says no.
+// postLogin signs the visitor in and redirects to next, or shows the form again. A
+// form that was sent again after a login in another tab goes to next. The CSRF
+// nonce is replaced at a login: forms from before must not work after it.
 func (p *Portal) postLogin(w http.ResponseWriter, r *http.Request) error {
 	f, err := readForm(w, r)
 	if err != nil {

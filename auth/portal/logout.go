@@ -15,7 +15,7 @@ import (
 //go:embed logout.html
 var logoutHTML string
 
-// openLogout is the page that asks whether to sign out.
+// openLogout returns the page that asks whether to sign out.
 func openLogout(p *Portal) (_ page, err error) {
 	if p.logout, err = web.NewPage("logout.html", logoutHTML, p.o.Face, logoutPage{PageData: web.PageData{Lang: lang.All()[0]}}); err != nil {
 		return page{}, fmt.Errorf("logout page: %w", err)
@@ -24,14 +24,15 @@ func openLogout(p *Portal) (_ page, err error) {
 	return page{get: p.showLogout, post: p.postLogout}, nil
 }
 
+// logoutPage is the data of logout.html.
 type logoutPage struct {
 	web.PageData
 	Name, CSRFToken string
-	Next            string // "" when there is none
+	Next            string // where to go afterwards, a safe path; "": to the login page
 }
 
-// showLogout asks: a GET ends nothing, since any page can make a browser
-// send one.
+// showLogout asks for confirmation. A GET never ends a session, because any page
+// can make a browser send one.
 func (p *Portal) showLogout(w http.ResponseWriter, r *http.Request) error {
 	id, err := p.person(r)
 	if err != nil {
@@ -48,8 +49,8 @@ func (p *Portal) showLogout(w http.ResponseWriter, r *http.Request) error {
 	return p.logout.Write(w, r, http.StatusOK, logoutPage{PageData: frame, Name: id.Name, Next: next, CSRFToken: p.formToken(w, r, id.Session.Key)})
 }
 
-// postLogout ends the session. Who is not signed in any more (two logouts at
-// once) is told the same.
+// postLogout ends the session. Visitors who are not signed in any more, for example
+// after a logout in another tab, get the same response.
 func (p *Portal) postLogout(w http.ResponseWriter, r *http.Request) error {
 	f, id, err := p.checkForm(w, r)
 	if err != nil {
@@ -71,7 +72,8 @@ func (p *Portal) postLogout(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// endOwn ends the session of the visitor himself, and has the login page say so.
+// endOwn ends the session that the request came with, and leaves a notice for the
+// login page.
 func (p *Portal) endOwn(w http.ResponseWriter, r *http.Request, id *auth.Identity) error {
 	s := p.o.Sessions.Open(r)
 	if err := s.Logout(r.Context()); err != nil {
@@ -82,14 +84,16 @@ func (p *Portal) endOwn(w http.ResponseWriter, r *http.Request, id *auth.Identit
 	}
 	p.leaveNotice(w, r, noticeLogout)
 	if web.From(r.Context()).Secure() {
-		// So that the Back button shows nothing. Browsers take this over
-		// https only.
+		// The Back button must not show cached pages. Browsers accept this
+		// header over https only.
 		w.Header().Set("Clear-Site-Data", `"cache"`)
 	}
 	p.event(r, audit.Logout, slog.String("user", id.Name), slog.String("session", id.Session.Handle))
 	return nil
 }
 
+// afterLogout returns where to go after a logout: next, or the login page if it is
+// "".
 func afterLogout(next string) string {
 	if next == "" {
 		return prefix + "login"

@@ -13,11 +13,11 @@ import (
 	"gatehouse/internal/web/lang"
 )
 
-// openPassword is where the account page's form with the password is sent.
+// openPassword returns the target of the account page's form with the password.
 func openPassword(p *Portal) (page, error) { return page{get: toAccount, post: p.postPassword}, nil }
 
-// postPassword changes the visitor's password. Guessing the old one here is
-// counted like guessing it at the login page.
+// postPassword changes the visitor's password and ends their other sessions. Wrong
+// current passwords are throttled like wrong passwords at the login page.
 func (p *Portal) postPassword(w http.ResponseWriter, r *http.Request) error {
 	f, id, err := p.checkForm(w, r)
 	if err != nil {
@@ -45,16 +45,22 @@ func (p *Portal) postPassword(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// lost answers somebody whose password was changed by another, or whose account
-// was disabled, while they changed it: their session ends, and the page says so.
+// lost responds to visitors whose account was changed or disabled elsewhere while
+// they changed the password: it ends their session and shows the login form with
+// 409.
 func (p *Portal) lost(w http.ResponseWriter, r *http.Request, id *auth.Identity) error {
 	p.o.Auth.End(r.Context(), &id.Session, "password")
 	p.event(r, audit.LoginFailure, slog.String("user", id.Name), slog.String("reason", "the account was changed meanwhile"))
 	return p.loginForm(w, r, http.StatusConflict, "", prefix, lang.Text{Key: msgLost}, 0)
 }
 
-// changePassword changes it, or returns a status and what to tell the person.
-// account.ErrMoved: somebody else has changed the account meanwhile.
+// changePassword changes the password and renews the session. If the form is not
+// accepted, it returns a status and what to tell the visitor; the status is 0 if the
+// password was changed. account.ErrMoved means that the account or the session was
+// changed or ended in the meantime.
+//
+// The session is checked again between hashing and storing, because hashing may
+// wait in a queue: an ended session must not set a password any more.
 func (p *Portal) changePassword(w http.ResponseWriter, r *http.Request, id *auth.Identity, store account.PasswordStore, f form) (int, trouble, error) {
 	old, fresh := f["old_password"], f["new_password"]
 	switch {

@@ -1,7 +1,7 @@
-// Package portal is the pages of ours under auth.Prefix, through which people
-// sign in, sign out and look after their account: forms and the tokens in
-// them, where to go next, what is said, in which language and with which face.
-// It asks package auth who somebody is, and has it sign them in.
+// Package portal serves our own pages under auth.Prefix, where people sign in, sign
+// out and manage their account. It has the forms with their CSRF tokens, the
+// return-to addresses, and the messages in the visitor's language and with the
+// operator's branding. Package auth identifies people and signs them in.
 package portal
 
 import (
@@ -21,44 +21,52 @@ import (
 	"gatehouse/sessions"
 )
 
-// prefix is where our pages are.
+// prefix begins the paths of all our pages.
 const prefix = auth.Prefix
 
-// Options are what a Portal is made of.
+// Options are the options of New.
 type Options struct {
-	// Auth knows who somebody is, and signs people in. Required.
+	// Auth identifies people and signs them in. Required.
 	Auth *auth.Auth
-	// Sessions are those that Auth signs people in to. Required.
+	// Sessions must be the Manager that Auth uses. Required.
 	Sessions *sessions.Manager
-	// Cookies are those of Auth. Required.
+	// Cookies must be those that Auth uses. Required.
 	Cookies *auth.Cookies
-	// Accounts are those of Auth, in which passwords are changed. Required.
+	// Accounts must be the sources that Auth uses. Passwords are changed in them.
+	// Required.
 	Accounts *account.Sources
-	// Hasher makes the hashes of new passwords. Required.
+	// Hasher hashes new passwords. Required.
 	Hasher *password.Hasher
 
-	Remember time.Duration // how long "keep me signed in" keeps; 0: not offered
-	// PasswordMin is how many characters a new password has at least; 0:
-	// password.DefaultMinLength.
+	// Remember is the lifetime of a session with "keep me signed in", as the login
+	// page shows it. 0: the box is not offered.
+	Remember time.Duration
+	// PasswordMin is the minimum length of a new password in characters. Default
+	// (0): password.DefaultMinLength.
 	PasswordMin int
-	Title       string       // of the login page; "": Sign in, in the visitor's language
-	Face        web.Branding // what the operator puts on our pages; its Cookie is that of Cookies
-	// LoginFor returns what the login page shows to a person on the way to next,
-	// a path of the host that r is for, in place of Title and the logo of Face.
-	// nil: nothing.
+	// Title is the title of the login page. Default (""): "Sign in", translated
+	// into the visitor's language.
+	Title string
+	// Face is the operator's branding of our pages. Its Cookie is ignored: New sets
+	// it from Cookies.
+	Face web.Branding
+	// LoginFor, if not nil, returns what the login page shows to visitors on the way
+	// to next, a path of the host that r is for. Empty fields leave Title and the
+	// logo of Face in place. It must be safe for concurrent use.
 	LoginFor func(r *http.Request, next string) RouteLoginConfig
-	// LoginHTML is the template of the login page (login.html or the operator's);
-	// see LoginPage for its data. Required.
+	// LoginHTML is the template of the login page: login.html or the operator's own.
+	// For its data see LoginPage. Required.
 	LoginHTML string
-	// BodyTime is how long the body of a request to one of our pages may take; 0:
-	// 10 seconds.
+	// BodyTime limits how long a client may take to send the body of a request to
+	// one of our pages. Default (0): 10 seconds.
 	BodyTime time.Duration
 
-	Log *slog.Logger // nil: nothing is logged
+	// Log gets warnings, such as those about refused forms. nil: nothing is logged.
+	Log *slog.Logger
 }
 
-// A Portal serves our own pages. It belongs to one configuration. Safe for
-// concurrent use.
+// A Portal serves our own pages. It belongs to one configuration; a reload makes a
+// new one. Safe for concurrent use.
 type Portal struct {
 	o       Options
 	pages   map[string]page // by path
@@ -66,12 +74,13 @@ type Portal struct {
 	factor  *web.Page
 	logout  *web.Page
 	account *web.Page
-	keeping *limit.Table  // how often return-to addresses were kept
-	fresh   time.Duration // freshFor
-	halfway time.Duration // halfLoginTime
+	keeping *limit.Table  // limits how often return-to addresses are stored
+	fresh   time.Duration // freshFor, except in tests
+	halfway time.Duration // halfLoginTime, except in tests
 }
 
-// New checks the options and the template.
+// New returns a Portal. It returns an error if a required option is missing or the
+// login page's template does not work; see CheckTemplate.
 func New(o Options) (*Portal, error) {
 	if o.Auth == nil || o.Sessions == nil || o.Cookies == nil || o.Accounts == nil || o.Hasher == nil {
 		return nil, errors.New("portal: auth, sessions, cookies, accounts and a hasher are required")
@@ -94,14 +103,14 @@ func New(o Options) (*Portal, error) {
 	return p, nil
 }
 
-// A page is what is served at one path: one handler for GET and HEAD, one for
-// POST. nil: the method is not allowed.
+// A page has the handlers of one path: get for GET and HEAD, post for POST. A
+// method whose handler is nil gets a 405.
 type page struct {
 	get, post web.Handler
 }
 
-// table are all pages by their paths below prefix. Each is opened once, when a
-// Portal is made, and reads its template then.
+// table has all pages by their path below prefix. New calls each function once; it
+// parses the page's template.
 var table = map[string]func(*Portal) (page, error){
 	"":                    openAccount,
 	"login":               openLogin,
@@ -130,12 +139,13 @@ var table = map[string]func(*Portal) (page, error){
 //	language              GET        lang (a tag), next: remembers the language, and goes back
 //	static/               GET        style.css, logo.svg, favicon.svg
 //
-// prefix without its slash, and a GET of what only takes a POST (a page that
-// is loaded again, or typed), lead to the account page. Only session and
-// static/ answer scripts; see visited.
+// The prefix without its final slash, and a GET of an address that is only for POST
+// (after a reload, for example), redirect to the account page. Only session and
+// static/ respond to scripts; see visited.
 //
-// Only the literal spelling of a path counts. Like every handler of ours it
-// returns what goes wrong, for web.Pages to answer.
+// Paths must match literally, without any decoding. Like all our handlers it
+// returns an error, a *web.Error where the status is not 500, for web.Pages to
+// respond with. Safe for concurrent use.
 func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	limitBody(w, r, p.o.BodyTime)
 	if r.Header.Get("Service-Worker") != "" {
@@ -160,13 +170,14 @@ func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	return found.serve(w, r)
 }
 
-// CookieNames returns the names of all cookies of ours: none of them may pass
-// to an upstream, or come from one.
+// CookieNames returns the names of all our cookies, including the session's. None of
+// them may be sent to an upstream, or accepted from one.
 func (p *Portal) CookieNames() []string {
 	return append(p.o.Sessions.CookieNames(), p.o.Cookies.Names()...)
 }
 
-// serve answers with the handler of the request's method, or refuses it.
+// serve calls the handler of the request's method. If there is none, it returns a
+// 405 with Allow.
 func (p page) serve(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case p.get != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead):
@@ -186,12 +197,12 @@ func (p page) serve(w http.ResponseWriter, r *http.Request) error {
 	return e
 }
 
-// toAccount leads to the account page.
+// toAccount redirects to the account page.
 func toAccount(w http.ResponseWriter, r *http.Request) error { return seeOther(w, r, prefix) }
 
-// person returns who is signed in with the request's session, with the outcomes
-// of Auth.Identify. An identity that came without a session is nobody here: our
-// pages are for browsers, and their forms are bound to a session.
+// person is Auth.Identify for our pages: nil, nil if nobody is signed in. It also
+// returns nil for an identity without a session, because our pages are for browsers
+// and their forms are bound to a session.
 func (p *Portal) person(r *http.Request) (*auth.Identity, error) {
 	id, err := p.o.Auth.Identify(r)
 	if err != nil || !id.HasSession() {
@@ -200,12 +211,13 @@ func (p *Portal) person(r *http.Request) (*auth.Identity, error) {
 	return id, nil
 }
 
-// event writes an audit event with where it came from.
+// event writes an audit event with the client and the id of the request.
 func (p *Portal) event(r *http.Request, name string, attrs ...slog.Attr) {
 	p.o.Auth.Event(r.Context(), name, attrs...)
 }
 
-// couldNot is the failure of what could not be told or done.
+// couldNot returns a 503 for something that could not be found out or done. The
+// visitor does not see err.
 func couldNot(what string, err error) error {
 	return web.Fail(http.StatusServiceUnavailable, "", fmt.Errorf("%s: %w", what, err))
 }

@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// openSession is what scripts are told of their session, as JSON.
+// openSession returns the page that tells scripts about their session in JSON.
 func openSession(p *Portal) (page, error) { return page{get: p.showSession}, nil }
 
-// A sessionStatus is what a script may know of its session. Seconds that are null
-// have no end.
+// A sessionStatus is what scripts may know about their session. Times are in
+// seconds; null means without limit, and 0 that nobody is signed in.
 type sessionStatus struct {
 	Authenticated bool     `json:"authenticated"`
 	User          string   `json:"user"`
 	Groups        []string `json:"groups"`
-	IdleRemaining *int64   `json:"idle_remaining"` // until the session ends for lack of use
-	Remaining     *int64   `json:"remaining"`      // until it ends whatever its use
+	IdleRemaining *int64   `json:"idle_remaining"` // until the session ends if it is not used
+	Remaining     *int64   `json:"remaining"`      // until it ends even if it is used
 }
 
-// showSession never extends the session: a script that asks is no person who
-// does something.
+// showSession responds with a sessionStatus, with 200 also if nobody is signed in.
+// It never extends the session: a script that polls is no activity of a person.
 func (p *Portal) showSession(w http.ResponseWriter, r *http.Request) error {
 	id, err := p.person(r)
 	if err != nil {
@@ -46,6 +46,7 @@ func (p *Portal) showSession(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// secondsUntil returns the whole seconds until t, at least 0; nil for the zero time.
 func secondsUntil(t time.Time) *int64 {
 	if t.IsZero() {
 		return nil

@@ -11,15 +11,15 @@ import (
 //go:embed static/logo.svg
 var logoSVG string
 
-// openStyle is the style sheet of all our pages.
+// openStyle returns the style sheet of all our pages, with the operator's colours.
 func openStyle(p *Portal) (page, error) {
 	return page{get: static("text/css; charset=utf-8", p.o.Face.Style())}, nil
 }
 
-// openLogo is our icon.
+// openLogo returns our icon. The operator's logo is part of the pages themselves.
 func openLogo(*Portal) (page, error) { return page{get: static("image/svg+xml", logoSVG)}, nil }
 
-// static serves a text that never changes.
+// static returns a handler that serves a fixed text of the given media type.
 func static(kind, text string) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		send(w, r, kind, []byte(text))
@@ -27,6 +27,8 @@ func static(kind, text string) web.Handler {
 	}
 }
 
+// send writes a 200 with the body, or only its header for a HEAD. Other sites cannot
+// embed it.
 func send(w http.ResponseWriter, r *http.Request, kind string, body []byte) {
 	h := w.Header()
 	web.PageHeaders(r, h)
