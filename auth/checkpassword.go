@@ -15,17 +15,22 @@ import (
 	"gatehouse/internal/web"
 )
 
-// ErrWrong is returned when name and password are not those of an account that
-// may sign in. Why not is in the audit log alone.
+// ErrWrong means that name and password are not those of an account that may sign
+// in. The reason is written to the audit log only: the visitor must not learn
+// whether there is such an account.
 var ErrWrong = errors.New("auth: wrong name or password")
 
-// CheckPassword returns the account that a name and a password belong to. The
-// name may be any spelling that the configuration allows; spaces around it are
-// taken away, because keyboards put them there. The errors are ErrWrong; a
-// *web.Error 429 with Retry-After when the attempt was not made; any other when
-// it could not tell. All of them are counted and audited here.
+// CheckPassword returns the account that a name and a password belong to. The name
+// may be anything that Options.Username allows; spaces around it are removed,
+// because keyboards on phones add them. It does not sign anybody in; see SignIn.
 //
-// A refusal takes the same time whatever its reason.
+// The error is ErrWrong if the password is refused; a *web.Error with status 429 and
+// Retry-After if the attempt was throttled or the queue for hashing is full; any
+// other error means that the password could not be checked. All outcomes but success
+// are counted here, and refusals are audited; SignIn does both for a success.
+//
+// A refusal takes the same time whatever its reason, unless the password is empty or
+// longer than password.MaxLength, which nothing is computed for.
 func (a *Auth) CheckPassword(r *http.Request, typed, plain string) (account.Account, error) {
 	typed = strings.TrimSpace(typed)
 	if plain == "" || len(plain) > password.MaxLength {
@@ -59,10 +64,10 @@ func (a *Auth) CheckPassword(r *http.Request, typed, plain string) (account.Acco
 	return found, nil
 }
 
-// ConfirmPassword checks the password of somebody who is signed in once more,
-// and returns their account. The errors are those of CheckPassword, and
-// account.ErrMoved when the account has changed since they signed in, or theirs
-// is not a session.
+// ConfirmPassword checks the password of somebody who is signed in once more, and
+// returns their account as it is now. Attempts are throttled together with those of
+// CheckPassword, and the errors are the same. In addition, account.ErrMoved means
+// that the account has changed since they signed in, or that id has no session.
 func (a *Auth) ConfirmPassword(r *http.Request, id *Identity, plain string) (account.Account, error) {
 	attempt := a.attempt(r, id.Name)
 	charge, err := a.charge(r, attempt)
@@ -89,8 +94,9 @@ func (a *Auth) ConfirmPassword(r *http.Request, id *Identity, plain string) (acc
 	return found, nil
 }
 
-// resolve returns the name that a try is counted by, and whether it may be that
-// of an account.
+// resolve returns the name that an attempt is counted by, and whether an account may
+// have it. Names without an account are counted too: otherwise the throttle would
+// tell which accounts exist.
 func (a *Auth) resolve(r *http.Request, typed string) (name string, known bool, err error) {
 	if name, err = account.NormalizeName(typed); err != nil {
 		return typed, false, nil //nolint:nilerr // no account has such a name
@@ -102,8 +108,8 @@ func (a *Auth) resolve(r *http.Request, typed string) (name string, known bool, 
 	return name, true, err
 }
 
-// refusal returns why nobody is let in, for the audit log; "" when somebody is,
-// or a source could not tell.
+// refusal returns the reason of a refusal for the audit log; "" if err is nil, or
+// means that a source could not tell.
 func refusal(err error) (reason string) {
 	switch {
 	case errors.Is(err, account.ErrNoAccount):
@@ -116,13 +122,13 @@ func refusal(err error) (reason string) {
 	return ""
 }
 
-// attempt is what the throttle counts by.
+// attempt returns what the throttle counts an attempt by.
 func (a *Auth) attempt(r *http.Request, name string) throttle.Attempt {
 	return throttle.Attempt{Name: name, Client: client(r), Device: a.o.Cookies.Device(r, name)}
 }
 
-// charge counts an attempt, or returns a *web.Error 429 that says how long to
-// wait.
+// charge counts an attempt. If it may not be made yet, it returns a *web.Error with
+// status 429 and Retry-After. It also warns of a proxy that is not trusted.
 func (a *Auth) charge(r *http.Request, attempt throttle.Attempt) (throttle.Charge, error) {
 	if a.o.Throttle.Untrusted(r) {
 		a.o.Log.LogAttrs(r.Context(), slog.LevelWarn, "all logins come from one address that sends X-Forwarded-For and is not in trusted_proxies: "+
@@ -138,16 +144,17 @@ func (a *Auth) charge(r *http.Request, attempt throttle.Attempt) (throttle.Charg
 	return charge, nil
 }
 
-// Claim returns the context of a request whose password hashes are paid for by
-// the person who asks for name.
+// Claim returns the context of r in which password hashing is charged to the
+// visitor and the account name; see password.WithClaim.
 func (a *Auth) Claim(r *http.Request, name string) context.Context {
 	return password.WithClaim(r.Context(), a.attempt(r, name).Claim())
 }
 
-// msgThrottled is said to whoever is throttled.
+// msgThrottled is what throttled visitors read.
 const msgThrottled = "There were too many wrong tries. Please wait a little and try again."
 
-// noteSpray counts a wrong attempt, and says so when many names are tried.
+// noteSpray records a wrong attempt for the detection of password spraying, and
+// reports spraying when the throttle says that it is time to.
 func (a *Auth) noteSpray(r *http.Request, attempt throttle.Attempt) {
 	names := a.o.Throttle.Failed(attempt)
 	if names == 0 {
@@ -159,21 +166,22 @@ func (a *Auth) noteSpray(r *http.Request, attempt throttle.Attempt) {
 		"addresses that nobody has signed in from are slowed down", slog.Int("names", names))
 }
 
-// wrong counts and audits a login that failed, and returns ErrWrong.
+// wrong counts and audits a refused login, and returns ErrWrong. why is for the audit
+// log only.
 func (a *Auth) wrong(r *http.Request, typed, why string) error {
 	a.o.Metrics.Login("failure")
 	a.Event(r.Context(), audit.LoginFailure, slog.String("user", Clip(typed)), slog.String("reason", why))
 	return ErrWrong
 }
 
-// untold counts a login of which nobody could tell whether it is right.
+// untold counts a login that could not be checked, and returns the error for it.
 func (a *Auth) untold(what string, err error) error {
 	a.o.Metrics.Login("error")
 	return unsure(what, err)
 }
 
-// unsure returns the error for the visitor: the one that the source has for
-// them, such as that of a full queue, or a 503.
+// unsure returns err if it is a *web.Error, such as that of a full queue, and
+// otherwise a 503.
 func unsure(what string, err error) error {
 	if _, ok := errors.AsType[*web.Error](err); ok {
 		return err

@@ -10,18 +10,19 @@ import (
 	"gatehouse/internal/web"
 )
 
-// Cookies are the small cookies of ours beside the session's: they say which
-// browser this is, which form it has, what its language is. None of them says
-// who somebody is. Safe for concurrent use.
+// Cookies reads and sets our small cookies other than the session's: for the device,
+// the CSRF nonce, the notice and the language. None of them identifies a person.
+// Safe for concurrent use.
 type Cookies struct {
-	base   string // what all names begin with
+	base   string // begins all names
 	secure func(*http.Request) bool
 	keys   keys
 }
 
-// NewCookies returns the cookies whose names begin with base. secure reports
-// whether the visitor's connection carries Secure cookies; nil: it does. Of the
-// secrets the first signs, and all verify; there has to be one.
+// NewCookies returns the cookies whose names begin with base; "" means "gatehouse".
+// secure reports whether the visitor's connection is secure, so that cookies get
+// the attribute Secure; nil: always. The first of the secrets signs, and all of them
+// verify, so that a secret can be replaced. It returns an error without a secret.
 func NewCookies(base string, secure func(*http.Request) bool, secrets [][]byte) (*Cookies, error) {
 	if len(secrets) == 0 {
 		return nil, errors.New("auth: no secrets")
@@ -35,18 +36,18 @@ func NewCookies(base string, secure func(*http.Request) bool, secrets [][]byte) 
 	return &Cookies{base: base, secure: secure, keys: newKeys(secrets)}, nil
 }
 
-// Base returns what the names of all our cookies begin with.
+// Base returns the beginning of the names of all our cookies, without "__Host-".
 func (c *Cookies) Base() string { return c.base }
 
-// The kinds of our cookies.
+// The kinds of cookies, for Name, Read and Set; web.LanguageCookie is another.
 const (
 	CookieCSRF   = "csrf"
 	CookieNotice = "notice"
 	cookieDevice = "device"
 )
 
-// Names returns the names of all cookies of ours but the session's: none of
-// them may pass to an upstream, or come from one.
+// Names returns the names of all our cookies except the session's, both with and
+// without "__Host-". None of them may be sent to an upstream, or accepted from one.
 func (c *Cookies) Names() (names []string) {
 	for _, kind := range []string{CookieCSRF, cookieDevice, CookieNotice, web.LanguageCookie} {
 		names = append(names, c.base+"_"+kind, "__Host-"+c.base+"_"+kind)
@@ -54,8 +55,8 @@ func (c *Cookies) Names() (names []string) {
 	return names
 }
 
-// Name returns the name of the cookie of that kind. They hold for one host
-// only, so that each Secure one has the prefix __Host-.
+// Name returns the name of the cookie of that kind for the visitor's connection. Our
+// cookies are for one host, so those that are Secure have the prefix __Host-.
 func (c *Cookies) Name(r *http.Request, kind string) string {
 	if c.secure(r) {
 		return "__Host-" + c.base + "_" + kind
@@ -63,14 +64,14 @@ func (c *Cookies) Name(r *http.Request, kind string) string {
 	return c.base + "_" + kind
 }
 
-// b64 is how cookies and tokens are written: each value in one spelling.
+// b64 is the encoding of cookies. It is strict, so that each value has one spelling.
 var b64 = base64.RawURLEncoding.Strict()
 
-// Read returns the decoded value of the cookie of that kind which ours accepts;
-// nil when there is none. Others of its name count for nothing: they may come
-// from another gate on another port of the host, or from a parent domain. Of
-// two that ours accepts and that differ one was planted, so that neither
-// counts; clash is true then.
+// Read returns the decoded value of the cookie of that kind that ours accepts, which
+// usually verifies a signature; nil if there is none. Other cookies of the same name
+// are ignored: they may come from another gate on another port of the host, or from
+// a parent domain. If ours accepts two different values, one of them was planted;
+// then Read returns nil and clash is true.
 func (c *Cookies) Read(r *http.Request, kind string, ours func(value []byte) bool) (value []byte, clash bool) {
 	for _, sent := range r.CookiesNamed(c.Name(r, kind)) {
 		b, err := b64.DecodeString(sent.Value)
@@ -85,12 +86,13 @@ func (c *Cookies) Read(r *http.Request, kind string, ours func(value []byte) boo
 	return value, false
 }
 
-// Set puts a cookie into the answer. With age 0 it ends with the browser, and
-// with a negative one it ends now.
+// Set adds a cookie to the response header. value must consist of characters that
+// are allowed in cookies. age is rounded down to seconds; 0 makes a cookie that ends
+// with the browser session, and a negative age of a second or more deletes it.
 //
-// It is Lax whatever the session's is: a Strict one would be missing, and be
-// replaced, when a link from elsewhere leads to the login page, which would
-// spoil the forms in other tabs.
+// SameSite is always Lax, whatever that of the session is. A Strict cookie would not
+// be sent when a link from another site leads to the login page. It would then be
+// replaced, and the forms in other tabs would become invalid.
 func (c *Cookies) Set(w http.ResponseWriter, r *http.Request, kind, value string, age time.Duration) {
 	cookie := http.Cookie{ //nolint:gosec // G124: Secure where the visitor's connection is
 		Name: c.Name(r, kind), Value: value, Path: "/", MaxAge: int(age / time.Second),
@@ -100,11 +102,12 @@ func (c *Cookies) Set(w http.ResponseWriter, r *http.Request, kind, value string
 	web.AddVary(w.Header(), "Cookie")
 }
 
-// Sign returns a signature of MACSize bytes over the parts. One purpose's
-// signature never passes for another's.
+// Sign returns a signature of MACSize bytes over the purpose and the parts. A
+// signature for one purpose is not valid for another.
 func (c *Cookies) Sign(purpose string, parts ...[]byte) []byte { return c.keys.sign(purpose, parts...) }
 
-// Verify reports whether sum is a signature of ours over the parts.
+// Verify reports whether sum is a signature over the purpose and the parts, by any of
+// the secrets. It compares in constant time.
 func (c *Cookies) Verify(sum []byte, purpose string, parts ...[]byte) bool {
 	return c.keys.verify(sum, purpose, parts...)
 }

@@ -7,17 +7,18 @@ import (
 	"time"
 )
 
-// The device cookie says that somebody has signed in to an account in this
-// browser before. It opens nothing: it only keeps guesses from elsewhere from
-// locking the owner out.
+// The device cookie proves that somebody has signed in to an account in this browser
+// before. It grants no access: it only gives the browser a throttle budget of its
+// own, so that guesses from elsewhere cannot lock the owner out. A browser has one,
+// for the account of its last login.
 const (
-	deviceAge = 365 * 24 * time.Hour
-	deviceID  = 16           // bytes of the id
-	deviceLen = deviceID + 8 // and when it was given
+	deviceAge = 365 * 24 * time.Hour // lifetime; each login renews it
+	deviceID  = 16                   // length of the id in bytes
+	deviceLen = deviceID + 8         // the id and the time of issue, before the signature
 )
 
-// Device returns the id of the browser if it has a device cookie for the
-// account; else "".
+// Device returns the id of the browser, which is 16 random bytes and no text, if it
+// has a valid device cookie for the account of that name; otherwise "".
 func (c *Cookies) Device(r *http.Request, name string) string {
 	b, _ := c.Read(r, cookieDevice, func(b []byte) bool {
 		return len(b) == deviceLen+MACSize && c.keys.verify(b[deviceLen:], "device", b[:deviceLen], []byte(name))
@@ -32,8 +33,9 @@ func (c *Cookies) Device(r *http.Request, name string) string {
 	return string(b[:deviceID])
 }
 
-// SetDevice marks the browser as one that has signed in to the account. One
-// that is marked already keeps its id: what was counted for it still counts.
+// SetDevice sets the device cookie after a login to the account of that name. A
+// browser that has a valid one for the account keeps its id, so that its throttle
+// counts stay.
 func (c *Cookies) SetDevice(w http.ResponseWriter, r *http.Request, name string) {
 	id := []byte(c.Device(r, name))
 	if len(id) == 0 {

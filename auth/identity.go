@@ -6,26 +6,27 @@ import (
 	"gatehouse/sessions"
 )
 
-// An Identity is the person that a request comes from. It comes from an account
-// and from what proves that the request is theirs, never from anything that a
-// client says of itself. Its slices are shared: nobody changes them.
+// An Identity is the person that a request comes from. It is made from an account and
+// from the proof that the request is theirs, never from anything that the client
+// claims. Its slices are shared and must not be changed.
 type Identity struct {
-	Name        string // the stored spelling
+	Name        string // the account's name as stored
 	Email       string // "" when unknown
 	DisplayName string // "" when unknown
 	Groups      []string
-	Source      string // of the account; see account.Source
+	Source      string // the name of the account's source; see account.Source
 
-	// Session is the session that it came with. The zero Info: it came without
-	// one. Such an identity ends with its request; see HasSession.
+	// Session is the session that the request came with. The zero Info means that it
+	// came without one; the identity is then valid for this request only. See
+	// HasSession.
 	Session sessions.Info
 
-	Methods  []string  // how they proved who they are, in the names of RFC 8176
-	Level    int       // by how many factors; 0: by none
+	Methods  []string  // how they proved who they are, in the names of RFC 8176, section 2
+	Level    int       // the number of factors that they proved; 0: none
 	AuthTime time.Time // when they last did so; zero: never
 }
 
-// HasSession reports whether the identity came with a session. What belongs to
-// a session (its handle, its use, a new cookie, what is under way for it) exists
-// for such an identity only.
+// HasSession reports whether the request came with a session. It is safe to call on
+// nil, which has none. Only such an identity has a handle and a cookie to renew, and
+// counts as activity.
 func (id *Identity) HasSession() bool { return id != nil && id.Session.Key != "" }

@@ -6,11 +6,12 @@ import (
 	"encoding/binary"
 )
 
-// keys sign what we hand out and want to recognize later: the first signs, all
-// verify.
+// keys sign what we hand out and want to recognize later. The first one signs, and
+// all of them verify, so that secrets can be rotated.
 type keys [][]byte
 
-// newKeys derives keys of our own, so that ours and the sessions' differ.
+// newKeys derives keys for this package from the secrets, so that they differ from
+// those of the sessions, which come from the same secrets.
 func newKeys(secrets [][]byte) keys {
 	var list keys
 	for _, s := range secrets {
@@ -21,10 +22,11 @@ func newKeys(secrets [][]byte) keys {
 	return list
 }
 
-// MACSize is the length of a signature in bytes.
+// MACSize is the length of a signature in bytes: HMAC-SHA-256, truncated to 128 bits.
 const MACSize = 16
 
-// mac signs the purpose and the parts. Where a part ends is signed as well.
+// mac returns the signature over the purpose and the parts. Each is preceded by its
+// length, so that the same bytes divided differently have another signature.
 func mac(key []byte, purpose string, parts ...[]byte) []byte {
 	m := hmac.New(sha256.New, key)
 	for _, p := range append([][]byte{[]byte(purpose)}, parts...) {

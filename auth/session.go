@@ -11,10 +11,10 @@ import (
 	"gatehouse/sessions"
 )
 
-// Counts reports whether somebody is still signed in with a session that
-// Identify has found, for what goes on for longer than one request takes to be
-// judged. It asks what Identify asks, ends what Identify ends, and has the same
-// three outcomes. The zero Info is nobody's session.
+// Counts reports whether a session that Identify has found is still valid. It is for
+// requests that last, such as streams and WebSockets, and for long operations. It
+// makes the same checks as Identify, ends a session that is not valid any more, and
+// has the same three outcomes. It returns false for the zero Info.
 func (a *Auth) Counts(ctx context.Context, session sessions.Info) (bool, error) {
 	if session.Key == "" {
 		return false, nil
@@ -30,9 +30,9 @@ func (a *Auth) Counts(ctx context.Context, session sessions.Info) (bool, error) 
 	return ok, err
 }
 
-// Used records a use of a session that Identify has found, as RecordActivity
-// does, for what goes on for longer than a request takes. The zero Info is no
-// session, and nothing is recorded.
+// Used is RecordActivity for requests that last: it records activity of a session
+// that Identify has found earlier. It does nothing for the zero Info, for a session
+// that has ended, and if the store does not answer.
 func (a *Auth) Used(ctx context.Context, session sessions.Info) {
 	if session.Key == "" {
 		return
@@ -42,18 +42,17 @@ func (a *Auth) Used(ctx context.Context, session sessions.Info) {
 	}
 }
 
-// RecordActivity records that the person did something: the idle time of their
-// session begins again. It does nothing for nobody (nil), and for an identity
-// without a session.
+// RecordActivity records that the person did something, which restarts the idle time
+// of their session. It does nothing if id is nil or has no session.
 func (a *Auth) RecordActivity(id *Identity) {
 	if id.HasSession() {
 		a.o.Sessions.Touch(id.Session)
 	}
 }
 
-// Refresh puts a new cookie into the answer with the header h if the session's
-// was signed with an older secret. Most need none, and an identity without a
-// session never does. A failure is logged: the next answer tries again.
+// Refresh adds a new session cookie to the response header h if the session's cookie
+// was signed with an older secret. It does nothing otherwise, or if id is nil or has
+// no session. A failure is only logged: the next response tries again.
 func (a *Auth) Refresh(r *http.Request, id *Identity, h http.Header) {
 	if !id.HasSession() || !id.Session.StaleSignature {
 		return
@@ -63,13 +62,14 @@ func (a *Auth) Refresh(r *http.Request, id *Identity, h http.Header) {
 	}
 }
 
-// refOf returns the account that the session belongs to.
+// refOf returns the reference to the account that the session belongs to.
 func refOf(info *sessions.Info) account.Ref {
 	return account.Ref{Name: info.User, Source: info.Source, Stamp: info.Stamp}
 }
 
-// owner returns the account of the session's user if the session still counts.
-// One that does not any more is ended.
+// owner returns the account that the session belongs to. ok is false if the session
+// is anonymous, or not valid for its account any more; then it is ended. An error
+// means that the source could not tell, and ends nothing.
 func (a *Auth) owner(ctx context.Context, info *sessions.Info) (_ account.Account, ok bool, err error) {
 	if info.User == "" {
 		return account.Account{}, false, nil
@@ -82,8 +82,8 @@ func (a *Auth) owner(ctx context.Context, info *sessions.Info) (_ account.Accoun
 	return owner, err == nil, err
 }
 
-// endedBy returns why a session ends whose source has returned err; "" when it
-// does not: its account counts, or the source could not tell.
+// endedBy returns the reason for which a session ends if its source returned err; ""
+// if it does not end, because err is nil or the source could not tell.
 func endedBy(err error) (reason string) {
 	switch {
 	case errors.Is(err, account.ErrNoAccount), errors.Is(err, account.ErrDisabled), errors.Is(err, account.ErrOtherSource):
@@ -94,8 +94,9 @@ func endedBy(err error) (reason string) {
 	return ""
 }
 
-// End ends somebody's session. If the store fails, the session has ended all
-// the same for this request, and the next one tries again.
+// End ends a session and audits it with the reason. It runs to completion even if ctx
+// is cancelled. If the store fails, the error is only logged: the caller treats the
+// session as ended, and the next request tries again.
 func (a *Auth) End(ctx context.Context, info *sessions.Info, reason string) {
 	ctx = context.WithoutCancel(ctx)
 	switch _, err := a.o.Sessions.Revoke(ctx, info.Key, reason); {

@@ -13,20 +13,22 @@ import (
 	"gatehouse/sessions"
 )
 
-// A SignIn is somebody who has proved whose account is theirs.
+// A SignIn describes a login of somebody who has proved that an account is theirs.
 type SignIn struct {
-	Account  account.Account
-	Methods  []string // how, in the names of RFC 8176; nil: by a password
-	Level    int      // by how many factors; 0: 1
-	Remember bool     // keep them signed in, where that is offered
-	Spent    []string // keys of the anonymous session's data that the login ends; the other data stay
+	Account  account.Account // as it was when the proof was checked
+	Methods  []string        // how they proved it, in the names of RFC 8176; nil: by a password
+	Level    int             // the number of factors; 0 means 1
+	Remember bool            // keep them signed in, where that is offered
+	Spent    []string        // keys of the anonymous session's data to delete; other data stay
 }
 
-// SignIn makes the visitor's session that of an account, always under a new id,
-// and puts its cookie into the answer. It marks the browser as one that has
-// signed in to the account. ErrWrong when the account is not any more what it
-// was when the proof was checked; any other error when it could not tell. No
-// session is left then. The outcome is counted and audited here.
+// SignIn makes the visitor's session that of an account, always under a new id, and
+// adds its cookie to the response header. It also sets the device cookie; see
+// Cookies.Device. The outcome is counted and audited here.
+//
+// The error is ErrWrong if the account has changed since the proof was checked; any
+// other error means that the session could not be stored or confirmed. After an
+// error nobody is signed in.
 func (a *Auth) SignIn(w http.ResponseWriter, r *http.Request, in SignIn) error {
 	info, err := a.newSession(w, r, in)
 	if err == nil {
@@ -51,11 +53,11 @@ func (a *Auth) SignIn(w http.ResponseWriter, r *http.Request, in SignIn) error {
 	return nil
 }
 
-// Renew gives the session of somebody who has changed the password a new id and
-// the new stamp, and ends their others. Another request of the same browser may
-// have met the new stamp first and ended the session; then a new one begins,
-// because the password was just given. account.ErrMoved when the account has
-// changed once more.
+// Renew gives the session of somebody who has just changed their password a new id
+// and the account's new stamp, and ends their other sessions. changed is the account
+// with the new stamp. Another request of the same browser may have seen the new stamp
+// first and ended the session; then a new one begins, because the password was just
+// given. The error is account.ErrMoved if the account has changed again.
 func (a *Auth) Renew(w http.ResponseWriter, r *http.Request, changed account.Account) error {
 	s := a.o.Sessions.Open(r)
 	err := s.Renew(r.Context(), changed.Stamp)
@@ -75,8 +77,8 @@ func (a *Auth) Renew(w http.ResponseWriter, r *http.Request, changed account.Acc
 	return a.EndOthers(r, changed.Name, info.Key, "password")
 }
 
-// EndOthers ends all sessions of the user but the one with the key, and audits
-// how many they were.
+// EndOthers ends all sessions of the user except the one with the key, and audits how
+// many there were. The error is a 503 if the store fails; some may have ended then.
 func (a *Auth) EndOthers(r *http.Request, user, key, reason string) error {
 	n, err := a.o.Sessions.RevokeUser(r.Context(), user, reason, func(i sessions.Info) bool { return i.Key == key })
 	if err != nil {
@@ -88,7 +90,8 @@ func (a *Auth) EndOthers(r *http.Request, user, key, reason string) error {
 	return nil
 }
 
-// newSession makes and stores a session, and puts its cookie into the answer.
+// newSession stores the session of a login and adds its cookie to the response
+// header. Anonymous data of the visitor's session is taken over, except in.Spent.
 func (a *Auth) newSession(w http.ResponseWriter, r *http.Request, in SignIn) (sessions.Info, error) {
 	s := a.o.Sessions.Open(r)
 	for _, key := range in.Spent {
@@ -110,7 +113,7 @@ func (a *Auth) newSession(w http.ResponseWriter, r *http.Request, in SignIn) (se
 	return info, nil
 }
 
-// commit stores the session and puts its cookie into the answer.
+// commit stores the session and adds its cookie to the response header.
 func (a *Auth) commit(w http.ResponseWriter, r *http.Request, s *sessions.Session) (sessions.Info, error) {
 	info, err := s.Info(r.Context())
 	if err == nil {
@@ -119,11 +122,11 @@ func (a *Auth) commit(w http.ResponseWriter, r *http.Request, s *sessions.Sessio
 	return info, err
 }
 
-// confirmed ends a session that was just stored, and returns account.ErrMoved,
-// if its account has changed since the password was checked. Whoever changes an
-// account ends its sessions after that; this looks after its own session is
-// stored. So one of the two sees the other, and no session outlives the change
-// to count again later.
+// confirmed ends a session that was just stored, and returns account.ErrMoved, if the
+// account has changed since the password was checked. A change of an account first
+// stores the account and then ends its sessions; a login first stores the session and
+// then confirms the account. In this order, one of the two always sees the other, and
+// no session survives a change. Do not reorder.
 func (a *Auth) confirmed(ctx context.Context, info *sessions.Info) error {
 	_, err := a.o.Latest().Confirm(ctx, refOf(info))
 	switch reason := endedBy(err); {
@@ -137,7 +140,7 @@ func (a *Auth) confirmed(ctx context.Context, info *sessions.Info) error {
 	return nil
 }
 
-// addr returns the text of an address; "" when there is none.
+// addr returns the text of an address; "" for the zero Addr.
 func addr(a netip.Addr) string {
 	if !a.IsValid() {
 		return ""

@@ -10,22 +10,23 @@ import (
 	"gatehouse/sessions"
 )
 
-// A Way is a way in: it knows one kind of proof that a request can carry. Safe
-// for concurrent use.
+// A Way identifies people by one kind of proof that a request can carry, such as the
+// cookie of a session. Safe for concurrent use.
 type Way interface {
-	// Identify returns the identity that the request proves. nil, nil when it
-	// carries no such proof, or one that does not count: then the next way is
-	// asked. An error means that the way could not tell, and ends the search: it
-	// becomes a 503, and never a pass.
+	// Identify returns the identity that the request proves. It returns nil, nil if
+	// the request carries no such proof, or an invalid one; then the next way is
+	// asked. An error means that the way could not tell. It ends the search and
+	// becomes a 503, never a pass.
 	Identify(r *http.Request) (*Identity, error)
 }
 
-// Identify returns who the request comes from, nobody (nil, nil), or an error
-// when it could not tell, which must become a 503 and never a pass or a
-// logout. The first way in that knows the request answers.
+// Identify returns the person that the request comes from; nil, nil if that is
+// nobody. An error means that it could not tell; it is a *web.Error with status 503
+// and must never become a pass or a logout. The first way that knows the request
+// decides.
 //
-// It notes the name and the session for the access line. It does not extend
-// the session; see RecordActivity.
+// It records the name and the session for the access log. It does not extend the
+// session; see RecordActivity.
 func (a *Auth) Identify(r *http.Request) (*Identity, error) {
 	for _, way := range a.ways {
 		id, err := way.Identify(r)
@@ -41,11 +42,12 @@ func (a *Auth) Identify(r *http.Request) (*Identity, error) {
 	return nil, nil //nolint:nilnil // nobody: the second of three outcomes
 }
 
-// bySession is the way in of browsers: the cookie of a session.
+// bySession is the Way for browsers: the cookie of a session.
 type bySession struct{ a *Auth }
 
-// Identify implements Way. A session whose account has gone, is disabled, or
-// has another password than at login is ended here, and proves nothing.
+// Identify implements Way. A session whose account was deleted, is disabled, or has
+// another password than at login is ended and proves nothing. Of two different valid
+// cookies, one was planted, so neither is used.
 func (s bySession) Identify(r *http.Request) (*Identity, error) {
 	id := new(Identity)
 	var err error
@@ -71,9 +73,9 @@ func (s bySession) Identify(r *http.Request) (*Identity, error) {
 	return id, nil
 }
 
-// A Need is what a request lacks, whoever it comes from.
+// A Need is what a request lacks to be allowed; see portal.Portal.Challenge.
 type Need int
 
-// NeedLogin is the need of a request that nobody is signed in for. It is the
-// zero value: whoever needs more has to sign in first.
+// NeedLogin means that the visitor must sign in. It is the zero value, because
+// everything else requires a login first.
 const NeedLogin Need = 0
