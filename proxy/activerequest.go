@@ -13,7 +13,7 @@ import (
 	"gatehouse/sessions"
 )
 
-// lateAnswer is how long an answer may go on that began after the end of its
+// lateAnswer is how long an answer may take that began after the end of its
 // session.
 const lateAnswer = 10 * time.Second
 
@@ -21,45 +21,45 @@ const lateAnswer = 10 * time.Second
 const (
 	isAsked    int32 = iota // the upstream has not answered yet
 	isAnswered              // the final answer has begun
-	isStream                // it has, and is an event stream; or the protocol was switched
+	isStream                // the final answer has begun and is an event stream, or the protocol was switched
 )
 
-// An activeRequest is a request that is being forwarded, as far as the end of
-// its session and the session's idle time are concerned. The goroutine that
-// serves the request and the engine write to it while ActiveRequests looks at
-// it from outside; that costs one atomic step for each piece of a body.
+// An activeRequest is what the end of a session and its idle time need to know
+// about a request that is being forwarded. The goroutine of the request and the
+// engine write to it while ActiveRequests reads it from others, so shared fields
+// are atomic: one atomic operation for each piece of a body.
 type activeRequest struct {
 	session    *sessions.Info // nil: nobody is signed in, and nothing is measured
-	prev, next *activeRequest // of the same session; guarded by ActiveRequests.mu
+	prev, next *activeRequest // the list of the session; guarded by ActiveRequests.mu
 	breaker    engine.Canceler
 
 	activity  *activity
-	isUse     bool // the request is a use of the session, so what moves may be too
-	changes   bool // its method may change something (RFC 9110, 9.2.1)
+	isUse     bool // the request is a use of the session, so the bytes that it transfers may be too
+	changes   bool // its method is not safe (RFC 9110, 9.2.1)
 	webSocket bool // it asks for a WebSocket
 
 	stage  atomic.Int32
-	sent   atomic.Int64  // bytes from the client that are a use
-	read   atomic.Int64  // bytes of the body that were read
+	sent   atomic.Int64  // bytes from the client that are a use of the session
+	read   atomic.Int64  // bytes of the body read so far
 	ended  atomic.Bool   // the body was read to its end
-	got    *web.Recorder // what the client got; nil: not known
-	length int64         // of the body; -1: not known
+	got    *web.Recorder // counts what the client got; nil: unknown
+	length int64         // length of the body; -1: unknown
 	body   meteredBody
 	frames frameReader // of a WebSocket, from the client
 
 	// Guarded by ActiveRequests.mu:
-	counted int64     // bytes that had moved when it looked last
+	counted int64     // the result of moved at the last call of Moved
 	late    bool      // the session ended before the answer began
 	begun   time.Time // when the late answer was first seen to have begun
 }
 
-// A meteredBody is a request's body that reports what is read from it.
+// A meteredBody is a request body that counts the bytes read from it.
 type meteredBody struct {
 	io.ReadCloser
 	a *activeRequest
 }
 
-// Read reads from the body and counts the bytes.
+// Read implements io.Reader.
 func (b *meteredBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.a.read.Add(int64(n))
@@ -72,12 +72,13 @@ func (b *meteredBody) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // the engine tells errors of bodies apart
 }
 
-// begin begins to measure what the client of r sends and gets, if id is
-// somebody. isUse says whether the request is a use of their session.
+// begin starts to measure what the client of r sends and gets. isUse is whether the
+// request is a use of the session. Without a session nothing is measured, and the
+// request is never cut.
 func (a *activeRequest) begin(w http.ResponseWriter, r *http.Request, id *auth.Identity, isUse bool, policy *activity) {
 	a.activity = policy
 	if !id.HasSession() {
-		return // no end of a session concerns it
+		return // no session whose end could cut it
 	}
 	a.session, a.isUse = &id.Session, isUse
 	a.got, _ = w.(*web.Recorder)
@@ -88,13 +89,14 @@ func (a *activeRequest) begin(w http.ResponseWriter, r *http.Request, id *auth.I
 	}
 }
 
-// bodyRead reports whether nothing of the body is left to read.
+// bodyRead reports whether the request body has been read completely.
 func (a *activeRequest) bodyRead() bool {
 	return a.length == 0 || a.ended.Load() || a.length > 0 && a.read.Load() >= a.length
 }
 
-// noteProgress is the answer filter that notes how far the answer is. An event
-// stream is told apart because it goes on with nobody in front of it.
+// noteProgress is the answer filter that records the stage of the answer. Event
+// streams are a stage of their own: bytes of one are no use of the session, because
+// it continues when nobody is watching.
 func noteProgress(s *exchange, status int, h http.Header) error {
 	switch {
 	case status == http.StatusSwitchingProtocols:
@@ -108,6 +110,7 @@ func noteProgress(s *exchange, status int, h http.Header) error {
 	return nil
 }
 
+// isEventStream reports whether a Content-Type is that of a stream without an end.
 func isEventStream(types []string) bool {
 	for _, t := range types {
 		t, _, _ = strings.Cut(t, ";")
@@ -119,8 +122,8 @@ func isEventStream(types []string) bool {
 	return false
 }
 
-// spoke is told by the engine what the client sends over a connection that has
-// switched protocols.
+// spoke is called by the engine with what the client sends over a connection that
+// has switched protocols.
 func (a *activeRequest) spoke(p []byte) {
 	switch {
 	case !a.activity.sockets:
@@ -131,7 +134,7 @@ func (a *activeRequest) spoke(p []byte) {
 	}
 }
 
-// moved returns how many bytes have moved that are a use of the session.
+// moved returns how many bytes have been transferred that are a use of the session.
 func (a *activeRequest) moved() int64 {
 	if !a.isUse {
 		return 0
@@ -143,16 +146,17 @@ func (a *activeRequest) moved() int64 {
 	return n
 }
 
-// cut breaks the request off because its session has ended. now is the time.
+// cut interrupts the request because its session has ended. now is the current
+// time.
 //
-// A request that may change something, and that had arrived as a whole before
-// the session ended, goes on: the application does what was asked for anyway,
-// and a person who got the login page instead of the answer would ask again.
-// Its answer, once begun, has lateAnswer to end; an application that never
-// answers is bounded by timeouts.response. An answer that began before the
-// end, or that is a stream, is cut at once.
+// A request with a method that is not safe continues if it had arrived completely
+// before the session ended: the application does what it was asked to do anyway,
+// and a person who got the sign-in page instead of the answer would repeat it. Once
+// its answer begins, it has lateAnswer to complete; an application that never
+// answers is bounded by timeouts.response. An answer that began before the end of
+// the session, or that is a stream, is interrupted at once.
 //
-// cut is called again for as long as the request is under way.
+// cut is called repeatedly while the request is in flight.
 func (a *activeRequest) cut(now time.Time) {
 	stage := a.stage.Load()
 	switch {
@@ -169,7 +173,8 @@ func (a *activeRequest) cut(now time.Time) {
 	a.breaker.Break()
 }
 
-// isSafe reports whether a method changes nothing (RFC 9110, 9.2.1).
+// isSafe reports whether a method is safe: it changes nothing on the server (RFC
+// 9110, 9.2.1).
 func isSafe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
 }

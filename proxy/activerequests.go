@@ -7,18 +7,19 @@ import (
 	"gatehouse/sessions"
 )
 
-// ActiveRequests is the index of the requests that are being forwarded, by
-// session, so that the end of a session reaches what began before it: a
-// WebSocket, an event stream, a long download. It outlives a configuration. The
-// zero value is ready for use. Safe for concurrent use.
+// ActiveRequests indexes the requests that are being forwarded by their session, so
+// that the end of a session reaches what began before it: WebSockets, event
+// streams, long downloads. It is shared by successive configurations. The zero
+// value is ready for use. Safe for concurrent use.
 type ActiveRequests struct {
 	mu   sync.Mutex
 	list map[string]*activeRequest // the head of a list, by Session.Key
 }
 
-// Cut breaks off what is forwarded for the session with the key, which has
-// ended. A request that may have changed something is answered first, within
-// a bound; call Cut again for as long as Sessions returns the session.
+// Cut interrupts the requests of the session with this Key, which has ended. A
+// request that may have changed something is answered first, within a limit (see
+// activeRequest.cut), so the caller must call Cut again as long as Sessions returns
+// the session. It does nothing for an unknown key.
 func (l *ActiveRequests) Cut(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -28,8 +29,8 @@ func (l *ActiveRequests) Cut(key string) {
 	}
 }
 
-// Moved reports whether bytes that are a use of the session with the key have
-// moved since the last call for it.
+// Moved reports whether any request of the session with this Key has, since the
+// last call for it, transferred bytes that are a use of the session.
 func (l *ActiveRequests) Moved(key string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -42,7 +43,7 @@ func (l *ActiveRequests) Moved(key string) bool {
 	return moved
 }
 
-// Sessions returns the sessions for which something is being forwarded, in no
+// Sessions returns the sessions that have requests in flight, each once, in no
 // particular order.
 func (l *ActiveRequests) Sessions() []sessions.Info {
 	l.mu.Lock()
@@ -54,8 +55,7 @@ func (l *ActiveRequests) Sessions() []sessions.Info {
 	return all
 }
 
-// add puts a into the index if it has a session. A nil *ActiveRequests does
-// nothing.
+// add adds a to the index if it has a session. A nil *ActiveRequests does nothing.
 func (l *ActiveRequests) add(a *activeRequest) {
 	if l == nil || a.session == nil {
 		return
@@ -73,8 +73,8 @@ func (l *ActiveRequests) add(a *activeRequest) {
 	l.list[key] = a
 }
 
-// remove takes a out of the index. When it returns, nothing breaks a off any
-// more.
+// remove removes a from the index. After it returns, nothing interrupts a, which
+// may then be reused. A nil *ActiveRequests does nothing.
 func (l *ActiveRequests) remove(a *activeRequest) {
 	if l == nil || a.session == nil {
 		return

@@ -8,9 +8,10 @@ import (
 	"gatehouse/internal/httpfield"
 )
 
-// dropForged drops from an answer what speaks in the gate's name, such as an
-// identity header that the upstream echoes. It refuses an answer with a line
-// break or NUL in a value, which some readers take for the end of the head.
+// dropForged is the answer filter that drops fields that only the gate may send,
+// such as an identity header that the upstream echoes. It refuses an answer that
+// has a line break or NUL in a value, because some clients would end the header
+// there.
 func dropForged(s *exchange, _ int, h http.Header) error {
 	for name, values := range h {
 		if f := s.p.names.of(name); f == identity || f == answers {
@@ -26,8 +27,9 @@ func dropForged(s *exchange, _ int, h http.Header) error {
 	return nil
 }
 
-// trailer drops from the fields behind an answer's body whatever must not
-// stand in its head, and what has no business behind a body, such as cookies.
+// trailer filters the trailers of an answer. It drops what may not be in the
+// header, and fields that have no effect or no business in a trailer, such as
+// cookies.
 func (s *exchange) trailer(h http.Header) {
 	for name, values := range h {
 		switch f := s.p.names.of(name); {
@@ -38,9 +40,9 @@ func (s *exchange) trailer(h http.Header) {
 	}
 }
 
-// dropClearSiteData drops Clear-Site-Data where it names cookies, or
-// everything: one application must not sign people out of all of them. A route
-// with clear_site_data: pass lets it through.
+// dropClearSiteData is the answer filter that drops Clear-Site-Data if it clears
+// cookies: one application must not sign people out of all others. A route with
+// clear_site_data: pass does not use it.
 func dropClearSiteData(_ *exchange, _ int, h http.Header) error {
 	for _, line := range h["Clear-Site-Data"] {
 		if low := strings.ToLower(line); strings.Contains(low, "cookies") || strings.Contains(low, "*") {

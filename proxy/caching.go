@@ -2,8 +2,9 @@ package proxy
 
 import "net/http"
 
-// refreshSession sets the session cookie again where it was signed with an
-// older secret, for the identity as well as for a session that is nobody's.
+// refreshSession is the answer filter that sets the session cookie again if it was
+// signed with an old secret, both for a person who is signed in and for an
+// anonymous session.
 func refreshSession(s *exchange, status int, h http.Header) error {
 	switch {
 	case status < http.StatusOK:
@@ -17,9 +18,10 @@ func refreshSession(s *exchange, status int, h http.Header) error {
 	return nil
 }
 
-// limitCaching keeps an answer out of shared caches: one that was made for
-// somebody, unless authenticated_cache of the route says otherwise, and one
-// that carries a cookie of the gate always.
+// limitCaching is the answer filter that keeps answers out of shared caches. An
+// answer that is made for one person is private unless the route's
+// authenticated_cache allows more; one with a cookie that an earlier filter set for
+// the gate is private always.
 func limitCaching(s *exchange, status int, h http.Header) error {
 	if status < http.StatusOK {
 		return nil

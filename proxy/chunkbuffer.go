@@ -2,21 +2,23 @@ package proxy
 
 import "io"
 
-// A chunkBuffer is a body in memory, in blocks. It grows without copying, never
-// allocates more than the limit, and frees each block that has been read. It is
-// written first (space, wrote), then read.
+// A chunkBuffer holds a body in memory, in a list of blocks. It grows without
+// copying, never allocates more than the limit, and frees each block once it has
+// been read. It is written completely (space, wrote) before it is read.
 type chunkBuffer struct {
 	list [][]byte
-	left int64 // bytes to read; while it is written, bytes that were written
+	left int64 // bytes not read yet; while it is being written, bytes written
 }
 
+// Sizes of blocks: each is twice as large as the one before, up to largeBlock.
 const (
 	firstBlock = 4 << 10
 	largeBlock = 64 << 10
 )
 
-// space returns room for more bytes. When limit bytes are there it returns room
-// for one byte outside the blocks, to see whether the body ends here.
+// space returns a slice to read more bytes into; it is never empty. When limit
+// bytes have been written it returns one byte outside the blocks, so that the
+// caller can find out whether the body ends there.
 func (b *chunkBuffer) space(limit int64) []byte {
 	if b.left == limit {
 		return make([]byte, 1)
@@ -34,7 +36,7 @@ func (b *chunkBuffer) space(limit int64) []byte {
 	return end[len(end):cap(end)]
 }
 
-// wrote takes over the first n bytes of the last space.
+// wrote records that the first n bytes of the last space were filled.
 func (b *chunkBuffer) wrote(n int) {
 	if n > 0 {
 		last := len(b.list) - 1
@@ -57,5 +59,5 @@ func (b *chunkBuffer) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close does nothing; a body has to have it.
+// Close does nothing. It makes a chunkBuffer an io.ReadCloser, as a body must be.
 func (b *chunkBuffer) Close() error { return nil }

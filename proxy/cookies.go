@@ -8,11 +8,12 @@ import (
 	"gatehouse/internal/httpfield"
 )
 
-// cookies holds the names of the gate's cookies, sticky ones included.
+// cookies holds the names of the gate's cookies, including the sticky ones of all
+// routes.
 type cookies struct{ names []string }
 
-// without returns the Cookie lines as one, without the gate's cookies. The
-// others stay byte for byte as they came. "": nothing is left.
+// without joins the Cookie lines of a request to one and removes the gate's
+// cookies. The others stay byte for byte. It returns "" if none is left.
 func (c *cookies) without(lines []string) string {
 	if len(lines) == 1 && !c.mentions(lines[0]) {
 		return lines[0]
@@ -32,6 +33,7 @@ func (c *cookies) without(lines []string) string {
 	return b.String()
 }
 
+// join appends s to a list separated by semicolons; an empty s is skipped.
 func join(b *strings.Builder, s string) {
 	if s == "" {
 		return
@@ -42,10 +44,10 @@ func join(b *strings.Builder, s string) {
 	b.WriteString(s)
 }
 
-// mentions reports whether some reader of a Cookie or Set-Cookie line might find
-// a cookie of the gate in it. Readers differ in what they take for spaces,
-// quotes and separators, in letter case, and in cookies without a name (one that
-// is set as =name=value is sent back as name=value).
+// mentions reports whether any parser of Cookie or Set-Cookie might find one of the
+// gate's cookies in line. Parsers differ in what they accept as whitespace, quotes
+// and separators, in letter case, and in cookies without a name (one that is set as
+// =name=value is sent back as name=value).
 func (c *cookies) mentions(line string) bool {
 	for part := range strings.SplitSeq(line, ";") {
 		first := true
@@ -59,9 +61,9 @@ func (c *cookies) mentions(line string) bool {
 	return false
 }
 
-// isOurs reports whether item is name=value with one of the names, or a name
-// alone. Most readers take a comma for a part of the value, so behind one (not
-// first) a name without a value does not count.
+// isOurs reports whether item is name=value, or a name alone, for one of the names.
+// Most parsers treat a comma as a part of the value, so a name alone counts only if
+// it is the first item, in front of any comma.
 func (c *cookies) isOurs(item string, first bool) bool {
 	item = strings.TrimLeftFunc(item, notInName)
 	for _, name := range c.names {
@@ -79,15 +81,15 @@ func (c *cookies) isOurs(item string, first bool) bool {
 	return false
 }
 
-// notInName reports whether the name of a cookie cannot hold c (RFC 6265,
+// notInName reports whether c cannot occur in the name of a cookie (RFC 6265,
 // 4.1.1).
 func notInName(c rune) bool {
 	return c >= utf8.RuneSelf || !httpfield.IsTokenChar(byte(c)) //nolint:gosec // G115: it is ASCII
 }
 
-// dropOwnCookies drops Set-Cookie lines that some reader could take for a
-// cookie of the gate, and those that are for the gate's own pages alone, where
-// they could only get in the way.
+// dropOwnCookies is the answer filter that drops Set-Cookie lines that any parser
+// could take for a cookie of the gate, and cookies for the gate's own pages, which
+// could only interfere there.
 func dropOwnCookies(s *exchange, _ int, h http.Header) error {
 	for _, name := range []string{"Set-Cookie", "Set-Cookie2"} {
 		lines := h[name]
@@ -108,8 +110,7 @@ func dropOwnCookies(s *exchange, _ int, h http.Header) error {
 	return nil
 }
 
-// forOwnPages reports whether the Path of a Set-Cookie line lies below the
-// prefix of the gate's own pages.
+// forOwnPages reports whether the Path of a Set-Cookie line lies below auth.Prefix.
 func forOwnPages(line string) bool {
 	_, attributes, _ := strings.Cut(line, ";")
 	for part := range strings.SplitSeq(attributes, ";") {

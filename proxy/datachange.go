@@ -15,12 +15,12 @@ import (
 	"gatehouse/sessions"
 )
 
-// The headers by which an application keeps values in the session.
+// The headers by which an application stores values in the session.
 const (
-	dataHeader       = "X-Session-Data"   // to the application: key=value; key=value
-	setDataHeader    = "X-Session-Set"    // from it: key=value, key=value
-	deleteDataHeader = "X-Session-Delete" // from it: key, key
-	expiryHeader     = "X-Session-Expiry" // from it: 0, seconds, or a date; see readExpiry
+	dataHeader       = "X-Session-Data"   // request: key=value; key=value
+	setDataHeader    = "X-Session-Set"    // answer: key=value, key=value
+	deleteDataHeader = "X-Session-Delete" // answer: key, key
+	expiryHeader     = "X-Session-Expiry" // answer: 0, seconds, or a date; see readExpiry
 )
 
 // Bounds on what a route keeps in one session. All of it has to fit on a header
@@ -30,17 +30,18 @@ const (
 	maxDataSize = 4096 // bytes of the value of dataHeader
 )
 
-// A dataChange is what an answer asks to be kept, deleted, or to expire. Keys and
-// values are spelled as escape spells them.
+// A dataChange is what an answer asks for: values to set or delete, and a new
+// expiry. Keys and values are in the canonical spelling of escape. The zero value
+// asks for nothing.
 type dataChange struct {
 	set     []dataPair
 	delete  []string
-	expiry  *sessions.Expiry // nil: it stays as it is
-	refused []error          // what could not be read
+	expiry  *sessions.Expiry // nil: unchanged
+	refused []error          // why parts of it cannot be done
 }
 
-// takeData returns what the answer with the header h asks for. The fields that
-// ask are deleted from h by dropForged.
+// takeData parses the session data fields of an answer. It leaves them in h;
+// dropForged removes them.
 func takeData(h http.Header) (c dataChange) {
 	if set, del := h[setDataHeader], h[deleteDataHeader]; len(set)+len(del) > 0 {
 		c = readData(set, del)
@@ -61,7 +62,7 @@ func (c *dataChange) asks() bool {
 	return len(c.set)+len(c.delete)+len(c.refused) > 0 || c.expiry != nil
 }
 
-// expiryOrNone returns the expiry for a session that is about to be made.
+// expiryOrNone returns the expiry for a new session; zero: the default.
 func (c *dataChange) expiryOrNone() sessions.Expiry {
 	if c.expiry == nil {
 		return sessions.Expiry{}
@@ -69,13 +70,13 @@ func (c *dataChange) expiryOrNone() sessions.Expiry {
 	return *c.expiry
 }
 
-// longestExpiry is the most seconds that an expiry can have; more count as this
-// many.
+// longestExpiry is the maximum expiry in seconds; larger values are reduced to it.
 const longestExpiry = 100 * 365 * 24 * 60 * 60
 
-// readExpiry reads the value of expiryHeader, which means what it means to
-// Django's set_expiry: 0 for the end of the browser's session, seconds without
-// use, or a date (RFC 9110, 5.6.7). A date that has passed ends the session.
+// readExpiry parses expiryHeader, whose values mean the same as those of Django's
+// set_expiry: 0 is the end of the browser session, another number is seconds of
+// inactivity, and a date (RFC 9110, 5.6.7) is a fixed end. A date in the past ends
+// the session now. Anything else, and a repeated header, is an error.
 func readExpiry(lines []string, now time.Time) (sessions.Expiry, error) {
 	text := httpfield.TrimOWS(lines[0])
 	if len(lines) > 1 {
@@ -97,10 +98,12 @@ func readExpiry(lines []string, now time.Time) (sessions.Expiry, error) {
 	return sessions.Expiry{After: time.Duration(min(n, longestExpiry)) * time.Second}, nil
 }
 
+// A dataPair is a value to set, both in the spelling of escape.
 type dataPair struct{ key, value string }
 
-// readData reads the lines of setDataHeader and deleteDataHeader. Each is a
-// list (RFC 9110, 5.6.1), so several lines are the same as one with commas.
+// readData parses the lines of setDataHeader and deleteDataHeader. Each header is a
+// list (RFC 9110, 5.6.1), so several lines mean the same as one with commas.
+// Malformed elements are recorded in refused; the others are still applied.
 func readData(set, del []string) dataChange {
 	var c dataChange
 	for part := range httpfield.Elements(del) {
@@ -131,15 +134,15 @@ func readData(set, del []string) dataChange {
 	return c
 }
 
-// refuse notes why something is not done. The value stays out of the error: it
-// may be a secret.
+// refuse records why an element is not applied. The error never contains the value,
+// which may be a secret.
 func (c *dataChange) refuse(what, key string, err error) {
 	c.refused = append(c.refused, fmt.Errorf("%s %.40q: %w", what, key, err))
 }
 
-// apply changes values and reports whether it did. Deletions come first, so a
-// key that is both set and deleted is set. A value that would exceed the bounds
-// is left as it was, with an error in over.
+// apply applies c to values and reports whether it changed them. Deletions come
+// first, so a key that is both deleted and set is set. A value that would exceed
+// the limits is not set; over has an error for each.
 func (c *dataChange) apply(values map[string]string) (changed bool, over []error) {
 	for _, key := range c.delete {
 		if _, ok := values[key]; ok {
@@ -169,8 +172,8 @@ func (c *dataChange) apply(values map[string]string) (changed bool, over []error
 	return changed, over
 }
 
-// dataSize returns the length of what formatData returns, plus two for a
-// separator at the end.
+// dataSize returns the length of formatData(values) plus two, for a trailing
+// separator.
 func dataSize(values map[string]string) (n int) {
 	for key, value := range values {
 		n += pairSize(key, value)
@@ -178,6 +181,7 @@ func dataSize(values map[string]string) (n int) {
 	return n
 }
 
+// pairSize returns what one pair adds to dataSize.
 func pairSize(key, value string) int { return len(key) + len("=") + len(value) + len("; ") }
 
 // formatData returns the value of dataHeader, sorted by key.
@@ -195,9 +199,9 @@ func formatData(values map[string]string) string {
 	return b.String()
 }
 
-// respell returns a percent-encoded text as escape spells it. It refuses what
-// readers disagree about: a plus (itself, or a space), quotes, semicolons, and
-// whatever should have been encoded.
+// respell converts a percent-encoded text to the spelling of escape. Characters on
+// which parsers disagree are errors: a plus (literal, or a space), quotes,
+// semicolons, and anything that has to be percent-encoded. So is an empty text.
 func respell(s string) (string, error) {
 	if s == "" {
 		return "", errors.New("is empty")

@@ -8,31 +8,29 @@ import (
 	"gatehouse/internal/web"
 )
 
-// A Decision says what becomes of a request, and why. It is a value that
-// nothing has been done about yet: ServeHTTP acts on it, Explain shows it. The
-// zero value denies.
+// A Decision is what becomes of a request, and why. It has no effect by itself:
+// ServeHTTP acts on it, and Explain describes it. The zero value denies.
 //
-// Besides the fields below it has Outcome, which is what the rules say, and
-// Rule, the index of the rule that says it in the access section of its route;
-// -1: none does.
+// It also has the fields Outcome, which is what the rules say, and Rule, the index
+// of the rule that decided in the access section of its route; -1 if none did.
 type Decision struct {
 	ruling
 
-	// OwnPage reports whether the path is one of the gate's own pages. No
-	// route takes it, no rule is asked, and Outcome means nothing.
+	// OwnPage reports whether the path is one of the gate's own pages. There is no
+	// route then, no rule is evaluated, and Outcome is meaningless.
 	OwnPage bool
 
-	// Identity is who makes the request. It is nil when nobody is signed in,
-	// and when nobody was looked up, as for a public path.
+	// Identity is the person who makes the request. It is nil if nobody is signed
+	// in, and if the identity was not looked up, as for a public path.
 	Identity *auth.Identity
 
-	// DependsOnSession reports whether the session was looked up, so that the
-	// same request with another cookie may be answered in another way.
+	// DependsOnSession reports whether the session was looked up, so that the same
+	// request with another cookie may get another answer.
 	DependsOnSession bool
 }
 
 // Route returns the name of the route that takes the request, as in logs and
-// metrics: its host and path. "": none does.
+// metrics: its host and path. "": no route does.
 func (d *Decision) Route() string {
 	if d.route == nil {
 		return ""
@@ -40,27 +38,28 @@ func (d *Decision) Route() string {
 	return d.route.label
 }
 
-// Decide decides about a request without forwarding or answering it. Routes,
-// rules, every interpretation of the path, a method that the query names, the
-// Destination of WebDAV and scripts of service workers all have their say.
+// Decide decides about a request without forwarding or answering it. It considers
+// the routes and their rules, every interpretation of the path, a method that the
+// query names, the Destination of WebDAV, and scripts of service workers. It does
+// not know what the body of a form says: see formBody. Safe for concurrent use.
 //
-// An error is an answer for the client, with its status: what never passes
-// (400, 404, 405, 421), what is refused without asking a rule (403), and that
-// it could not be told who makes the request (503). The Decision then denies,
-// and says how far things came.
-//
-// What the body of a form says is not known yet: see formBody.
+// An error is one to answer with, and has the status: 400, 404, 405 or 421 for a
+// request that never passes, 403 for one that is refused before a rule is
+// evaluated, and 503 if the identity could not be determined. The Decision then
+// denies, and holds what was found out before the error.
 func (p *Proxy) Decide(r *http.Request) (Decision, error) {
 	in := incoming{in: r, info: web.From(r.Context())}
 	return p.decide(&in, new(decisionInput), p.identify)
 }
 
-// An identifyFunc returns who makes a request: an identity, nobody (nil, nil),
-// or an error when it could not tell.
+// An identifyFunc is Authenticator.Identify, or a substitute: it returns the
+// identity of the person, (nil, nil) if nobody is signed in, or an error if it
+// could not be determined.
 type identifyFunc func(r *http.Request) (*auth.Identity, error)
 
-// decide is Decide for a request from anywhere. It fills in and input; input
-// stays zero if there was nothing to ask rules about.
+// decide is Decide for a request from any source. It fills in the fields of in and
+// input; input stays zero if the request was refused before the rules were
+// evaluated.
 func (p *Proxy) decide(in *incoming, input *decisionInput, identify identifyFunc) (Decision, error) {
 	d := Decision{ruling: ruling{Rule: -1}}
 	err := p.fill(&d, in, input, identify)
@@ -70,6 +69,8 @@ func (p *Proxy) decide(in *incoming, input *decisionInput, identify identifyFunc
 	return d, err
 }
 
+// fill does the work of decide. The order matters: the rules are first evaluated
+// for nobody, so that a public path never waits for the session store.
 func (p *Proxy) fill(d *Decision, in *incoming, input *decisionInput, identify identifyFunc) error {
 	routes, err := in.read(&p.table)
 	if err != nil {
@@ -100,8 +101,8 @@ func (p *Proxy) fill(d *Decision, in *incoming, input *decisionInput, identify i
 	return input.checkDestination(in.in.Header["Destination"], d)
 }
 
-// identify looks up who makes the request and decides again for them. What is
-// decided for nobody stands already.
+// identify looks up who makes the request and decides again for them. If nobody is
+// signed in, the decision that was made for nobody stands.
 func (d *Decision) identify(r *http.Request, input *decisionInput, identify identifyFunc) error {
 	d.DependsOnSession = true
 	id, err := identify(r)
@@ -121,7 +122,7 @@ func (d *Decision) identify(r *http.Request, input *decisionInput, identify iden
 	return nil
 }
 
-// whoIs returns an identity as access rules see it.
+// whoIs converts an identity to what access rules see of it; nil for nil.
 func whoIs(id *auth.Identity) *access.Who {
 	if id == nil {
 		return nil
@@ -129,10 +130,10 @@ func whoIs(id *auth.Identity) *access.Who {
 	return &access.Who{Name: id.Name, Groups: id.Groups}
 }
 
-// A revisionError is the error with which forwarding ends when the request
-// turned out, before anything was answered, not to be allowed after all: the
-// session ended, or the body names another method.
+// A revisionError ends forwarding, before anything was answered, because the
+// request turned out not to be allowed after all: the session ended, or the body
+// names another method. The embedded Decision replaces the earlier one.
 type revisionError struct{ Decision }
 
-// Error is not shown to anybody: serve acts on the decision instead.
+// Error implements error. The text is never shown: serve acts on the Decision.
 func (*revisionError) Error() string { return "the decision about the request was revised" }

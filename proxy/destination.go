@@ -8,10 +8,10 @@ import (
 	"gatehouse/internal/web"
 )
 
-// checkDestination returns an error unless the target of a WebDAV COPY or MOVE
-// (RFC 4918, 9.8) may be written to as well: who may not touch a place by its
-// own path must not do so by naming it in Destination. Other methods have no
-// destination. The header itself is forwarded as it came.
+// checkDestination returns an error unless the person may also write to the target
+// of a WebDAV COPY or MOVE (RFC 4918, 9.8): a path that they may not write to
+// directly must not be reachable through the Destination header either. Other
+// methods have no destination. The header itself is forwarded unchanged.
 func (q *decisionInput) checkDestination(lines []string, d *Decision) error {
 	if !isWebDAVMove(q.facts.Method) || len(lines) == 0 {
 		return nil
@@ -34,6 +34,5 @@ func (q *decisionInput) checkDestination(lines []string, d *Decision) error {
 	return nil
 }
 
-// isWebDAVMove reports whether a method writes to the place that Destination
-// names.
+// isWebDAVMove reports whether a method writes to the path in Destination.
 func isWebDAVMove(method string) bool { return method == "COPY" || method == "MOVE" }

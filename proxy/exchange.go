@@ -8,9 +8,9 @@ import (
 	"gatehouse/proxy/engine"
 )
 
-// An exchange is one request on its way to the upstream and its answer on the
-// way back. It belongs to the goroutine that serves the request; only active
-// is looked at from outside.
+// An exchange is one request and its answer on their way through the gate. It
+// belongs to the goroutine that serves the request; only its field active is read
+// by others.
 type exchange struct {
 	p        *Proxy
 	incoming               // the request as it was read
@@ -33,9 +33,8 @@ type exchange struct {
 	spent bool            // the answer is complete, and nobody else refers to any of this
 }
 
-// newExchange returns an exchange for r. Exchanges are pooled: everything that
-// a request needs lives and dies with it, so it is one allocation, which is
-// used again.
+// newExchange returns an exchange for r. Exchanges are pooled: an exchange holds
+// all that a request needs, so a request costs one allocation, which is reused.
 func (p *Proxy) newExchange(r *http.Request) *exchange {
 	s, ok := p.exchanges.Get().(*exchange)
 	if !ok {
@@ -49,9 +48,8 @@ func (p *Proxy) newExchange(r *http.Request) *exchange {
 	return s
 }
 
-// release returns an exchange to the pool if its answer was forwarded to the
-// end by an upstream that keeps no reference to it. Any other is left to the
-// garbage collector.
+// release returns an exchange to the pool if its answer is complete and its
+// upstream keeps no reference to it. Any other is left to the garbage collector.
 func (s *exchange) release() {
 	if !s.spent {
 		return
@@ -62,11 +60,12 @@ func (s *exchange) release() {
 	p.exchanges.Put(s)
 }
 
-// chosen is told by the engine which member of a balanced upstream is asked.
+// chosen is called by the engine with the ID of the balanced upstream's member that
+// it sends the request to.
 func (s *exchange) chosen(id string) { s.member = id }
 
-// switched is told by the engine that the connection now carries another
-// protocol. It counts such connections while they last.
+// switched is called by the engine when the connection has switched protocols. It
+// counts such connections; ended must be called when the connection ends.
 func (s *exchange) switched() (ended func()) {
 	s.p.metrics.LiveStreams(1)
 	return func() { s.p.metrics.LiveStreams(-1) }

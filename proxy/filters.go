@@ -6,16 +6,18 @@ import (
 	"gatehouse/internal/web"
 )
 
-// A requestFilter does one thing to a request on its way to the upstream: it
-// adds to out, which begins empty. An error is answered instead of forwarding.
+// A requestFilter does one thing to a request on its way to the upstream, usually
+// adding fields to out, which starts empty. If it returns an error the request is
+// not forwarded, and the error is answered.
 type requestFilter func(s *exchange, out *outgoing) error
 
-// An answerFilter does one thing to the head of an answer on its way back. It
-// sees informational answers (1xx) too. An error refuses the answer.
+// An answerFilter does one thing to the header h of an answer on its way back. It
+// is also called for informational answers (1xx), before the final one. If it
+// returns an error the answer is refused.
 type answerFilter func(s *exchange, status int, h http.Header) error
 
-// newRequestFilters returns what is done to the requests of a route, in order.
-// To add a filter, write it in a file of its own and list it here.
+// newRequestFilters returns the filters for requests of r, in the order in which
+// they run. To add a filter, write it in a file of its own and list it here.
 func newRequestFilters(r *route) []requestFilter {
 	return used([]conditional[requestFilter]{
 		{true, copyHeader},
@@ -23,7 +25,7 @@ func newRequestFilters(r *route) []requestFilter {
 		{!r.requestHeaders.takes("Via"), addVia},
 		{len(r.identity) > 0, addIdentity},
 		{r.conf.SessionData, addSessionData},
-		{len(r.requestHeaders.set) > 0, setRequestHeaders}, // the operator's word comes last
+		{len(r.requestHeaders.set) > 0, setRequestHeaders}, // after all that add fields, so that the configuration has the last word
 		{r.conf.StripPrefix, stripPrefix},
 		{r.conf.Rewrite.URLs, rewriteDestination},
 		{true, dropTrailers},
@@ -32,10 +34,10 @@ func newRequestFilters(r *route) []requestFilter {
 	})
 }
 
-// newAnswerFilters returns what is done to the answers of a route, in order:
-// first what must not pass is taken out, then what the gate has to say is put
-// in. An answer that is refused must have changed nothing, so what is stored
-// for it comes last.
+// newAnswerFilters returns the filters for answers of r, in the order in which they
+// run: first those that remove what must not pass, then those that add the gate's
+// own fields. A refused answer must have had no effect, so the filter that stores
+// data is the last.
 func newAnswerFilters(r *route) []answerFilter {
 	return used([]conditional[answerFilter]{
 		{r.conf.SessionData, takeSessionData},
@@ -55,13 +57,14 @@ func newAnswerFilters(r *route) []answerFilter {
 	})
 }
 
-// A conditional is a filter that only some routes use.
+// A conditional is a filter that a route has only if used is true.
 type conditional[F any] struct {
 	used   bool
 	filter F
 }
 
-// used returns the filters that are used, so that a route pays for no other.
+// used returns the filters that a route uses, so that it does not pay for the
+// others.
 func used[F any](all []conditional[F]) []F {
 	var list []F
 	for _, c := range all {
@@ -72,14 +75,14 @@ func used[F any](all []conditional[F]) []F {
 	return list
 }
 
-// setRequestHeaders sets what request_headers of the route says.
+// setRequestHeaders is the request filter that sets the route's request_headers.
 func setRequestHeaders(s *exchange, out *outgoing) error {
 	s.route.requestHeaders.add(&out.Header)
 	return nil
 }
 
-// setAnswerHeaders replaces what response_headers of the route names. In
-// informational answers the fields are only dropped.
+// setAnswerHeaders is the answer filter that applies response_headers. In
+// informational answers it only removes fields.
 func setAnswerHeaders(s *exchange, status int, h http.Header) error {
 	s.route.responseHeaders.drop(h)
 	if status >= http.StatusOK {
@@ -88,9 +91,9 @@ func setAnswerHeaders(s *exchange, status int, h http.Header) error {
 	return nil
 }
 
-// stripPrefix takes the path of the route off the front of the target. The
-// prefix may be spelled so that it is not there although every interpretation
-// of the path lies below it: 400.
+// stripPrefix is the request filter that removes the route's path from the front of
+// the target. It refuses (400) a path whose every interpretation lies below the
+// prefix but which does not begin with it literally.
 func stripPrefix(s *exchange, out *outgoing) error {
 	var ok bool
 	if out.path, ok = s.route.strip(out.path); !ok {
@@ -99,7 +102,8 @@ func stripPrefix(s *exchange, out *outgoing) error {
 	return nil
 }
 
-// varyBySession tells caches of final answers that depend on the session.
+// varyBySession is the answer filter that adds Vary to final answers that depend on
+// the session.
 func varyBySession(s *exchange, status int, h http.Header) error {
 	if status >= http.StatusOK {
 		s.vary(h)

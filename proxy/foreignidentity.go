@@ -9,10 +9,10 @@ import (
 	"gatehouse/internal/problem"
 )
 
-// foreignFamilies are what the names of headers begin with by which other proxies and
-// identity providers tell applications who made a request. They are dropped on every
-// route that does not pass them: an application may believe one that nobody here
-// thought of.
+// foreignFamilies are the prefixes of headers by which other proxies and identity
+// providers tell applications who made a request. They are dropped on every route
+// that does not pass them explicitly, since an application may trust one that
+// nobody here thought of.
 var foreignFamilies = []string{
 	"X-Webauth-", "Remote-", "X-Remote-", // Grafana, Gitea, Kubernetes, Authelia, CGI
 	"X-Auth-Request-", "X-Token-", "X-Vouch-", // oauth2-proxy and its kin
@@ -22,17 +22,17 @@ var foreignFamilies = []string{
 	"Ssl-Client-", "X-Ssl-", "X-Client-Cert-", "X-Client-Certificate-", "X-Tls-Client-", "Tls-Client-", "Client-Cert-", // client certificates
 }
 
-// foreignNames are single names of the same kind.
+// foreignNames are individual headers of the same kind.
 var foreignNames = []string{
 	"X-Forwarded-Access-Token", "X-Forwarded-Id-Token", "X-Forwarded-Refresh-Token",
 	"X-Client-Cert", "X-Client-Certificate", "X-Client-Verify", "X-Client-Dn", "X-Client-Serial", "X-Client-Fingerprint", "Client-Cert",
 	"X-Forwarded-Client-Cert", "X-Forwarded-Tls-Client-Cert", "X-Arr-Clientcert", "X-Ms-Client-Principal", "X-Userinfo",
 }
 
-// relatedWords are the words that make names related to a configured one, which an
-// application is likely to read as well: beside X-Foo-User it may read X-Foo-Groups
-// and X-Foo-User-Groups. Words that applications use for tokens and sessions of their
-// own are not among them.
+// relatedWords make up names that are related to a configured identity header and
+// that the same application is likely to trust too: besides X-Foo-User,
+// X-Foo-Groups and X-Foo-User-Groups. Words that applications use for tokens and
+// sessions of their own are left out.
 var relatedWords = []string{
 	"User", "Username", "User-Name", "Userid", "User-Id", "Uid", "Login", "Subject", "Principal", "Dn", "Upn",
 	"Email", "E-Mail", "Mail", "Email-Address", "User-Email",
@@ -41,7 +41,7 @@ var relatedWords = []string{
 	"Admin", "Is-Admin", "Isadmin", "Superuser", "Permission", "Permissions", "Entitlements", "Claims",
 }
 
-// relatedTo returns the names that are related to a configured one, folded.
+// relatedTo returns the folded names that are related to a configured one.
 func relatedTo(name string) []string {
 	name = httpfield.FoldName(name)
 	bases := []string{name + "-"}
@@ -57,7 +57,7 @@ func relatedTo(name string) []string {
 	return all
 }
 
-// familyOf returns the policy of the smallest family that a folded name belongs to;
+// familyOf returns the policy of the longest family that a folded name belongs to;
 // pass if it belongs to none.
 func (n *policyTable) familyOf(name string) headerPolicy {
 	found := pass
@@ -71,14 +71,15 @@ func (n *policyTable) familyOf(name string) headerPolicy {
 	return found
 }
 
-// A passList is pass_headers of a route: names and families that pass although an
-// application may take them for an identity. It never changes.
+// A passList is a route's pass_headers: names and families that pass although an
+// application may take them for an identity. It is immutable.
 type passList struct {
-	names, families []string        // folded; a family ends where its * stood
+	names, families []string        // folded; a family is without its *
 	never           map[string]bool // folded names that the gate itself sends to the route
 }
 
-// newPassList returns the list of a route whose own identity headers are own.
+// newPassList returns the passList of a route with the identity headers own, which
+// never pass.
 func newPassList(list []string, own []identityHeader) passList {
 	p := passList{never: map[string]bool{}}
 	for _, name := range list {
@@ -117,7 +118,8 @@ func (p *passList) has(name string) bool {
 	return false
 }
 
-// checkPassHeaders checks pass_headers.
+// checkPassHeaders checks pass_headers. Even a valid entry gets a warning, because
+// clients can then claim an identity.
 func (c *RouteConfig) checkPassHeaders(report *problem.List) {
 	all := newPolicyTable(c.Identity.names())
 	for i, pattern := range c.PassHeaders {

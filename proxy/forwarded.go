@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// addForwarded tells the upstream who the visitor is, as far as that is known.
-// What a trusted proxy said about those before it stays in front of
-// X-Forwarded-For. Forwarded is made anew even then, because nobody has read
-// the one that came.
+// addForwarded is the request filter that tells the upstream the client's address,
+// scheme and host: X-Forwarded-*, X-Real-Ip, Forwarded and X-Request-Id. From a
+// trusted proxy X-Forwarded-For is extended. Forwarded is always made anew, because
+// the gate does not parse the one that came.
 func addForwarded(s *exchange, out *outgoing) error {
 	line, client := forwarded(s.info.Client, s.host.Text, s.info.Scheme)
 	peer := ""
@@ -38,9 +38,9 @@ func addForwarded(s *exchange, out *outgoing) error {
 	return nil
 }
 
-// forwarded returns one element of Forwarded (RFC 7239), where what holds a
-// colon is quoted, and the client's address as it stands in there; "": it is
-// not known. Both are one allocation.
+// forwarded returns one element of Forwarded (RFC 7239) and the client's address as
+// a string; addr is "" if the address is unknown. Hosts with a colon are quoted.
+// Both strings share one allocation.
 func forwarded(client netip.Addr, host, proto string) (line, addr string) {
 	b := make([]byte, 0, 96)
 	b = append(b, "for="...)

@@ -2,18 +2,18 @@ package proxy
 
 import "encoding/binary"
 
-// A frameReader follows the frames that a client sends over a WebSocket (RFC
-// 6455, 5.2), to tell data from the pongs that a browser sends without anybody
-// doing anything. It only counts; the bytes are forwarded by somebody else.
+// A frameReader parses the frames that a client sends over a WebSocket (RFC 6455,
+// 5.2), to tell data from the pongs that browsers send on their own. It only counts
+// bytes; the engine forwards them. The zero value is at the start of a frame.
 type frameReader struct {
-	head [14]byte // of the frame that begins
+	head [14]byte // the head of the next frame
 	read int      // bytes in head
 	left uint64   // bytes of the frame's payload to come
-	data bool     // the frame is no control frame
+	data bool     // the frame is not a control frame
 }
 
-// follow is given the next bytes and returns how many of them are data: payload
-// of frames that are not control frames. An empty frame counts as one byte.
+// follow parses the next bytes and returns how many of them are data: payload of
+// frames that are not control frames. An empty data frame counts as one byte.
 func (f *frameReader) follow(p []byte) (n int64) {
 	for len(p) > 0 {
 		if f.left > 0 {
@@ -39,7 +39,8 @@ func (f *frameReader) follow(p []byte) (n int64) {
 	return n
 }
 
-// headSize returns the size of the head, whose first two bytes are there.
+// headSize returns the size of the head in bytes. Its first two bytes must have
+// been read.
 func (f *frameReader) headSize() int {
 	size := 2
 	switch f.head[1] & 0x7f {
@@ -54,7 +55,7 @@ func (f *frameReader) headSize() int {
 	return size
 }
 
-// begin reads the head, which is complete.
+// begin parses the complete head and starts with the payload.
 func (f *frameReader) begin() {
 	const control = 8 // the first opcode of a control frame
 	f.read, f.data = 0, f.head[0]&0x0f < control

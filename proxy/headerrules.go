@@ -10,7 +10,7 @@ import (
 	"gatehouse/proxy/engine"
 )
 
-// headerRules are a HeaderConfig that is ready for requests. They never change.
+// headerRules is a HeaderConfig prepared for requests. It is immutable.
 type headerRules struct {
 	set   []headerLine
 	names map[string]bool // all names that are set or removed, folded
@@ -19,6 +19,8 @@ type headerRules struct {
 // A headerLine is a header that a route sets.
 type headerLine struct{ name, value string }
 
+// newHeaderRules prepares a HeaderConfig that has been checked. Headers to set are
+// sorted.
 func newHeaderRules(c HeaderConfig) headerRules {
 	r := headerRules{names: map[string]bool{}}
 	for name, value := range c.Set {
@@ -38,7 +40,7 @@ func (r *headerRules) takes(name string) bool {
 	return len(r.names) > 0 && r.names[httpfield.FoldName(name)]
 }
 
-// drop removes the headers from h that the route sets or removes.
+// drop deletes from h every header that the route sets or removes.
 func (r *headerRules) drop(h http.Header) {
 	if len(r.names) == 0 {
 		return
@@ -50,14 +52,14 @@ func (r *headerRules) drop(h http.Header) {
 	}
 }
 
-// add adds what the route sets to a request.
+// add sets the headers to set in a request.
 func (r *headerRules) add(h *engine.Header) {
 	for _, l := range r.set {
 		h.Set(l.name, l.value)
 	}
 }
 
-// put writes what the route sets into an answer, in place of what is there.
+// put sets the headers to set in an answer. Call drop first.
 func (r *headerRules) put(h http.Header) {
 	for _, l := range r.set {
 		h[l.name] = []string{l.value}

@@ -13,8 +13,8 @@ import (
 	"gatehouse/internal/web"
 )
 
-// A claim is something about an identity that a header can carry, as the
-// configuration spells it.
+// A claim is a fact about an identity that a header can carry, in the spelling of
+// the configuration.
 type claim string
 
 const (
@@ -28,8 +28,8 @@ const (
 
 var identityClaims = []claim{username, email, displayName, groups, sessionID, authTime}
 
-// of returns the claim about an identity; "": there is none. It is an error if
-// the header could not be read unambiguously.
+// of returns the value of the claim for id; "" if it has none. It returns an error
+// if an application could not parse the value unambiguously.
 func (f claim) of(id *auth.Identity) (string, error) {
 	switch f {
 	case username:
@@ -59,11 +59,11 @@ func (f claim) of(id *auth.Identity) (string, error) {
 
 // An identityHeader is a header that tells the upstream who makes the request.
 type identityHeader struct {
-	name  string // as it is sent
+	name  string // canonical, as it is sent
 	claim claim
 }
 
-// identityHeaders returns the headers of a configuration, sorted by name.
+// identityHeaders returns the identity headers of a section, sorted by name.
 func identityHeaders(c IdentityConfig) []identityHeader {
 	list := make([]identityHeader, 0, len(c.Headers))
 	for name, f := range c.Headers {
@@ -73,11 +73,11 @@ func identityHeaders(c IdentityConfig) []identityHeader {
 	return list
 }
 
-// addIdentity is the request filter that tells the upstream who makes the
-// request. out holds no field of these names: what a client sent was never
-// copied. A value that would not arrive as it is, such as one with a line
-// break, is an error (500), because the upstream must not be told another name
-// than the one that was checked.
+// addIdentity is the request filter that tells the upstream who makes the request.
+// out has no field of these names yet: copyHeader never copies a client's. A value
+// that would not arrive unchanged, such as one with a line break, is an error
+// (500), because the upstream must not see another name than the one that was
+// checked.
 func addIdentity(s *exchange, out *outgoing) error {
 	if s.id == nil {
 		return nil
@@ -97,9 +97,9 @@ func addIdentity(s *exchange, out *outgoing) error {
 	return nil
 }
 
-// survives reports whether a value arrives as it was sent: it is UTF-8, has no
-// control characters, and no spaces at its ends, which readers drop. v is not
-// empty.
+// survives reports whether a header value arrives unchanged: it is UTF-8, has no
+// control characters, and no spaces at its ends, which parsers remove. v must not
+// be empty.
 func survives(v string) bool {
 	if v[0] == ' ' || v[len(v)-1] == ' ' || !utf8.ValidString(v) {
 		return false

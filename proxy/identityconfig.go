@@ -23,7 +23,8 @@ type IdentityConfig struct {
 	Headers map[string]string `yaml:"headers"`
 }
 
-// SetDefaults sets the default of Headers. It is called before the section is decoded.
+// SetDefaults sets the default of Headers. It must be called before the section is
+// decoded.
 func (c *IdentityConfig) SetDefaults() {
 	c.Headers = map[string]string{
 		"X-Forwarded-User":               string(username),
@@ -33,7 +34,7 @@ func (c *IdentityConfig) SetDefaults() {
 	}
 }
 
-// names returns the names of the headers, sorted. A nil section has none.
+// names returns the names of the headers, sorted; none for a nil section.
 func (c *IdentityConfig) names() []string {
 	if c == nil {
 		return nil
@@ -41,7 +42,8 @@ func (c *IdentityConfig) names() []string {
 	return slices.Sorted(maps.Keys(c.Headers))
 }
 
-// Check reports what is wrong with the section. The keys are headers.NAME.
+// Check reports everything that is wrong with the section, under the keys
+// headers.NAME.
 func (c *IdentityConfig) Check(report *problem.List) {
 	first := map[string]string{}
 	for _, name := range c.names() {
@@ -65,9 +67,9 @@ func (c *IdentityConfig) Check(report *problem.List) {
 	}
 }
 
-// mayCarry reports whether a header of this name can carry an identity. It can't if HTTP
-// needs the name, if the header is made from the visitor's connection, or if
-// applications read something else from it.
+// mayCarry reports whether a header of this name may carry an identity. It may not
+// if HTTP needs the name, if the gate makes the header from the client's
+// connection, or if applications expect something else in it.
 func mayCarry(name string) bool {
 	name = httpfield.FoldName(name)
 	if strings.HasPrefix(name, "Sec-") || strings.HasPrefix(name, "Access-Control-") {
@@ -86,8 +88,8 @@ func mayCarry(name string) bool {
 	return true
 }
 
-// didYouMean returns the hint for a claim that does not exist, to be appended to the
-// message; "" if there is none.
+// didYouMean returns a hint for an unknown claim, to append to the error message;
+// "" if nothing is similar.
 func didYouMean(s string) string {
 	s = strings.ToLower(strings.NewReplacer("-", "_", " ", "_").Replace(s))
 	for name, f := range map[string]claim{

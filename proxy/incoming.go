@@ -8,18 +8,18 @@ import (
 	"gatehouse/internal/web"
 )
 
-// An incoming is a request as it came in, with what was read of it before
-// anything was decided.
+// An incoming is a request as it arrived, and what was parsed of it before the
+// decision.
 type incoming struct {
 	in     *http.Request
 	info   *web.Info
-	host   httpfield.Host // read from info.Host
-	target target         // read from the request line
+	host   httpfield.Host // parsed from info.Host
+	target target         // parsed from the request line
 }
 
-// read reads the target and the host, and returns the routes of that host. It
-// refuses what never passes, whatever the rules say: some methods (405), a
-// malformed target or host (400), and a host that no route has (421).
+// read parses the target and the host and returns the routes of that host. It
+// refuses what never passes, whatever the rules say: certain methods (405), a
+// malformed target or host (400), and a host without a route (421).
 func (r *incoming) read(t *routeTable) (*hostRoutes, error) {
 	if err := checkMethod(r.in.Method); err != nil {
 		return nil, err
@@ -42,10 +42,10 @@ func (r *incoming) read(t *routeTable) (*hostRoutes, error) {
 	return routes, r.checkAuthority(t)
 }
 
-// checkAuthority refuses an absolute-form target whose host is not the Host of
-// the request, or not one that a route names. Such requests are meant for
-// forward proxies, and where a route takes any host the gate must not look like
-// one. (net/http has replaced the Host header by the authority.)
+// checkAuthority refuses (421) an absolute-form target unless its host equals the
+// Host and a route names that host. Such requests are meant for forward proxies,
+// and the gate must not look like one where a route takes any host. (net/http has
+// replaced the Host header by the authority.)
 func (r *incoming) checkAuthority(t *routeTable) error {
 	if r.target.authority == "" {
 		return nil
@@ -60,11 +60,12 @@ func (r *incoming) checkAuthority(t *routeTable) error {
 	return nil
 }
 
+// misdirected returns a 421 with the reason for the log.
 func misdirected(why error) error { return web.Refuse(http.StatusMisdirectedRequest, "").Because(why) }
 
-// checkMethod refuses CONNECT, which would open a tunnel, TRACE and TRACK,
-// which would send the request back as it came, and any method that is not in
-// capitals, which readers might take for another one.
+// checkMethod refuses (405) CONNECT, which would open a tunnel, TRACE and TRACK,
+// which echo the request, and any method that is not in upper case, which
+// applications might take for another one.
 func checkMethod(m string) error {
 	switch m {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
@@ -78,6 +79,8 @@ func checkMethod(m string) error {
 	return nil
 }
 
+// notAllowed returns a 405 with the Allow header that it requires (RFC 9110,
+// 15.5.6).
 func notAllowed() error {
 	e := web.Refuse(http.StatusMethodNotAllowed, "")
 	e.Header = http.Header{"Allow": {"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}}

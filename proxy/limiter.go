@@ -2,17 +2,17 @@ package proxy
 
 import "sync/atomic"
 
-// A limiter bounds how many requests of a route are under way at a time: from the
-// decision that a request may pass to the end of its answer, or of the protocol
-// that its connection switched to. Requests over the limit fail at once; there
-// is no queue. The zero value bounds nothing. Safe for concurrent use.
+// A limiter limits how many requests of a route are in flight: from the decision
+// that a request may pass to the end of its answer, or of the protocol that its
+// connection switched to. Requests over the limit fail at once; there is no queue.
+// The zero value has no limit. Safe for concurrent use.
 type limiter struct {
-	max   int64 // 0: no bound
+	max   int64 // 0: no limit
 	taken atomic.Int64
 }
 
-// acquire takes a slot and reports whether one was free. Each one that was taken
-// has to be released.
+// acquire takes a slot and reports whether one was free. Each acquired slot must be
+// released exactly once.
 func (s *limiter) acquire() bool {
 	if s.max == 0 {
 		return true
@@ -24,6 +24,7 @@ func (s *limiter) acquire() bool {
 	return true
 }
 
+// release frees a slot.
 func (s *limiter) release() {
 	if s.max > 0 {
 		s.taken.Add(-1)

@@ -10,13 +10,14 @@ import (
 	"gatehouse/internal/web"
 )
 
-// LoginLooks finds the section login of a route, by which the sign-in page
-// looks different for different applications. It needs the configuration
-// alone, so that it exists before the pages and the Proxy do. Safe for
-// concurrent use.
+// LoginLooks finds the login section of a route, which makes the sign-in page look
+// different for each application. It depends only on the configuration, so it can
+// be made before the Pages and the Proxy. It is immutable, and safe for concurrent
+// use.
 type LoginLooks struct{ table routeTable }
 
-// NewLoginLooks returns the sections login of routes that were checked.
+// NewLoginLooks returns the LoginLooks of routes that have been checked. Two routes
+// with the same host and path are an error.
 func NewLoginLooks(routes []RouteConfig) (*LoginLooks, error) {
 	l := new(LoginLooks)
 	for i := range routes {
@@ -29,10 +30,10 @@ func NewLoginLooks(routes []RouteConfig) (*LoginLooks, error) {
 	return l, nil
 }
 
-// For returns the section login of the route that takes next, a path with or
-// without a query, on the host that r is for. Only routes of that host are
-// looked at, so that nobody learns about another one here. It returns the zero
-// value if no route takes next, or if the route has no such section.
+// For returns the login section of the route that takes next, a path that may have
+// a query, on the host of r. It looks only at routes of that host, so that a page
+// reveals nothing about another host. It returns the zero value if no route takes
+// next, or if the route has no such section.
 func (l *LoginLooks) For(r *http.Request, next string) portal.RouteLoginConfig {
 	info := web.From(r.Context())
 	h, err := httpfield.ParseHost(info.Host, info.Scheme)

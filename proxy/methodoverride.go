@@ -11,11 +11,12 @@ import (
 	"gatehouse/proxy/form"
 )
 
-// overrideMethod decides again as if the request had each of the methods that
-// its query names, and returns the strictest ruling: frameworks take POST
-// /x?_method=DELETE for a DELETE (Symfony, Laravel, method-override of Express).
-// Only where a rule looks at the method does this make a difference. Methods
-// that the body names are found by formBody.
+// overrideMethod decides again as if the request had each of the methods that its
+// query names, and returns the strictest ruling: frameworks treat POST
+// /x?_method=DELETE as a DELETE (Symfony, Laravel, method-override of Express). v
+// is the ruling for the request's own method, and is returned if no rule depends on
+// the method. A method that never passes is an error (400). Methods in the body are
+// checked by formBody.
 func (q *decisionInput) overrideMethod(v ruling, who *access.Who) (ruling, error) {
 	if q.query == "" || v.route == nil || !v.byMethod {
 		return v, nil
@@ -37,7 +38,7 @@ func (q *decisionInput) overrideMethod(v ruling, who *access.Who) (ruling, error
 	return v, nil
 }
 
-// agreeOn is agree as if the request had the method.
+// agreeOn is agree for the same request with another method.
 func (q *decisionInput) agreeOn(method string, who *access.Who) (ruling, error) {
 	own := q.facts.Method
 	defer func() { q.facts.Method = own }()
@@ -45,8 +46,8 @@ func (q *decisionInput) agreeOn(method string, who *access.Who) (ruling, error) 
 	return q.agree(who)
 }
 
-// methodsIn returns the methods that parameters of a query name. ok is false if
-// one of them is a method that never passes.
+// methodsIn returns the methods that parameters of a query name. ok is false if one
+// of them never passes.
 func methodsIn(query string) (list []string, ok bool) {
 	for name, value := range form.Pairs(query) {
 		if !isMethodParameter(name) {
@@ -63,16 +64,16 @@ func methodsIn(query string) (list []string, ok bool) {
 	return list, true
 }
 
-// methodNamed returns the method that the value of a parameter names; "": none.
-// ok is false if it is a method that never passes.
+// methodNamed returns the method that a parameter's value names, in upper case; ""
+// if it is empty. ok is false if that method never passes.
 func methodNamed(value string) (m string, ok bool) {
 	m = strings.ToUpper(strings.TrimSpace(value))
 	return m, m == "" || checkMethod(m) == nil
 }
 
-// isMethodParameter reports whether a framework looks for the method in a
-// parameter of this name. PHP turns dots and spaces in names into underscores,
-// ends a name at a bracket (it is a list then), and at a NUL.
+// isMethodParameter reports whether some framework reads the method from a
+// parameter of this name. PHP replaces dots and spaces in names by underscores, and
+// ends a name at a bracket (for a list) or a NUL.
 func isMethodParameter(name string) bool {
 	if i := strings.IndexAny(name, "[\x00"); i >= 0 {
 		name = name[:i]
