@@ -26,6 +26,7 @@ const (
 	authTime    claim = "auth_time"
 )
 
+// identityClaims are all claims, in the order in which messages list them.
 var identityClaims = []claim{username, email, displayName, groups, sessionID, authTime}
 
 // of returns the value of the claim for id; "" if it has none. It returns an error

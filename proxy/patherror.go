@@ -10,13 +10,14 @@ import (
 	"gatehouse/internal/web"
 )
 
-// A pathError is the reason why a path is refused.
+// A pathError is the reason why a path is refused. It is logged and audited, not
+// shown.
 type pathError struct{ why string }
 
-// Error returns the reason, for logs.
+// Error implements error.
 func (e *pathError) Error() string { return e.why }
 
-// Why paths are refused.
+// The reasons why paths are refused.
 var (
 	errAmbiguous    = &pathError{"the readings of the path lead to different decisions"}
 	errManyReadings = &pathError{"the path has too many readings"}
@@ -24,16 +25,19 @@ var (
 	errBadPath      = &pathError{"the path is malformed"}
 )
 
+// ambiguous returns the 400 for a path whose interpretations lead to different
+// decisions.
 func ambiguous() error {
 	e := web.Refuse(http.StatusBadRequest, "The address can be read in more than one way.")
 	return e.Because(errAmbiguous)
 }
 
+// refusePath returns a refusal with the status code and the reason for the log.
 func refusePath(code int, why *pathError) error { return web.Refuse(code, "").Because(why) }
 
-// noteRefused logs why a request was refused before a rule was asked: a path is
-// an audit event, the script of a service worker a warning. Other errors are
-// left to the access line.
+// noteRefused records why a request was refused before a rule was evaluated: a path
+// as an audit event, the script of a service worker as a warning. Other errors
+// appear only in the access log.
 func (p *Proxy) noteRefused(r *incoming, err error) {
 	if errors.Is(err, errWorker) {
 		p.log.LogAttrs(r.in.Context(), slog.LevelWarn, "service worker refused",
@@ -55,5 +59,5 @@ func (p *Proxy) noteRefused(r *incoming, err error) {
 	)
 }
 
-// maxLoggedPath is how many bytes of a path an audit event repeats.
+// maxLoggedPath is how many bytes of a path an audit event contains.
 const maxLoggedPath = 1024

@@ -13,12 +13,12 @@ import (
 	"gatehouse/proxy/engine"
 )
 
-// A route is a RouteConfig that is ready for requests. Nothing in it changes
-// except the counts of limiter and upstream.
+// A route is a RouteConfig prepared for requests. It is immutable, except for the
+// counts of limiter and upstream.
 type route struct {
 	conf      *RouteConfig
 	label     string
-	at        int    // its place in the configuration
+	at        int    // its index in the configuration
 	namespace string // of the values that the application keeps in sessions
 	prefix    string // of the path, without a slash at the end
 	rules     *access.Rules
@@ -36,6 +36,8 @@ type route struct {
 	limiter                         limiter
 }
 
+// newRoute checks c, whose hosts it converts to ASCII, and reads its files. general
+// is the identity section for a route without one. Every error names the route.
 func newRoute(c *RouteConfig, general IdentityConfig, log *slog.Logger) (*route, error) {
 	var found problem.List
 	c.Check(&found)
@@ -46,6 +48,7 @@ func newRoute(c *RouteConfig, general IdentityConfig, log *slog.Logger) (*route,
 	if err := found.Err(); err != nil {
 		return nil, fmt.Errorf("route %q: %w", c.label(), err)
 	}
+	// From here on hosts are compared and sent as browsers spell them.
 	c.toASCII()
 	rules, err := access.New(c.Access)
 	if err != nil {
@@ -80,14 +83,13 @@ func newRoute(c *RouteConfig, general IdentityConfig, log *slog.Logger) (*route,
 	return r, nil
 }
 
-// hasUpgrade reports whether a connection may switch to the protocol. An upstream
-// that speaks HTTP/2 has no Upgrade.
+// hasUpgrade reports whether a connection may switch to the protocol, compared
+// without letter case. HTTP/2 upstreams have no Upgrade.
 func (r *route) hasUpgrade(protocol string) bool {
 	return !r.addresses[0].h2c && slices.ContainsFunc(r.conf.Upgrade, func(p string) bool { return strings.EqualFold(p, protocol) })
 }
 
-// sentHost returns the Host header that the upstream gets for a request to the
-// visitor's host.
+// sentHost returns the Host header to send for a request to the visitor's host.
 func (r *route) sentHost(visitor httpfield.Host) string {
 	if r.host != "" {
 		return r.host
@@ -95,10 +97,10 @@ func (r *route) sentHost(visitor httpfield.Host) string {
 	return visitor.Text
 }
 
-// prefix returns the path of a route without a slash at the end, as the route
-// table has it; "": the root.
+// prefix returns the path of the route without a trailing slash, as the route table
+// stores it; "" for the root.
 func (c *RouteConfig) prefix() string { return strings.TrimSuffix(c.path(), "/") }
 
-// strip returns path without the route's prefix. ok is false if path is spelled
-// so that the prefix is not there, although every interpretation lies below it.
+// strip removes the route's prefix from path. ok is false if path does not begin
+// with it literally, although every interpretation lies below it.
 func (r *route) strip(path string) (rest string, ok bool) { return urlpath.CutPrefix(path, r.prefix) }

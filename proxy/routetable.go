@@ -10,7 +10,7 @@ import (
 	"gatehouse/internal/urlpath"
 )
 
-// A routeTable finds the routes of a host. It does not change once it is built.
+// A routeTable finds the routes of a host. It is immutable after the last add.
 type routeTable struct {
 	exact map[string]*hostRoutes // by name or name:port
 	below map[string]*hostRoutes // by suffix, such as .example.com or .example.com:8443
@@ -18,10 +18,11 @@ type routeTable struct {
 	first string                 // the first host that a route names; "": none does
 }
 
-// find returns the routes of the most specific host that matches: with the port
-// before without it, and an exact name before the longest wildcard before any
-// host. nil: no route has the host. A host has one list of routes: paths that
-// are missing in it are not looked up under a less specific host.
+// find returns the routes of the most specific host that matches h: a host with the
+// port before one without, an exact name before the longest wildcard, and that
+// before any host. It returns nil if no route has the host. The hosts are not
+// combined: a path that the most specific host lacks is not looked up under
+// another.
 func (t *routeTable) find(h httpfield.Host) *hostRoutes {
 	if h.Port != "" {
 		if hr := t.named(h.Name, ":"+h.Port); hr != nil {
@@ -34,17 +35,16 @@ func (t *routeTable) find(h httpfield.Host) *hostRoutes {
 	return t.any
 }
 
-// known reports whether a route names the host, rather than taking any.
+// known reports whether a route names the host explicitly.
 func (t *routeTable) known(h httpfield.Host) bool {
 	hr := t.find(h)
 	return hr != nil && hr != t.any
 }
 
-// hostOfHTTP10 returns the host that an HTTP/1.0 request without Host is for.
-// Load balancers send such requests to see whether the gate is well. It is the
-// address that the request came to where a route takes any host, else the
-// first host that a route names; a client could have named either itself. "":
-// there is none.
+// hostOfHTTP10 returns the host for an HTTP/1.0 request without Host, which load
+// balancers send as a health check. If a route takes any host, it is the address
+// that the request arrived at; otherwise the first host that a route names; "" if
+// there is none. This grants nothing: a client could send either in Host.
 func (t *routeTable) hostOfHTTP10(r *http.Request) string {
 	if t.any == nil {
 		return t.first
@@ -55,6 +55,8 @@ func (t *routeTable) hostOfHTTP10(r *http.Request) string {
 	return "localhost"
 }
 
+// named looks up the host by exact name, then by wildcards from the longest to the
+// shortest. port is "" or begins with a colon.
 func (t *routeTable) named(name, port string) *hostRoutes {
 	if hr := t.exact[name+port]; hr != nil {
 		return hr
@@ -75,6 +77,7 @@ func (t *routeTable) named(name, port string) *hostRoutes {
 	return nil
 }
 
+// add adds a route. Two routes with the same host and path are an error.
 func (t *routeTable) add(r *route) error {
 	host := strings.ToLower(r.conf.Host)
 	var hr *hostRoutes
@@ -95,7 +98,7 @@ func (t *routeTable) add(r *route) error {
 	return hr.add(r)
 }
 
-// hostKey returns a configured host without a dot at the end of its name.
+// hostKey returns a configured host without a trailing dot in its name.
 func hostKey(host string) string {
 	name, port, ok := host, "", false
 	if !strings.HasPrefix(host, "[") {
@@ -108,6 +111,7 @@ func hostKey(host string) string {
 	return name
 }
 
+// entry returns the entry of m for key, creating map and entry as needed.
 func entry(m *map[string]*hostRoutes, key string) *hostRoutes {
 	if *m == nil {
 		*m = map[string]*hostRoutes{}
@@ -122,12 +126,13 @@ func entry(m *map[string]*hostRoutes, key string) *hostRoutes {
 
 // hostRoutes are the routes of one host, by path.
 type hostRoutes struct {
-	byPath  map[string]*route // without a slash at the end, so "" is the root
+	byPath  map[string]*route // without a trailing slash, so "" is the root
 	folded  map[string]*route // the same in lower case
 	longest int               // bytes of the longest path
 	capital bool              // some path has a capital letter
 }
 
+// add adds a route. A second one with the same path is an error.
 func (hr *hostRoutes) add(r *route) error {
 	if hr.byPath == nil {
 		hr.byPath, hr.folded = map[string]*route{}, map[string]*route{}
@@ -145,12 +150,12 @@ func (hr *hostRoutes) add(r *route) error {
 	return nil
 }
 
-// find returns the route with the longest path that path lies below; nil: none.
+// find returns the route with the longest path that contains path; nil: none.
 func (hr *hostRoutes) find(path string) *route { return longest(hr.byPath, path, hr.longest) }
 
-// nearly returns the route that path would lie below if letter case and
-// extensions did not matter, if its path is longer than that of r; otherwise
-// nil.
+// nearly returns the route that would take path if letter case and extensions did
+// not matter, provided that its own path is longer than that of r. Otherwise it
+// returns nil.
 func (hr *hostRoutes) nearly(path string, r *route) *route {
 	if hr.longest == 0 || !hr.capital && !hasCapitalOrDot(path) {
 		return nil
@@ -163,8 +168,8 @@ func (hr *hostRoutes) nearly(path string, r *route) *route {
 	return near
 }
 
-// longest returns the entry of m with the longest path that path lies below; nil:
-// none. limit is the length of the longest path in m.
+// longest returns the entry of m with the longest path that equals path or is one
+// of its parents; nil: none. limit is the length of the longest path in m.
 func longest(m map[string]*route, path string, limit int) *route {
 	found := m[""]
 	for i := 1; i <= len(path) && i <= limit; i++ {
@@ -177,7 +182,7 @@ func longest(m map[string]*route, path string, limit int) *route {
 	return found
 }
 
-// longestLike is longest for a path whose last segment may have an extension.
+// longestLike is longest, except that an extension of a segment may be ignored.
 func longestLike(m map[string]*route, path string, limit int) *route {
 	found, dot := m[""], 0 // dot: the first one of the segment
 	for i := 1; i <= len(path); i++ {
@@ -201,6 +206,8 @@ func longestLike(m map[string]*route, path string, limit int) *route {
 	return found
 }
 
+// hasCapitalOrDot reports whether folding or an ignored extension could change s.
+// Bytes that are not ASCII count as capitals.
 func hasCapitalOrDot(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; 'A' <= c && c <= 'Z' || c == '.' || c >= 0x80 {

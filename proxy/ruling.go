@@ -8,22 +8,22 @@ import (
 	"gatehouse/internal/web"
 )
 
-// A ruling is what the rules say about one interpretation of a path, or what
-// they say about all of them. The zero value denies.
+// A ruling is what the rules say about one interpretation of a path, or about all
+// of them together. The zero value denies.
 type ruling struct {
 	Outcome access.Decision
 	Rule    int // the rule that decided, in the access section of by; -1: none
 
-	route    *route // that takes the path; nil: none does
+	route    *route // the route that takes the path; nil: none does
 	by       *route // whose rule decided: route, or a stricter one whose path differs only in letter case or an extension
-	named    bool   // the rule names a path
-	byMethod bool   // a rule that was asked looks at the method
+	named    bool   // the rule that decided names a path
+	byMethod bool   // a rule that was evaluated depends on the method
 	as       string // the method that the query or a form names, where that decided; "": the request's own
 }
 
-// decide routes one interpretation of a path and asks the rules. An application
-// that ignores letter case must not be reached past a route that is spelled
-// differently, so the stricter of both decides.
+// decide finds the route of one interpretation and applies its rules. If a longer
+// route differs only in letter case or an extension, the stricter of both decides,
+// because the application may ignore the difference.
 func (hr *hostRoutes) decide(f access.Facts, who *access.Who) ruling {
 	r := hr.find(f.Path)
 	if r == nil {
@@ -41,8 +41,8 @@ func (hr *hostRoutes) decide(f access.Facts, who *access.Who) ruling {
 	return v
 }
 
-// A decisionInput is a request as the rules see it. A path of plain characters
-// has one interpretation; any other has all that an upstream might make of it.
+// A decisionInput is a request as the rules see it. A path of plain characters has
+// one interpretation; any other has all those that an upstream might make of it.
 type decisionInput struct {
 	routes   *hostRoutes // nil: nothing was read
 	facts    access.Facts
@@ -53,9 +53,9 @@ type decisionInput struct {
 	who access.Who // whom Decision.identify asks for; here, it costs no allocation
 }
 
-// read makes q the input for a target on a host with these routes. It refuses
-// a path that an upstream, or a browser, could take for one of the gate's own
-// pages, and one with too many interpretations; q is zero then.
+// read sets q to the input for a target on a host with these routes. It refuses a
+// path that an upstream or a browser could take for one of the gate's own pages,
+// and one with too many interpretations; q is zero then.
 func (q *decisionInput) read(routes *hostRoutes, t *target, f access.Facts) error {
 	*q = decisionInput{}
 	var readings *urlpath.Interpretations
@@ -76,10 +76,10 @@ func (q *decisionInput) read(routes *hostRoutes, t *target, f access.Facts) erro
 	return nil
 }
 
-// decide returns what the rules say for who, which all interpretations agree
-// on. It is an error if they lead to different routes or decisions (400): the
-// request might do to the upstream what no rule allows. It is one as well if no
-// route takes the path (404).
+// decide returns the ruling for who (nil: nobody) on which all interpretations
+// agree. If they lead to different routes or decisions it returns a 400, because
+// the request might reach something that no rule allows. If no route takes the path
+// it returns a 404.
 func (q *decisionInput) decide(who *access.Who) (ruling, error) {
 	v, err := q.agree(who)
 	if err == nil {
@@ -95,7 +95,8 @@ func (q *decisionInput) decide(who *access.Who) (ruling, error) {
 	}
 }
 
-// agree returns what all interpretations agree on.
+// agree returns the ruling on which all interpretations agree, for the method of
+// the request alone. Interpretations that are DenyOnly may only make it fail.
 func (q *decisionInput) agree(who *access.Who) (ruling, error) {
 	if q.readings == nil {
 		return q.rule(q.path, who), nil
@@ -121,8 +122,8 @@ func (q *decisionInput) agree(who *access.Who) (ruling, error) {
 	return all, nil
 }
 
-// closer reports whether v, for a place that the path may end at, contradicts
-// what the interpretations agree on: a closer route takes it, or a rule that
+// closer reports whether v, the ruling for a less likely interpretation,
+// contradicts the common ruling all: a more specific route takes it, or a rule that
 // names a path is stricter.
 func closer(v, all ruling) bool {
 	switch {
@@ -135,9 +136,9 @@ func closer(v, all ruling) bool {
 	}
 }
 
-// checkStripped returns an error if what is left of the path after strip_prefix
-// can be read as something stricter. The upstream sees the rest alone, where
-// slashes or dots from the middle of the path stand in front.
+// checkStripped returns an error if what strip_prefix leaves of the path has an
+// interpretation with a stricter ruling. The upstream sees only the rest, in which
+// slashes or dots from the middle of the path come first.
 func (q *decisionInput) checkStripped(all ruling, who *access.Who) error {
 	if all.route == nil || !all.route.conf.StripPrefix || all.route.prefix == "" {
 		return nil
@@ -163,7 +164,7 @@ func (q *decisionInput) checkStripped(all ruling, who *access.Who) error {
 	return nil
 }
 
-// rule returns what the rules say about one interpretation.
+// rule returns the ruling for one interpretation.
 func (q *decisionInput) rule(path string, who *access.Who) ruling {
 	f := q.facts
 	f.Path = path

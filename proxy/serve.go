@@ -13,11 +13,12 @@ import (
 )
 
 // ServeHTTP decides about a request and answers it: with one of the gate's own
-// pages, with the upstream's answer, or with a challenge to sign in.
+// pages, with the upstream's answer, or with a challenge to sign in. Safe for
+// concurrent use.
 //
-// It returns an error if it refuses the request or cannot answer it; nothing
-// has been written then, and the caller answers. Once an answer has begun, a
-// failure panics with http.ErrAbortHandler.
+// If it refuses the request or cannot answer it, it returns an error and has
+// written nothing; the caller must answer (web.AsError has the status). If an
+// answer fails after it has begun, it panics with http.ErrAbortHandler.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	s := p.newExchange(r)
 	if err := s.serve(w); err != nil {
@@ -29,6 +30,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// serve does the work of ServeHTTP.
 func (s *exchange) serve(w http.ResponseWriter) error {
 	armBodyDeadline(w, s.in, s.p.unreadTime)
 	if err := s.p.via.checkLoop(s.in); err != nil {
@@ -53,8 +55,7 @@ func (s *exchange) serve(w http.ResponseWriter) error {
 	return err
 }
 
-// note takes over what a decision says about the request, for the access line
-// and for forwarding.
+// note records a decision in the exchange, and what the access log needs of it.
 func (s *exchange) note(d *Decision) {
 	s.route, s.id, s.byMethod = d.route, d.Identity, d.byMethod
 	s.dependsOnSession = s.dependsOnSession || d.DependsOnSession
@@ -66,7 +67,8 @@ func (s *exchange) note(d *Decision) {
 	}
 }
 
-// turnAway answers a request that the rules do not let pass.
+// turnAway answers a request that the rules do not allow: with a challenge to sign
+// in, or with a 403 and an audit event.
 func (s *exchange) turnAway(w http.ResponseWriter, d *Decision) error {
 	if d.Outcome == access.Challenge {
 		defer web.Linger(w, s.in, s.p.unreadTime)()
@@ -88,7 +90,9 @@ func (s *exchange) turnAway(w http.ResponseWriter, d *Decision) error {
 	return web.Refuse(http.StatusForbidden, "")
 }
 
-// forward sends a request that may pass to the upstream, and its answer back.
+// forward forwards a request that may pass, and its answer. The request is in the
+// index of active requests, and holds its slot of the limiter, until forward
+// returns.
 func (s *exchange) forward(w http.ResponseWriter, d *Decision) error {
 	p := s.p
 	if d.Outcome == access.Allow && d.Identity == nil {
@@ -97,11 +101,13 @@ func (s *exchange) forward(w http.ResponseWriter, d *Decision) error {
 	if d.Outcome == access.Public {
 		s.id = nil // the application is told of nobody on public paths
 	}
+	// Only a request that may pass restarts the idle time.
 	isUse := s.id != nil && p.activity.counts(&s.input, s.in)
 	if isUse {
 		p.auth.RecordActivity(s.id)
 	}
 	var err error
+	// The form goes first: its refusal must not cost a slot of the limiter.
 	if s.form, err = p.watchForm(s.in, &s.input, d); err != nil {
 		return err
 	}
@@ -111,10 +117,13 @@ func (s *exchange) forward(w http.ResponseWriter, d *Decision) error {
 	defer s.route.limiter.release()
 	s.active.begin(w, s.in, s.id, isUse, &p.activity)
 	p.live.add(&s.active)
+	// remove runs before the exchange is released to the pool, so that the end of a
+	// session cannot cut the next request.
 	defer p.live.remove(&s.active)
 	if err = s.buildRequest(); err != nil {
 		return err
 	}
+	// From here on the upstream may see the request.
 	s.info.LetThrough()
 	clearBodyDeadline(w, s.in)
 	to, err := s.bufferBody(w)
@@ -125,6 +134,7 @@ func (s *exchange) forward(w http.ResponseWriter, d *Decision) error {
 	case err == nil:
 		_, s.spent = s.route.upstream.(*engine.HTTP1)
 		return nil
+	// The engine reports a broken body; these two cases know why it broke.
 	case s.form != nil && s.form.refusal != nil:
 		s.dependsOnSession = true
 		return s.form.refuse(w)
@@ -135,8 +145,8 @@ func (s *exchange) forward(w http.ResponseWriter, d *Decision) error {
 	}
 }
 
-// buildRequest makes the request that goes upstream: nothing at first, to
-// which the filters of the route add what may pass.
+// buildRequest builds the request for the upstream: it is empty at first, and the
+// filters of the route add what may pass.
 func (s *exchange) buildRequest() error {
 	out := &s.out
 	out.begin(s.hooks, &s.incoming)
@@ -151,8 +161,8 @@ func (s *exchange) buildRequest() error {
 	return nil
 }
 
-// answer is shown the head of every answer of the upstream, 1xx included, and
-// may change it. An error refuses the answer, and forwarding fails with it.
+// answer is called by the engine with the header of every answer, including 1xx,
+// which it may modify. An error refuses the answer, and forwarding fails with it.
 func (s *exchange) answer(status int, h http.Header) error {
 	for _, filter := range s.route.answerFilters {
 		if err := filter(s, status, h); err != nil {
@@ -162,8 +172,8 @@ func (s *exchange) answer(status int, h http.Header) error {
 	return nil
 }
 
-// vary tells caches that another session may get another answer, where that is
-// so. It is the only place that does.
+// vary adds Vary: Cookie if the answer depends on the session. Nothing else adds
+// it.
 func (s *exchange) vary(h http.Header) {
 	switch {
 	case !s.dependsOnSession:

@@ -15,16 +15,17 @@ import (
 	"gatehouse/internal/web"
 )
 
+// errWorker is logged for a refused service worker, and tells the operator what to
+// do.
 var errWorker = errors.New("a service worker at the root of the host would see what is typed on the sign-in page; if that is meant, list it in service_workers of the route")
 
-// checkWorker returns an error (403) if a browser asks for the script of a
-// service worker whose scope would include the gate's own pages. By default the
-// scope of a worker is the folder of its script, and a worker sees every request
-// in its scope, passwords included. The route may list scripts that are
-// allowed.
+// checkWorker returns an error (403) if a browser requests the script of a service
+// worker whose scope would include the gate's own pages. The default scope of a
+// worker is the directory of its script, and it sees every request in its scope,
+// including passwords. Scripts that the route lists are allowed.
 //
-// What counts is the path as the browser has it, before a prefix is stripped.
-// None of its interpretations may lie at the root.
+// The path is the one that the browser uses, before a prefix is stripped, and no
+// interpretation of it may be in the root directory.
 func (q *decisionInput) checkWorker(h http.Header, r *route) error {
 	if len(h["Service-Worker"]) == 0 || !q.atRoot() || slices.Contains(r.conf.ServiceWorkers, q.path) {
 		return nil
@@ -32,8 +33,8 @@ func (q *decisionInput) checkWorker(h http.Header, r *route) error {
 	return web.Fail(http.StatusForbidden, "This page may not install a service worker here.", errWorker)
 }
 
-// atRoot reports whether the path lies in the folder / in some interpretation,
-// other than those that only deny.
+// atRoot reports whether any interpretation of the path that is not DenyOnly is
+// directly in the root directory.
 func (q *decisionInput) atRoot() bool {
 	if strings.LastIndexByte(q.path, '/') == 0 {
 		return true
@@ -43,7 +44,7 @@ func (q *decisionInput) atRoot() bool {
 	})
 }
 
-// checkWorkers reports problems of service_workers.
+// checkWorkers checks service_workers. Every valid entry gets a warning.
 func (c *RouteConfig) checkWorkers(report *problem.List) {
 	for i, script := range c.ServiceWorkers {
 		key := fmt.Sprintf("service_workers[%d]", i)
@@ -62,10 +63,9 @@ func (c *RouteConfig) checkWorkers(report *problem.List) {
 }
 
 // dropWideWorker is the answer filter that drops a Service-Worker-Allowed whose
-// scope includes the gate's own pages: with it, one script that somebody
-// managed to upload to an application could read passwords. The price is that
-// a script whose scope is the whole site must lie at the root of the site,
-// where browsers need no such header.
+// scope includes the gate's own pages: with it, a single script uploaded to an
+// application could read passwords. The price is that a script for the whole site
+// must be at its root, where browsers need no such header.
 func dropWideWorker(s *exchange, _ int, h http.Header) error {
 	for _, v := range h["Service-Worker-Allowed"] {
 		if scopeCoversUs(v, s.target.path) {
@@ -76,9 +76,9 @@ func dropWideWorker(s *exchange, _ int, h http.Header) error {
 	return nil
 }
 
-// scopeCoversUs reports whether the scope includes pages of the gate. It
-// resolves the scope as browsers do: relative to the script, and as a prefix of
-// the text of a path. A scope that cannot be read counts as one that does.
+// scopeCoversUs reports whether a scope includes pages of the gate. It resolves the
+// scope as browsers do: relative to the script, and as a textual prefix of paths. A
+// malformed scope counts as one that does.
 func scopeCoversUs(scope, script string) bool {
 	u, err := url.Parse(strings.TrimSpace(scope))
 	if err != nil {

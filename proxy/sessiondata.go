@@ -12,10 +12,10 @@ import (
 	"gatehouse/sessions"
 )
 
-// SessionData is where applications keep values in sessions:
-// *sessions.Manager is one. Its methods are documented there. An error of
-// Find, Values and ChangeValues that is not sessions.ErrNotFound or ErrFull
-// means that it could not be told, never that there is nothing.
+// SessionData stores values of applications in sessions. *sessions.Manager
+// implements it and documents the methods. They may be called concurrently. An
+// error of Find, Values or ChangeValues other than sessions.ErrNotFound and ErrFull
+// means that the answer is unknown, never that there is nothing.
 type SessionData interface {
 	Find(r *http.Request) (sessions.Info, error)
 	Touch(i sessions.Info)
@@ -26,34 +26,34 @@ type SessionData interface {
 	ChangeValues(r *http.Request, i sessions.Info, space string, used bool, change func(map[string]string) bool) error
 }
 
-// kindData is counted beside the kinds of engine.Error: an answer wanted
-// values kept that are too large, or cannot be read.
+// kindData counts, besides the kinds of engine.Error, answers with values that
+// cannot be stored: too large or malformed.
 const kindData = "session_data"
 
-// namespace returns the name under which sessions hold a route's values.
-// Whatever answers at its host and path shares them, and no other route does.
+// namespace returns the name under which sessions store a route's values. Only
+// applications with the same host and path share it.
 func (c *RouteConfig) namespace(prefix string) string {
 	return hostKey(strings.ToLower(c.Host)) + prefix + "/"
 }
 
-// A dataSession is the session in which the application keeps values, during
-// one exchange of a route with session_data.
+// A dataSession is the session that holds the application's values during one
+// exchange of a route with session_data.
 type dataSession struct {
 	store     SessionData
-	limit     anonymousLimit // on sessions for visitors who have none
+	limit     anonymousLimit // limits new sessions for visitors without one
 	in        *http.Request
 	client    netip.Addr
 	namespace string
 
 	info   sessions.Info // zero: there is no session yet
 	isUse  bool          // the request is a use of it
-	change dataChange    // what the answer asks for
-	failed error         // why that could not be done; nil: it was
+	change dataChange    // what the answer asks to store
+	failed error         // why it could not be stored; nil: no error
 }
 
-// addSessionData is the request filter that tells the application its values.
-// When they cannot be read the request fails (503), because without the header
-// the application would believe that there are none.
+// addSessionData is the request filter that sends the application its values. If
+// they cannot be read the request fails (503): without the header the application
+// would conclude that there are none.
 func addSessionData(s *exchange, out *outgoing) error {
 	s.dependsOnSession = true
 	d := &s.data
@@ -72,9 +72,9 @@ func addSessionData(s *exchange, out *outgoing) error {
 	return nil
 }
 
-// findDataSession finds the session of whoever is signed in, or the visitor's
-// anonymous one. Without a session cookie there is none, and nothing is looked
-// up.
+// findDataSession finds the session of the person who is signed in, or the
+// visitor's anonymous one. Without a session cookie there is none, and nothing is
+// looked up.
 func findDataSession(s *exchange) error {
 	d := &s.data
 	if s.id != nil {
@@ -87,7 +87,7 @@ func findDataSession(s *exchange) error {
 		return nil
 	case err != nil:
 		return err
-	case i.User != "": // a public path: the values are told, the identity is not; the account must still count
+	case i.User != "": // on a public path the upstream gets the values but not the identity; the account must still be valid
 		id, err := s.p.auth.Identify(d.in)
 		if err != nil || id == nil {
 			return err
@@ -102,9 +102,9 @@ func findDataSession(s *exchange) error {
 	return nil
 }
 
-// takeSessionData is the answer filter that takes out of an answer what it
-// asks to be kept. A final answer below 500 may ask, and one that switches
-// protocols (Django's SessionMiddleware does the same).
+// takeSessionData is the answer filter that parses what an answer asks to store.
+// Only final answers below 500 and those that switch protocols may ask, as in
+// Django's SessionMiddleware.
 func takeSessionData(s *exchange, status int, h http.Header) error {
 	s.data.change = dataChange{}
 	if status >= http.StatusOK && status < http.StatusInternalServerError || status == http.StatusSwitchingProtocols {
@@ -113,9 +113,9 @@ func takeSessionData(s *exchange, status int, h http.Header) error {
 	return nil
 }
 
-// storeSessionData is the answer filter that keeps what an answer asks for
-// before it is passed on, so that the next request sees it. Where that fails
-// the answer is refused, because the application believes that it was done.
+// storeSessionData is the answer filter that stores what an answer asks for before
+// the answer is passed on, so that the next request sees it. If that fails the
+// answer is refused, because the application believes that it was stored.
 func storeSessionData(s *exchange, _ int, h http.Header) error {
 	if !s.data.change.asks() {
 		return nil
@@ -137,9 +137,9 @@ func storeSessionData(s *exchange, _ int, h http.Header) error {
 	return nil
 }
 
-// keep does what the answer with the header h asks for, and returns what is
-// refused of it. Where the new values are too large for a session, the others
-// are still deleted.
+// keep stores what the answer with the header h asks for, and returns why parts of
+// it were refused. If the new values do not fit into the session, the deletions are
+// still done.
 func (d *dataSession) keep(h http.Header) (refused []error, err error) {
 	refused = d.change.refused
 	over, err := d.apply(h)
@@ -154,8 +154,8 @@ func (d *dataSession) keep(h http.Header) (refused []error, err error) {
 	return append(refused, over...), err
 }
 
-// apply changes the values, in a new session if there is none, and returns
-// what was over the bounds.
+// apply changes the values, in a new session if there is none, and returns an error
+// for each value over the limits.
 func (d *dataSession) apply(h http.Header) (over []error, err error) {
 	c := &d.change
 	switch {
@@ -182,15 +182,15 @@ func (d *dataSession) apply(h http.Header) (over []error, err error) {
 	return over, nil
 }
 
-// refreshDataSession sets the cookie of an anonymous session again, which was
-// signed with an older secret. A failure is logged only: the next answer tries
-// again.
+// refreshDataSession sets the cookie of an anonymous session again if it was signed
+// with an old secret. A failure is only logged: the next answer tries again.
 func refreshDataSession(s *exchange, h http.Header) {
 	if err := s.data.store.Refresh(s.in, h); err != nil {
 		s.p.log.LogAttrs(s.in.Context(), slog.LevelWarn, "session not signed anew", append(aboutData(s), slog.Any("error", err))...)
 	}
 }
 
+// aboutData returns the attributes that log entries about session data share.
 func aboutData(s *exchange) []slog.Attr {
 	return []slog.Attr{
 		slog.String("request_id", s.info.ID), slog.String("route", s.route.label), slog.String("session", s.data.info.Handle),

@@ -9,8 +9,8 @@ import (
 // cookie of the gate: no upstream gets it, and none can set it. It holds a hash
 // of an address, so tampering can only select another member of the same route.
 
-// addSticky adds the sticky cookies of all routes. It is an error if one has the
-// name of another cookie of the gate.
+// addSticky adds the names of the sticky cookies of all routes. A name that could
+// be taken for another cookie of the gate is an error.
 func (c *cookies) addSticky(routes []RouteConfig) error {
 	own := cookies{names: c.names}
 	for i := range routes {
@@ -26,9 +26,8 @@ func (c *cookies) addSticky(routes []RouteConfig) error {
 	return nil
 }
 
-// wantMember is the request filter that asks for the member of a balanced
-// upstream that the visitor's sticky cookie names. Without the cookie, and with
-// two of them, any member will do.
+// wantMember is the request filter that selects the upstream which the visitor's
+// sticky cookie names. Without the cookie, or with several, any upstream will do.
 func wantMember(s *exchange, out *outgoing) error {
 	if found := s.in.CookiesNamed(s.route.conf.Sticky); len(found) == 1 {
 		out.Member = found[0].Value
@@ -36,8 +35,8 @@ func wantMember(s *exchange, out *outgoing) error {
 	return nil
 }
 
-// setSticky is the answer filter that sets the cookie where the visitor has
-// none, or was sent to another member than the one it names.
+// setSticky is the answer filter that sets the sticky cookie if the visitor has
+// none or was sent to another upstream than the one that it names.
 func setSticky(s *exchange, status int, h http.Header) error {
 	final := status >= http.StatusOK || status == http.StatusSwitchingProtocols
 	if s.member == "" || !final || s.out.Member == s.member {

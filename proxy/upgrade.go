@@ -13,12 +13,12 @@ import (
 )
 
 // negotiateUpgrade is the request filter that asks the upstream to switch
-// protocols, if the client does so in the one way that nobody can misunderstand
-// and the route allows it. Any other Upgrade is left out and the request goes
-// on as an ordinary one, which is what Upgrade means (RFC 9110, 7.8).
+// protocols, if the client asks unambiguously and the route allows the protocol.
+// Any other Upgrade is ignored and the request continues as an ordinary one, as
+// Upgrade is defined (RFC 9110, 7.8).
 //
-// A WebSocket that a browser opens for another site's page is refused (403): it
-// would carry this site's cookies.
+// A WebSocket that a page of another site opens is refused (403): the browser would
+// send this site's cookies with it.
 func negotiateUpgrade(s *exchange, out *outgoing) error {
 	protocol := requestedUpgrade(s.in)
 	if protocol == "" || !s.route.hasUpgrade(protocol) {
@@ -39,8 +39,8 @@ func negotiateUpgrade(s *exchange, out *outgoing) error {
 	return nil
 }
 
-// requestedUpgrade returns the protocol that the client asks for, as it spells
-// it; "": none, or not in a way that could be granted.
+// requestedUpgrade returns the protocol that the client asks for, in its spelling;
+// "" if there is none, or if the request could not be granted.
 func requestedUpgrade(in *http.Request) string {
 	values := in.Header["Upgrade"]
 	switch {
@@ -56,23 +56,24 @@ func requestedUpgrade(in *http.Request) string {
 	return values[0]
 }
 
-// handshake reports whether a server that keeps RFC 6455, 4.2.1 would switch.
-// Otherwise the upstream is not even asked: it might answer with a refusal that
-// a proxy on the way takes for an open tunnel.
+// handshake reports whether a server that follows RFC 6455, 4.2.1 would switch.
+// Otherwise the upstream is not asked at all: a proxy on the way could take its
+// refusal for an open tunnel.
 func handshake(h http.Header) bool {
 	version, key := h["Sec-Websocket-Version"], h["Sec-Websocket-Key"]
 	return len(version) == 1 && version[0] == "13" && len(key) == 1 && key[0] != ""
 }
 
-// dropWebSocket drops the fields of a handshake that does not take place.
+// dropWebSocket removes the fields of a WebSocket handshake that does not take
+// place.
 func dropWebSocket(h *engine.Header) {
 	*h = slices.DeleteFunc(*h, func(f engine.Field) bool { return strings.HasPrefix(f.Name, "Sec-Websocket-") })
 }
 
-// checkOrigin returns an error, and logs it, unless the page that opens the
-// WebSocket is of the visitor's origin or of one of the route's origins.
-// Chromium sends no Sec-Fetch-Site with WebSockets, so there the Host has to
-// have the port.
+// checkOrigin returns an error, which it logs and audits, unless the page that
+// opens the WebSocket has the visitor's origin or one of the route's origins.
+// Chromium sends no Sec-Fetch-Site with WebSockets, so there Host must include the
+// port.
 func checkOrigin(s *exchange) error {
 	o := httpfield.Origin{Scheme: s.info.Scheme, Host: s.host.Text, Port: s.info.Port}
 	err := o.Check(s.in.Header, s.route.origins...)

@@ -16,18 +16,18 @@ import (
 	"gatehouse/proxy/engine"
 )
 
-// An upstreamAddr is the address of an upstream.
+// An upstreamAddr is the parsed address of an upstream.
 type upstreamAddr struct {
 	network, dial string // for net.Dial
-	name          string // the name that the certificate must be for
+	name          string // the host; TLS certificates must be valid for it
 	tls           bool
 	h2c           bool         // HTTP/2 without TLS, with prior knowledge (RFC 9113, 3.3)
-	host          string       // its name in a Host header
-	trust         *upstreamTLS // nil: the system's roots decide
+	host          string       // the host[:port] for a Host header
+	trust         *upstreamTLS // nil: default settings, with the system's CAs
 }
 
-// parseUpstream reads http://host[:port], https://host[:port],
-// h2c://host[:port] or unix:/path. Its errors never hold what may be a password.
+// parseUpstream parses http://host[:port], https://host[:port], h2c://host[:port]
+// or unix:/path. Its errors never contain what may be a password.
 func parseUpstream(s string) (upstreamAddr, error) {
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
 		path = strings.TrimPrefix(path, "//")
@@ -57,6 +57,7 @@ func parseUpstream(s string) (upstreamAddr, error) {
 	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
 		return upstreamAddr{}, fmt.Errorf("%q has a path or query; write %q (the visitor's path is sent, see strip_prefix)", s, scheme+"://"+u.Host)
 	}
+	// h2c is http for ParseHost: the same default port.
 	web := strings.Replace(scheme, "h2c", "http", 1)
 	h, err := httpfield.ParseHost(u.Host, web)
 	if err != nil {
@@ -67,6 +68,7 @@ func parseUpstream(s string) (upstreamAddr, error) {
 	return a, nil
 }
 
+// scheme returns the scheme of URLs of this upstream.
 func (a upstreamAddr) scheme() string {
 	if a.tls {
 		return "https"
@@ -74,14 +76,15 @@ func (a upstreamAddr) scheme() string {
 	return "http"
 }
 
-// id returns a name for the address that does not reveal it.
+// id returns a short hash of the address, which does not reveal it. Sticky cookies
+// hold it.
 func (a upstreamAddr) id() string {
 	sum := sha256.Sum256([]byte(a.scheme() + " " + a.network + " " + a.dial))
 	return hex.EncodeToString(sum[:4])
 }
 
-// connect returns the upstream. Nothing is connected yet. HTTP/2 goes through
-// http.Transport. log may be nil.
+// connect returns the upstream for the address. It opens no connection yet. HTTP/2
+// uses http.Transport. log may be nil.
 func (a upstreamAddr) connect(c *RouteConfig, log *slog.Logger) engine.Upstream {
 	o := engine.HTTP1Options{
 		Network: a.network, Address: a.dial, TLS: a.clientTLS(), Timeouts: c.Timeouts.engine(), IdleTimeout: c.Timeouts.idle(),
@@ -99,7 +102,7 @@ func (a upstreamAddr) connect(c *RouteConfig, log *slog.Logger) engine.Upstream 
 	return engine.NewHTTP1(o)
 }
 
-// standard returns the same for http.Transport.
+// standard returns the options of connect for http.Transport.
 func (a upstreamAddr) standard(c *RouteConfig) engine.TransportOptions {
 	return engine.TransportOptions{
 		Network: a.network, Address: a.dial, H2C: a.h2c, TLS: a.clientTLS(), Timeouts: c.Timeouts.engine(),
@@ -107,8 +110,8 @@ func (a upstreamAddr) standard(c *RouteConfig) engine.TransportOptions {
 	}
 }
 
-// clientTLS returns the configuration of TLS with the upstream; nil: it speaks
-// none. The upstream's identity is always verified.
+// clientTLS returns the TLS configuration for the upstream; nil if it does not use
+// TLS. The upstream is always verified.
 func (a upstreamAddr) clientTLS() *tls.Config {
 	if !a.tls {
 		return nil
@@ -120,8 +123,8 @@ func (a upstreamAddr) clientTLS() *tls.Config {
 	return t
 }
 
-// connectAll returns the upstream of a route: the one address, or a balanced one
-// where there are several or their health is checked.
+// connectAll returns the upstream of a route: a single one, or a balanced one if
+// there are several addresses or a health check.
 func (c *RouteConfig) connectAll(list []upstreamAddr, log *slog.Logger) engine.Upstream {
 	if len(list) == 1 && c.Health.Path == "" {
 		return list[0].connect(c, log)
@@ -140,11 +143,13 @@ func (c *RouteConfig) connectAll(list []upstreamAddr, log *slog.Logger) engine.U
 	return engine.NewBalanced(o)
 }
 
+// engine returns the timeouts for the engine.
 func (c TimeoutConfig) engine() engine.Timeouts {
 	return engine.Timeouts{Connect: c.Connect.D(), Response: c.Response.D(), Stall: c.Stall.D()}
 }
 
-// idle returns how long an idle connection is kept, as the engine spells it.
+// idle returns the idle timeout for the engine, where a negative one means no
+// limit.
 func (c TimeoutConfig) idle() time.Duration {
 	if c.Idle == 0 {
 		return -1 // as long as the upstream likes

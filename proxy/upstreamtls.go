@@ -72,6 +72,7 @@ func oldSuites() (ids []uint16) {
 	return ids
 }
 
+// pinPrefix begins a pin; defaultTLS is the default of min_version.
 const (
 	pinPrefix  = "sha256/"
 	defaultTLS = "1.2"

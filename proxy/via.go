@@ -11,13 +11,13 @@ import (
 )
 
 // A via is the name of this gate in Via (RFC 9110, 7.6.3): a pseudonym that no
-// other gate has, so that it recognizes a request that comes back.
+// other gate has, so that the gate recognizes requests that it forwarded itself.
 type via struct {
 	name                  string
 	http10, http11, http2 []string // the whole field of a request that has no Via yet; shared by all
 }
 
-// newVia returns the via of a pseudonym; "": a random one.
+// newVia returns the via for a pseudonym; "": a random one.
 func newVia(name string) via {
 	if name == "" {
 		name = NewPseudonym()
@@ -26,10 +26,10 @@ func newVia(name string) via {
 }
 
 // NewPseudonym returns a random name for Options.Pseudonym. It reveals nothing
-// about this host.
+// about the host.
 func NewPseudonym() string { return "gate-" + strings.ToLower(rand.Text()[:16]) }
 
-// names reports whether an element of Via names this gate.
+// names reports whether an element of the Via lines names this gate.
 func (v *via) names(lines []string) bool {
 	for _, line := range lines {
 		for element := range strings.SplitSeq(line, ",") {
@@ -43,9 +43,10 @@ func (v *via) names(lines []string) bool {
 	return false
 }
 
+// errLoop is logged for a request that this gate has forwarded before.
 var errLoop = errors.New("the request has come through this gate before: an upstream, or a proxy behind it, leads back here")
 
-// checkLoop refuses (508) a request that this gate has forwarded already.
+// checkLoop refuses (508) a request that this gate has forwarded before.
 func (v *via) checkLoop(r *http.Request) error {
 	if lines := r.Header["Via"]; len(lines) > 0 && v.names(lines) {
 		return web.Fail(http.StatusLoopDetected, "Something went wrong on our side.", errLoop)
@@ -53,8 +54,7 @@ func (v *via) checkLoop(r *http.Request) error {
 	return nil
 }
 
-// addVia is the request filter that adds this gate to Via, behind those that
-// the request came through before.
+// addVia is the request filter that appends this gate to Via.
 func addVia(s *exchange, out *outgoing) error {
 	own := s.p.via.http11
 	switch {
