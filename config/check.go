@@ -104,6 +104,7 @@ func (c *Config) Check(report *problem.List) {
 			report.Errorf(index("trusted_proxies", i), "%s", what)
 			continue
 		}
+		// Networks this large are hardly anybody's own proxies.
 		if p.Bits() < 8 && p.Addr().Is4() || p.Bits() < 7 {
 			report.Warnf(index("trusted_proxies", i), "with %s, almost anybody can claim any address and https by sending X-Forwarded-For and -Proto; name the networks of your own proxies only", text)
 		}

@@ -157,6 +157,8 @@ func Load(file string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
+	// One byte more than the limit shows that the file is too large, which parse
+	// reports.
 	data, err := io.ReadAll(io.LimitReader(f, int64(MaxFile)+1))
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)

@@ -14,6 +14,8 @@ import (
 	"gatehouse/internal/yaml"
 )
 
+// The types of secrets, and how a whole number is written: decimal, without
+// leading zeros.
 var (
 	secretType  = reflect.TypeFor[secret.Text]()
 	secretsType = reflect.TypeFor[[]secret.Text]()
@@ -138,6 +140,7 @@ func (d *decoder) decodeStruct(n *yaml.Node, v reflect.Value, key string) {
 			d.unknown(name, key, fields)
 		}
 	}
+	// A secret may be given in one of its two ways only.
 	for name := range seen {
 		file := name + "_file"
 		if line, ok := seen[file]; ok && fields[name].secret {

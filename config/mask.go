@@ -77,6 +77,7 @@ func (v variableValue) mask(message string) string {
 	}
 	message = strings.ReplaceAll(message, v.value, name)
 	quoted := strconv.Quote(v.value)
+	// Replace the longest part of the value at each position.
 	var b strings.Builder
 	for i := 0; i < len(message); {
 		n := 0

@@ -16,6 +16,8 @@ import (
 // again.
 const mostLocated = 128 << 10
 
+// yamlLine and yamlAnchor match errors of the parser; noSpace matches a line on
+// which a key's colon is followed directly by a value.
 var (
 	yamlLine   = regexp.MustCompile(`^yaml: line (\d+): `)
 	yamlAnchor = regexp.MustCompile(`^yaml: unknown anchor '(.*)' referenced$`)

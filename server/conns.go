@@ -103,6 +103,7 @@ func (c *conns) hurry() (some bool) {
 	return some
 }
 
+// speaksHTTP2 reports whether TLS has negotiated HTTP/2 on the connection.
 func speaksHTTP2(conn net.Conn) bool {
 	v, ok := conn.(*visitor)
 	return ok && v.frames != nil

@@ -27,6 +27,8 @@ type drainingListener struct {
 // is longer than most TCP handshakes take.
 const quiet = 100 * time.Millisecond
 
+// newDrainingListener returns a listener that accepts from ln as before, until
+// drain is called.
 func newDrainingListener(ln net.Listener) *drainingListener {
 	return &drainingListener{Listener: ln, drained: make(chan struct{})}
 }

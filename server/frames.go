@@ -72,6 +72,7 @@ func (f *frames) feed(p []byte) (n frameCount, err error) {
 // begin evaluates a complete frame header. It returns 1 if a header block begins
 // with the frame, else 0.
 func (f *frames) begin() (blocks int) {
+	// The length of the payload is in the first 24 bits (RFC 9113, 4.1).
 	f.left = int(binary.BigEndian.Uint32(f.header[:4]) >> 8)
 	f.kind = f.header[3]
 	f.ends = (f.kind == frameHeaders || f.kind == frameContinuation) && f.header[4]&flagEndHeaders != 0

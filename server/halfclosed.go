@@ -67,6 +67,8 @@ func (h *halfClosed) deadline(t time.Time) {
 // times.silence counts as abandoned.
 func (c *visitor) waitForLeave() error {
 	begin, t := time.Now(), &c.times
+	// As if a probe had been sent earlier, so that the first one is due after
+	// t.probe.
 	lastProbe, lastWrite, writes := begin.Add(t.probe-t.again), begin, c.half.writes.Load()
 	tick := time.NewTicker(t.look)
 	defer tick.Stop()

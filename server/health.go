@@ -44,6 +44,8 @@ func (s *Server) health() http.Handler {
 	return mux
 }
 
+// writeHealth answers with the status code and one line of text, which must not
+// be cached.
 func writeHealth(w http.ResponseWriter, code int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")

@@ -66,6 +66,7 @@ func (h *holding) readData(n int) bool {
 	if h.running > 0 && h.undecided == 0 {
 		return true
 	}
+	// Flow control lets a client have at most maxData unread at the same time.
 	h.data = min(h.data+n, maxData)
 	return h.settle()
 }
@@ -77,6 +78,8 @@ func (h *holding) readData(n int) bool {
 func (h *holding) begin(size int) (cost int, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	// Over HTTP/1, readHead has counted the bytes of the head; they become a part
+	// of the cost of the request.
 	if size == 0 {
 		size, h.head = h.head, 0
 	}

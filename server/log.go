@@ -36,6 +36,7 @@ func NewLog(c config.LogConfig, w io.Writer) (*Log, error) {
 	if err := setLevel(l.level, c); err != nil {
 		return nil, err
 	}
+	// The queue may report lost lines before l.Logger is set; they wait for it.
 	ready := make(chan struct{})
 	l.queue = logqueue.New(w, logqueue.DefaultLimits, func(n uint64) {
 		<-ready
@@ -113,6 +114,7 @@ func setLevel(level *slog.LevelVar, c config.LogConfig) error {
 	return nil
 }
 
+// isTerminal reports whether w is a terminal.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))

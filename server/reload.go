@@ -47,6 +47,8 @@ func (s *Server) Reload(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	// From here on nothing can fail: all of the new configuration comes into
+	// force.
 	s.shared.throttle.Limits(next.Login.Throttle)
 	s.site.Store(built)
 	s.endDeparted(ctx)

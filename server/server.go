@@ -78,6 +78,7 @@ type Server struct {
 func Run(ctx context.Context, o Options) error {
 	defer runtime.KeepAlive(ballast())
 	s := &Server{options: o, log: o.Log}
+	// A second process on the same gatehouse.db fails here, before it listens.
 	st, err := openStorage(o.Config, o.Log)
 	if err != nil {
 		return err
@@ -151,6 +152,8 @@ func (s *Server) serve(ctx context.Context) error {
 	sweeper.Go(func() { s.watchSessions(sweep) })
 	sweeper.Go(func() { s.watchDeparted(sweep) })
 	sweeper.Go(func() { account.Learn(sweep, s.shared.hasher, s.shared.storage.accounts, s.log) })
+	// Deferred calls run in reverse: the loops are told to stop, and have ended
+	// before Run closes the stores.
 	defer sweeper.Wait()
 	defer stopSweeping()
 

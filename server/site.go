@@ -199,6 +199,7 @@ func (s *site) serve(w http.ResponseWriter, r *http.Request) error {
 			v.holding.end()
 			return nil
 		}
+		// Deferred calls run in reverse: end comes after LetThrough, as it must.
 		defer v.holding.end()
 		defer info.LetThrough()
 	}

@@ -25,6 +25,8 @@ func (s *Server) stop(visitors *http.Server, draining []*drainingListener, insid
 	s.conns.draining.Store(true)
 	s.log.Info("stopping", "delay", c.Delay.String(), "limit", c.Limit.String())
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
+	// Until the delay is over, new connections are served as before, but each
+	// response is the last one of its connection.
 	time.Sleep(c.Delay.D())
 
 	limit, cancel := context.WithTimeout(context.Background(), c.Limit.D())

@@ -67,6 +67,8 @@ func openStorage(c *config.Config, log *slog.Logger) (*storage, error) {
 // an error, close closes what was opened.
 func (s *storage) open(c *config.Config, log *slog.Logger) (err error) {
 	var store sessions.Store
+	// Without a store from before there is no session of the previous version.
+	// Redis and PostgreSQL may have some, of other nodes too.
 	fresh := c.Session.Store == "memory" || c.Session.Store == "bolt" && !exists(filepath.Join(s.dir, admin.DatabaseFile))
 	switch c.Session.Store {
 	case "bolt":

@@ -33,6 +33,7 @@ func certificatesOf(c *config.TLSConfig) (certificateSource, error) {
 // every name that a client asks for.
 type fileCertificate struct{ pair *tls.Certificate }
 
+// certificate implements certificateSource.
 func (f fileCertificate) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return f.pair, nil
 }

@@ -30,8 +30,8 @@ import (
 // net/http must not know that there is TLS: it uses our Read and Write for HTTP/2
 // only if it takes the connection for a plain one.
 //
-// One goroutine reads at a time, and so do writes; Close and the deadlines may be
-// called from any goroutine.
+// At most one goroutine reads and one writes at a time. Close and the deadlines
+// may be called from any goroutine.
 type visitor struct {
 	net.Conn // the connection below: TLS, or the socket itself
 	socket   net.Conn
@@ -129,6 +129,8 @@ func (c *visitor) handshake() error {
 		_ = c.Close()
 		return readError(fmt.Errorf("TLS handshake: %w", err))
 	}
+	// The deadline of the handshake has replaced those of net/http: the first
+	// head gets its own again.
 	_ = c.secure.SetWriteDeadline(time.Time{})
 	_ = c.secure.SetReadDeadline(time.Now().Add(readHeaderTimeout))
 	state := c.secure.ConnectionState()

@@ -22,9 +22,11 @@ type warningsOfKind struct {
 	withheld int // number withheld since the last one that was written
 }
 
+// Warnings of one kind that may be written at once, and those that may be added
+// each second.
 const (
 	warningsAtOnce  = 100
-	warningsASecond = 5 // a second
+	warningsASecond = 5 // added each second, up to warningsAtOnce
 )
 
 // allow reports whether one more warning of the kind may be written. withheld is

@@ -84,6 +84,7 @@ func (p *cli) backup(ctx context.Context, a *admin.Admin, path string, force boo
 	if err != nil {
 		return err
 	}
+	// The size was announced before the first byte, so a shorter copy is broken.
 	if done, size := w.done.Load(), w.size.Load(); done != size {
 		return fmt.Errorf("backup: it broke off after %d bytes of %d; nothing was kept", done, size)
 	}

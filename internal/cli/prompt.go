@@ -151,6 +151,8 @@ func readInterruptible(ctx context.Context, read func() (string, error)) (string
 		text string
 		err  error
 	}
+	// The channel is buffered, so the goroutine ends even if nobody waits any
+	// more.
 	done := make(chan line, 1)
 	go func() {
 		text, err := read()

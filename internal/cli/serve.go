@@ -68,6 +68,8 @@ dangerous; elsewhere the log does, as JSON.`,
 				return err
 			}
 			o := server.Options{Config: c, Load: load}
+			// On a terminal a person is told where the gate listens, and the log
+			// leaves that out.
 			if screenOf(p.Err).isTerminal() && c.Log.Format != "json" {
 				o.Ready, o.Told = p.tellServe, true
 			}

@@ -51,6 +51,7 @@ memory; --limit and --after give them page by page.`,
 				}
 				q.Network = netip.PrefixFrom(address.Unmap(), address.Unmap().BitLen())
 			}
+			// 10.1.2.3/8 means the network 10.0.0.0/8.
 			q.Network = q.Network.Masked()
 			q.IdleFor, q.OlderThan = idle.D(), older.D()
 			return p.listSessions(ctx, a, q, asJSON)

@@ -169,6 +169,7 @@ type view struct {
 	Slept string  // how long /slow has waited
 }
 
+// newView returns what every page shows of the request.
 func newView(r *http.Request) view { return view{arrived: read(r), Path: r.URL.Path} }
 
 // show writes a page. The template is executed straight into the response without
@@ -181,6 +182,7 @@ func (a *app) show(w http.ResponseWriter, name string, v view) {
 	}
 }
 
+// index is the page with everything that arrived.
 func (a *app) index(w http.ResponseWriter, r *http.Request) {
 	a.show(w, "index", newView(r))
 }
@@ -193,6 +195,7 @@ func (a *app) plain(name string) http.HandlerFunc {
 	}
 }
 
+// headers answers with everything that arrived, as JSON.
 func headers(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	enc := json.NewEncoder(w)
@@ -202,6 +205,8 @@ func headers(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// static returns the handler of an embedded file. It sets the type itself, so
+// that no table of the system decides it.
 func static(name, mime string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", mime)

@@ -112,8 +112,10 @@ func download(w http.ResponseWriter, r *http.Request) {
 // letters is an io.ReadSeeker whose bytes are made as they are read.
 type letters struct{ at, size int64 }
 
+// alphabet is what letters repeat: 16 bytes, so that an offset is easy to check.
 const alphabet = "abcdefghijklmnop"
 
+// Read implements io.Reader.
 func (l *letters) Read(p []byte) (int, error) {
 	if l.at >= l.size {
 		return 0, io.EOF
@@ -126,6 +128,7 @@ func (l *letters) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// Seek implements io.Seeker. A position behind the end is allowed, as with files.
 func (l *letters) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekCurrent:

@@ -31,9 +31,9 @@ type Admin struct {
 // b.Release.
 func Local(b *Backend) *Admin { return &Admin{local: b} }
 
-// The errors of operations on something that is missing or that is there already.
-// They are wrapped with the name of it: compare with errors.Is. They survive the
-// way through the control socket.
+// The errors of operations on something that is missing or that exists already.
+// An operation returns an error that names the thing and matches one of these
+// with errors.Is, also through the control socket.
 var (
 	ErrNotFound  = errors.New("not found") // matched by ErrNoUser and ErrNoSession too
 	ErrNoUser    = fmt.Errorf("account %w", ErrNotFound)

@@ -51,6 +51,7 @@ func (b *Backend) writeBackup(ctx context.Context, w io.Writer, begin func(size 
 // backup is the operation whose response is the copy itself and not JSON.
 type backup struct{}
 
+// path implements operation.
 func (backup) path() string { return "backup" }
 
 // handler makes the copy on the server's own disk first and then sends it. Sent

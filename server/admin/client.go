@@ -40,6 +40,8 @@ func Dial(ctx context.Context, c *config.Config) (*Admin, error) {
 	if err := conn.Close(); err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
+	// The connection above has only shown that a server is there; requests use
+	// their own.
 	return &Admin{remote: &client{&http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, path) },
 	}}}}, nil
@@ -85,6 +87,7 @@ func checkPeer(conn net.Conn, dir string) error {
 // process of the user ours, where owner owns the folder of the socket.
 func mayServe(uid, ours, owner uint32) bool { return uid == 0 || uid == ours || uid == owner }
 
+// close closes idle connections. Requests under way are not interrupted.
 func (c *client) close() error {
 	c.http.CloseIdleConnections()
 	return nil

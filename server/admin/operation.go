@@ -29,6 +29,7 @@ type call[Req, Resp any] struct {
 	run  func(b *Backend, ctx context.Context, q Req) (Resp, error)
 }
 
+// path implements operation.
 func (c call[Req, Resp]) path() string { return c.name }
 
 // do runs the operation: in this process for a local Admin, else on the server.
@@ -59,6 +60,7 @@ type stream[Req, Item any] struct {
 	run  func(b *Backend, ctx context.Context, q Req) iter.Seq2[Item, error]
 }
 
+// path implements operation.
 func (s stream[Req, Item]) path() string { return s.name }
 
 // do runs the operation: in this process for a local Admin, else on the server.

@@ -16,7 +16,7 @@ import (
 )
 
 // A Session is what administrators see of a session. It holds nothing with which
-// the session could be used.
+// anybody could use the session.
 type Session struct {
 	ID      string    `json:"id"` // the public handle, which opens nothing
 	User    string    `json:"user"`
@@ -184,6 +184,7 @@ func (b *Backend) purge(ctx context.Context, _ none) (count, error) {
 	return count{n}, err
 }
 
+// noSession returns the error about an unknown ID, which matches ErrNoSession.
 func noSession(id string) error {
 	return &operationError{fmt.Sprintf("there is no session %q, or it has ended", id), ErrNoSession}
 }

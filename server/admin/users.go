@@ -43,6 +43,7 @@ type UserQuery struct {
 	Limit    int    `json:"limit,omitempty"`    // at most this many; 0: all
 }
 
+// selects reports whether a matches the query, apart from its limit.
 func (q *UserQuery) selects(a *account.Account) bool {
 	return (q.Group == "" || slices.Contains(a.Groups, q.Group)) &&
 		(q.Source == "" || a.Source == q.Source) &&
