@@ -14,29 +14,31 @@ import (
 	"gatehouse/internal/boltfile"
 )
 
-// The buckets. The sequence number of bucketRecords is the number of records, so that
-// Count need not look at them.
+// The buckets. The sequence number of bucketRecords is the number of records, so Count
+// does not read them. Every transaction that changes a record changes the indexes and the
+// number as well.
 var (
-	bucketRecords = []byte("sessions")         // key: record
-	bucketUsers   = []byte("sessions_by_user") // user, NUL, key: nothing
-	bucketExpiry  = []byte("sessions_expiry")  // time in 8 bytes, key: nothing
+	bucketRecords = []byte("sessions")         // key -> record, see EncodeRecord
+	bucketUsers   = []byte("sessions_by_user") // user, NUL, key -> nothing
+	bucketExpiry  = []byte("sessions_expiry")  // timeBits in 8 bytes, key -> nothing
 )
 
-// pageLen is how many records one read transaction of List looks at. While a
-// transaction is open, the file cannot reuse space, and grows.
+// pageLen is how many records one read transaction of List returns at most. While a
+// transaction is open, bbolt cannot reuse free pages, and the file grows.
 const pageLen = 256
 
-// Bolt is the Store in an embedded file of one process, in bbolt. What Create, Update,
-// Touch, Delete and DeleteExpired have done is on disk when they return. Calls at the
-// same time share one transaction, so that many writers wait for one fsync together.
+// Bolt is the Store in an embedded bbolt file, which belongs to one process. What Create,
+// Update, Touch, Delete and DeleteExpired have done is on disk (fsync) when they return.
+// Concurrent calls share one transaction, so that many writers wait for one fsync
+// together. A damaged record is ErrDamaged. It is safe for concurrent use.
 type Bolt struct {
 	db     *bbolt.DB
 	writes group
 }
 
-// NewBolt returns a store in db, where it makes three buckets: sessions,
-// sessions_by_user and sessions_expiry. The db stays the caller's, who closes it after
-// the store.
+// NewBolt returns a store in db, which should come from boltfile.Open. It creates three
+// buckets if they are missing: sessions, sessions_by_user and sessions_expiry. The caller
+// owns db and closes it after the store.
 func NewBolt(db *bbolt.DB) (*Bolt, error) {
 	err := boltfile.Update(db, func(tx *bbolt.Tx) error {
 		for _, name := range [][]byte{bucketRecords, bucketUsers, bucketExpiry} {
@@ -52,12 +54,13 @@ func NewBolt(db *bbolt.DB) (*Bolt, error) {
 	return &Bolt{db: db, writes: group{db: db}}, nil
 }
 
-// CheckHealth fails when the file takes no writes: its disk is full, or broken.
+// CheckHealth implements HealthChecker. It fails if the file cannot be written, because
+// the disk is full or broken.
 func (b *Bolt) CheckHealth(ctx context.Context) error {
-	return b.writes.do(ctx, func(*bbolt.Tx) (verdict, err error) { return nil, nil }) // an empty transaction is written as well
+	return b.writes.do(ctx, func(*bbolt.Tx) (verdict, err error) { return nil, nil }) // an empty transaction is written too
 }
 
-// Load serves Store.
+// Load implements Store.
 func (b *Bolt) Load(ctx context.Context, key string) (r Record, err error) {
 	if err := ctx.Err(); err != nil {
 		return Record{}, err
@@ -75,7 +78,7 @@ func (b *Bolt) Load(ctx context.Context, key string) (r Record, err error) {
 	return r, nil
 }
 
-// Create serves Store.
+// Create implements Store.
 func (b *Bolt) Create(ctx context.Context, key string, r Record) error {
 	r = r.Stored(1)
 	return b.writes.do(ctx, func(tx *bbolt.Tx) (verdict, err error) {
@@ -89,7 +92,7 @@ func (b *Bolt) Create(ctx context.Context, key string, r Record) error {
 	})
 }
 
-// Update serves Store.
+// Update implements Store.
 func (b *Bolt) Update(ctx context.Context, key string, r Record) error {
 	next := r.Stored(r.Version + 1)
 	return b.change(ctx, key, func(old *Record) (*Record, error) {
@@ -100,7 +103,7 @@ func (b *Bolt) Update(ctx context.Context, key string, r Record) error {
 	})
 }
 
-// Touch serves Store.
+// Touch implements Store.
 func (b *Bolt) Touch(ctx context.Context, key string, seen, expires time.Time, mark []byte) error {
 	return b.change(ctx, key, func(old *Record) (*Record, error) {
 		r := *old
@@ -109,8 +112,9 @@ func (b *Bolt) Touch(ctx context.Context, key string, seen, expires time.Time, m
 	})
 }
 
-// change replaces a record that is there with what f makes of it. It first looks in a
-// read transaction, so that a record which is gone costs no write.
+// change replaces an existing record with the result of f, or returns f's error. It looks
+// in a read transaction first, so that a record that is gone costs no write, and again in
+// the write transaction, which alone decides.
 func (b *Bolt) change(ctx context.Context, key string, f func(old *Record) (*Record, error)) error {
 	if _, err := b.Load(ctx, key); err != nil {
 		return err
@@ -131,8 +135,8 @@ func (b *Bolt) change(ctx context.Context, key string, f func(old *Record) (*Rec
 	})
 }
 
-// Delete serves Store. Where the indexes have a damaged record is not known, so its
-// entries there stay, and lead nowhere.
+// Delete implements Store. The user and expiry of a damaged record are unknown, so its
+// entries in the indexes stay; they lead to no record.
 func (b *Bolt) Delete(ctx context.Context, key string) (Record, error) {
 	if err := ctx.Err(); err != nil {
 		return Record{}, err
@@ -158,8 +162,8 @@ func (b *Bolt) Delete(ctx context.Context, key string) (Record, error) {
 	return old, nil
 }
 
-// DeleteExpired serves Store. Damaged records are removed when the index says that
-// they have expired.
+// DeleteExpired implements Store, in one transaction: after an error nothing has been
+// removed. Damaged records are removed when they have expired according to the index.
 func (b *Bolt) DeleteExpired(ctx context.Context, now time.Time, limit int) ([]Entry, error) {
 	var gone []Entry
 	err := b.writes.do(ctx, func(tx *bbolt.Tx) (verdict, err error) {
@@ -179,7 +183,8 @@ func (b *Bolt) DeleteExpired(ctx context.Context, now time.Time, limit int) ([]E
 	return gone, nil
 }
 
-// expiredEntries returns the records that have expired by the index, oldest first.
+// expiredEntries returns up to limit records that have expired according to the index,
+// oldest first. A damaged or missing record has nothing but its Expires.
 func expiredEntries(tx *bbolt.Tx, now time.Time, limit int) (gone []Entry, err error) {
 	c := tx.Bucket(bucketExpiry).Cursor()
 	for k, _ := c.First(); k != nil && len(gone) < limit; k, _ = c.Next() {
@@ -199,7 +204,8 @@ func expiredEntries(tx *bbolt.Tx, now time.Time, limit int) (gone []Entry, err e
 	return gone, nil
 }
 
-// List serves Store.
+// List implements Store. Each page is read in a transaction of its own, and none is open
+// while it yields: a caller may write, or take its time.
 func (b *Bolt) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		for after, more := q.After, true; more; {
@@ -225,8 +231,9 @@ func (b *Bolt) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
 	}
 }
 
-// readPage returns the records that q selects among the keys after the given one, the
-// last key that it looked at, and whether there may be more.
+// readPage returns up to pageLen records that q selects with keys greater than after, the
+// last key that it has looked at, where the next page begins, and whether there may be
+// more. Damaged records are returned whatever q selects.
 func readPage(tx *bbolt.Tx, q Query, after string) (page []listed, last string, more bool, err error) {
 	bucket, lead := tx.Bucket(bucketRecords), ""
 	if q.User != "" {
@@ -241,7 +248,7 @@ func readPage(tx *bbolt.Tx, q Query, after string) (page []listed, last string, 
 		}
 		r, err := load(tx, key)
 		if q.User != "" && errors.Is(err, ErrNotFound) {
-			continue // it is the key of another user, whose name has a NUL where this one ends
+			continue // an entry of another user, whose name is this one, a NUL and more
 		}
 		bad := errors.Is(err, ErrDamaged)
 		if err != nil && !bad {
@@ -257,7 +264,7 @@ func readPage(tx *bbolt.Tx, q Query, after string) (page []listed, last string, 
 	return page, last, false, nil
 }
 
-// Count serves Store.
+// Count implements Store. Expired records that have not been deleted count as well.
 func (b *Bolt) Count(ctx context.Context) (n int, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -269,13 +276,14 @@ func (b *Bolt) Count(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-// Close serves Store. It waits for writes that are under way; the db stays open.
+// Close implements Store. It waits for writes under way; db stays open.
 func (b *Bolt) Close() error {
 	b.writes.wait()
 	return nil
 }
 
-// load returns the record under the key, expired or not.
+// load returns the record under the key, expired or not; ErrNotFound if there is none, and
+// ErrDamaged if it cannot be decoded.
 func load(tx *bbolt.Tx, key string) (Record, error) {
 	raw := tx.Bucket(bucketRecords).Get([]byte(key))
 	if raw == nil {
@@ -288,7 +296,8 @@ func load(tx *bbolt.Tx, key string) (Record, error) {
 	return r, nil
 }
 
-// put stores r, in place of old unless that is nil, and mends the indexes.
+// put stores r under key and updates the indexes. old is the record that it replaces; nil
+// if there is none, and the number of records grows.
 func put(tx *bbolt.Tx, key string, old, r *Record) error {
 	records, users, expiry := tx.Bucket(bucketRecords), tx.Bucket(bucketUsers), tx.Bucket(bucketExpiry)
 	if old == nil {
@@ -308,7 +317,8 @@ func put(tx *bbolt.Tx, key string, old, r *Record) error {
 	return move(expiry, expiryKey(old.Expires, key), expiryKey(r.Expires, key))
 }
 
-// remove deletes the record, and its entries in the indexes.
+// remove deletes the record and its entries in the indexes. old must be the stored record:
+// its User and Expires say where the entries are.
 func remove(tx *bbolt.Tx, key string, old *Record) error {
 	records := tx.Bucket(bucketRecords)
 	if records.Get([]byte(key)) != nil { // the index of a damaged file may name records that are not there
@@ -325,7 +335,8 @@ func remove(tx *bbolt.Tx, key string, old *Record) error {
 	return move(tx.Bucket(bucketExpiry), expiryKey(old.Expires, key), nil)
 }
 
-// move removes one key from an index and puts another into it; nil is no key.
+// move replaces one key of an index with another. A nil from adds only, a nil to removes
+// only.
 func move(index *bbolt.Bucket, from, to []byte) error {
 	if bytes.Equal(from, to) {
 		return nil
@@ -341,7 +352,7 @@ func move(index *bbolt.Bucket, from, to []byte) error {
 	return index.Put(to, []byte{})
 }
 
-// userKey returns the entry in bucketUsers; nil for nobody's.
+// userKey returns the record's entry in bucketUsers; nil if it has no user.
 func userKey(user, key string) []byte {
 	if user == "" {
 		return nil
@@ -349,7 +360,7 @@ func userKey(user, key string) []byte {
 	return []byte(user + "\x00" + key)
 }
 
-// expiryKey returns the entry in bucketExpiry.
+// expiryKey returns the record's entry in bucketExpiry. Entries sort by time.
 func expiryKey(t time.Time, key string) []byte {
 	return append(binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(key)), timeBits(t)), key...)
 }

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// An encoded record is a format byte, a checksum of the key and of what follows, and
-// the fields in the order of appendRecord. The checksum finds damage in lists, which
-// cannot authenticate what they read; it is no protection against anybody. Format 1
+// An encoded record is a format byte, a checksum of the key and of the fields, and the
+// fields in the order of appendRecord. The checksum detects damage, also in lists, which
+// cannot authenticate what they read. It does not protect against tampering. Format 1
 // ends after Data.
 const (
 	recordFormat    = 2
@@ -17,11 +17,12 @@ const (
 	recordHead      = 1 + 4
 )
 
-// methodsMax is how many methods a record may have.
+// methodsMax is how many Methods a record may have; more are damage.
 const methodsMax = 16
 
-// EncodeRecord returns the record as bytes, for stores that keep bytes. The key under
-// which it is stored is part of its checksum.
+// EncodeRecord returns the record as bytes, for stores that keep bytes, in the newest
+// format. The checksum includes the key, so bytes that are found under another key are
+// ErrDamaged.
 func EncodeRecord(key string, r *Record) []byte {
 	b := make([]byte, recordHead, recordHead+256+len(r.Data)+len(r.User)+len(r.Agent))
 	b = appendRecord(b, r)
@@ -30,8 +31,9 @@ func EncodeRecord(key string, r *Record) []byte {
 	return b
 }
 
-// appendRecord appends all fields, so that no two different records have the same
-// bytes: they are also what proof signs.
+// appendRecord appends all fields, each with its length or of a fixed size: no two
+// different records have the same bytes. That matters because proof signs these bytes. The
+// order is a format on disk; new fields need a new format number.
 func appendRecord(b []byte, r *Record) []byte {
 	b = binary.AppendUvarint(b, r.Version)
 	for _, t := range []time.Time{r.Created, r.Login, r.Seen, r.Expires, r.Limit} {
@@ -62,9 +64,9 @@ func appendText[T string | []byte](b []byte, s T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// DecodeRecord returns the record that EncodeRecord, of this version or the one
-// before it, has encoded for the key. It returns ErrDamaged for any other bytes. The
-// record shares no memory with b.
+// DecodeRecord returns the record that EncodeRecord has encoded for the key, in the current
+// format or the one before. It returns ErrDamaged for any other bytes. The record shares
+// no memory with b.
 func DecodeRecord(key string, b []byte) (Record, error) {
 	if len(b) < recordHead || b[0] != recordFormat && b[0] != recordFormatOld ||
 		binary.BigEndian.Uint32(b[1:]) != checksum(key, b[recordHead:]) {
@@ -101,7 +103,8 @@ func checksum(key string, body []byte) uint32 {
 // noTime stands for the zero time.
 const noTime = math.MinInt64
 
-// timeBits returns the microseconds since 1970 as bits that sort like the times.
+// timeBits returns the microseconds since 1970 as bits that sort like the times, also
+// before 1970. The zero time sorts first.
 func timeBits(t time.Time) uint64 {
 	us := int64(noTime)
 	if !t.IsZero() {
@@ -110,7 +113,7 @@ func timeBits(t time.Time) uint64 {
 	return uint64(us) ^ 1<<63 //nolint:gosec // the sign bit is flipped on purpose
 }
 
-// bitsTime returns the time of which timeBits has returned the bits.
+// bitsTime is the inverse of timeBits. The time is in UTC.
 func bitsTime(bits uint64) time.Time {
 	us := int64(bits ^ 1<<63) //nolint:gosec // the sign bit is flipped back
 	if us == noTime {
@@ -119,14 +122,14 @@ func bitsTime(bits uint64) time.Time {
 	return time.UnixMicro(us).UTC()
 }
 
-// A decoder reads fields. After one that cannot be read, bad is set, and all others
-// are zero.
+// A decoder reads fields from rest. After the first one that cannot be read, bad is set and
+// all later fields are zero, so callers check once, at the end.
 type decoder struct {
 	rest []byte
 	bad  bool
 }
 
-// proofs reads the fields that format 1 did not have.
+// proofs reads the fields that format 1 does not have.
 func (d *decoder) proofs(r *Record) {
 	r.AuthTime, r.Level = d.time(), int(d.varint())
 	n := d.uvarint()
@@ -141,7 +144,7 @@ func (d *decoder) proofs(r *Record) {
 	r.Proof, r.Mark = d.copied(), d.copied()
 }
 
-// copied returns a copy of the next bytes; nil if there are none.
+// copied returns a copy of the next field of bytes; nil if it is empty.
 func (d *decoder) copied() []byte { return append([]byte(nil), d.bytes()...) }
 
 func (d *decoder) uvarint() uint64 {
@@ -190,7 +193,7 @@ func (d *decoder) take(n int) []byte {
 	return b
 }
 
-// skip removes n bytes that were read. n is 0 or less if they could not be.
+// skip removes the n bytes that have been read. n <= 0 means that they could not be read.
 func (d *decoder) skip(n int) {
 	if n <= 0 {
 		d.bad, d.rest = true, nil

@@ -10,15 +10,14 @@ import (
 	"sync/atomic"
 )
 
-// purgeBatch is how many expired sessions a store removes at a time. In the
-// embedded file that is one transaction of a few milliseconds, for which all other
-// writers wait. Batches of 1,000 save no time, and are long enough for requests to
-// notice.
+// purgeBatch is how many expired sessions a store removes at a time. In the embedded file
+// that is one transaction of a few milliseconds, for which all other writers wait.
+// Batches of 1,000 save no time and take long enough to delay requests noticeably.
 const purgeBatch = 250
 
-// List yields the sessions that q selects, by key, without those that have ended.
-// Damaged records are left out too, and logged. An error is the last thing that it
-// yields.
+// List yields the sessions that q selects, in the order of their keys, except those that
+// have ended. Damaged records are logged and left out. After an error it yields nothing
+// more.
 func (m *Manager) List(ctx context.Context, q Query) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		for i, err := range m.present(ctx, q) {
@@ -29,8 +28,8 @@ func (m *Manager) List(ctx context.Context, q Query) iter.Seq2[Info, error] {
 	}
 }
 
-// present is List with the damaged records: it yields their keys with ErrDamaged.
-// Ending sessions ends these too.
+// present is List, but also yields damaged records: their keys, with ErrDamaged. Revoking
+// has to remove these too, because they may be the user's.
 func (m *Manager) present(ctx context.Context, q Query) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		for e, err := range m.store.List(ctx, q) {
@@ -50,9 +49,9 @@ func (m *Manager) present(ctx context.Context, q Query) iter.Seq2[Info, error] {
 	}
 }
 
-// Revoke ends the session with the handle, or with a longer beginning of its key,
-// for the reason that Options.OnEnd is told. It returns ErrNotFound if there is no
-// such session, and an error that names two if several begin so.
+// Revoke ends the session whose key begins with handle: a handle as Handle returns it, or
+// more of the key. reason is passed to Options.OnEnd. It returns ErrNotFound if there is no
+// such session, and an error that names two of them if there are several.
 func (m *Manager) Revoke(ctx context.Context, handle, reason string) (Info, error) {
 	if len(handle) < handleLen || strings.Trim(handle, "0123456789abcdef") != "" {
 		return Info{}, ErrNotFound
@@ -73,6 +72,7 @@ func (m *Manager) Revoke(ctx context.Context, handle, reason string) (Info, erro
 	return found[0], m.revoke(ctx, found[0].Key, reason)
 }
 
+// revoke ends one session. Its error is ErrNotFound if somebody else has just done so.
 func (m *Manager) revoke(ctx context.Context, key, reason string) error {
 	r, err := m.store.Delete(ctx, key)
 	if err != nil {
@@ -82,9 +82,9 @@ func (m *Manager) revoke(ctx context.Context, key, reason string) error {
 	return nil
 }
 
-// RevokeUser ends the user's sessions, except those for which keep returns true
-// (nil: none), and returns how many it has ended. It ends nobody's sessions ("") for
-// no user. After an error, some may not have ended: call it again.
+// RevokeUser ends the user's sessions, except those for which keep returns true (nil:
+// none), and returns how many it has ended. For the user "" it does nothing. After an
+// error some sessions may not have ended: call it again.
 func (m *Manager) RevokeUser(ctx context.Context, user, reason string, keep func(Info) bool) (int, error) {
 	if user == "" {
 		return 0, nil
@@ -92,16 +92,19 @@ func (m *Manager) RevokeUser(ctx context.Context, user, reason string, keep func
 	return m.revokeAll(ctx, Query{User: user}, reason, keep)
 }
 
-// RevokeAll ends every session, and returns how many. After an error, some may not
-// have ended: call it again.
+// RevokeAll ends every session and returns how many. After an error some may not have
+// ended: call it again.
 func (m *Manager) RevokeAll(ctx context.Context, reason string) (int, error) {
 	return m.revokeAll(ctx, Query{}, reason, nil)
 }
 
-// revokers is how many sessions are ended at the same time, so that stores can
-// write them together.
+// revokers is how many sessions are ended at the same time at most. Stores write
+// concurrent changes together, so this is much faster than one after the other.
 const revokers = 256
 
+// revokeAll ends the sessions that q selects and keep does not keep. It stops at the first
+// error, after the revocations under way, and returns it with how many have ended. A
+// session that ends by itself meanwhile is no error and does not count.
 func (m *Manager) revokeAll(ctx context.Context, q Query, reason string, keep func(Info) bool) (int, error) {
 	var (
 		n     atomic.Int64
@@ -150,9 +153,9 @@ list:
 	return int(n.Load()), first
 }
 
-// DeleteExpired removes the records of sessions that have expired, and returns how
-// many (Django's clearsessions). Expired sessions open nothing with or without it;
-// call it every few minutes, so that the store does not grow.
+// DeleteExpired removes the records of sessions that have expired and returns how many,
+// like Django's clearsessions. It only frees space: an expired session is never accepted.
+// Call it every few minutes. Options.OnEnd is told of each with the reason "expired".
 func (m *Manager) DeleteExpired(ctx context.Context) (n int, err error) {
 	for {
 		gone, err := m.store.DeleteExpired(ctx, m.now(), purgeBatch)

@@ -13,18 +13,19 @@ import (
 	"time"
 )
 
-// Memory is a Store that forgets everything when the process ends. It is for tests and
-// demonstrations, and for programs whose users may sign in again after a restart.
+// Memory is a Store in the memory of the process: everybody is signed out by a restart. It
+// is for tests and demonstrations, and for programs whose users may sign in again. It is
+// safe for concurrent use. Records are copied on the way in and out.
 type Memory struct {
-	// A key belongs to the shard of its first digit, so that the order of the
-	// shards is the order of the keys.
+	// A key belongs to the shard of its first digit, so the order of the shards is
+	// the order of the keys.
 	shards [16]memoryShard
 	users  [16]userShard
 	seed   maphash.Seed
 	count  atomic.Int64
 }
 
-// A memoryShard holds records by key, and by the time when they expire.
+// A memoryShard holds the records of one first digit, by key and by expiry.
 type memoryShard struct {
 	mu      sync.Mutex
 	records map[string]*memoryRecord
@@ -33,12 +34,12 @@ type memoryShard struct {
 
 type memoryRecord struct {
 	key string
-	pos int // in the shard's heap
+	pos int // index in the shard's heap
 	Record
 }
 
-// A userShard holds the keys of each user's records. Its lock is taken while that of
-// a memoryShard is held, never the other way round.
+// A userShard holds the keys of each user's records. Lock order: the lock of a memoryShard
+// first, then that of a userShard, never the other way round.
 type userShard struct {
 	mu   sync.Mutex
 	keys map[string]map[string]struct{}
@@ -54,7 +55,7 @@ func NewMemory() *Memory {
 	return m
 }
 
-// Load serves Store.
+// Load implements Store.
 func (m *Memory) Load(ctx context.Context, key string) (Record, error) {
 	s, r, err := m.live(ctx, key)
 	if err != nil {
@@ -64,7 +65,7 @@ func (m *Memory) Load(ctx context.Context, key string) (Record, error) {
 	return r.clone(), nil
 }
 
-// Create serves Store.
+// Create implements Store.
 func (m *Memory) Create(ctx context.Context, key string, r Record) error {
 	s, err := m.lock(ctx, key)
 	if err != nil {
@@ -82,7 +83,7 @@ func (m *Memory) Create(ctx context.Context, key string, r Record) error {
 	return nil
 }
 
-// Update serves Store.
+// Update implements Store.
 func (m *Memory) Update(ctx context.Context, key string, r Record) error {
 	s, e, err := m.live(ctx, key)
 	if err != nil {
@@ -101,7 +102,7 @@ func (m *Memory) Update(ctx context.Context, key string, r Record) error {
 	return nil
 }
 
-// Touch serves Store.
+// Touch implements Store.
 func (m *Memory) Touch(ctx context.Context, key string, seen, expires time.Time, mark []byte) error {
 	s, e, err := m.live(ctx, key)
 	if err != nil {
@@ -113,7 +114,7 @@ func (m *Memory) Touch(ctx context.Context, key string, seen, expires time.Time,
 	return nil
 }
 
-// Delete serves Store.
+// Delete implements Store.
 func (m *Memory) Delete(ctx context.Context, key string) (Record, error) {
 	s, err := m.lock(ctx, key)
 	if err != nil {
@@ -128,8 +129,8 @@ func (m *Memory) Delete(ctx context.Context, key string) (Record, error) {
 	return e.Record, nil
 }
 
-// List serves Store. It holds the keys of one shard, or of one user, in memory at a
-// time, and no lock while it yields.
+// List implements Store. It copies the keys of one shard, or of one user, at a time, and
+// holds no lock while it yields. A record that is removed meanwhile is left out.
 func (m *Memory) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		for keys := range m.pages(q) {
@@ -155,7 +156,8 @@ func (m *Memory) List(ctx context.Context, q Query) iter.Seq2[Entry, error] {
 	}
 }
 
-// pages yields the keys that q may select, unsorted within a page.
+// pages yields the keys that q may select, in pages: one per shard in their order, or one
+// for a user. A page is not sorted, and is valid until the next one.
 func (m *Memory) pages(q Query) iter.Seq[[]string] {
 	return func(yield func([]string) bool) {
 		var keys []string
@@ -186,7 +188,7 @@ func (m *Memory) pages(q Query) iter.Seq[[]string] {
 	}
 }
 
-// DeleteExpired serves Store.
+// DeleteExpired implements Store.
 func (m *Memory) DeleteExpired(ctx context.Context, now time.Time, limit int) ([]Entry, error) {
 	var gone []Entry
 	for len(gone) < limit {
@@ -214,8 +216,8 @@ func (m *Memory) DeleteExpired(ctx context.Context, now time.Time, limit int) ([
 	return gone, nil
 }
 
-// oldest returns the shard that has the record which expires first; nil when all are
-// empty. The shard may have lost that record when oldest returns.
+// oldest returns the shard with the record that expires first, or nil if all are empty. It
+// locks one shard at a time, so the record may be gone when it returns.
 func (m *Memory) oldest() (first *memoryShard) {
 	var at time.Time
 	for i := range m.shards {
@@ -229,13 +231,14 @@ func (m *Memory) oldest() (first *memoryShard) {
 	return first
 }
 
-// Count serves Store.
+// Count implements Store. Expired records that have not been deleted count as well.
 func (m *Memory) Count(context.Context) (int, error) { return int(m.count.Load()), nil }
 
-// Close serves Store. It has nothing to release.
+// Close implements Store. It does nothing.
 func (m *Memory) Close() error { return nil }
 
-// lock returns the key's shard, locked, unless there is an error.
+// lock returns the key's shard, locked; the caller unlocks it. After an error nothing is
+// locked.
 func (m *Memory) lock(ctx context.Context, key string) (*memoryShard, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -248,8 +251,8 @@ func (m *Memory) lock(ctx context.Context, key string) (*memoryShard, error) {
 	return s, nil
 }
 
-// live returns a record that has not expired, and its shard, locked. Otherwise it
-// returns an error, and no shard is locked.
+// live returns a record that has not expired and its shard, locked. After an error, which
+// is ErrNotFound for an expired record too, nothing is locked.
 func (m *Memory) live(ctx context.Context, key string) (*memoryShard, *memoryRecord, error) {
 	s, err := m.lock(ctx, key)
 	if err != nil {
@@ -263,7 +266,7 @@ func (m *Memory) live(ctx context.Context, key string) (*memoryShard, *memoryRec
 	return s, e, nil
 }
 
-// remove removes the record from the shard, which is locked.
+// remove removes the record from the shard, which the caller has locked.
 func (m *Memory) remove(s *memoryShard, e *memoryRecord) {
 	delete(s.records, e.key)
 	heap.Remove(&s.expiry, e.pos)
@@ -271,12 +274,13 @@ func (m *Memory) remove(s *memoryShard, e *memoryRecord) {
 	m.count.Add(-1)
 }
 
-// user returns the shard of the user's keys.
+// user returns the shard that holds the user's keys.
 func (m *Memory) user(name string) *userShard {
 	return &m.users[maphash.String(m.seed, name)%uint64(len(m.users))]
 }
 
-// index adds the key to those of the user, or removes it.
+// index adds the key to those of the user, or removes it. It does nothing for no user (""),
+// and forgets a user with the last of their keys.
 func (m *Memory) index(user, key string, add bool) {
 	if user == "" {
 		return
@@ -310,7 +314,8 @@ func digit(c byte) int {
 	}
 }
 
-// expiryHeap has the record that expires first in front.
+// expiryHeap is a heap with the record that expires first at the front. It keeps pos of
+// each record up to date.
 type expiryHeap []*memoryRecord
 
 func (h expiryHeap) Len() int           { return len(h) }
@@ -321,14 +326,14 @@ func (h expiryHeap) Swap(i, j int) {
 	h[i].pos, h[j].pos = i, j
 }
 
-// Push serves heap.Interface.
+// Push implements heap.Interface.
 func (h *expiryHeap) Push(x any) {
 	e, _ := x.(*memoryRecord)
 	e.pos = len(*h)
 	*h = append(*h, e)
 }
 
-// Pop serves heap.Interface.
+// Pop implements heap.Interface.
 func (h *expiryHeap) Pop() any {
 	old := *h
 	e := old[len(old)-1]

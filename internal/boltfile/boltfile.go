@@ -47,12 +47,13 @@ var (
 // migrations[n] leads from version n+1 of the schema to n+2.
 var migrations = []func(*bbolt.Tx) error{}
 
-// Open opens the file, and makes it if there is none. If another process has it open, Open
-// waits for 2 seconds for that to end, and then returns ErrLocked.
+// Open opens the file, and creates it if there is none. If another process has it open, Open
+// waits up to 2 seconds for that to end, and then returns ErrLocked. It migrates a file of an
+// older version, and returns ErrNewer for one of a newer version.
 //
-// The file must be a regular one that only its owner may read. A file that is cut off, empty
-// or damaged is refused with ErrDamaged, and never replaced by a new one: that would forget
-// who was logged out.
+// The file must be a regular file that only its owner can read or write. A file that is
+// truncated, empty or damaged is refused with ErrDamaged. It is never replaced by a new one,
+// which would forget who was logged out.
 func Open(path string) (*bbolt.DB, error) {
 	if err := create(path); err != nil {
 		return nil, fmt.Errorf("create %s: %w", path, err)
@@ -71,8 +72,9 @@ func Open(path string) (*bbolt.DB, error) {
 	return db, nil
 }
 
-// create makes the file if there is none. The file appears whole or not at all, so that one
-// without content can be refused as damaged.
+// create creates the file if there is none. It appears complete or not at all: an empty file
+// is therefore damage, and can be refused as such. If another process creates it at the same
+// time, that one's stays.
 func create(path string) error {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -109,8 +111,9 @@ func options() *bbolt.Options {
 	return &bbolt.Options{FreelistType: bbolt.FreelistArrayType, Timeout: lockTime, NoStatistics: true}
 }
 
-// open opens a file that exists. It locks and checks the file before bbolt maps it into
-// memory.
+// open opens an existing file. Before bbolt maps the file into memory, it checks the
+// permissions, locks the file, checks that it still has its name, and only then its content:
+// until the lock is held, another process may be writing.
 func open(path string) (db *bbolt.DB, err error) {
 	var file *os.File
 	defer func() {
@@ -133,7 +136,7 @@ func open(path string) (db *bbolt.DB, err error) {
 	return bbolt.Open(path, 0o600, o)
 }
 
-// private refuses a file that others than its owner may read or write.
+// private refuses a file that is not regular or that others than its owner can read or write.
 func private(f *os.File, name string) error {
 	info, err := f.Stat()
 	switch {
@@ -147,8 +150,8 @@ func private(f *os.File, name string) error {
 	return nil
 }
 
-// lock takes the lock that bbolt takes again afterwards. Until we have it, another process
-// may be writing what whole is about to read.
+// lock takes the lock (flock) that bbolt takes again afterwards. It returns ErrLocked if
+// another process holds it for longer than lockTime.
 func lock(f *os.File) error {
 	deadline := time.Now().Add(lockTime)
 	for {
@@ -165,8 +168,8 @@ func lock(f *os.File) error {
 	}
 }
 
-// same refuses a file that has lost its name while we waited for the lock: Compact has put
-// another in its place, and what is written to this one would be lost.
+// same returns errReplaced if the file has lost its name while we waited for the lock. Compact
+// has put another file in its place then, and what we write to this one would be lost.
 func same(f *os.File, name string) error {
 	locked, err := f.Stat()
 	if err != nil {
@@ -232,22 +235,23 @@ func mark(tx *bbolt.Tx) error {
 	return b.Put(keySchema, binary.BigEndian.AppendUint64(nil, schema))
 }
 
-// View is bbolt's View for a file that may be damaged: it returns ErrDamaged then.
+// View is db.View, but returns ErrDamaged where bbolt panics or faults on a damaged file. f
+// runs in a read transaction; what it reads is not valid after it returns.
 func View(db *bbolt.DB, f func(*bbolt.Tx) error) (err error) {
 	defer guard(&err)()
 	return db.View(f)
 }
 
-// Update is bbolt's Update for a file that may be damaged: it returns ErrDamaged then, and
-// writes nothing.
+// Update is db.Update, but returns ErrDamaged where bbolt panics or faults on a damaged file,
+// and then writes nothing. If f returns an error, nothing is written either.
 func Update(db *bbolt.DB, f func(*bbolt.Tx) error) (err error) {
 	defer guard(&err)()
 	return db.Update(f)
 }
 
-// guard lets the goroutine panic, where the process would otherwise end, when it reads beyond
-// the end of the mapped file. It returns a function to be deferred, which turns a panic into
-// ErrDamaged.
+// guard makes a fault in the mapped file, for instance a read beyond its end, a panic of this
+// goroutine; without it the fault ends the process. The caller defers the returned function,
+// which turns any panic into ErrDamaged.
 func guard(err *error) (done func()) {
 	before := debug.SetPanicOnFault(true)
 	return func() {

@@ -17,13 +17,13 @@ const (
 	compactTx   = 8 << 20 // bytes that one transaction of Compact writes
 )
 
-// Compact writes the file anew, without the space that is not used any more, and returns its
-// size before and after, in bytes. making, which may be nil, is called with the name of the
-// new file before it is made.
+// Compact rewrites the file without its free pages, and returns its size before and after in
+// bytes. making, which may be nil, is called with the name of the new file before that is
+// created.
 //
-// Compact returns ErrLocked if another process has the file open. The new file takes the place
-// of the old one in one step, when it is whole, checked and on disk. Whatever happens before,
-// the old one is as it was.
+// Compact returns ErrLocked if another process has the file open. The new file replaces the
+// old one atomically, after it has been completed, synced and verified. If anything fails
+// before that, the old file is unchanged and the new one is removed.
 func Compact(path string, making func(temp string)) (before, after int64, err error) {
 	if _, err := os.Lstat(path); err != nil { // Open would make it
 		return 0, 0, err
@@ -53,8 +53,8 @@ func Compact(path string, making func(temp string)) (before, after int64, err er
 	return info.Size(), after, SyncFolder(path)
 }
 
-// rewrite copies every bucket of db into a new file, which is on disk and checked when rewrite
-// returns.
+// rewrite copies every bucket of db into the new file temp. When it returns without an error,
+// that file is synced and verified. size is its size in bytes.
 func rewrite(db *bbolt.DB, temp string) (size int64, err error) {
 	f, err := os.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600) //nolint:gosec // beside the operator's file
 	if err != nil {
@@ -96,7 +96,7 @@ func sizeOf(db *bbolt.DB) (size int64, err error) {
 	return size, err
 }
 
-// cut removes what bbolt has reserved beyond the end, and puts the file on disk.
+// cut truncates the file to size, since bbolt reserves space beyond its end, and syncs it.
 func cut(path string, size int64) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0) //nolint:gosec // beside the operator's file
 	if err != nil {
@@ -105,7 +105,7 @@ func cut(path string, size int64) error {
 	return errors.Join(f.Truncate(size), f.Sync(), f.Close())
 }
 
-// removeIfThere removes the file. That there is none is no error.
+// removeIfThere removes the file. A missing file is no error.
 func removeIfThere(path string) error {
 	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -11,11 +11,12 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Copy writes the whole file to w, as it is when Copy begins: what is written meanwhile is not
-// in the copy. begin, which may be nil, is called first with the size in bytes. Writes to the
-// file that make it grow wait until the copy has ended, so w must not be slow; see Spool.
+// Copy writes a consistent copy of the whole file to w, as of the moment when Copy begins.
+// begin, which may be nil, is called first with the size in bytes. Writers that have to grow
+// the file wait until the copy is complete, so w must not be slow; see Spool.
 //
-// It returns ErrDamaged if the file cannot be read, and the error of ctx if that ends first.
+// It returns ErrDamaged if the file cannot be read, the error of w, or that of ctx if it ends
+// first.
 func Copy(ctx context.Context, db *bbolt.DB, w io.Writer, begin func(size int64)) error {
 	return View(db, func(tx *bbolt.Tx) error {
 		if begin != nil {
@@ -29,9 +30,9 @@ func Copy(ctx context.Context, db *bbolt.DB, w io.Writer, begin func(size int64)
 	})
 }
 
-// Spool copies the file into a temporary one in the folder dir, which has no name, and returns
-// that at its beginning, so that reading it may take as long as it likes. The caller closes
-// it, which frees the space; so does the end of the process.
+// Spool copies the database into an unnamed temporary file in the folder dir, and returns that
+// file at its beginning and its size in bytes. Reading it may take any time without holding
+// up writers. Closing it, which the caller has to do, frees the space; so does a crash.
 func Spool(ctx context.Context, db *bbolt.DB, dir string) (f *os.File, size int64, err error) {
 	if f, err = os.CreateTemp(dir, ".gatehouse-copy-*"); err != nil { // mode 0600
 		return nil, 0, err
@@ -46,7 +47,7 @@ func Spool(ctx context.Context, db *bbolt.DB, dir string) (f *os.File, size int6
 	return f, size, nil
 }
 
-// An until is a Writer that fails when ctx has ended. It keeps its error.
+// An until is a Writer that fails once ctx has ended. err is its last error.
 type until struct {
 	ctx context.Context
 	w   io.Writer
@@ -60,9 +61,9 @@ func (u *until) Write(b []byte) (n int, err error) {
 	return n, u.err
 }
 
-// Verify reads the whole file, and returns an error if something is wrong with it: a backup
-// that was not verified may be none. It changes nothing. Like Open, it needs the file for
-// itself.
+// Verify reads the whole file and returns an error if anything is wrong with it: ErrDamaged,
+// ErrNewer, or, like Open, ErrLocked if another process has it open. It changes nothing. Run
+// it on every backup.
 func Verify(path string) (err error) {
 	db, err := open(path)
 	if err != nil {
@@ -81,8 +82,8 @@ func Verify(path string) (err error) {
 	return nil
 }
 
-// sound returns the first thing that bbolt finds wrong. bbolt looks in a goroutine of its own,
-// where a fault would end the process; therefore every page is read here first.
+// sound returns the first problem that bbolt finds. bbolt checks on its own goroutine, where a
+// fault would end the process; so every page is read on this one first, under guard.
 func sound(tx *bbolt.Tx) error {
 	err := tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
 		return b.ForEach(func(_, _ []byte) error { return nil })

@@ -32,9 +32,10 @@ type meta struct {
 	tx                   uint64
 }
 
-// whole checks the file before bbolt sees it. bbolt maps the file into memory and trusts what
-// it reads there, so that a file which was cut off would end the process. whole reads a few
-// pages, however large the file is; damage in others is found when they are read, see View.
+// whole checks the file before bbolt opens it, and returns ErrDamaged if it is truncated or its
+// first pages are damaged. bbolt maps the file into memory and trusts what it reads there: a
+// truncated file would end the process. whole reads four pages at most, whatever the size of
+// the file; damage elsewhere is found when it is read, see View.
 func whole(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -57,8 +58,9 @@ func whole(f *os.File) error {
 	return err
 }
 
-// newest returns the meta page that bbolt uses. If the first one cannot be read, the size of a
-// page is not known, and the second is looked for at every possible size.
+// newest returns the meta page that bbolt uses: the valid one with the higher transaction. If
+// the first one is damaged, the page size is unknown, and the second is searched for at every
+// possible size.
 func newest(f io.ReaderAt) (m meta, ok bool) {
 	if first, good := readMeta(f, 0); good {
 		if second, good := readMeta(f, first.pageSize); good && second.tx > first.tx {
@@ -74,7 +76,7 @@ func newest(f io.ReaderAt) (m meta, ok bool) {
 	return meta{}, false
 }
 
-// readMeta returns the meta page at the offset, and whether there is one.
+// readMeta returns the meta page at the offset at, and whether there is a valid one.
 func readMeta(f io.ReaderAt, at int64) (meta, bool) {
 	var page [pageHeader + metaLen]byte
 	if _, err := f.ReadAt(page[:], at); err != nil {
@@ -94,8 +96,8 @@ func readMeta(f io.ReaderAt, at int64) (meta, bool) {
 	return m, m.pageSize >= 1024 && m.pageSize <= 1024<<14 && m.high < 1<<38
 }
 
-// checkPage returns ErrDamaged if the page does not have its own number in it, or is not of one
-// of the kinds.
+// checkPage returns ErrDamaged if the page with this number lies outside of the file, does not
+// contain its own number, or is not of one of the kinds.
 func checkPage(f io.ReaderAt, m meta, id uint64, kinds uint16) error {
 	var head [pageHeader]byte
 	if id < 2 || id >= m.high {

@@ -8,8 +8,8 @@ import (
 	"gatehouse/internal/httpfield"
 )
 
-// An answerError says why an answer is not valid HTTP/1.1: where it ends, or what it
-// means, is not certain.
+// An answerError says why an answer is not valid HTTP/1.1. It becomes an Error of kind
+// Protocol. The proxy refuses whatever two programs could read differently.
 type answerError string
 
 func (e answerError) Error() string { return "bad answer: " + string(e) }
@@ -30,9 +30,10 @@ type answer struct {
 	challenge bool   // there is a Www-Authenticate
 }
 
-// headEnd returns the length of the head in b, with the empty line at its end; 0: it
-// is not whole yet. It goes on at *seen, and moves that. A line that does not end in
-// CR LF is an error.
+// headEnd returns the length of the head at the begin of b, including the empty line at
+// its end, or 0 if it is not complete yet. *seen is how many bytes it has scanned before;
+// it updates that, so that no byte is scanned twice. A line that does not end in CR LF is
+// an error.
 func headEnd(b []byte, seen *int) (int, error) {
 	for {
 		i := bytes.IndexByte(b[*seen:], '\n')
@@ -74,6 +75,7 @@ func parseAnswer(head, method string, own []string, h http.Header) (answer, erro
 	return a, err
 }
 
+// cutLine splits s after its first line. Lines end in CR LF, which line is without.
 func cutLine(s string) (line, rest string) {
 	i := strings.IndexByte(s, '\n')
 	if i < 1 {

@@ -6,8 +6,8 @@ const (
 	// failuresInRow is how many requests must fail in a row to take out a member
 	// that accepts connections. One is not enough: it may be the request's fault.
 	failuresInRow = 5
-	firstPause    = time.Second
-	longestPause  = 30 * time.Second
+	firstPause    = time.Second      // the pause after the first failure
+	longestPause  = 30 * time.Second // the limit of the pause, which doubles each time
 )
 
 // A backend is a Member and its state, which Balanced.mu guards.
@@ -18,12 +18,12 @@ type backend struct {
 	failed   time.Time // when the last failure was
 
 	sick   bool          // the last health check failed
-	until  time.Time     // out because of failed requests; from this time on, a request tries it. zero: not out
-	pause  time.Duration // the current or last one
-	trying bool          // a request is trying whether it is back
+	until  time.Time     // when a request may try whether it is back; zero: not out by failed requests
+	pause  time.Duration // the current or last pause; 0: none since it was back
+	trying bool          // a request is trying whether it is back; others stay away
 }
 
-// isOut reports whether the member is out.
+// isOut reports whether the member is out, by its health check or by failed requests.
 func (m *backend) isOut() bool { return m.sick || !m.until.IsZero() }
 
 // isDue reports whether a request should try whether the member is back.

@@ -10,33 +10,32 @@ import (
 	"time"
 )
 
-// A Member is one of the upstreams that a Balanced chooses from.
+// A Member is one of the upstreams of a Balanced.
 type Member struct {
-	ID       string // unique; that of Request.Member and Request.Chosen
+	ID       string // unique; used in Request.Member and Request.Chosen
 	Address  string // for the log
 	Host     string // the Host header of health checks
 	Upstream Upstream
 }
 
-// BalancedOptions are the members of a Balanced, and how they are watched.
+// BalancedOptions configure a Balanced. Members is required.
 type BalancedOptions struct {
 	Members []Member     // at least one
 	Health  HealthCheck  // without Path: none
-	Log     *slog.Logger // for members that go out or come back; nil: nothing is logged
+	Log     *slog.Logger // logs when members go out or come back; nil: nothing is logged
 }
 
-// Balanced is an Upstream that sends each request to one of its members: to the one
-// that Request.Member names unless that is out, otherwise to the one with the
-// fewest requests under way; among equals in turns.
+// Balanced is an Upstream that sends each request to one of its members: to the one that
+// Request.Member names, unless it is out; otherwise to the one with the fewest requests
+// under way, and in turns among equals. It is safe for concurrent use.
 //
-// A member is out after it could not be connected, after several requests in a row
-// failed for another reason, or while its health check fails. After a pause of 1 to
-// 30 s, which doubles with each failure, one request tries whether it is back. If
-// all members are out, the one that failed longest ago is asked.
+// A member is out after a connection to it has failed, after failuresInRow requests in a
+// row have failed for another reason, and while its health check fails. After a pause of
+// 1 to 30 s, which doubles with each failure, one request tries whether it is back. If
+// all members are out, the one whose last failure is the longest ago is tried.
 //
-// A request that could not be connected goes to another member at once, to each at
-// most once. Any other failure is final, because the member may have acted on the
-// request.
+// If a connection fails, the request goes to another member at once, to each member at
+// most once. Any other failure is final, because the member may have acted on the request.
 type Balanced struct {
 	health  HealthCheck
 	log     *slog.Logger
@@ -49,8 +48,8 @@ type Balanced struct {
 	next int        // where to begin to look
 }
 
-// NewBalanced returns an upstream of others and starts their health checks. It must
-// be closed, and closes its members then.
+// NewBalanced returns an upstream of o.Members and starts their health checks. The caller
+// must call Close, which closes the members too.
 func NewBalanced(o BalancedOptions) *Balanced {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -69,8 +68,7 @@ func NewBalanced(o BalancedOptions) *Balanced {
 	return b
 }
 
-// Close ends the health checks and closes the members. Requests under way go on to
-// their end.
+// Close ends the health checks and closes the members. Requests under way are completed.
 func (b *Balanced) Close() {
 	b.stop()
 	b.watchers.Wait()
@@ -104,7 +102,8 @@ func (b *Balanced) Forward(w http.ResponseWriter, r *Request) error {
 	}
 }
 
-// attempt asks one member.
+// attempt sends the request to one member and records the result. A panic means that the
+// answer broke off after its head, and counts neither for nor against the member.
 func (b *Balanced) attempt(w http.ResponseWriter, r *Request, t turn) (err error) {
 	ended := false
 	defer func() {
@@ -124,10 +123,11 @@ func (b *Balanced) attempt(w http.ResponseWriter, r *Request, t turn) (err error
 // A turn is one request at one member.
 type turn struct {
 	member *backend
-	trial  bool // it tries whether the member is back
+	trial  bool // the member was out, and this request tries whether it is back
 }
 
-// begin chooses a member that is not in tried.
+// begin chooses a member that is not in tried, of which there must be one, and counts the
+// request as under way there, until end.
 func (b *Balanced) begin(wanted string, tried []*backend) turn {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -141,6 +141,7 @@ func (b *Balanced) begin(wanted string, tried []*backend) turn {
 	return t
 }
 
+// choose returns the index of the member to use; see Balanced. The caller holds b.mu.
 func (b *Balanced) choose(wanted string, tried []*backend, now time.Time) int {
 	best, lastResort := -1, -1
 	for i := range b.members {
@@ -164,7 +165,8 @@ func (b *Balanced) choose(wanted string, tried []*backend, now time.Time) int {
 	return best
 }
 
-// answered brings a member back: it has sent the head of an answer.
+// answered records that a member has sent the head of a final answer: it is back, and its
+// failures in a row are forgotten.
 func (b *Balanced) answered(m *backend) {
 	b.mu.Lock()
 	wasOut := m.isOut()
@@ -174,8 +176,8 @@ func (b *Balanced) answered(m *backend) {
 	b.logChange(m, wasOut, isOut, nil)
 }
 
-// end records the result of a request. An error that is not the member's fault does
-// not count.
+// end records the result of a request. Only errors that are the member's fault count, by
+// their kind.
 func (b *Balanced) end(t turn, err error) {
 	m := t.member
 	b.mu.Lock()
@@ -205,7 +207,7 @@ func (b *Balanced) logChange(m *backend, wasOut, isOut bool, why error) {
 	}
 }
 
-// kindOf returns the kind of an Error; "" for nil and other errors.
+// kindOf returns the kind of err if it is or wraps an Error, and "" otherwise.
 func kindOf(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind

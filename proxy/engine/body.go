@@ -10,16 +10,17 @@ import (
 	"time"
 )
 
-// linger bounds each wait for the rest of a body once the answer is complete.
+// linger limits each wait for more of a body once the answer is complete.
 const linger = 2 * time.Second
 
-// A requestBody reads the body of the visitor's request and enforces its rules:
-// it is not over Request.MaxBody, it is as long as its Content-Length says, and
-// the visitor keeps sending. One goroutine reads; any may call the other methods.
+// A requestBody reads the body of the visitor's request and enforces its rules: it is not
+// larger than Request.MaxBody, it is as long as its Content-Length says, and the visitor
+// keeps sending. One goroutine reads; any goroutine may call the other methods.
 //
-// The read deadline is set here and nowhere else. net/http keeps reading a body
-// that the handler has left, to find the next request behind it: while some of
-// the body is unread, a deadline must be set when the handler returns.
+// The read deadline of the visitor's connection is set here and nowhere else. After the
+// handler has returned, net/http reads the rest of the body to find the next request
+// behind it. So while a part of the body is unread, a deadline must be set when the handler
+// returns, or the visitor could hold the connection for good.
 type requestBody struct {
 	visitor Visitor
 	in      *http.Request
@@ -39,11 +40,11 @@ type requestBody struct {
 	ended       chan struct{} // closed at the end of the read that stop waits for; nil: it waits for none
 }
 
-// errBodyClosed is returned by a read of a body that nobody wants any more.
+// errBodyClosed is the error of reads after close. It is nobody's fault.
 var errBodyClosed = errors.New("the request is over")
 
-// init looks at the head of the request. It refuses a body that is too large by
-// its own Content-Length.
+// init is called once, before anything else. It returns a TooLarge Error if the
+// Content-Length is over Request.MaxBody, before anything has been read.
 func (b *requestBody) init(v Visitor, r *Request, stall time.Duration) *Error {
 	b.visitor, b.in, b.max, b.stall = v, r.In, r.MaxBody, stall
 	if r.In.Body != nil && r.In.Body != http.NoBody {
@@ -58,9 +59,9 @@ func (b *requestBody) init(v Visitor, r *Request, stall time.Duration) *Error {
 // unread reports whether more of the body is to come.
 func (b *requestBody) unread() bool { return b.length != 0 && !b.whole.Load() }
 
-// read is io.Reader's, and may be called once more after the end. The visitor
-// has the stall timeout to send something. Every error but io.EOF and
-// errBodyClosed is the visitor's fault, and in fault.
+// read reads like io.Reader, and returns io.EOF together with the last bytes; further
+// calls return it again. The visitor has the stall timeout to send something. Every
+// error except io.EOF and errBodyClosed is the visitor's fault and is recorded in fault.
 func (b *requestBody) read(p []byte) (int, error) {
 	if b.whole.Load() {
 		return 0, io.EOF
@@ -81,7 +82,8 @@ func (b *requestBody) read(p []byte) (int, error) {
 	return n, io.EOF
 }
 
-// check judges what has been read so far, and the error of the last read.
+// check returns what is wrong with the bytes read so far or with the last read, as an
+// error and its kind; a nil error means that nothing is.
 func (b *requestBody) check(err error) (kind string, _ error) {
 	switch _, tooLarge := errors.AsType[*http.MaxBytesError](err); {
 	case tooLarge:
@@ -98,8 +100,9 @@ func (b *requestBody) check(err error) (kind string, _ error) {
 	return "", nil
 }
 
-// fail records whose fault it is that the body ends here, unless nobody wants
-// it any more.
+// fail records that the body ended by the visitor's fault, and returns err. The first
+// fault counts. After close it records nothing and returns errBodyClosed, because close
+// itself makes the read under way fail.
 func (b *requestBody) fail(kind string, err error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -110,12 +113,13 @@ func (b *requestBody) fail(kind string, err error) error {
 	return err
 }
 
-// panicked turns the panic of a read into the visitor's fault. It is for
-// goroutines that nobody guards.
+// panicked turns a panic during a read into the visitor's fault. It is for goroutines on
+// which nothing else recovers: a panic there would end the process.
 func (b *requestBody) panicked(v any) error {
 	return b.fail(VisitorFault, fmt.Errorf("read body: panic: %v", v))
 }
 
+// begin marks the begin of a read and sets its deadline. It reports false after close.
 func (b *requestBody) begin() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -127,8 +131,8 @@ func (b *requestBody) begin() bool {
 	return true
 }
 
-// arm sets the read deadline. Moving it costs as much as all of a session check,
-// so one that is at most an eighth too late is left.
+// arm sets the read deadline; the caller holds b.mu. Moving a deadline costs as much as a
+// whole session check, so one that is at most an eighth too late stays.
 func (b *requestBody) arm() {
 	if now := time.Now(); b.stall > 0 && now.Sub(b.armed) >= b.stall/8 {
 		b.armed = now
@@ -136,8 +140,8 @@ func (b *requestBody) arm() {
 	}
 }
 
-// end takes the deadline back over HTTP/2, where it would end the body although
-// nobody waits for more of it.
+// end marks the end of a read. Over HTTP/2 it clears the deadline, which would otherwise
+// end the stream although nobody is waiting for the visitor.
 func (b *requestBody) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -152,8 +156,7 @@ func (b *requestBody) end() {
 	}
 }
 
-// hurry gives the visitor no more than d for each read from now on, and for the
-// one that is under way.
+// hurry lowers the stall timeout to d for later reads and for the one under way.
 func (b *requestBody) hurry(d time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -163,7 +166,7 @@ func (b *requestBody) hurry(d time.Duration) {
 	}
 }
 
-// close fails every read to come, and interrupts the one that is under way.
+// close fails every later read and interrupts the one under way.
 func (b *requestBody) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -174,7 +177,8 @@ func (b *requestBody) close() {
 	}
 }
 
-// stop closes the body, and returns when nobody reads it any more.
+// stop closes the body and returns when no read is under way any more. From then on
+// nothing touches the visitor's connection, so the handler may return.
 func (b *requestBody) stop() {
 	b.close()
 	b.mu.Lock()
@@ -197,8 +201,8 @@ func (b *requestBody) wasInterrupted() bool {
 	return b.interrupted
 }
 
-// leave bounds how long net/http looks for the end of a body that is left
-// unread.
+// leave limits to linger how long net/http looks for the end of a body that is left
+// unread. It must be the last deadline that is set.
 func (b *requestBody) leave() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

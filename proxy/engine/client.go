@@ -8,9 +8,9 @@ import (
 	"gatehouse/internal/httpfield"
 )
 
-// A client is the visitor's side of one exchange, the same for both engines: it
-// writes the answer, and holds the body of the request. One goroutine at a time
-// uses it; the body has rules of its own.
+// A client is the visitor's side of one exchange, shared by HTTP1 and TransportUpstream:
+// it writes the answer and holds the body of the request. One goroutine at a time uses
+// it, except for body, see requestBody.
 type client struct {
 	Visitor
 	w     http.ResponseWriter // as the caller gave it
@@ -40,8 +40,9 @@ func (c *client) init(w http.ResponseWriter, r *Request, stall time.Duration) *E
 	return c.body.init(c.Visitor, r, stall)
 }
 
-// waitsForContinue reports whether the visitor sends the body only when asked to
-// (RFC 9110, 10.1.1). Otherwise it deletes the field from the request.
+// waitsForContinue reports whether the visitor sends the body only after a 100 (Expect:
+// 100-continue, RFC 9110, 10.1.1). It deletes the field where it has no meaning: there is
+// no body, or the visitor speaks HTTP/1.0.
 func (c *client) waitsForContinue() bool {
 	expect := c.r.Header.Get("Expect")
 	switch {
@@ -54,10 +55,10 @@ func (c *client) waitsForContinue() bool {
 	return false
 }
 
-// armWrite gives the visitor the stall timeout to take what is written next.
-// Over HTTP/1 the deadline stays in the end: what net/http has not sent yet needs
-// it, and before the next request net/http takes it back. Moving it costs as much
-// as all of a session check, so one that is at most an eighth too late is left.
+// armWrite gives the visitor the stall timeout to accept what is written next. Over
+// HTTP/1 the deadline stays after the last write: net/http still has to send what it
+// buffers, and clears the deadline before the next request. Moving it costs as much as a
+// whole session check, so one that is at most an eighth too late stays.
 func (c *client) armWrite() {
 	if now := time.Now(); c.stall > 0 && now.Sub(c.armed) >= c.stall/8 {
 		c.armed = now
@@ -76,7 +77,8 @@ func (c *client) disarmWrite() {
 	_ = c.SetWriteDeadline(time.Time{})
 }
 
-// resetHeaders takes the upstream's fields out of Header() again.
+// resetHeaders removes the upstream's fields from Header(), so that an error page, or the
+// next attempt, begins with the caller's own.
 func (c *client) resetHeaders() {
 	h := c.Header()
 	for name := range h {
@@ -86,9 +88,9 @@ func (c *client) resetHeaders() {
 	}
 }
 
-// writeInterim sends a 1xx answer, whose fields are in Header(), and takes them
-// out again. A 100 is not sent on: it is for the engine, which begins to read the
-// body, which makes net/http send one to a visitor who waits for it.
+// writeInterim sends a 1xx answer whose fields are in Header(), and removes them
+// afterwards. A 100 is not forwarded: the engine begins to read the body then, and that
+// makes net/http send one to a visitor who waits for it. HTTP/1.0 has no 1xx.
 func (c *client) writeInterim(status int) {
 	if status != http.StatusContinue && c.r.In.ProtoAtLeast(1, 1) {
 		c.armWrite()
@@ -98,9 +100,9 @@ func (c *client) writeInterim(status int) {
 	c.resetHeaders()
 }
 
-// writeHead sends the head of the final answer, whose fields are in Header().
-// Behind an answer in the middle of the body the connection is closed: net/http
-// must not look for the next request in the rest of this one.
+// writeHead sends the head of the final answer, whose fields are in Header(). If a part of
+// the body is unread, the connection is closed after the answer: net/http must not look
+// for the next request in the rest of this one.
 func (c *client) writeHead(status int, reason string) {
 	h := c.Header()
 	if _, ok := h["Content-Type"]; !ok {
@@ -118,21 +120,21 @@ func (c *client) writeHead(status int, reason string) {
 	c.WriteHeader(status)
 }
 
-// write sends a part of the body.
+// write sends a part of the body, within the stall timeout.
 func (c *client) write(b []byte) error {
 	c.armWrite()
 	_, err := c.Write(b)
 	return err
 }
 
-// flush sends what net/http holds back; an error shows at the next write.
+// flush sends what net/http has buffered. An error appears at the next write.
 func (c *client) flush() {
 	c.armWrite()
 	_ = c.FlushError()
 }
 
-// addTrailers hands the answer's trailers to net/http, which sends them behind
-// the body.
+// addTrailers passes the answer's trailers to net/http, which sends them after the body.
+// Fields that must not be trailers are removed (neverTrailer).
 func (c *client) addTrailers(t http.Header) {
 	for name := range t {
 		if neverTrailer(name) {
@@ -149,12 +151,12 @@ func (c *client) addTrailers(t http.Header) {
 	for name, values := range t {
 		h[http.TrailerPrefix+name] = values
 	}
-	c.flush() // or net/http might find a length for the body, and send no trailers
+	c.flush() // else net/http may set a Content-Length, and send no trailers
 }
 
-// abandonBody makes sure that nobody is kept waiting for a body that is not
-// wanted: net/http would read it to its end, to find the next request behind
-// it, and before that hold back the answer of whoever answers in our place.
+// abandonBody gives up an unread body, before the caller answers with an error page. Over
+// HTTP/1, net/http would otherwise read it to its end to find the next request behind it,
+// and hold back the error page until then.
 func (c *client) abandonBody() {
 	if c.body.unread() && c.r.In.ProtoMajor == 1 {
 		c.closeBehind()
@@ -168,9 +170,10 @@ func (c *client) closeBehind() {
 	c.AbandonBody()
 }
 
-// breakOff ends an answer that cannot be completed, so that it does not look
-// whole: it panics with http.ErrAbortHandler. Where that is the upstream's fault,
-// what has come of the answer is sent before, and Request.Broke is told.
+// breakOff ends an answer that cannot be completed: it panics with http.ErrAbortHandler,
+// so that the visitor sees a broken connection and not a complete answer. If the upstream
+// is at fault, it first sends what has arrived, and calls Request.Broke with an Error of
+// kind Truncated unless the request had ended anyway.
 func (c *client) breakOff(err error, upstream bool) {
 	if upstream {
 		c.flush()

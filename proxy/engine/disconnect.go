@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// watchDelay is how long an exchange lasts before its visitor is watched.
+// watchDelay is how long an exchange is on the list, at least, before it is watched.
 const watchDelay = 25 * time.Millisecond
 
-// A disconnectWatcher cuts the connections of exchanges whose visitors leave.
-// context.AfterFunc does that, but costs as much as several session checks, and most
-// exchanges end before anybody leaves. So an exchange is put on a list first, and
-// only those that are still on it after watchDelay are watched with AfterFunc. A
-// visitor who leaves before that is noticed after twice watchDelay at most. The
-// zero value is ready to use. It is safe for concurrent use.
+// A disconnectWatcher cuts the upstream connections of exchanges whose visitors leave.
+// context.AfterFunc alone would do that, but costs as much as several session checks, and
+// most exchanges end within milliseconds. So an exchange first goes on a list, and only
+// those that are still there after watchDelay are watched with AfterFunc. A visitor who
+// leaves before that is noticed within twice watchDelay. The zero value is ready to use.
+// It is safe for concurrent use.
 type disconnectWatcher struct {
 	mu     sync.Mutex
-	newest *conn       // the list, by conn.older
+	newest *conn       // head of the list, which is linked by conn.older
 	round  int         // how often look has run
-	timer  *time.Timer // runs while the list is not empty
-	awake  bool
+	timer  *time.Timer // calls look; nil: never started
+	awake  bool        // timer is running: the list is not empty, or was not at the last look
 }
 
 // A departure is the part of a conn that disconnectWatcher.mu guards.
@@ -32,7 +32,7 @@ type departure struct {
 	stop         func() bool // ends the watch with AfterFunc; nil: there is none
 }
 
-// watch cuts c when the context of the visitor's request ends, until forget.
+// watch cuts c when visitor, the context of the request, ends, until forget is called.
 func (d *disconnectWatcher) watch(visitor context.Context, c *conn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -50,8 +50,8 @@ func (d *disconnectWatcher) watch(visitor context.Context, c *conn) {
 	d.awake = true
 }
 
-// forget ends the watch. It reports false if the visitor has left: c has been cut
-// then, or is about to be.
+// forget ends the watch. It reports false if the visitor has left and c has been cut or is
+// about to be: c must not be reused then. It may be called more than once.
 func (d *disconnectWatcher) forget(c *conn) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -63,6 +63,7 @@ func (d *disconnectWatcher) forget(c *conn) bool {
 	return stop == nil || stop()
 }
 
+// unlist removes c from the list; the caller holds d.mu.
 func (d *disconnectWatcher) unlist(c *conn) {
 	if c.newer != nil {
 		c.newer.older = c.older
@@ -75,8 +76,9 @@ func (d *disconnectWatcher) unlist(c *conn) {
 	c.listed, c.newer, c.older = false, nil, nil
 }
 
-// look moves those that have been on the list for a whole round to AfterFunc. It
-// runs again as long as the list is not empty.
+// look moves the exchanges that have been on the list for a whole round to AfterFunc. It
+// runs again while the list is not empty. AfterFunc starts a goroutine of its own, so it
+// may be called with the lock held.
 func (d *disconnectWatcher) look() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -23,7 +23,8 @@ const (
 // sent again.
 var errStale = errors.New("idle connection was closed by the upstream")
 
-// An exchange is one request over a connection of HTTP1, and its answer.
+// An exchange is one request over a connection of HTTP1 and its answer. It may try a
+// second connection, but only while nothing of an answer has arrived.
 type exchange struct {
 	client
 	up *HTTP1
@@ -44,8 +45,9 @@ type exchange struct {
 	piece      int64 // the most to splice at a time
 }
 
-// prepare does what needs no upstream: it refuses a body whose Content-Length is
-// over the limit, and reads a small one.
+// prepare does what needs no connection: it refuses a body whose Content-Length is over
+// the limit, and reads a small body. So a slow visitor occupies no connection while they
+// send a small form, and the request can be repeated.
 func (x *exchange) prepare(w http.ResponseWriter, r *Request) *Error {
 	e := x.init(w, r, x.up.o.Timeouts.Stall)
 	x.handshake = binds(r.Header.Get("Authorization"))
@@ -63,6 +65,8 @@ func (x *exchange) prepare(w http.ResponseWriter, r *Request) *Error {
 	return x.readSmall()
 }
 
+// readSmall reads the whole body into a borrowed buffer, or takes the one that an earlier
+// upstream has left in Request.kept. An Error is the visitor's fault.
 func (x *exchange) readSmall() *Error {
 	if x.r.kept != nil {
 		x.small = x.r.kept
@@ -82,9 +86,13 @@ func (x *exchange) readSmall() *Error {
 	return nil
 }
 
-// try sends the request over one connection, and the answer to the visitor. idle
-// allows an idle connection. It panics with http.ErrAbortHandler if the answer
-// breaks off.
+// try sends the request over one connection and the answer to the visitor. idle allows an
+// idle connection. An Error means that nothing of the final answer has been sent; it is
+// errStale if the request may be sent again. After the head, a failure is a panic with
+// http.ErrAbortHandler.
+//
+// On every path, panics included, the connection is either back in a pool or dropped, and
+// the sender has ended.
 func (x *exchange) try(idle bool) *Error {
 	ctx := x.r.In.Context()
 	c, reused, e := x.up.connect(x, idle)
@@ -117,6 +125,7 @@ func (x *exchange) try(idle bool) *Error {
 	return nil
 }
 
+// head appends the head of the request to b, and a small body.
 func (x *exchange) head(b []byte) ([]byte, *Error) {
 	b, err := appendHead(b, x.r, x.body.length, x.trailers)
 	if err != nil {
@@ -125,9 +134,12 @@ func (x *exchange) head(b []byte) ([]byte, *Error) {
 	return append(b, x.small...), nil
 }
 
-// ask writes the request, and reads heads up to that of the final answer or a 101,
-// whose fields are in Header() then and have passed Request.Answer. Interim
-// answers are sent to the visitor.
+// ask writes the request and reads heads until that of the final answer or a 101. The
+// fields of that one are then in Header() and have been accepted by Request.Answer. Up to
+// maxInterim interim answers are forwarded to the visitor before.
+//
+// With Expect: 100-continue the body is sent once the upstream sends a 100, or nothing
+// within Continue. If it answers otherwise, the body is never asked for.
 func (x *exchange) ask() (answer, error) {
 	if len(x.c.out) > sureToFit {
 		x.c.writeWithin(x.up.o.Timeouts.Response)
@@ -183,7 +195,8 @@ func (x *exchange) readHead() (string, error) {
 	return mendHead(head, x.up.dropped)
 }
 
-// accept parses a head into Header() and checks it, last by Request.Answer.
+// accept parses a head into Header() and checks it. Request.Answer is called last, for
+// answers only that are valid in all other respects.
 func (x *exchange) accept(head string) (answer, error) {
 	h := x.Header()
 	a, err := parseAnswer(head, x.r.Method, x.own, h)
@@ -212,7 +225,8 @@ func (x *exchange) accept(head string) (answer, error) {
 	return a, nil
 }
 
-// keepBody keeps a small body that has been read for the next upstream.
+// keepBody copies a small body into Request.kept, for the next upstream that is tried: the
+// visitor sends it only once, and the buffer goes back to its pool.
 func (x *exchange) keepBody() {
 	if x.buffer != nil {
 		x.r.kept = bytes.Clone(x.small)
@@ -231,16 +245,17 @@ func (x *exchange) drop() {
 	x.c.shrink(&x.up.buffers)
 }
 
-// repeatable reports whether the request can be sent again, and may be (RFC 9110,
-// 9.2.2).
+// repeatable reports whether the request may be sent again: its body is still known and
+// its method is idempotent (RFC 9110, 9.2.2).
 func (x *exchange) repeatable() bool { return x.bodyInHead() && idempotent(x.r.Method) }
 
-// bodyInHead reports whether the request is written at once: there is no body, or
-// a small one behind the head.
+// bodyInHead reports whether the whole request is written at once, without a sender:
+// there is no body, or a small one.
 func (x *exchange) bodyInHead() bool { return x.body.length == 0 || x.small != nil }
 
-// classifyError returns why there is no answer, and resets the headers. reused
-// means that the connection had served other requests.
+// classifyError returns why there is no answer, and resets the headers. reused means that
+// the connection has served another request before. The order of the cases matters: the
+// visitor's fault usually causes an error of the upstream as well, and must win.
 func (x *exchange) classifyError(err error, reused bool) *Error {
 	x.resetHeaders()
 	var e *Error

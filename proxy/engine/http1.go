@@ -12,18 +12,18 @@ import (
 	"time"
 )
 
-// HTTP1Options say where an HTTP1 upstream is, and bound its use.
+// HTTP1Options configure an HTTP1. Address is required.
 type HTTP1Options struct {
 	Network  string      // "tcp" or "unix"; "": tcp
-	Address  string      // host:port, or the path of a socket
-	TLS      *tls.Config // nil: plain. Its ServerName is what the certificate must be for
-	Timeouts Timeouts
+	Address  string      // host:port, or the path of a unix socket
+	TLS      *tls.Config // nil: plain. Its ServerName is the name that the certificate must be valid for
+	Timeouts Timeouts    // zero fields: no limit
 
 	MaxIdle int // idle connections kept; 0: 128
 	// IdleTimeout is how long a connection may stay idle before it is closed. It
-	// has to be below the upstream's own limit, or requests run into connections
-	// that the upstream is just closing. 0: 4 s, which is below the 5 s of Node.js;
-	// negative: no limit.
+	// must be below the upstream's own limit, or requests are sent on connections
+	// that the upstream is about to close. 0: 4 s, which is below the 5 s of
+	// Node.js; negative: no limit.
 	IdleTimeout time.Duration
 	NoReuse     bool // each request gets a new connection
 	// Lenient accepts answers that are not quite HTTP/1.1: lines that end in a bare
@@ -55,7 +55,8 @@ type HTTP1 struct {
 	buffers sync.Pool // of *[]byte, largeBuffer long
 }
 
-// NewHTTP1 returns an upstream. Nothing is connected before the first request.
+// NewHTTP1 returns an upstream. It does not connect: an upstream that cannot be reached
+// fails requests, with an Error of kind Connect. Call Close when it is no longer used.
 func NewHTTP1(o HTTP1Options) *HTTP1 {
 	if o.Network == "" {
 		o.Network = "tcp"
@@ -83,8 +84,8 @@ func NewHTTP1(o HTTP1Options) *HTTP1 {
 	}
 }
 
-// Close closes idle connections. Requests under way go on to their end, and their
-// connections are closed then.
+// Close closes idle connections. Requests under way are completed, and their connections
+// are closed then. It may be called more than once.
 func (u *HTTP1) Close() {
 	u.pool.close()
 	u.private.close()
@@ -119,8 +120,10 @@ func (u *HTTP1) Forward(w http.ResponseWriter, r *Request) error {
 	return e
 }
 
-// connect returns a connection for x. It is an idle one if idle is true and there
-// is one that x may use; reused is true then.
+// connect returns a connection for x: an idle one if idle is true and there is one that
+// x may use (reused is true then), else a new one. A visitor with a lane gets connections
+// of that lane only. A request that begins a handshake of NTLM or Negotiate never gets one
+// from the pool. The Error is of kind Connect, or VisitorFault if they left.
 func (u *HTTP1) connect(x *exchange, idle bool) (c *conn, reused bool, e *Error) {
 	ctx := x.r.In.Context()
 	switch {
@@ -143,8 +146,8 @@ func (u *HTTP1) connect(x *exchange, idle bool) (c *conn, reused bool, e *Error)
 	return c, false, nil
 }
 
-// dial opens a connection. With offerHTTP2 it fails with errSpeaksHTTP2 if the
-// upstream chooses HTTP/2.
+// dial opens a connection within Timeouts.Connect, including TLS. With offerHTTP2 it
+// fails with errSpeaksHTTP2 if the upstream chooses HTTP/2.
 func (u *HTTP1) dial(ctx context.Context, offerHTTP2 bool) (*conn, error) {
 	if u.o.TLS == nil {
 		nc, err := u.dialer.DialContext(ctx, u.o.Network, u.o.Address)
@@ -174,10 +177,12 @@ func (u *HTTP1) dial(ctx context.Context, offerHTTP2 bool) (*conn, error) {
 	return c, nil
 }
 
+// borrow returns a buffer of largeBuffer bytes, to be returned with buffers.Put.
 func (u *HTTP1) borrow() *[]byte {
 	return u.buffers.Get().(*[]byte) // nothing else is put in
 }
 
+// gone returns the Error of a request whose visitor has left.
 func gone(ctx context.Context) *Error {
 	return &Error{Kind: VisitorFault, Err: fmt.Errorf("visitor left: %w", context.Cause(ctx))}
 }

@@ -6,9 +6,12 @@ import (
 	"sync/atomic"
 )
 
-// privates are the connections to one upstream that belong to one visitor each,
-// because they are signed in. The zero value is ready to use. It is safe for
+// privates holds the connections to one upstream that are signed in by NTLM or Negotiate.
+// The upstream takes every request on such a connection for one of the person who signed
+// in, so none may ever serve anybody else. The zero value is ready to use. It is safe for
 // concurrent use.
+//
+// Where both locks are needed, VisitorConn.mu is taken before privates.mu.
 type privates struct {
 	count atomic.Int32 // lanes; saves the look-up while there are none
 
@@ -17,8 +20,9 @@ type privates struct {
 	closed bool
 }
 
-// A laneKey identifies whom a connection belongs to: one connection of a client may
-// carry requests of several people, one after the other or behind a proxy.
+// A laneKey identifies who a connection belongs to. The visitor's connection alone is not
+// enough: it may carry requests of several people, one after the other or through a proxy
+// in front.
 type laneKey struct {
 	visitor *VisitorConn
 	owner   string
@@ -27,9 +31,9 @@ type laneKey struct {
 // A lane holds the connections of one laneKey to one upstream. privates.mu guards
 // it.
 type lane struct {
-	ended bool
+	ended bool               // it is no longer in lanes; connections that are put are closed
 	idle  []*conn            // in the order of their last use
-	whole *TransportUpstream // in place of idle, for TransportUpstream; nil: none yet
+	whole *TransportUpstream // used instead of idle by TransportUpstream; nil: none yet
 }
 
 const (
@@ -37,7 +41,7 @@ const (
 	maxOwners  = 32 // lanes of one visitor at one upstream
 )
 
-// of returns the lane of r; nil: there is none.
+// of returns the lane of r, or nil if there is none.
 func (p *privates) of(r *Request) *lane {
 	if p.count.Load() == 0 {
 		return nil
@@ -51,8 +55,9 @@ func (p *privates) of(r *Request) *lane {
 	return p.lanes[laneKey{v, r.Owner}]
 }
 
-// open returns the lane of r, and makes one if there is none; nil: r cannot have
-// one.
+// open returns the lane of r, and creates it if there is none. It returns nil if r cannot
+// have one: its visitor is unknown or has left, r is Shared, or p is closed. If the visitor
+// has maxOwners lanes, any one of them is closed first.
 func (p *privates) open(r *Request) *lane {
 	v := visitorOf(r.In.Context())
 	if v == nil || r.Shared {
@@ -63,7 +68,7 @@ func (p *privates) open(r *Request) *lane {
 	if !most {
 		return l
 	}
-	// Behind a proxy, many people use one connection: one of the lanes has to go.
+	// Many people share one connection, through a proxy: one of the lanes has to go.
 	other := true
 	p.end(func(k laneKey) bool {
 		gone := other && k.visitor == v
@@ -74,12 +79,11 @@ func (p *privates) open(r *Request) *lane {
 	return l
 }
 
-// enter returns the lane of key, and makes one if there is none. It returns nil if
-// there cannot be one; most reports whether that is because the visitor has as many
-// as allowed.
+// enter returns the lane of key, and creates it if there is none. It returns nil if there
+// cannot be one; most reports whether that is because the visitor has maxOwners.
 func (p *privates) enter(key laneKey) (l *lane, most bool) {
 	v := key.visitor
-	v.mu.Lock() // until the lane exists: Close must find it
+	v.mu.Lock() // held until the lane exists, so that VisitorConn.Close finds it
 	defer v.mu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,12 +116,12 @@ func (p *privates) owners(v *VisitorConn) (n int) {
 	return n
 }
 
-// leave closes the lanes of v.
+// leave closes all lanes of v, whose connection has ended.
 func (p *privates) leave(v *VisitorConn) {
 	p.end(func(key laneKey) bool { return key.visitor == v })
 }
 
-// close closes all lanes, and connections that are put from now on.
+// close closes all lanes. Connections that are put later are closed too.
 func (p *privates) close() {
 	p.mu.Lock()
 	p.closed = true
@@ -125,6 +129,7 @@ func (p *privates) close() {
 	p.end(func(laneKey) bool { return true })
 }
 
+// end removes the lanes that which selects, and closes their connections after unlocking.
 func (p *privates) end(which func(laneKey) bool) {
 	p.mu.Lock()
 	var ended []*lane
@@ -147,9 +152,10 @@ func (p *privates) end(which func(laneKey) bool) {
 	}
 }
 
-// take returns a usable connection of l; nil: there is none. A request that
-// continues a handshake gets the connection that waits for it. Other requests leave
-// that one alone, unless they are alone: the visitor has no other request under way.
+// take removes a usable connection from l and returns it, or nil if there is none. A
+// request that continues a handshake gets the connection on which that was begun. Other
+// requests do not use a connection in the middle of a handshake, unless alone is set: the
+// visitor cannot have another request under way that continues it.
 func (p *privates) take(l *lane, handshake, alone bool) *conn {
 	for {
 		c := p.pick(l, handshake, alone)
@@ -160,6 +166,7 @@ func (p *privates) take(l *lane, handshake, alone bool) *conn {
 	}
 }
 
+// pick is take without the check whether the connection is still usable.
 func (p *privates) pick(l *lane, handshake, alone bool) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -180,13 +187,14 @@ func (p *privates) pick(l *lane, handshake, alone bool) *conn {
 	return c
 }
 
-// transport returns l.whole, and makes it at the first call.
+// transport returns l.whole, and creates it at the first call. If the lane has ended
+// meanwhile, it returns one that keeps no connections.
 func (p *privates) transport(l *lane, o TransportOptions) *TransportUpstream {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case l.whole != nil:
-	case l.ended: // the visitor left at this moment
+	case l.ended: // the visitor has just left
 		o.NoReuse = true
 		return newOwn(o)
 	default:
@@ -195,7 +203,7 @@ func (p *privates) transport(l *lane, o TransportOptions) *TransportUpstream {
 	return l.whole
 }
 
-// put keeps c in l, or closes it if the visitor has left or has enough.
+// put keeps c in l. It closes c if the lane has ended or has maxPrivate connections.
 func (p *privates) put(l *lane, c *conn) {
 	p.mu.Lock()
 	if l.ended || len(l.idle) >= maxPrivate {
