@@ -18,19 +18,20 @@ const (
 	pooledAgain = 10 * time.Second       // the same, behind a pooler, where they fail for long
 )
 
-// Listen calls heard with everything that any node announces on the channel (NOTIFY), until
-// ctx ends, and then returns. It calls missed when it has begun to listen, and again after
-// each time during which it could not, because something may have been announced then.
-// Neither function may block.
+// Listen calls heard with the payload of everything that any node announces on the channel
+// (NOTIFY), and returns when ctx ends. It calls missed when it has begun to listen, and again
+// after each outage, because announcements made meanwhile are lost. Neither function may
+// block.
 //
-// Listen has a connection of its own. It notices within 3 seconds that the connection is
-// dead, and tries again and again to make another. Nothing can be heard behind a pooler in
-// transaction mode: Listen notices that, and warns of it in the log.
+// Listen uses a connection of its own, outside of the pool. It notices a dead connection
+// within 3 seconds and reconnects for as long as ctx lasts. Announcements do not pass a
+// pooler in transaction mode: Listen detects that and logs a warning.
 func (db *DB) Listen(ctx context.Context, channel string, heard func(payload string), missed func()) {
 	db.ListenAndLose(ctx, channel, heard, missed, func() {})
 }
 
-// ListenAndLose is Listen, and also calls lost each time it has ceased to hear.
+// ListenAndLose is Listen, but also calls lost each time it has stopped listening, or failed
+// to begin, including at the end of ctx. lost may not block.
 func (db *DB) ListenAndLose(ctx context.Context, channel string, heard func(payload string), missed, lost func()) {
 	deaf := false
 	for ctx.Err() == nil {
@@ -60,7 +61,8 @@ func (db *DB) ListenAndLose(ctx context.Context, channel string, heard func(payl
 	}
 }
 
-// listen listens on one connection until that is lost. It calls begun when it has begun.
+// listen listens on one connection until that is lost, and returns why. It calls begun once,
+// when announcements are known to arrive.
 func (db *DB) listen(ctx context.Context, channel string, heard func(string), begun func()) error {
 	if err := db.Prepare(ctx); err != nil { // so that a node recovers without requests
 		return err
@@ -94,7 +96,7 @@ func (db *DB) listen(ctx context.Context, channel string, heard func(string), be
 	}
 }
 
-// dedicated returns a new connection, which does not belong to the pool.
+// dedicated returns a new connection that does not belong to the pool. The caller closes it.
 func (db *DB) dedicated(ctx context.Context) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
@@ -105,8 +107,9 @@ func (db *DB) dedicated(ctx context.Context) (*pgx.Conn, error) {
 // quote returns name as an identifier of SQL.
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
 
-// arrives returns an error if the connection does not hear what is announced on another one:
-// a pooler accepts LISTEN and forgets it, which is errPooled.
+// arrives announces a random word on another connection and waits until c receives it. It
+// returns errPooled if that does not happen within pingTime: a pooler accepts LISTEN and
+// forgets it.
 func (db *DB) arrives(ctx context.Context, c *pgx.Conn, channel string) error {
 	word := rand.Text()
 	if err := ask(ctx, c, "LISTEN "+quote(channel)); err != nil {
@@ -141,7 +144,7 @@ func hangUp(c *pgx.Conn) {
 	_ = c.Close(ctx)
 }
 
-// ask runs a statement of which the answer does not matter.
+// ask runs a statement within pingTime and discards its result.
 func ask(ctx context.Context, c *pgx.Conn, sql string) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTime)
 	defer cancel()
@@ -151,8 +154,8 @@ func ask(ctx context.Context, c *pgx.Conn, sql string) error {
 
 var errPooled = errors.New("what is announced does not arrive, as behind a pooler in transaction mode; give session.postgres.url of the server itself")
 
-// alive returns an error if the server does not answer, or no longer knows that the
-// connection listens.
+// alive returns an error if the server does not answer within pingTime, or errPooled if the
+// session of the connection does not listen on the channel any more.
 func alive(ctx context.Context, c *pgx.Conn, channel string) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTime)
 	defer cancel()

@@ -15,8 +15,8 @@ import (
 //go:embed schema/*.sql
 var schema embed.FS
 
-// embedded returns the steps of the schema: the n-th leads from version n-1 to n. A step that
-// was released is never changed; another one is added.
+// embedded returns the steps of the schema: the n-th, counted from 1, leads from version n-1
+// to n. Never change a step that has been released; add another one.
 func embedded() ([]string, error) {
 	files, err := fs.Glob(schema, "schema/*.sql") // sorted
 	if err != nil {
@@ -37,27 +37,28 @@ func embedded() ([]string, error) {
 	return steps, nil
 }
 
-// ErrUnfit means that the database answers but cannot be used as it is, because a newer
-// program has changed its schema, or its encoding is not UTF-8. Waiting does not help.
+// ErrUnfit means that the database answers but cannot be used: a newer program has changed its
+// schema, or its encoding is not UTF-8. Trying again does not help.
 var ErrUnfit = errors.New("the database does not fit this program")
 
-// migrateTime is how long a change of the schema may take. Requests do not wait so long: they
-// fail meanwhile.
+// migrateTime is how long a change of the schema may take. Calls do not wait that long: they
+// fail until it is done.
 const migrateTime = 5 * time.Minute
 
 // lockID is the advisory lock of the node that changes the schema.
 const lockID = 0x67617465686f7573 // "gatehous"
 
-// An attempt to bring the schema up to date. All callers of Prepare wait for the same one.
+// An attempt brings the schema up to date. All callers of Prepare wait for the same one.
 type attempt struct {
 	done chan struct{}
 	err  error // valid when done is closed
 }
 
-// Prepare makes the schema or brings it up to date, unless it is. It returns ErrUnfit if the
-// database cannot be used, and any other error if it does not answer. Every other call does
-// this first; calling it at the start finds problems early. It waits no longer than ctx, and
-// may be called again after an error.
+// Prepare creates the schema or brings it up to date; if it is up to date, Prepare returns nil
+// at once. It returns ErrUnfit if the database cannot be used, and other errors if it does not
+// answer. All other methods call it first; call it at the start to find problems early. It
+// waits no longer than ctx, while the attempt itself goes on. After an error it may be called
+// again.
 func (db *DB) Prepare(ctx context.Context) error {
 	if db.ready.Load() {
 		return nil
@@ -90,7 +91,8 @@ func (db *DB) try(a *attempt) {
 	db.begun = nil
 }
 
-// migrate takes the steps that are missing, all in one transaction.
+// migrate runs the missing steps in one transaction. An advisory lock lets only one node do so,
+// and the version is read again under it. Without missing steps it writes nothing.
 func (db *DB) migrate(ctx context.Context, c *pgxpool.Conn) error {
 	quick, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
@@ -138,7 +140,8 @@ type querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// version returns the version of the schema; 0 if there is none.
+// version returns the version of the schema, 0 if there is none, or ErrUnfit if the encoding
+// of the database is not UTF-8.
 func version(ctx context.Context, q querier) (n int, err error) {
 	var encoding string
 	var there bool
@@ -156,7 +159,7 @@ func version(ctx context.Context, q querier) (n int, err error) {
 	return n, err
 }
 
-// step leads the schema from version n-1 to n.
+// step runs sql, which leads the schema from version n-1 to n, and records the version.
 func step(ctx context.Context, tx pgx.Tx, n int, sql string) error {
 	if n == 1 {
 		// CREATE SCHEMA IF NOT EXISTS needs a right in the database even if an

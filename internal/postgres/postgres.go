@@ -41,13 +41,13 @@ const (
 	codeTwice    = "42P05" // a prepared statement
 )
 
-// Options are what a DB is made of.
+// Options configure a DB. URL is required.
 type Options struct {
 	URL string       // postgres://...; required, see Check
 	Log *slog.Logger // nil: nothing is logged
 }
 
-// A DB is the database. It is safe for concurrent use.
+// A DB is the database with its pool of connections. It is safe for concurrent use.
 type DB struct {
 	pool  *pgxpool.Pool
 	log   *slog.Logger
@@ -62,9 +62,9 @@ type DB struct {
 	work sync.WaitGroup
 }
 
-// Open returns the database, or an error if the URL is wrong, which is to be read after the
-// name of its key. It does not connect: while the server does not answer, every call
-// fails.
+// Open returns the database, or an error if the URL is wrong; the text of that error continues
+// a sentence that begins with the name of the key. Open does not connect: while the server
+// does not answer, every call fails. The caller must call Close.
 func Open(o Options) (*DB, error) {
 	c, err := parse(o.URL)
 	if err != nil {
@@ -86,8 +86,8 @@ func Open(o Options) (*DB, error) {
 	return db, nil
 }
 
-// Close closes the connections. It waits for calls that are under way, but for 2 seconds at
-// most, so that a server which hangs does not keep the program from ending.
+// Close closes the connections. It waits for calls under way, but 2 seconds at most, so that a
+// hanging server cannot keep the program from ending. It returns nil.
 func (db *DB) Close() error {
 	db.stop()
 	db.work.Wait()
@@ -109,7 +109,9 @@ type Row interface {
 	Scan(dest ...any) error
 }
 
-// Exec runs one statement, and returns how many rows it has changed or returned.
+// Exec runs one statement and returns how many rows it has changed or returned. It takes 10
+// seconds at most, including Prepare and the wait for a connection. If the connection is lost,
+// the statement may have taken effect.
 func (db *DB) Exec(ctx context.Context, sql string, args ...any) (rows int64, err error) {
 	err = db.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
 		tag, err := c.Exec(ctx, sql, args...)
@@ -119,9 +121,9 @@ func (db *DB) Exec(ctx context.Context, sql string, args ...any) (rows int64, er
 	return rows, err
 }
 
-// Query runs one statement and calls each with every row, until each returns an error, which
-// Query returns. The statement should have few rows, because a connection is in use until
-// each has seen all of them.
+// Query runs one statement and calls each with every row. An error of each ends it and is
+// returned. The time limit is that of Exec. The statement should return few rows, because a
+// connection is in use until each has seen all of them.
 func (db *DB) Query(ctx context.Context, each func(Row) error, sql string, args ...any) error {
 	return db.with(ctx, func(ctx context.Context, c *pgxpool.Conn) error {
 		rows, err := c.Query(ctx, sql, args...)
@@ -138,8 +140,8 @@ func (db *DB) Query(ctx context.Context, each func(Row) error, sql string, args 
 	})
 }
 
-// with calls f with a connection to a database that has the schema. It ends after longest,
-// however long ctx lasts.
+// with calls f with a connection from the pool, after Prepare. All of it takes longest at
+// most, however long ctx lasts.
 func (db *DB) with(ctx context.Context, f func(context.Context, *pgxpool.Conn) error) error {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
@@ -149,8 +151,8 @@ func (db *DB) with(ctx context.Context, f func(context.Context, *pgxpool.Conn) e
 	return db.lend(ctx, f)
 }
 
-// lend does the same without regard to the schema. A connection to a server that has become
-// a replica is closed, because another connection may lead to its successor.
+// lend calls f with a connection from the pool, without Prepare. A connection to a server that
+// has become read-only, a replica, is closed: a new one may lead to its successor.
 func (db *DB) lend(ctx context.Context, f func(context.Context, *pgxpool.Conn) error) error {
 	c, err := db.pool.Acquire(ctx)
 	if err != nil {

@@ -11,8 +11,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// parse reads the URL as libpq does, with the PG... variables, .pgpass and TLS, and fills in
-// our own defaults. Its errors never contain the URL, which may contain a password.
+// parse parses the URL as libpq does, including PG... environment variables, .pgpass and TLS
+// files, and sets our own defaults. Its errors never contain the URL, which may hold a
+// password.
 func parse(text string) (*pgxpool.Config, error) {
 	u, err := url.Parse(text)
 	if err != nil {
@@ -43,7 +44,7 @@ func parse(text string) (*pgxpool.Config, error) {
 	return c, nil
 }
 
-// reason returns what is wrong with a URL by the error of pgx, without any part of the URL.
+// reason returns what is wrong with the URL, derived from pgx's error, without any part of it.
 func reason(err error, u *url.URL) string {
 	low := strings.ToLower(err.Error())
 	q := u.Query()
@@ -67,9 +68,9 @@ func reason(err error, u *url.URL) string {
 	return "cannot be read; write one like postgres://user@host/database?sslmode=verify-full"
 }
 
-// Check returns what is wrong with a URL as an error, and what is doubtful as a warning; ""
-// if nothing is. Both are to be read after the name of the URL's key, and have the remedy.
-// Check reads the files that the URL names, and connects to nothing.
+// Check returns what is wrong with a URL as an error, and what is doubtful about it as a
+// warning; "" means nothing is. Both texts continue a sentence that begins with the name of
+// the key, and name the remedy. Check reads the files that the URL names and does not connect.
 func Check(text string) (warning string, err error) {
 	c, err := parse(text)
 	if err != nil {

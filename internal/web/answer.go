@@ -10,7 +10,7 @@ import (
 	"gatehouse/internal/web/lang"
 )
 
-// Pages answers errors with the operator's look. It is safe for concurrent use.
+// Pages answers errors, with the operator's branding. It is safe for concurrent use.
 type Pages struct {
 	branding Branding
 	failure  *Page
@@ -29,7 +29,8 @@ type failure struct {
 	Account   bool // offer the account page
 }
 
-// NewPages makes the error page.
+// NewPages returns the Pages with this branding. An error means that the error page cannot be
+// rendered.
 func NewPages(branding Branding) (*Pages, error) {
 	p, err := NewPage("error.html", errorHTML, branding, failure{PageData: PageData{Lang: lang.All()[0]}})
 	if err != nil {
@@ -38,13 +39,14 @@ func NewPages(branding Branding) (*Pages, error) {
 	return &Pages{branding: branding, failure: p.AllowExternalForms()}, nil
 }
 
-// Answer answers a request with an error: a person who goes to a page gets one in
-// their language (IsNavigation), everybody else problem+json (RFC 9457). It is the
-// one place that does so. err may be any error, see AsError; its text for the log goes
-// to Info.Failure. A 503 without Retry-After gets one of 5 seconds.
+// Answer answers a request with an error: a person who navigates to a page
+// (IsNavigation) gets an HTML page in their language, everybody else problem+json
+// (RFC 9457). Nothing else writes errors. err may be any error, see AsError; its text
+// for the log is stored in Info.Failure. A 503 without Retry-After gets one of 5
+// seconds.
 //
-// If the answer has begun already, it panics with http.ErrAbortHandler, which breaks
-// the answer off.
+// If the answer has already begun, Answer panics with http.ErrAbortHandler, so that
+// the client sees a broken answer and not a complete one.
 func (p *Pages) Answer(w http.ResponseWriter, r *http.Request, err error) {
 	e := AsError(err)
 	info := From(r.Context())
@@ -72,7 +74,8 @@ func (p *Pages) Answer(w http.ResponseWriter, r *http.Request, err error) {
 	WriteProblem(w, r, Problem{Status: e.Code, Detail: e.text()})
 }
 
-// describe returns the data of the error page in the visitor's language.
+// describe returns the data of the error page in the visitor's language. The page
+// offers to load again only where that may help and repeats nothing but a GET or HEAD.
 func (p *Pages) describe(r *http.Request, e *Error) failure {
 	here, repeatable := "/", r.Method == http.MethodGet || r.Method == http.MethodHead
 	if repeatable {
@@ -90,7 +93,8 @@ func (p *Pages) describe(r *http.Request, e *Error) failure {
 	return f
 }
 
-// A Problem is the body of an answer to a program (RFC 9457).
+// A Problem is the body of an error answer to a program, application/problem+json
+// (RFC 9457). Empty fields are left out, except title and status.
 type Problem struct {
 	Title     string `json:"title"`
 	Status    int    `json:"status"`

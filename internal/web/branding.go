@@ -8,8 +8,8 @@ import (
 	"gatehouse/internal/web/lang"
 )
 
-// Branding is the operator's look of our pages. The zero value is our own look. It
-// must not be changed once a page was made with it.
+// Branding is how the operator wants our pages to look. The zero value is our own look.
+// It must not be changed after a page has been created with it.
 type Branding struct {
 	Cookie  string       // what the names of our cookies begin with; "": gatehouse
 	Accent  Color        // of links and buttons; the zero value: ours
@@ -24,13 +24,13 @@ type Link struct {
 	URL  string // https, http, mailto, or a path of the site
 }
 
-// LanguageCookie is the last part of the name of the cookie that holds the language
-// which a visitor has chosen. Its full name is Branding.Cookie, an underscore and
-// this; over https with __Host- in front.
+// LanguageCookie is the end of the name of the cookie that holds the language which a
+// visitor has chosen. The full name is Branding.Cookie, an underscore and this, with
+// the prefix __Host- over https.
 const LanguageCookie = "lang"
 
-// Language returns the language for the visitor: the one they have chosen, else the
-// one that their browser prefers (Accept-Language), else English.
+// Language returns the visitor's language: the one they have chosen (LanguageCookie),
+// else the one their browser prefers (Accept-Language), else English. It is never nil.
 func (b *Branding) Language(r *http.Request) *lang.Language {
 	base := b.Cookie
 	if base == "" {
@@ -45,8 +45,8 @@ func (b *Branding) Language(r *http.Request) *lang.Language {
 	return lang.Match(chosen, strings.Join(r.Header["Accept-Language"], ","))
 }
 
-// PageData is what every page has besides its own content. The data of every template
-// embed it.
+// PageData is the data that every page needs besides its own content. The data of
+// every template embed it.
 type PageData struct {
 	// Lang is the reader's language: .Lang.Tag for <html lang>, .Lang.Dir for its dir
 	// (ltr or rtl), .Lang.Name for what its readers call it.

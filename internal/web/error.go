@@ -12,9 +12,9 @@ import (
 // Err goes to the log. Msg must never hold text of Err, so that nothing from the
 // inside (paths, addresses, versions) reaches a page.
 //
-// Err and Warn decide what is logged: without Err the request was at fault, and
-// nothing of it is; with Err the access line has it, and from status 500 on, or with
-// Warn, a warning is written as well.
+// Err and Warn decide what is logged. Without Err the request was at fault, and no
+// error is logged. With Err, its text is in the access log; from status 500 on, or with
+// Warn, a warning is logged as well.
 type Error struct {
 	Code   int         // HTTP status, 400 to 599
 	Msg    string      // an English sentence for the visitor, which is translated; "": a general one for Code
@@ -35,12 +35,12 @@ func (e *Error) Error() string {
 // Unwrap returns Err, for errors.Is and errors.As.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Refuse returns an Error for a request that is at fault: the operator has nothing to
-// look into. msg is for the visitor; "": a general sentence for code.
+// Refuse returns an Error for a request that is itself at fault: nothing is logged for
+// the operator. msg is for the visitor; "": a general sentence for code.
 func Refuse(code int, msg string) *Error { return &Error{Code: code, Msg: msg} }
 
-// Because makes reason the text for the log, as a warning, and returns e. It is for
-// refusals that the operator may have to do something about.
+// Because sets Err to reason and Warn to true, and returns e. It is for refusals that
+// the operator may have to act on.
 func (e *Error) Because(reason error) *Error {
 	e.Err, e.Warn = reason, true
 	return e

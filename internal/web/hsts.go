@@ -9,8 +9,8 @@ const hstsHeader = "Strict-Transport-Security"
 const DefaultHSTS = "max-age=31536000"
 
 // HSTS sets Strict-Transport-Security to value in every answer over https (RFC 6797).
-// That of an application is replaced. It must stand behind RequestInfo. If value is
-// "", answers stay as they are, and our own pages have DefaultHSTS (PageHeaders).
+// That of an application is replaced. It must come after RequestInfo in the chain.
+// If value is "", it does nothing; our own pages then have DefaultHSTS (PageHeaders).
 func HSTS(value string) Middleware {
 	return func(next http.Handler) http.Handler {
 		if value == "" {

@@ -47,8 +47,8 @@ type Info struct {
 	held   int
 }
 
-// A Holder counts the memory that is held for requests before it is decided whether
-// they may pass.
+// A Holder counts the memory that is held for requests of which it has not been decided
+// yet whether they may pass.
 type Holder interface {
 	// Release gives back the n bytes that were counted for a request.
 	Release(n int)
@@ -57,9 +57,8 @@ type Holder interface {
 // Hold notes that h counts n bytes for the request until LetThrough is called.
 func (i *Info) Hold(h Holder, n int) { i.holder, i.held = h, n }
 
-// LetThrough is called when the request may be forwarded, or has been answered: its
-// memory does not count as held for somebody unknown any more. It may be called
-// more than once.
+// LetThrough releases what Hold has noted. Call it when it has been decided that the
+// request may pass, or it has been answered. It may be called more than once.
 func (i *Info) LetThrough() {
 	if i.holder != nil {
 		i.holder.Release(i.held)
@@ -72,7 +71,7 @@ func (i *Info) Secure() bool { return i.Scheme == "https" }
 
 type infoKey struct{}
 
-// Value serves context.Context.
+// Value implements context.Context.
 func (i *Info) Value(key any) any {
 	if _, ok := key.(infoKey); ok {
 		return i
@@ -80,8 +79,8 @@ func (i *Info) Value(key any) any {
 	return i.Context.Value(key)
 }
 
-// With returns a context with info in it, as RequestInfo does for every request. It
-// is info itself, which belongs to that one request from now on.
+// With returns a context that carries info, as RequestInfo does for every request. The
+// result is info itself, so an Info must not be used for a second request.
 func With(ctx context.Context, info *Info) context.Context {
 	info.Context = ctx
 	return info

@@ -14,13 +14,13 @@ import (
 // MaxLogo is the size of the largest logo in bytes. It is a part of every page.
 const MaxLogo = 32 << 10
 
-// ReadLogo returns a picture as a data: URL, for Branding.Logo. It is an SVG, PNG, JPEG
-// or WebP, recognized by its content, of at most MaxLogo bytes. The error continues a
-// sentence about the file and names the remedy.
+// ReadLogo returns a picture as a data: URL, for Branding.Logo. The picture is an SVG,
+// PNG, JPEG or WebP, recognized by its content, of at most MaxLogo bytes. The text of an
+// error continues a sentence that begins with the file, and names the remedy.
 //
-// Browsers show an SVG in an <img> without running scripts or loading anything. One
-// that tries to is refused all the same: it was not made for this, or does not come
-// from where the operator believes.
+// Browsers show an SVG in an <img> without running scripts or loading anything. An SVG
+// with scripts or external references is refused all the same: it is not what the
+// operator believes it to be.
 func ReadLogo(data []byte) (template.URL, error) {
 	if len(data) > MaxLogo {
 		return "", fmt.Errorf("has %d KiB, and is a part of each page; take a picture of %d KiB at most, best an SVG", (len(data)+1023)>>10, MaxLogo>>10)

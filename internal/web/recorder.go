@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// A Recorder is the one wrapper of http.ResponseWriter. It notes the final status and
-// counts the bytes of the body. It keeps the abilities of what it wraps (Unwrap,
-// Flush, Hijack, ReadFrom), so that handlers need not know about it.
+// A Recorder is our only wrapper of http.ResponseWriter. It records the final status
+// and counts the bytes of the body. It keeps the optional methods of what it wraps
+// (Unwrap, Flush, Hijack, ReadFrom), so handlers need not know about it.
 type Recorder struct {
 	http.ResponseWriter
 	Status   int // 0 until the final status is written
@@ -25,8 +25,8 @@ type Recorder struct {
 	Hijacked bool // the connection was taken over, for an upgrade
 }
 
-// Bytes returns how many bytes of the body were handed to the connection so far. It
-// may be called from any goroutine.
+// Bytes returns how many bytes of the body have been written so far. Any goroutine may
+// call it, also while the handler runs.
 func (r *Recorder) Bytes() int64 { return r.bytes.Load() }
 
 // Unwrap implements what http.ResponseController looks for.
@@ -77,8 +77,8 @@ func (r *Recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return c, rw, nil
 }
 
-// Done is called for each request that has ended, with what was recorded and how long
-// it took.
+// Done is called once for each request when it has ended, with what was recorded and
+// how long the request took. rec.Status is 0 if nothing was written.
 type Done func(r *http.Request, rec *Recorder, took time.Duration)
 
 // RecordAnswer wraps the http.ResponseWriter into a Recorder, and calls each of done
@@ -134,8 +134,9 @@ func AccessLog(log *slog.Logger) Done {
 // refused for a reason that the operator may have to mend (Error.Warn). It does so
 // whether there is an access log or not.
 //
-// allow is asked before each line with its kind, route and status. It reports
-// whether the line is written, and how many of the kind were not since the last one.
+// allow limits the number of lines. It is called before each with its kind, which is
+// the route and the status, and returns whether to write the line and how many lines of
+// the kind have been withheld since the last one.
 func Warnings(log *slog.Logger, allow func(kind string) (ok bool, withheld int)) Done {
 	return func(r *http.Request, _ *Recorder, _ time.Duration) {
 		info := From(r.Context())

@@ -45,6 +45,7 @@ func RequestInfo(trusted Networks) Middleware {
 	}
 }
 
+// newInfo returns the Info of r. It has an id, either the proxy's or a new one.
 func newInfo(r *http.Request, trusted Networks) *Info {
 	info := &Info{Peer: peerAddr(r), Scheme: "http", Host: r.Host}
 	if r.TLS != nil {
@@ -76,8 +77,8 @@ func newID() string {
 	return string(id[:])
 }
 
-// believe takes over what a trusted proxy says. Where a header stands there twice,
-// the proxy itself wrote the last line.
+// believe applies what a trusted proxy claims. If a header occurs twice, the last line
+// is the one that the proxy itself wrote.
 func (i *Info) believe(h http.Header, trusted Networks) {
 	i.Client = forwardedFor(h.Values("X-Forwarded-For"), i.Peer, trusted)
 	switch strings.ToLower(last(h["X-Forwarded-Proto"])) { // schemes have no letter case (RFC 3986, 3.1)
