@@ -48,7 +48,8 @@ type Options struct {
 	Throttle *throttle.Throttle
 	// Cookies are our cookies other than the session's. Required.
 	Cookies *Cookies
-	// Factors are the second factors that accounts may ask for. nil: none.
+	// Factors are the second factors that accounts may require after the password.
+	// nil: none.
 	Factors []Factor
 
 	Audit   *audit.Log       // gets audit events; nil: none are written

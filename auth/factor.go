@@ -10,21 +10,22 @@ import (
 	"gatehouse/internal/audit"
 )
 
-// A Factor is a second proof, which an account may ask for after its password.
-// Each method has three outcomes: yes, no, and could not tell (an error), which
-// becomes a 503 and never a pass. Safe for concurrent use.
+// A Factor is a kind of second proof that an account may require after its password.
+// Enrolled and Verify have three outcomes: yes, no, and could not tell (an error),
+// which becomes a 503 and never a pass. Safe for concurrent use.
 type Factor interface {
-	// Method returns its name in the record of a session, one of RFC 8176: "otp".
+	// Method returns the factor's name in RFC 8176, such as "otp". It is stored in
+	// the session.
 	Method() string
-	// Enrolled reports whether the account asks for this factor.
+	// Enrolled reports whether the account requires this factor.
 	Enrolled(ctx context.Context, a account.Account) (bool, error)
 	// Verify reports whether the answer proves the factor for an account that is
-	// enrolled. No answer may prove it twice.
+	// enrolled. An answer must not be accepted twice.
 	Verify(ctx context.Context, a account.Account, answer string) (bool, error)
 }
 
-// NeedsFactor reports whether the account asks for a second factor. An error
-// means that it could not tell; nobody may be signed in then.
+// NeedsFactor reports whether the account requires a second factor. An error means
+// that it could not tell; the caller must not sign anybody in then.
 func (a *Auth) NeedsFactor(ctx context.Context, owner account.Account) (bool, error) {
 	for _, factor := range a.o.Factors {
 		enrolled, err := factor.Enrolled(ctx, owner)
@@ -38,13 +39,15 @@ func (a *Auth) NeedsFactor(ctx context.Context, owner account.Account) (bool, er
 	return false, nil
 }
 
-// CheckFactor checks the answer to the second step of a login whose password
-// was right for ref. It returns the account as it is now, and the method of the
-// factor that the answer proves. The errors are ErrWrong; account.ErrMoved when
-// the account has changed since the password was checked; a *web.Error 429 with
-// Retry-After when the attempt was not made, because wrong answers count like
-// wrong passwords; any other when it could not tell. All of them are counted
-// and audited here.
+// CheckFactor checks the answer to the second step of a login; ref is the account
+// whose password was right. It returns the account as it is now, and the method of
+// the factor that the answer proves. Wrong answers are throttled together with wrong
+// passwords.
+//
+// The error is ErrWrong if the answer proves no factor; account.ErrMoved if the
+// account has changed since the password was checked; a *web.Error with status 429
+// and Retry-After if the attempt was throttled; any other error means that it could
+// not tell. All of them are counted here, and refusals are audited.
 func (a *Auth) CheckFactor(r *http.Request, ref account.Ref, answer string) (owner account.Account, method string, err error) {
 	charge, err := a.charge(r, a.attempt(r, ref.Name))
 	if err != nil {
@@ -69,8 +72,8 @@ func (a *Auth) CheckFactor(r *http.Request, ref account.Ref, answer string) (own
 	return owner, method, nil
 }
 
-// prove returns the method of the factor that the answer proves; "": of none.
-// A factor that could not tell is an error even if another one says no.
+// prove returns the method of the factor that the answer proves; "" if it proves
+// none. If one factor could not tell and no other is proved, it returns an error.
 func (a *Auth) prove(ctx context.Context, owner account.Account, answer string) (method string, err error) {
 	if answer == "" {
 		return "", nil

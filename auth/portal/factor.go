@@ -17,38 +17,39 @@ import (
 //go:embed factor.html
 var factorHTML string
 
-// A login of two steps. After the right password of an account that asks for a
-// second factor, what is known so far is kept in the visitor's session, sealed
-// as all data are, under a new id. It admits nothing: the session is nobody's
-// until the second step, which begins another one.
+// A login in two steps. After the right password of an account that requires a
+// second factor, the state of the login is stored in the visitor's session under a
+// new id, sealed like all session data. It grants no access to the account: only
+// the second step begins a session for it.
 const (
-	halfLoginKey  = "_login"         // in the session
-	halfLoginTime = 10 * time.Minute // for the second step
-	maxWrongCodes = 5                // of one login; then it begins anew
+	halfLoginKey  = "_login"         // the key in the session's data
+	halfLoginTime = 10 * time.Minute // the time for the second step
+	maxWrongCodes = 5                // wrong codes after which the login starts again
 )
 
-// A halfLogin is a login whose password was right.
+// A halfLogin is the state of a login whose password was right.
 type halfLogin struct {
-	account.Ref // as the account was then; a change since ends the login
+	account.Ref // the account at that time; a later change ends the login
 
 	Remember bool
-	Next     string // where the visitor goes afterwards; a safe path
+	Next     string // the return-to address, a safe path
 	Begun    time.Time
-	Wrong    int // how many codes were
+	Wrong    int // wrong codes so far
 }
 
-// factorPage is the data of factor.html.
+// factorPage is the data of factor.html. Sentences are in the visitor's language.
 type factorPage struct {
 	web.PageData
 	Name, CSRFToken string
-	Error           string // a sentence; "": there is none
-	Wrong           bool   // it is the code that is not right
-	Wait            string // a sentence: when to try again; "": at once
+	Error           string // a sentence that says what went wrong; "": nothing did
+	Wrong           bool   // Error is about a wrong code
+	Wait            string // a sentence that says when to try again; "": at once
 }
 
+// msgWrongCode is what visitors read after a wrong code.
 const msgWrongCode = "Incorrect code. Wait for the next one and try again."
 
-// openFactor is the second step of a login.
+// openFactor returns the page of a login's second step.
 func openFactor(p *Portal) (_ page, err error) {
 	sample := factorPage{PageData: web.PageData{Lang: lang.All()[0]}}
 	if p.factor, err = web.NewPage("factor.html", factorHTML, p.o.Face, sample); err != nil {
@@ -58,7 +59,7 @@ func openFactor(p *Portal) (_ page, err error) {
 	return page{get: p.showFactor, post: p.postFactor}, nil
 }
 
-// beginSecondStep keeps the half-done login and leads to the second step.
+// beginSecondStep stores the state of the login and redirects to the second step.
 func (p *Portal) beginSecondStep(w http.ResponseWriter, r *http.Request, half halfLogin) error {
 	id, err := p.person(r)
 	if err != nil {
@@ -68,8 +69,8 @@ func (p *Portal) beginSecondStep(w http.ResponseWriter, r *http.Request, half ha
 	half.Begun = time.Now()
 	err = s.Set(r.Context(), halfLoginKey, half)
 	if err == nil && id == nil {
-		// An id that somebody has planted opens nothing of it. That of a person
-		// who is still signed in as somebody else was made at their login.
+		// A new id, in case somebody has planted the old one. If the visitor is
+		// still signed in, the id is safe: it was made at that login.
 		err = s.Cycle(r.Context())
 	}
 	if err == nil {
@@ -82,8 +83,8 @@ func (p *Portal) beginSecondStep(w http.ResponseWriter, r *http.Request, half ha
 	return nil
 }
 
-// halfLogin returns the half-done login of the visitor; nil when there is none,
-// or it is too old.
+// halfLogin returns the state of the visitor's login; nil if there is none or it is
+// too old.
 func (p *Portal) halfLogin(r *http.Request) (*halfLogin, error) {
 	half := new(halfLogin)
 	ok, err := p.o.Sessions.Open(r).Get(r.Context(), halfLoginKey, half)
@@ -96,8 +97,8 @@ func (p *Portal) halfLogin(r *http.Request) (*halfLogin, error) {
 	return half, nil
 }
 
-// showFactor asks for the second factor. Without a half-done login it leads to
-// the first step.
+// showFactor asks for the second factor. If no login has been started, it redirects
+// to the first step.
 func (p *Portal) showFactor(w http.ResponseWriter, r *http.Request) error {
 	half, err := p.halfLogin(r)
 	if err != nil {
@@ -113,14 +114,17 @@ func (p *Portal) showFactor(w http.ResponseWriter, r *http.Request) error {
 	return p.factorForm(w, r, http.StatusOK, half, sessionOf(id), lang.Text{}, 0)
 }
 
-// factorForm shows the form with what went wrong, and when to try again.
+// factorForm writes the form with the status code, what went wrong, and when to try
+// again.
 func (p *Portal) factorForm(w http.ResponseWriter, r *http.Request, code int, half *halfLogin, session string, problem lang.Text, wait time.Duration) error {
 	data := factorPage{PageData: p.frame(r, prefix+"factor"), Name: half.Name, CSRFToken: p.formToken(w, r, session)}
 	data.Error, data.Wrong, data.Wait = data.Lang.Say(problem), problem.Key == msgWrongCode, data.Lang.Wait(wait)
 	return p.factor.Write(w, r, code, data)
 }
 
-// postFactor signs somebody in whose code is right, or says no.
+// postFactor signs the visitor in if the code is right, and shows the form again
+// otherwise. The password is not checked again: CheckFactor confirms that the account
+// has not changed since.
 func (p *Portal) postFactor(w http.ResponseWriter, r *http.Request) error {
 	f, err := readForm(w, r)
 	if err != nil {
@@ -167,7 +171,8 @@ func (p *Portal) postFactor(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// wrongCode counts a wrong code, and shows the form again or begins anew.
+// wrongCode counts a wrong code. It shows the form again or, after maxWrongCodes,
+// restarts the login.
 func (p *Portal) wrongCode(w http.ResponseWriter, r *http.Request, half *halfLogin, session string) error {
 	if half.Wrong++; half.Wrong >= maxWrongCodes {
 		return p.restartLogin(w, r)
@@ -183,7 +188,7 @@ func (p *Portal) wrongCode(w http.ResponseWriter, r *http.Request, half *halfLog
 	return p.factorForm(w, r, http.StatusUnauthorized, half, session, lang.Text{Key: msgWrongCode}, 0)
 }
 
-// restartLogin forgets the half-done login and leads to the first step.
+// restartLogin deletes the state of the login and redirects to the first step.
 func (p *Portal) restartLogin(w http.ResponseWriter, r *http.Request) error {
 	s := p.o.Sessions.Open(r)
 	err := s.Delete(r.Context(), halfLoginKey)

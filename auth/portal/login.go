@@ -143,9 +143,10 @@ func (p *Portal) loginPage(w http.ResponseWriter, r *http.Request, session, next
 	return data
 }
 
-// postLogin signs the visitor in and redirects to next, or shows the form again. A
-// form that was sent again after a login in another tab goes to next. The CSRF
-// nonce is replaced at a login: forms from before must not work after it.
+// postLogin checks name and password. It then signs the visitor in and redirects to
+// next, or to the second step if the account requires one; otherwise it shows the
+// form again. A form that was sent after a login in another tab redirects to next.
+// The CSRF nonce is replaced at a login: forms from before must not work after it.
 func (p *Portal) postLogin(w http.ResponseWriter, r *http.Request) error {
 	f, err := readForm(w, r)
 	if err != nil {
