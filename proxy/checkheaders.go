@@ -89,6 +89,8 @@ var responseSide = headerSide{
 // route.
 func (s *headerSide) refuses(name string, set bool, own *policyTable) string {
 	folded := httpfield.FoldName(name)
+	// The reason for a single name is more helpful than that of a group, so it
+	// comes first.
 	if why := s.never[folded]; why != "" {
 		return why
 	}

@@ -85,7 +85,7 @@ type RouteConfig struct {
 	SessionData bool `yaml:"session_data"`
 
 	// What follows is for applications that cannot be changed. The zero values leave
-	// every byte as it is.
+	// every byte unchanged.
 
 	Rewrite         RewriteConfig `yaml:"rewrite"`
 	Cookies         CookieConfig  `yaml:"cookies"`

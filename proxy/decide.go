@@ -44,9 +44,9 @@ func (d *Decision) Route() string {
 // not know what the body of a form says: see formBody. Safe for concurrent use.
 //
 // An error is one to answer with, and has the status: 400, 404, 405 or 421 for a
-// request that never passes, 403 for one that is refused before a rule is
-// evaluated, and 503 if the identity could not be determined. The Decision then
-// denies, and holds what was found out before the error.
+// request that never passes, 403 for the script of a service worker or a
+// Destination that is not allowed, and 503 if the identity could not be determined.
+// The Decision then denies, and holds what was found out before the error.
 func (p *Proxy) Decide(r *http.Request) (Decision, error) {
 	in := incoming{in: r, info: web.From(r.Context())}
 	return p.decide(&in, new(decisionInput), p.identify)

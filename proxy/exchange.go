@@ -17,11 +17,11 @@ type exchange struct {
 	input    decisionInput // what was decided about
 
 	route            *route         // the route that takes the request; nil: not known yet, or none
-	id               *auth.Identity // whom the upstream is told about; nil: nobody
+	id               *auth.Identity // the identity that the upstream gets; nil: none
 	dependsOnSession bool           // another session cookie may lead to another answer
 	byMethod         bool           // a rule that was asked looks at the method
 
-	out    outgoing      // the request as it is forwarded
+	out    outgoing      // the request to the upstream
 	form   *formBody     // the body, while it is searched for a method; nil: it is not
 	data   dataSession   // where the application keeps values; zero: the route has no session_data
 	active activeRequest // what ActiveRequests and the session's idle time need to know

@@ -26,7 +26,7 @@ type ExplainRequest struct {
 // An Explanation names the route and the rule that decide about a request, and what
 // the rules say about each interpretation of its path.
 type Explanation struct {
-	Decision string    `json:"decision"` // allow | optional | public | challenge | deny | ambiguous | own-page | no-route | bad-request
+	Decision string    `json:"decision"` // allow, optional, public, challenge, deny, ambiguous, own-page, no-route or bad-request
 	Why      string    `json:"why"`
 	Route    string    `json:"route,omitempty"`
 	Rule     int       `json:"rule"`           // index in the access section of the route, from 0; -1: no rule decides

@@ -11,6 +11,8 @@ import (
 // the gate does not parse the one that came.
 func addForwarded(s *exchange, out *outgoing) error {
 	line, client := forwarded(s.info.Client, s.host.Text, s.info.Scheme)
+	// peer is what X-Forwarded-For gets: the address of the connection, which is a
+	// trusted proxy's where it is not the client's.
 	peer := ""
 	switch {
 	case s.info.Peer == s.info.Client:
@@ -44,6 +46,7 @@ func addForwarded(s *exchange, out *outgoing) error {
 func forwarded(client netip.Addr, host, proto string) (line, addr string) {
 	b := make([]byte, 0, 96)
 	b = append(b, "for="...)
+	// The client's address is line[begin:end].
 	begin, end := 0, 0
 	switch {
 	case !client.IsValid():

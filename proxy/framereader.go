@@ -28,6 +28,7 @@ func (f *frameReader) follow(p []byte) (n int64) {
 		f.head[f.read] = p[0]
 		f.read++
 		p = p[1:]
+		// The first two bytes tell how long the head is.
 		if f.read < 2 || f.read < f.headSize() {
 			continue
 		}

@@ -56,6 +56,8 @@ func (c *IdentityConfig) Check(report *problem.List) {
 			report.Errorf(key, "%q has a meaning of its own in HTTP or here; choose another, such as X-Forwarded-User", name)
 			continue
 		}
+		// Two spellings with one folded name are one header to applications such as
+		// CGI.
 		folded := httpfield.FoldName(name)
 		if other, ok := first[folded]; ok {
 			report.Errorf(key, "applications cannot tell %q from %q; remove one", name, other)
@@ -101,6 +103,7 @@ func didYouMean(s string) string {
 			return fmt.Sprintf("; did you mean %s?", f)
 		}
 	}
+	// No known synonym: suggest the nearest spelling.
 	known := make([]string, len(identityClaims))
 	for i, f := range identityClaims {
 		known[i] = string(f)

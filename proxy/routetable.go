@@ -68,6 +68,7 @@ func (t *routeTable) named(name, port string) *hostRoutes {
 		if hr := t.below[name[i:]+port]; hr != nil {
 			return hr
 		}
+		// Drop the first label, for the next shorter wildcard.
 		next := strings.IndexByte(name[i+1:], '.')
 		if next < 0 {
 			break
@@ -141,6 +142,7 @@ func (hr *hostRoutes) add(r *route) error {
 		return fmt.Errorf("two routes for %q", r.label)
 	}
 	hr.byPath[r.prefix] = r
+	// Of several routes that fold to the same path the first one stays.
 	low := urlpath.Fold(r.prefix)
 	if hr.folded[low] == nil {
 		hr.folded[low] = r

@@ -99,7 +99,7 @@ func (s *exchange) forward(w http.ResponseWriter, d *Decision) error {
 		return web.Fail(http.StatusInternalServerError, "", errors.New("allowed, but nobody is signed in"))
 	}
 	if d.Outcome == access.Public {
-		s.id = nil // the application is told of nobody on public paths
+		s.id = nil // on public paths the application gets no identity
 	}
 	// Only a request that may pass restarts the idle time.
 	isUse := s.id != nil && p.activity.counts(&s.input, s.in)

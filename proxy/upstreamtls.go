@@ -174,6 +174,7 @@ func (c *UpstreamTLSConfig) load(read func(string) ([]byte, error), report *prob
 			report.Errorf("ca_file", "%v", err)
 		}
 	}
+	// check reports the one that is missing.
 	if c.CertFile == "" || c.KeyFile == "" {
 		return t
 	}

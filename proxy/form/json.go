@@ -59,6 +59,7 @@ func (o *object) between(c byte) {
 	case '}', ']':
 		o.depth--
 	}
+	// Anything but whitespace and a colon ends the name before it.
 	o.member, o.colon = false, false
 }
 

@@ -68,7 +68,7 @@ func (m *multiPart) search(p []byte) int {
 		case m.header == len(contentDisposition) && isBlank(c):
 		case m.header < len(contentDisposition) && lower(c) == contentDisposition[m.header]:
 			m.header++
-		case lower(c) == contentDisposition[0]: // which stands nowhere else in it
+		case lower(c) == contentDisposition[0]: // a letter that occurs only once in it
 			m.header = 1
 		default:
 			m.header = 0
