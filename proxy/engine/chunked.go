@@ -17,8 +17,8 @@ const (
 var errMore = errors.New("more bytes are needed")
 
 // A dechunker decodes the chunked coding (RFC 9112, 7.1). It works on byte slices and
-// never waits, so that it can also look at what has been read before anything is
-// used. The zero value is at the beginning of a body.
+// never blocks, so that it can also inspect buffered bytes without consuming them. The
+// zero value is at the beginning of a body.
 type dechunker struct {
 	state   chunkState
 	left    int64  // bytes of the current chunk
@@ -38,8 +38,8 @@ const (
 )
 
 // step returns the next bytes of the body, as a part of p, and how many bytes of p it
-// has consumed. The error is errMore if the rest of p holds no whole element, io.EOF
-// at the end of the body, or an answerError.
+// has consumed; used counts with an error too. The error is errMore if the rest of p has
+// no complete element, io.EOF at the end of the body, or an answerError.
 func (d *dechunker) step(p []byte) (data []byte, used int, err error) {
 	for {
 		rest := p[used:]
@@ -70,9 +70,9 @@ func (d *dechunker) step(p []byte) (data []byte, used int, err error) {
 	}
 }
 
-// size reads the line before a chunk, and ignores extensions. As in net/http, the
-// bytes of these lines are bounded by those of the data, so that nobody can send
-// megabytes of extensions around single bytes.
+// size reads the line before a chunk and ignores extensions. As in net/http, the length
+// of these lines is limited in proportion to the data, so that nobody can send megabytes
+// of extensions around single bytes.
 func (d *dechunker) size(p []byte) (int, error) {
 	line, n, err := d.line(p)
 	if err != nil {
@@ -92,6 +92,7 @@ func (d *dechunker) size(p []byte) (int, error) {
 	return n, nil
 }
 
+// end reads the CR LF after a chunk's data.
 func (d *dechunker) end(p []byte) (int, error) {
 	const crlf = "\r\n"
 	if d.lenient && len(p) > 0 && p[0] == '\n' {
@@ -108,6 +109,7 @@ func (d *dechunker) end(p []byte) (int, error) {
 	return 2, nil
 }
 
+// trailerLine reads a line of the trailer section; the empty one ends the body.
 func (d *dechunker) trailerLine(p []byte) (int, error) {
 	line, n, err := d.line(p)
 	if err != nil {

@@ -21,8 +21,8 @@ func binds(values []string) bool {
 	return false
 }
 
-// bindsWithToken reports whether a challenge is a step within such a handshake. The
-// next step must use the same connection.
+// bindsWithToken reports whether a challenge is a step within such a handshake: it carries
+// a token. The next step must use the same connection.
 func bindsWithToken(values []string) bool {
 	for _, v := range values {
 		for part := range strings.SplitSeq(v, ",") {

@@ -10,7 +10,7 @@ import (
 	"gatehouse/internal/httpfield"
 )
 
-// maxFields is the maximum of field lines in a head, folded lines included.
+// maxFields is how many lines a head may have, including folded ones.
 const maxFields = 512
 
 // eachField calls yield for each field up to an empty line, or the end. Names are
@@ -46,8 +46,8 @@ func eachField(block string, yield func(name, value string) error) error {
 	return nil
 }
 
-// A fieldParser separates the fields of an answer: it evaluates those of framing and
-// of the hop, and puts the others into h.
+// A fieldParser sorts the fields of an answer: it evaluates those that frame the message
+// or are hop-by-hop, and puts the others into h, except those named in own.
 type fieldParser struct {
 	h      http.Header
 	own    []string
@@ -158,9 +158,9 @@ func (p *fieldParser) drop(name string) {
 	}
 }
 
-// hopByHop reports whether a field is for one hop only, whether Connection names it
-// or not. Trailer is among them, because it announces fields that may be left out;
-// trailers are valid without it.
+// hopByHop reports whether a field is for one connection only, even if Connection does
+// not name it (RFC 9110, 7.6.1). Trailer is one of them here, because it may announce
+// fields that we leave out; trailers are valid without it. name is canonical.
 func hopByHop(name string) bool {
 	switch name {
 	case "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization",
@@ -170,7 +170,8 @@ func hopByHop(name string) bool {
 	return false
 }
 
-// parseLength parses a decimal number up to 2^63-1. Nothing but digits is allowed.
+// parseLength parses a decimal number up to 2^63-1. Only digits are allowed: no sign, no
+// list, no spaces, which others may read differently.
 func parseLength(s string) (int64, bool) {
 	if s == "" {
 		return 0, false

@@ -5,18 +5,19 @@ import (
 	"slices"
 )
 
-// A Header is the fields of a request in the order in which they are sent, each name
-// once and in canonical form. It is made and read once for each request, which is
-// cheaper with a list than with a map.
+// A Header holds the fields of a request in the order in which they are sent, each name
+// once and in canonical form. It is a list because it is built and read once for each
+// request, for which a map would be more expensive.
 type Header []Field
 
-// A Field is sent as one line for each value.
+// A Field is one name with its values. Each value is sent as a line of its own.
 type Field struct {
 	Name   string
 	Values []string
 }
 
-// HeaderOf returns the fields of h, in no particular order. The values are shared.
+// HeaderOf returns the fields of h, in no particular order. It shares the slices of values
+// with h, whose names must be canonical.
 func HeaderOf(h http.Header) Header {
 	list := make(Header, 0, len(h))
 	for name, values := range h {
@@ -25,7 +26,7 @@ func HeaderOf(h http.Header) Header {
 	return list
 }
 
-// Get returns the values of a field; nil: there is none. name is canonical.
+// Get returns the values of a field, or nil if there is none. name must be canonical.
 func (h Header) Get(name string) []string {
 	if i := h.index(name); i >= 0 {
 		return h[i].Values
@@ -33,7 +34,7 @@ func (h Header) Get(name string) []string {
 	return nil
 }
 
-// Set adds a field, or replaces the one of the same name. name is canonical.
+// Set adds a field, or replaces the values of an existing one. name must be canonical.
 func (h *Header) Set(name string, values ...string) {
 	if i := h.index(name); i >= 0 {
 		(*h)[i].Values = values
@@ -42,7 +43,7 @@ func (h *Header) Set(name string, values ...string) {
 	*h = append(*h, Field{name, values})
 }
 
-// Delete removes a field, if it is there. name is canonical.
+// Delete removes a field if there is one. name must be canonical.
 func (h *Header) Delete(name string) {
 	if i := h.index(name); i >= 0 {
 		*h = slices.Delete(*h, i, i+1)
@@ -58,7 +59,7 @@ func (h Header) index(name string) int {
 	return -1
 }
 
-// mapped returns the fields as a map.
+// mapped returns the fields as a new map, with copies of the slices of values.
 func (h Header) mapped() http.Header {
 	m := make(http.Header, len(h))
 	for _, f := range h {

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// A HealthCheck is a GET request that is made to each member regularly. A status
-// from 200 to 399 is a good result. Redirects are not followed.
+// A HealthCheck is a GET request that is sent to each member regularly. The member is
+// healthy if the status is from 200 to 399. Redirects are not followed.
 type HealthCheck struct {
 	Path     string        // with the query, if there is one; "": no checks
 	Interval time.Duration // between the end of one and the next
 	Timeout  time.Duration // for the head of the answer
 }
 
-// firstCheck is how long after the start a member is checked first. A Balanced that
-// is only built to test a configuration sends nothing.
+// firstCheck is how long after the start a member is first checked. So a Balanced that is
+// only built to test a configuration sends nothing.
 const firstCheck = time.Second
 
 // watch checks a member until ctx ends.
@@ -43,7 +43,7 @@ func (b *Balanced) watch(ctx context.Context, m *backend) {
 	}
 }
 
-// check makes the request once. It returns why the result is bad.
+// check sends the request once. It returns why the member is not healthy; nil: it is.
 func (c HealthCheck) check(ctx context.Context, m *backend) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()

@@ -27,10 +27,10 @@ func lenientEnd(b []byte, seen *int) (int, error) {
 	}
 }
 
-// mendHead turns a head that lenientEnd found into one that parseAnswer accepts: lines
-// end in CR LF, spaces behind names are removed, and lines that are not fields are
-// left out; dropped is called with the name of each. A malformed line that would say
-// how long the answer is remains an error.
+// mendHead repairs a head that lenientEnd has found, so that parseAnswer accepts it: lines
+// end in CR LF, spaces after names are removed, and lines that are not fields are dropped;
+// dropped is called with the name of each. A malformed Content-Length or
+// Transfer-Encoding is still an error, because the end of the answer would be uncertain.
 func mendHead(head string, dropped func(name string)) (string, error) {
 	var b strings.Builder
 	b.Grow(len(head) + 32)
@@ -87,9 +87,9 @@ func oddName(s string) string {
 	return s[:min(len(s), longest)]
 }
 
-// oddLines remembers for which lines there was a warning: a line that an upstream
-// sends with each answer is logged once. The zero value is ready to use. It is safe
-// for concurrent use.
+// oddLines remembers which dropped lines have been logged, so that a line which an
+// upstream sends with every answer is logged once. The zero value is ready to use. It is
+// safe for concurrent use.
 type oddLines struct {
 	mu   sync.Mutex
 	seen map[string]bool

@@ -17,16 +17,16 @@ type Response struct {
 	Body   []byte
 }
 
-// RoundTrip makes a request of the gate's own to an upstream, on the way that all
-// others go, and reads the answer, of whose body it takes up to limit bytes.
-// Redirects are not followed, and interim answers are passed over.
+// RoundTrip sends a request of our own to an upstream, in the same way as those of
+// clients, and reads the answer with up to limit bytes of its body. Redirects are not
+// followed, and interim answers are ignored.
 //
-// r is as for Upstream.Forward, but for In, Breaker and the functions: they are
-// not used. body is sent with its length; nil: there is none.
+// r is as for Upstream.Forward, except that In, Breaker and the functions are not used.
+// body is sent with its length; nil: no body.
 //
-// Without a head of a final answer the Response is nil. A Response together with
-// an error has a body that is not whole: it broke off, or is longer than limit.
-// The error is that of Forward, or the cause of ctx once ctx has ended.
+// The Response is nil if there was no head of a final answer. A Response together with
+// an error has an incomplete body: it broke off, or is longer than limit. The error is
+// that of Forward, or the cause of ctx if that has ended.
 func RoundTrip(ctx context.Context, up Upstream, r Request, body []byte, limit int) (*Response, error) {
 	in, err := http.NewRequestWithContext(ctx, r.Method, "", bytes.NewReader(body))
 	if err != nil {
@@ -44,8 +44,7 @@ func RoundTrip(ctx context.Context, up Upstream, r Request, body []byte, limit i
 	return &Response{Status: reader.status, Header: reader.header, Body: reader.body.Bytes()}, err
 }
 
-// An answerReader is the Visitor of a request that nobody outside has made: it
-// keeps the answer.
+// An answerReader is the Visitor of a request of our own: it keeps the answer.
 type answerReader struct {
 	header http.Header
 	status int // 0: no final head has come
@@ -54,7 +53,7 @@ type answerReader struct {
 	broke  error
 }
 
-// forward is up.Forward that returns an error where that panics.
+// forward calls up.Forward, and returns an error where that panics.
 func (a *answerReader) forward(up Upstream, r *Request) (err error) {
 	r.Broke = func(e *Error) { a.broke = e }
 	defer func() {

@@ -38,11 +38,10 @@ func (x *exchange) canSplice(a *answer) bool {
 	return ok
 }
 
-// splice moves what the upstream has already sent, up to left bytes, and returns
-// how many it moved: 0 if they are too few to be worth it. It never waits for the
-// upstream, so the write deadline measures the visitor alone. As progress is not
-// visible before a piece is through, pieces grow only while the visitor takes them
-// fast.
+// splice moves bytes that the upstream has already sent, up to left, and returns how many;
+// 0 if they are too few to be worth it. It never waits for the upstream, so the write
+// deadline measures the visitor alone. Progress is not visible before a whole piece has
+// been moved, so pieces grow only while the visitor accepts them quickly.
 func (x *exchange) splice(left int64) (int64, error) {
 	n := min(left, x.piece, x.c.waiting())
 	if n < minSplice {

@@ -14,8 +14,8 @@ var errSpeaksHTTP2 = errors.New("upstream speaks HTTP/2")
 
 const alpnHTTP2, alpnHTTP1 = "h2", "http/1.1"
 
-// dialTLS connects and shakes hands within d.Timeout (0: no limit). With offerHTTP2
-// the upstream may choose HTTP/2, which the caller has to check.
+// dialTLS connects and completes the handshake within d.Timeout (0: no limit). With
+// offerHTTP2 the upstream may choose HTTP/2: the caller has to check NegotiatedProtocol.
 func dialTLS(ctx context.Context, d *net.Dialer, network, address string, c *tls.Config, offerHTTP2 bool) (*tls.Conn, *recordConn, error) {
 	if d.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -101,7 +101,8 @@ func (c *recordConn) next() []byte {
 	return append(c.head[:c.have:c.have], c.b[c.r:min(c.w, c.r+recordHead-c.have)]...)
 }
 
-// leftover returns, without waiting, whether tls.Conn holds decrypted bytes.
+// leftover returns, without blocking, whether tc holds decrypted bytes (isNoisy) or none
+// (isQuiet). While it reads from tc, looking keeps Read away from the socket.
 func (c *recordConn) leftover(tc net.Conn) idleState {
 	c.looking = true
 	defer func() { c.looking = false }()

@@ -17,8 +17,9 @@ const (
 	handover     = 10 * time.Second
 )
 
-// mayUpgrade refuses a 101 that was not asked for, or to another protocol
-// than the one that was.
+// mayUpgrade returns an error for a 101 that was not requested, names another protocol
+// than was requested, comes before the end of the request, or does not complete the
+// WebSocket handshake.
 func (x *exchange) mayUpgrade(a *answer) error {
 	switch {
 	case x.r.Upgrade == "":
@@ -33,8 +34,9 @@ func (x *exchange) mayUpgrade(a *answer) error {
 	return nil
 }
 
-// upgrade hands both connections over to the new protocol, and returns when it has
-// ended. It closes the upstream's connection in any case.
+// upgrade connects the visitor and the upstream for the new protocol, and returns when
+// that has ended. It always closes both connections, except that the visitor's stays open
+// if it cannot be taken over, which is an Error of kind Refused.
 func (x *exchange) upgrade(a *answer) *Error {
 	defer x.drop()
 	visitor, rw, err := x.Hijack()
