@@ -4,36 +4,32 @@ import (
 	"gatehouse/internal/problem"
 )
 
-// checkUpstreamTLS reads the files of upstream_tls of each route, so that a start
-// cannot fail because of them later.
+// checkUpstreamTLS reads the files of upstream_tls of each route, as a start
+// does later.
 func (c *Config) checkUpstreamTLS(x *crossCheck) {
 	for i := range c.Routes {
 		section := &c.Routes[i].UpstreamTLS
-		route := index("routes", i)
-		read := func(file string) ([]byte, error) {
-			text, info, err := readSmall(under(x.dir, file), MaxFile)
-			if err == nil && file == section.KeyFile && openToOthers(info) {
-				x.Warnf(problem.Join(route, "upstream_tls.key_file"), "others may read the file %s (mode %#o); chmod 600 it", quote(file), info.Mode().Perm())
-			}
-			return text, err
-		}
-		var found problem.List
-		section.CheckFiles(read, &found)
-		x.add(problem.Join(route, "upstream_tls"), &found)
+		x.checkTLSFiles(problem.Join(index("routes", i), "upstream_tls"), section.KeyFile, section.CheckFiles)
 	}
 }
 
-// checkRedisTLS does for the files of session.redis what checkUpstreamTLS does.
+// checkRedisTLS does the same for those of session.redis.
 func (c *Config) checkRedisTLS(x *crossCheck) {
 	section := &c.Session.Redis
+	x.checkTLSFiles("session.redis", section.KeyFile, section.CheckFiles)
+}
+
+// checkTLSFiles has check read the files of the section with that key, and
+// warns if others may read the private key in keyFile.
+func (x *crossCheck) checkTLSFiles(key, keyFile string, check func(read func(file string) ([]byte, error), report *problem.List)) {
 	read := func(file string) ([]byte, error) {
 		text, info, err := readSmall(under(x.dir, file), MaxFile)
-		if err == nil && file == section.KeyFile && openToOthers(info) {
-			x.Warnf("session.redis.key_file", "others may read the file %s (mode %#o); chmod 600 it", quote(file), info.Mode().Perm())
+		if err == nil && file == keyFile && openToOthers(info) {
+			x.Warnf(problem.Join(key, "key_file"), "others may read the file %s (mode %#o); chmod 600 it", quote(file), info.Mode().Perm())
 		}
 		return text, err
 	}
 	var found problem.List
-	section.CheckFiles(read, &found)
-	x.add("session.redis", &found)
+	check(read, &found)
+	x.add(key, &found)
 }

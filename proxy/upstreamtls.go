@@ -14,6 +14,7 @@ import (
 
 	"gatehouse/internal/httpfield"
 	"gatehouse/internal/problem"
+	"gatehouse/internal/tlsfile"
 )
 
 // An upstreamTLS is an UpstreamTLSConfig whose files have been read. It is
@@ -174,27 +175,7 @@ func (c *UpstreamTLSConfig) load(read func(string) ([]byte, error), report *prob
 			report.Errorf("ca_file", "%v", err)
 		}
 	}
-	// check reports the one that is missing.
-	if c.CertFile == "" || c.KeyFile == "" {
-		return t
-	}
-	cert, err := read(c.CertFile)
-	if err != nil {
-		report.Errorf("cert_file", "%v", err)
-	}
-	key, keyErr := read(c.KeyFile)
-	if keyErr != nil {
-		report.Errorf("key_file", "%v", keyErr)
-	}
-	if err != nil || keyErr != nil {
-		return t
-	}
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		report.Errorf("cert_file", "%s; write a certificate and its private key, both in PEM", strings.TrimPrefix(err.Error(), "tls: "))
-		return t
-	}
-	t.own = &pair
+	t.own = tlsfile.KeyPair(read, c.CertFile, c.KeyFile, report.Errorf)
 	return t
 }
 

@@ -134,14 +134,7 @@ func (s *Server) endDeparted(ctx context.Context) {
 // watchDeparted ends the sessions that endDeparted could not end, until ctx is
 // done.
 func (s *Server) watchDeparted(ctx context.Context) {
-	tick := time.NewTicker(departedRetry)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	every(ctx, departedRetry, func() {
 		s.roster.mu.Lock()
 		left := len(s.roster.Ending)
 		s.roster.mu.Unlock()
@@ -150,5 +143,5 @@ func (s *Server) watchDeparted(ctx context.Context) {
 			s.endDeparted(ctx)
 			s.reload.Unlock()
 		}
-	}
+	})
 }

@@ -23,17 +23,10 @@ const (
 // It asks the site in force about each session that has something under way; the
 // answers usually come from memory.
 func (s *Server) watchSessions(ctx context.Context) {
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	every(ctx, watchEvery, func() {
 		a := s.site.Load().auth
 		s.cutEnded(ctx, a.Counts, a.Used)
-	}
+	})
 }
 
 // cutEnded asks about every session that has something under way, and records

@@ -5,19 +5,27 @@ import (
 	"time"
 )
 
-// sweep removes expired sessions and old counts of sign-in attempts from the
-// store, every five minutes until ctx is done. Neither counts any more before
-// that: this only frees space.
-func (s *Server) sweep(ctx context.Context) {
-	const every = 5 * time.Minute
-	tick := time.NewTicker(every)
+// every calls f each time that d has passed, until ctx is done.
+func every(ctx context.Context, d time.Duration, f func()) {
+	tick := time.NewTicker(d)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			f()
 		}
+	}
+}
+
+// sweepEvery is the time between two sweeps.
+const sweepEvery = 5 * time.Minute
+
+// sweep removes expired sessions, and counts of sign-in attempts, every few
+// minutes until ctx is done.
+func (s *Server) sweep(ctx context.Context) {
+	every(ctx, sweepEvery, func() {
 		n, err := s.site.Load().sessions.DeleteExpired(ctx)
 		if err != nil && ctx.Err() == nil {
 			s.log.Error("expired sessions not removed", "error", err)
@@ -31,5 +39,5 @@ func (s *Server) sweep(ctx context.Context) {
 				s.log.Warn("counts of tries to sign in not removed", "error", err)
 			}
 		}
-	}
+	})
 }

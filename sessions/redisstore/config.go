@@ -12,6 +12,7 @@ import (
 
 	"gatehouse/internal/problem"
 	"gatehouse/internal/secret"
+	"gatehouse/internal/tlsfile"
 )
 
 // defaultPrefix is the default of key_prefix.
@@ -94,26 +95,9 @@ func (c *Config) load(read func(string) ([]byte, error), report *problem.List) *
 			}
 		}
 	}
-	if c.CertFile == "" || c.KeyFile == "" {
-		return t
+	if pair := tlsfile.KeyPair(read, c.CertFile, c.KeyFile, report.Errorf); pair != nil {
+		t.Certificates = []tls.Certificate{*pair}
 	}
-	cert, err := read(c.CertFile)
-	if err != nil {
-		report.Errorf("cert_file", "%v", err)
-	}
-	key, keyErr := read(c.KeyFile)
-	if keyErr != nil {
-		report.Errorf("key_file", "%v", keyErr)
-	}
-	if err != nil || keyErr != nil {
-		return t
-	}
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		report.Errorf("cert_file", "%s; write a certificate and its private key, both in PEM", strings.TrimPrefix(err.Error(), "tls: "))
-		return t
-	}
-	t.Certificates = []tls.Certificate{pair}
 	return t
 }
 
