@@ -73,7 +73,7 @@ const (
 )
 
 // showLogin shows the form. Visitors who are signed in already are redirected to
-// next if it is given: they have signed in in another tab. Without next they get the
+// next if it is given: they have signed in from another tab. Without next they get the
 // form, to sign in as somebody else.
 func (p *Portal) showLogin(w http.ResponseWriter, r *http.Request) error {
 	id, err := p.person(r)

@@ -99,7 +99,7 @@ const (
 )
 
 // loginToken checks the token of a login form. Usually it was made when nobody was
-// signed in. If somebody is now, because they signed in in another tab, sending the
+// signed in. If somebody is now, because they signed in from another tab, sending the
 // form is no attack, and there is nothing left to do.
 func (p *Portal) loginToken(r *http.Request, token, session string) tokenWorth {
 	if p.validToken(r, token, session) {
