@@ -18,6 +18,22 @@ import (
 
 var update = flag.Bool("update", false, "write docs/commands.md anew")
 
+// TestShownUnit: the unit that docs/operations.md shows is the one of packaging.
+func TestShownUnit(t *testing.T) {
+	t.Parallel()
+	unit, err := os.ReadFile("packaging/gatehouse.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(page, slices.Concat([]byte("```ini\n"), unit, []byte("```\n"))) {
+		t.Error("docs/operations.md does not show packaging/gatehouse.service as it is")
+	}
+}
+
 // TestCommandsDoc: docs/commands.md is what the commands say of themselves.
 func TestCommandsDoc(t *testing.T) {
 	t.Parallel()
@@ -36,7 +52,7 @@ func TestCommandsDoc(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(have, want) {
-		t.Errorf("%s is not what the commands say; run: go test -run TestCommandsDoc . -update", file)
+		t.Errorf("%s is not what the commands say; run: go test -tags e2e ./e2e/docs -run TestCommandsDoc -update", file)
 	}
 }
 
