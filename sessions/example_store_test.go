@@ -159,7 +159,7 @@ func (s *mapStore) Close() error { return nil }
 
 // A store of one's own. Its test is one line, storetest.Run, and a Manager takes it
 // as it is. In Gatehouse itself it is one file, and one case of the switch in
-// server/state.go.
+// server/storage.go.
 func ExampleStore() {
 	store := &mapStore{records: map[string]sessions.Record{}}
 	m, err := sessions.NewManager(sessions.Options{

@@ -6,18 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-// EqualFold reports whether a reader that ignores letter case could take a for b:
-// by Unicode's simple folding (which makes ſ an s, and the Kelvin sign a k), or
-// because the Turkish ı and İ are an i, as they are to Python's regular
-// expressions and others.
-func EqualFold(a, b string) bool {
-	rest, ok := CutPrefixFold(a, b)
-	return ok && rest == ""
-}
-
-// CutPrefixFold returns s without the prefix, which is compared as EqualFold does;
-// s and false if s does not begin with it. The prefix may be longer in s than in
-// prefix, because letters that fold to the same may differ in length.
+// CutPrefixFold returns s without the prefix; s and false if s does not begin with
+// it. They are compared as a reader that ignores letter case could: by Unicode's
+// simple folding (which makes ſ an s, and the Kelvin sign a k), and with the
+// Turkish ı and İ as an i, as they are to Python's regular expressions and others.
+// The prefix may be longer in s than in prefix, because letters that fold to the
+// same may differ in length.
 func CutPrefixFold(s, prefix string) (rest string, ok bool) {
 	for prefix != "" {
 		if s == "" {
@@ -33,7 +27,7 @@ func CutPrefixFold(s, prefix string) (rest string, ok bool) {
 	return s, true
 }
 
-// Fold returns the one spelling of all strings that are EqualFold to s.
+// Fold returns the one spelling of all strings that CutPrefixFold takes for s.
 func Fold(s string) string {
 	for i := range len(s) {
 		if c := s[i]; 'A' <= c && c <= 'Z' || c >= utf8.RuneSelf {
@@ -78,7 +72,7 @@ func fold(r rune) rune {
 }
 
 // Below reports whether path is prefix or lies below it, by whole segments and
-// compared as EqualFold does: /a/b and /A lie below /a, and /ab does not. prefix
+// compared as CutPrefixFold does: /a/b and /A lie below /a, and /ab does not. prefix
 // has no slash at its end; everything lies below "".
 func Below(path, prefix string) bool {
 	rest, ok := CutPrefixFold(path, prefix)
