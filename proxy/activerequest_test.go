@@ -208,6 +208,7 @@ func TestBytesThatMoveAreUse(t *testing.T) {
 }
 
 func TestUploadIsUse(t *testing.T) {
+	t.Parallel()
 	engines(t, func(t *testing.T, s setting) {
 		live := new(ActiveRequests)
 		s.options = func(o *Options) { o.Live = live }

@@ -42,6 +42,7 @@ func (k *keeping) count(t *testing.T) (n int) {
 // A visitor who is not signed in has a basket too, on public and on optional
 // paths, and takes it along when they sign in.
 func TestBasketSurvivesTheLogin(t *testing.T) {
+	t.Parallel()
 	everywhere(t, func(t *testing.T, s setting) {
 		t.Helper()
 		k := keeper(t, s, sessions.NewMemory(), "/wiki", "/off")

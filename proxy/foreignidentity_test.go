@@ -33,6 +33,7 @@ func cousinly(upstream string) RouteConfig {
 }
 
 func TestCousinsOfIdentityHeaders(t *testing.T) {
+	t.Parallel()
 	engines(t, func(t *testing.T, s setting) {
 		up := record(t, okAnswer)
 		h := open(t, s, cousinly(up.url()))

@@ -105,6 +105,7 @@ func part(name, value string) string {
 // Rails, Laravel and Symfony take another method from the body: a rule for
 // that one counts, and they never have the whole of such a form.
 func TestMethodOverrideInTheBodyGetsPastNoRule(t *testing.T) {
+	t.Parallel()
 	file := part("file", strings.Repeat("all work and no play ", 20_000))
 	forms := []struct {
 		contentType, body string
@@ -248,6 +249,7 @@ func TestHalfAFormNamesNoMethod(t *testing.T) {
 
 // Browsers send all of a large form before they look at the answer.
 func TestLargeFormGetsItsAnswer(t *testing.T) {
+	t.Parallel()
 	engines(t, func(t *testing.T, s setting) {
 		t.Helper()
 		app := &rails{}

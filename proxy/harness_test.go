@@ -5,12 +5,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +27,12 @@ import (
 	"gatehouse/proxy/engine"
 	"gatehouse/sessions"
 )
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", "16") // on any machine: the parallel tests wait for deadlines
+	os.Exit(m.Run())
+}
 
 const (
 	host      = "app.example.test"

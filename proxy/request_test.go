@@ -28,6 +28,7 @@ func spellings(name string) []string {
 // who asks is never what a client says, however it is spelled, whoever it is,
 // and whether or not we have a value of our own.
 func TestIdentityCannotBeSpoofed(t *testing.T) {
+	t.Parallel()
 	up := record(t, okAnswer)
 	for _, mode := range []string{strictNames, anyNames} {
 		c := fixture(up.url())

@@ -160,6 +160,7 @@ func (k *keeping) want(t *testing.T, name, path, data string) {
 }
 
 func TestSessionData(t *testing.T) {
+	t.Parallel()
 	everywhere(t, func(t *testing.T, s setting) {
 		t.Helper()
 		k := keeper(t, s, sessions.NewMemory(), "/wiki", "/off")
@@ -245,6 +246,7 @@ func TestSpoofedSessionDataBesideKept(t *testing.T) {
 // An application that echoes, or sets, any of the names tells the visitor
 // nothing, in no spelling, header or trailer, whether the route keeps data or not.
 func TestSessionDataIsNotTold(t *testing.T) {
+	t.Parallel()
 	everywhere(t, func(t *testing.T, s setting) {
 		t.Helper()
 		k := keeper(t, s, sessions.NewMemory(), "/off")
@@ -361,6 +363,7 @@ func (f *failing) Update(ctx context.Context, key string, r sessions.Record) err
 // An answer that believes that something was kept is 503 when nobody can tell;
 // one that wants nothing kept goes on. It is no fault of the application's.
 func TestUnkeptSessionDataIsUnavailable(t *testing.T) {
+	t.Parallel()
 	everywhere(t, func(t *testing.T, s setting) {
 		t.Helper()
 		store := &failing{Memory: sessions.NewMemory()}

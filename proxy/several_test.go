@@ -147,6 +147,7 @@ func TestStickyCookieIsNoneOfOurs(t *testing.T) {
 
 // A health check says nothing of anybody, and ends with the proxy.
 func TestHealthChecksEndWithTheProxy(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	var seen []string
 	var well atomic.Bool

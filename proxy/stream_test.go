@@ -265,6 +265,7 @@ func TestExpectIsRelayed(t *testing.T) {
 }
 
 func TestAnswersWithoutBody(t *testing.T) {
+	t.Parallel()
 	everywhere(t, func(t *testing.T, s setting) {
 		t.Helper()
 		h := behind(t, s, func(w http.ResponseWriter, r *http.Request) {
@@ -384,6 +385,7 @@ func TestMaxBody(t *testing.T) {
 }
 
 func TestTimeouts(t *testing.T) {
+	t.Parallel()
 	engines(t, func(t *testing.T, s setting) {
 		t.Helper()
 		release := make(chan bool)

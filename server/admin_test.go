@@ -96,6 +96,7 @@ func testAdmin(t *testing.T, a *admin.Admin) {
 func second[A any](_ A, err error) error { return err }
 
 func TestSessionsOverTheControlSocket(t *testing.T) {
+	t.Parallel()
 	r := start(t, "routes: [{upstream: \"http://127.0.0.1:1\"}]\n")
 	c := r.dial()
 	if err := c.AddUser(t.Context(), admin.NewUser{Name: "alice", Hash: admin.Hash(testHash(t))}); err != nil {
@@ -128,6 +129,7 @@ func TestSessionsOverTheControlSocket(t *testing.T) {
 }
 
 func TestOneDataDirOneServer(t *testing.T) {
+	t.Parallel()
 	r := start(t, "")
 	_, err := OpenFiles(r.conf, testLogin, slog.New(slog.DiscardHandler))
 	if !errors.Is(err, boltfile.ErrLocked) {
@@ -142,6 +144,7 @@ func TestOneDataDirOneServer(t *testing.T) {
 }
 
 func TestTheControlSocketIsItsOwnersAlone(t *testing.T) {
+	t.Parallel()
 	r := start(t, "")
 	st, err := os.Stat(filepath.Join(r.conf.DataDir, admin.SocketFile))
 	if err != nil || st.Mode().Perm() != 0o600 {
@@ -153,6 +156,7 @@ func TestTheControlSocketIsItsOwnersAlone(t *testing.T) {
 }
 
 func TestSessionQuery(t *testing.T) {
+	t.Parallel()
 	r := start(t, "routes: [{upstream: \"http://127.0.0.1:1\"}]\n")
 	c := r.dial()
 	hash := admin.Hash(testHash(t))

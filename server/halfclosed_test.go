@@ -114,6 +114,7 @@ func within(t *testing.T, f func() bool) {
 // An answer that has begun goes on for as long as something is sent, and no
 // interim answer gets into it.
 func TestAHalfClosedVisitorInTheMiddleOfAnAnswer(t *testing.T) {
+	t.Parallel()
 	const parts = 60 // which take longer than the silence after which a visitor counts as gone
 	f := open(t, false, new(config.Config), func(w http.ResponseWriter, r *http.Request) {
 		for range parts {

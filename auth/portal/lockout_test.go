@@ -72,6 +72,7 @@ func TestWrongNamesDoNotCloseANetwork(t *testing.T) {
 // Who has a /48 has 65,536 networks, and is one guesser all the same: it must
 // not close an account to new browsers.
 func TestNetworksOfOneSiteAreOneGuesser(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, theDefaults)
 	tried := map[string]int{}
 	for i := range 200 {

@@ -384,6 +384,7 @@ func TestSpoofedAddressesShareABucket(t *testing.T) {
 }
 
 func TestFloodOfNamesLocksNobodyOut(t *testing.T) {
+	t.Parallel()
 	g := newGate(t, func(g *gate) { g.rates.PerNetwork = value.Rate{Count: 100, Per: 15 * time.Minute} })
 	b := g.browser(t)
 	token := b.token("/_gate/login")

@@ -140,6 +140,7 @@ func TestMaxBody(t *testing.T) {
 }
 
 func TestExpectContinue(t *testing.T) {
+	t.Parallel()
 	const head = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"
 	t.Run("the upstream's 100 is relayed, and not before", func(t *testing.T) {
 		word := make(chan struct{})
@@ -215,6 +216,7 @@ func TestExpectContinue(t *testing.T) {
 // An upstream may answer before it has the body. Whatever it does then, the
 // answer counts.
 func TestEarlyAnswer(t *testing.T) {
+	t.Parallel()
 	const early = "HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nearly"
 	tests := map[string]func(c *net.TCPConn, br *bufio.Reader){
 		"keeps reading": func(c *net.TCPConn, br *bufio.Reader) { say(c, early); _, _ = io.Copy(io.Discard, br) },

@@ -215,6 +215,7 @@ func TestForwardHalfAnAnswerNeverLooksWhole(t *testing.T) {
 }
 
 func TestForwardErrors(t *testing.T) {
+	t.Parallel()
 	t.Run("nobody listens", func(t *testing.T) {
 		l := listen(t, "tcp", "127.0.0.1:0")
 		shut(l)

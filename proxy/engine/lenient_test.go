@@ -14,6 +14,7 @@ import (
 // Old CGI programs and devices end lines in a bare LF, leave a space before the
 // colon, and send lines that are no fields.
 func TestLenient(t *testing.T) {
+	t.Parallel()
 	tests := map[string]struct {
 		answer, body string
 		header       http.Header

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"io"
 	"net"
 	"net/http"
@@ -21,7 +22,11 @@ import (
 	"gatehouse/internal/web"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", "16") // on any machine: the parallel tests wait for deadlines
+	goleak.VerifyTestMain(m)
+}
 
 // A rawUpstream is a TCP server that does with each connection what it is
 // told to, however wrong.

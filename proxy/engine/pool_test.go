@@ -11,6 +11,7 @@ import (
 const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 func TestReuse(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name, answer string
 		conns        int32 // that three requests need
@@ -88,6 +89,7 @@ func TestDeadIdleConnectionIsNoticed(t *testing.T) {
 }
 
 func TestRepeat(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name, request string
 		conns         int32
@@ -142,6 +144,7 @@ func TestRepeat(t *testing.T) {
 // upstream may be about to close: it gets one that was used a moment ago, or a
 // new one.
 func TestWhatCannotBeRepeatedGetsAFreshConnection(t *testing.T) {
+	t.Parallel()
 	up := says(t, ok)
 	g := front(t, HTTP1Options{Address: up.addr}, nil)
 	if g.up.pool.fresh != freshTime {
@@ -172,6 +175,7 @@ func TestWhatCannotBeRepeatedGetsAFreshConnection(t *testing.T) {
 }
 
 func TestPoolIsBoundedInNumberAndAge(t *testing.T) {
+	t.Parallel()
 	up := upstream(t, func(_ *net.TCPConn, br *bufio.Reader, _ int) { readHead(br) })
 	dial := func() *conn {
 		nc, err := new(net.Dialer).DialContext(t.Context(), "tcp", up.addr)

@@ -210,6 +210,7 @@ func (b *browser) signIn(scheme, name string, lines ...string) {
 // comes next on it is taken for the same person. So it is that visitor's alone,
 // and every step of the handshake goes over it.
 func TestConnectionThatSomebodySignedInIsNobodyElses(t *testing.T) {
+	t.Parallel()
 	for _, scheme := range []string{"NTLM", "Negotiate"} {
 		t.Run(scheme, func(t *testing.T) {
 			boundWires(t, scheme, func(t *testing.T, b *boundLogin, g *httptest.Server) {

@@ -149,6 +149,7 @@ func TestTransportBrokenOffAnswerNeverLooksWhole(t *testing.T) {
 }
 
 func TestTransportVisitorStallsSending(t *testing.T) {
+	t.Parallel()
 	for name, rest := range map[string]string{
 		"known length": "Content-Length: 100000\r\n\r\nabc",
 		"chunked":      "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
@@ -167,6 +168,7 @@ func TestTransportVisitorStallsSending(t *testing.T) {
 }
 
 func TestTransportVisitorStallsTaking(t *testing.T) {
+	t.Parallel()
 	for name, head := range map[string]string{
 		"known length": fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", 1<<30),
 		"unknown":      "HTTP/1.1 200 OK\r\n\r\n",
@@ -267,6 +269,7 @@ func TestTransportAnswerHookRefuses(t *testing.T) {
 }
 
 func TestTransportEarlyAnswer(t *testing.T) {
+	t.Parallel()
 	const early = "HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nearly"
 	for name, after := range map[string]func(c net.Conn, br *bufio.Reader){
 		"keeps reading": func(_ net.Conn, br *bufio.Reader) { _, _ = io.Copy(io.Discard, br) },
@@ -371,6 +374,7 @@ func TestTransportRepeatsHarmlessRequestsOnly(t *testing.T) {
 
 // An upstream that takes nothing of a body does not answer either.
 func TestTransportUpstreamDoesNotTakeTheBody(t *testing.T) {
+	t.Parallel()
 	done := make(chan struct{})
 	_, o := sealed(t, func(_ net.Conn, br *bufio.Reader, _ int) {
 		readHead(br)
@@ -430,6 +434,7 @@ func TestTransportRefusesWhatIsNoRequest(t *testing.T) {
 // An upstream may think about a request with a body for longer than a visitor
 // may stall.
 func TestSilentUpstreamAfterABody(t *testing.T) {
+	t.Parallel()
 	limit := 100 * time.Millisecond
 	wait := func(c net.Conn, br *bufio.Reader) {
 		readHead(br)

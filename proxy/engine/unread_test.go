@@ -43,6 +43,7 @@ const hidden = "GET /admin HTTP/1.1\r\nHost: a\r\nX-Forwarded-User: root\r\n\r\n
 // request: a visitor who sends a request as a body gets it past the rules, in
 // anybody's name, and its answer to the visitor who comes next (CL.0).
 func TestBodyThatIsNotReadIsNoRequest(t *testing.T) {
+	t.Parallel()
 	for _, method := range []string{"GET", "HEAD", "OPTIONS", "DELETE"} {
 		for framing, attack := range map[string]string{
 			"length": fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(hidden), hidden),
@@ -87,6 +88,7 @@ func restLonger(up Upstream) {
 // read: the answer to what the upstream found in it comes a little late, and
 // must not be taken for the answer to the next request.
 func TestLateAnswerToABodyReachesNobody(t *testing.T) {
+	t.Parallel()
 	for _, late := range []time.Duration{0, 500 * time.Microsecond, 5 * time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond} {
 		t.Run(late.String(), func(t *testing.T) {
 			t.Parallel()

@@ -136,6 +136,7 @@ func TestCancelEndsTunnel(t *testing.T) {
 
 // An idle tunnel has no deadline, whatever the timeouts are.
 func TestTunnelMayBeIdle(t *testing.T) {
+	t.Parallel()
 	up := upstream(t, func(c *net.TCPConn, br *bufio.Reader, _ int) {
 		readHead(br)
 		say(c, switching)

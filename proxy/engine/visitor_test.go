@@ -67,6 +67,7 @@ func TestVisitorLeaves(t *testing.T) {
 
 // A visitor who does not send the body that is waited for is cut off.
 func TestVisitorStallsSending(t *testing.T) {
+	t.Parallel()
 	tests := map[string]string{
 		"small body":   "Content-Length: 10\r\n\r\nabc",
 		"large body":   "Content-Length: 100000\r\n\r\nabc",
@@ -87,6 +88,7 @@ func TestVisitorStallsSending(t *testing.T) {
 
 // One who sends slowly, but sends, is not.
 func TestSlowVisitorIsNotCutOff(t *testing.T) {
+	t.Parallel()
 	up, got := takes(t, 40000)
 	g := front(t, HTTP1Options{Address: up.addr, Timeouts: Timeouts{Stall: time.Second, Response: time.Second}}, nil)
 	c, br := ask(t, g, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 40000\r\nConnection: close\r\n\r\n")
@@ -105,6 +107,7 @@ func TestSlowVisitorIsNotCutOff(t *testing.T) {
 // A visitor who does not take what is offered is cut off; the upstream's
 // silence is not held against him.
 func TestVisitorStallsTaking(t *testing.T) {
+	t.Parallel()
 	tests := map[string]string{
 		"known length": fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", 1<<30),
 		"unknown":      "HTTP/1.1 200 OK\r\n\r\n",
@@ -163,6 +166,7 @@ func TestSilentUpstreamInAnAnswer(t *testing.T) {
 // Deadlines of one request must not end the next on the same connection,
 // neither ours nor one of another handler.
 func TestDeadlinesDoNotOutliveTheirRequest(t *testing.T) {
+	t.Parallel()
 	up := upstream(t, func(c *net.TCPConn, br *bufio.Reader, _ int) {
 		for {
 			head := readHead(br)
