@@ -430,9 +430,9 @@ func silentUpstream(t *testing.T, s setting) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		_, _ = io.WriteString(w, "first ")
 		_ = http.NewResponseController(w).Flush()
-		<-time.After(700 * time.Millisecond) // a silence, not a wait for something
+		<-time.After(1400 * time.Millisecond) // a silence, not a wait for something
 		_, _ = io.WriteString(w, "second")
-	}, func(c *RouteConfig) { c.Timeouts.Stall = value.Duration(500 * time.Millisecond) })
+	}, func(c *RouteConfig) { c.Timeouts.Stall = value.Duration(time.Second) })
 	res := h.do(t, h.request(t, "POST", "/x", strings.NewReader("body"))) //nolint:bodyclose // do sees to it
 	if body, err := io.ReadAll(res.Body); err != nil || string(body) != "first second" {
 		t.Errorf("%q, %v", body, err)

@@ -313,7 +313,7 @@ func TestAHeaderBlockThatDoesNotEnd(t *testing.T) {
 // A connection with nothing under way is no header block, however often one
 // has come by it.
 func TestAnIdleHTTP2ConnectionIsKept(t *testing.T) {
-	const limit = 400 * time.Millisecond
+	const limit = time.Second
 	t.Parallel()
 	f := open(t, true, new(config.Config), func(http.ResponseWriter, *http.Request) {}, func(d *door) { d.times.header = limit })
 	s := f.speak(t)

@@ -228,8 +228,9 @@ func (c *conn) requestSent(timeout time.Duration) {
 	}
 }
 
-// answerBegun ends the response timeout. The deadline itself stays until more removes
-// it before the next read; an answer that is already buffered saves that call.
+// answerBegun ends the response timeout. The deadline itself stays until it is removed
+// before the next read, by more or splice; an answer that is already buffered saves that
+// call.
 func (c *conn) answerBegun() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

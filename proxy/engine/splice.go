@@ -47,6 +47,7 @@ func (x *exchange) splice(left int64) (int64, error) {
 	if n < minSplice {
 		return 0, nil
 	}
+	x.c.readWithin(0) // the response timeout may still be set, if nobody had to wait since the head
 	x.armed = time.Time{}
 	x.armWrite()
 	defer func() {

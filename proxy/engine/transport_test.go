@@ -435,11 +435,11 @@ func TestTransportRefusesWhatIsNoRequest(t *testing.T) {
 // may stall.
 func TestSilentUpstreamAfterABody(t *testing.T) {
 	t.Parallel()
-	limit := 100 * time.Millisecond
+	limit := 500 * time.Millisecond
 	wait := func(c net.Conn, br *bufio.Reader) {
 		readHead(br)
 		_, _ = io.ReadFull(br, make([]byte, 5))
-		<-time.After(4 * limit)
+		<-time.After(2 * limit)
 		say(c, ok)
 	}
 	const request = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello"

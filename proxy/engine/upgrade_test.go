@@ -142,7 +142,7 @@ func TestTunnelMayBeIdle(t *testing.T) {
 		say(c, switching)
 		_, _ = io.Copy(c, br)
 	})
-	limit := 400 * time.Millisecond
+	limit := time.Second
 	g := front(t, HTTP1Options{Address: up.addr, Timeouts: Timeouts{Response: limit, Stall: limit}}, nil)
 	c, br := ask(t, g, askSwitch)
 	readHead(br)

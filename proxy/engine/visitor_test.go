@@ -149,10 +149,10 @@ func TestSilentUpstreamInAnAnswer(t *testing.T) {
 			up := upstream(t, func(c *net.TCPConn, br *bufio.Reader, _ int) {
 				readHead(br)
 				say(c, parts[0])
-				<-time.After(600 * time.Millisecond) // longer than any timeout
+				<-time.After(1500 * time.Millisecond) // longer than any timeout
 				say(c, parts[1])
 			})
-			limit := 400 * time.Millisecond
+			limit := time.Second
 			g := front(t, HTTP1Options{Address: up.addr, Timeouts: Timeouts{Response: limit, Stall: limit}}, nil)
 			body := fetch(t, g.URL)
 			b, err := io.ReadAll(body)
@@ -166,6 +166,7 @@ func TestSilentUpstreamInAnAnswer(t *testing.T) {
 // Deadlines of one request must not end the next on the same connection,
 // neither ours nor one of another handler.
 func TestDeadlinesDoNotOutliveTheirRequest(t *testing.T) {
+	const limit = 500 * time.Millisecond
 	t.Parallel()
 	up := upstream(t, func(c *net.TCPConn, br *bufio.Reader, _ int) {
 		for {
@@ -177,13 +178,12 @@ func TestDeadlinesDoNotOutliveTheirRequest(t *testing.T) {
 				_, _ = io.CopyN(io.Discard, br, 40000)
 			}
 			if strings.Contains(head, "/slow") {
-				<-time.After(300 * time.Millisecond)
+				<-time.After(limit + 100*time.Millisecond)
 			}
 			say(c, ok)
 		}
 	})
-	limit := 200 * time.Millisecond
-	g := front(t, HTTP1Options{Address: up.addr, Timeouts: Timeouts{Stall: limit, Response: 4 * limit}}, nil)
+	g := front(t, HTTP1Options{Address: up.addr, Timeouts: Timeouts{Stall: limit, Response: 3 * limit}}, nil)
 	g.up.pool.fresh = time.Hour // or a POST would get a new connection
 	c, br := ask(t, g, "")
 	send := []string{
@@ -194,7 +194,7 @@ func TestDeadlinesDoNotOutliveTheirRequest(t *testing.T) {
 	}
 	for i, s := range send {
 		if i > 0 {
-			<-time.After(4*limit + 50*time.Millisecond)
+			<-time.After(3*limit + 50*time.Millisecond)
 		}
 		say(c, s)
 		if h := readHead(br); !strings.HasPrefix(h, "HTTP/1.1 200") {
