@@ -184,7 +184,7 @@ func TestBufferBodyThatNeverEnds(t *testing.T) {
 // Slow is not stalled: time counts from the last byte. And once the body is
 // there, the upstream may think for longer than a visitor may stall.
 func TestBufferBodySlowly(t *testing.T) {
-	const stall = time.Second
+	const stall = 2 * time.Second
 	t.Parallel()
 	engines(t, func(t *testing.T, s setting) {
 		t.Parallel()
@@ -197,8 +197,8 @@ func TestBufferBodySlowly(t *testing.T) {
 				h := open(t, s, c)
 				conn := h.dial(t)
 				_, _ = io.WriteString(conn, chunkedHead+"Connection: close\r\n\r\n")
-				tick := time.NewTicker(stall / 5)
-				for range 6 {
+				tick := time.NewTicker(stall / 10)
+				for range 12 {
 					_, _ = io.WriteString(conn, "1\r\na\r\n")
 					<-tick.C
 				}
@@ -210,7 +210,7 @@ func TestBufferBodySlowly(t *testing.T) {
 				}
 				got, err := io.ReadAll(res.Body)
 				_ = res.Body.Close()
-				if want := fmt.Sprintf("%d\nend\n", size+6); string(got) != want || err != nil {
+				if want := fmt.Sprintf("%d\nend\n", size+12); string(got) != want || err != nil {
 					t.Errorf("%d bytes: answer %q, %v; want %q", size, got, err, want)
 				}
 			})
