@@ -120,6 +120,7 @@ func unstarted(tb testing.TB, o HTTP1Options, change func(*Request)) *gate {
 		o.Timeouts = short
 	}
 	g := &gate{up: NewHTTP1(o), errs: make(chan error, 1000)}
+	g.up.pool.fresh = time.Hour // or on a busy machine a POST gets a new connection at times
 	h := http.HandlerFunc(func(w http.ResponseWriter, in *http.Request) {
 		r := request(in)
 		if change != nil {

@@ -147,8 +147,8 @@ func TestWhatCannotBeRepeatedGetsAFreshConnection(t *testing.T) {
 	t.Parallel()
 	up := says(t, ok)
 	g := front(t, HTTP1Options{Address: up.addr}, nil)
-	if g.up.pool.fresh != freshTime {
-		t.Errorf("a connection is fresh for %s", g.up.pool.fresh)
+	if fresh := NewHTTP1(HTTP1Options{}).pool.fresh; fresh != freshTime {
+		t.Errorf("a connection is fresh for %s", fresh)
 	}
 	const fresh = 500 * time.Millisecond
 	g.up.pool.fresh = fresh

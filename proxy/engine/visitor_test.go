@@ -184,7 +184,6 @@ func TestDeadlinesDoNotOutliveTheirRequest(t *testing.T) {
 		}
 	})
 	g := front(t, HTTP1Options{Address: up.addr, Timeouts: Timeouts{Stall: limit, Response: 3 * limit}}, nil)
-	g.up.pool.fresh = time.Hour // or a POST would get a new connection
 	c, br := ask(t, g, "")
 	send := []string{
 		"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
