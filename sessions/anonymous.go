@@ -36,11 +36,13 @@ func (m *Manager) NewValues(r *http.Request, h http.Header, namespace string, e 
 // its own, and puts a cookie that follows it into h. It does nothing if the session
 // has that policy already. For a session that somebody is signed in with, it can
 // only make the end earlier: After counts up to Options.IdleTimeout, and At takes
-// the place of the session's lifetime.
+// the place of the session's lifetime. On a host other than Options.LoginHost it is
+// about the id of that host alone, which no policy makes outlive its session.
 //
 // ErrNotFound means that the session has ended or has a new id.
 func (m *Manager) SetExpiry(r *http.Request, h http.Header, i Info, e Expiry) error {
-	id, ok := m.idOf(r, i.Key)
+	key := i.cookieKey()
+	id, ok := m.idOf(r, key)
 	if !ok {
 		return ErrNotFound
 	}
@@ -54,11 +56,11 @@ func (m *Manager) SetExpiry(r *http.Request, h http.Header, i Info, e Expiry) er
 		if err != nil || !changed {
 			return err
 		}
-		switch err := s.replace(ctx, i.Key); {
+		switch err := s.replace(ctx, key); {
 		case err == nil:
 			return s.sendCookie(h)
 		case !errors.Is(err, ErrConflict):
-			return wrap("set the expiry of", i.Key, err)
+			return wrap("set the expiry of", key, err)
 		case ctx.Err() != nil:
 			return ctx.Err()
 		}

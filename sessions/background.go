@@ -13,14 +13,15 @@ const (
 	workBatch = 64   // jobs that run at the same time, so that a store can write them together
 )
 
-// A job is work for one session: to record its use, to remove it, or to write a
-// record of format 1 anew.
+// A job is work for one record: to record a use, to remove it, or to write a record of
+// format 1 anew.
 type job struct {
 	key     string
 	ring    *ring
 	seen    time.Time // when it was used
 	expired bool      // it has probably expired: remove it if so
 	rewrite bool      // its record is of format 1
+	remove  bool      // it is the id of a host whose session has ended, or has another id there
 }
 
 // background runs jobs beside the requests, one for a session at a time. Its
@@ -101,10 +102,19 @@ func (b *background) close() {
 // never later.
 func (m *Manager) Touch(i Info) {
 	now := m.now()
-	if d := now.Sub(i.Seen); d >= 0 && d < m.o.TouchEvery || i.Idle <= 0 {
-		return // d < 0: the clock was set back after the last use
+	if m.touches(i.Seen, i.Idle, now) {
+		m.work.add(job{key: i.Key, ring: i.ring, seen: now})
 	}
-	m.work.add(job{key: i.Key, ring: i.ring, seen: now})
+	if i.link != nil && m.touches(i.hostSeen, i.hostIdle, now) {
+		m.work.add(job{key: i.link.own, ring: i.link.ownRing, seen: now})
+	}
+}
+
+// touches reports whether a use of a record is to be written that was last used when
+// seen says.
+func (m *Manager) touches(seen time.Time, idle time.Duration, now time.Time) bool {
+	d := now.Sub(seen)
+	return idle > 0 && (d < 0 || d >= m.o.TouchEvery) // d < 0: the clock was set back after the last use
 }
 
 // doWork does a job. That the session has ended or changed meanwhile is no failure.
@@ -117,6 +127,8 @@ func (m *Manager) doWork(j job) {
 		err = m.endExpired(ctx, j.key)
 	case j.rewrite:
 		err = m.rewrite(ctx, j)
+	case j.remove:
+		err = m.remove(ctx, j.key)
 	default:
 		err = m.touch(ctx, j)
 	}

@@ -32,12 +32,14 @@ type Cached struct {
 }
 
 // kept is a record in the cache. It is shared by all readers, and so its fields
-// never change, except proved: a change of the record puts another kept in its
-// place.
+// never change, except what is found out about it: a change of the record puts
+// another kept in its place.
 type kept struct {
 	Record
 	until  time.Time   // after it the store is asked again; zero: never
 	proved atomic.Bool // a Manager has authenticated it
+
+	link atomic.Pointer[link] // where the id of a host leads; nil: not known yet
 }
 
 // keptSize is how many bytes a record without text takes in memory: with its key,
@@ -46,9 +48,12 @@ const keptSize = 640
 
 // size returns about how many bytes the record takes in memory.
 func (k *kept) size() int {
-	n := keptSize + len(k.Data) + len(k.User) + len(k.Source) + len(k.Stamp) + len(k.Addr) + len(k.Agent) + len(k.Actor) + len(k.Proof) + len(k.Mark)
+	n := keptSize + len(k.Data) + len(k.User) + len(k.Source) + len(k.Stamp) + len(k.Addr) + len(k.Agent) + len(k.Actor) + len(k.Host) + len(k.Proof) + len(k.Mark)
 	for _, method := range k.Methods {
 		n += len(method) + 16
+	}
+	for _, h := range k.Hosts {
+		n += len(h.Host) + len(h.Key) + 32
 	}
 	return n
 }

@@ -160,7 +160,14 @@ func (m *Manager) Refresh(r *http.Request, h http.Header) error {
 	} else if err != nil {
 		return err
 	}
-	return m.Commit(s, h, http.StatusOK)
+	if err := m.Commit(s, h, http.StatusOK); err != nil || s.content.Session == "" {
+		return err
+	}
+	of := m.OpenByID(s.content.Session) // whose own cookie is on another host
+	if err := of.Save(r.Context()); !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	return nil
 }
 
 // CookieNames returns the names under which our cookie may travel. A proxy must

@@ -10,23 +10,31 @@ import (
 // An encoded record is a format byte, a checksum of the key and of the fields, and the
 // fields in the order of appendRecord. The checksum detects damage, also in lists, which
 // cannot authenticate what they read. It does not protect against tampering. Format 1
-// ends after Data.
+// ends after Data, and format 2 before Host. A record without Host and Hosts is written
+// in format 2, which programs of the version before read.
 const (
-	recordFormat    = 2
-	recordFormatOld = 1
-	recordHead      = 1 + 4
+	recordFormat      = 2
+	recordFormatHosts = 3
+	recordFormatOld   = 1
+	recordHead        = 1 + 4
 )
 
-// methodsMax is how many Methods a record may have; more are damage.
-const methodsMax = 16
+// Bounds on the lists of a record; more is damage.
+const (
+	methodsMax = 16
+	hostsMax   = 100
+)
 
-// EncodeRecord returns the record as bytes, for stores that keep bytes, in the newest
-// format. The checksum includes the key, so bytes that are found under another key are
-// ErrDamaged.
+// EncodeRecord returns the record as bytes, for stores that keep bytes, in the oldest
+// format that can hold it, but not in format 1. The checksum includes the key, so bytes
+// that are found under another key are ErrDamaged.
 func EncodeRecord(key string, r *Record) []byte {
 	b := make([]byte, recordHead, recordHead+256+len(r.Data)+len(r.User)+len(r.Agent))
 	b = appendRecord(b, r)
 	b[0] = recordFormat
+	if r.spans() {
+		b[0] = recordFormatHosts
+	}
 	binary.BigEndian.PutUint32(b[1:], checksum(key, b[recordHead:]))
 	return b
 }
@@ -57,22 +65,32 @@ func appendRecord(b []byte, r *Record) []byte {
 	}
 	b = appendText(b, r.Actor)
 	b = appendText(b, r.Proof)
-	return appendText(b, r.Mark)
+	b = appendText(b, r.Mark)
+	if !r.spans() {
+		return b
+	}
+	b = appendText(b, r.Host)
+	b = binary.AppendUvarint(b, uint64(len(r.Hosts)))
+	for _, h := range r.Hosts {
+		b = appendText(appendText(b, h.Host), h.Key)
+	}
+	return b
 }
+
+// spans reports whether the record has anything that only format 3 can hold.
+func (r *Record) spans() bool { return r.Host != "" || len(r.Hosts) > 0 }
 
 func appendText[T string | []byte](b []byte, s T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// DecodeRecord returns the record that EncodeRecord has encoded for the key, in the current
-// format or the one before. It returns ErrDamaged for any other bytes. The record shares
+// DecodeRecord returns the record that EncodeRecord has encoded for the key, in any format. It returns ErrDamaged for any other bytes. The record shares
 // no memory with b.
 func DecodeRecord(key string, b []byte) (Record, error) {
-	if len(b) < recordHead || b[0] != recordFormat && b[0] != recordFormatOld ||
+	if len(b) < recordHead || b[0] < recordFormatOld || b[0] > recordFormatHosts ||
 		binary.BigEndian.Uint32(b[1:]) != checksum(key, b[recordHead:]) {
 		return Record{}, ErrDamaged
 	}
-	old := b[0] == recordFormatOld
 	d := decoder{rest: b[recordHead:]}
 	r := Record{Version: d.uvarint()}
 	for _, t := range []*time.Time{&r.Created, &r.Login, &r.Seen, &r.Expires, &r.Limit} {
@@ -84,8 +102,12 @@ func DecodeRecord(key string, b []byte) (Record, error) {
 		*s = string(d.bytes())
 	}
 	r.Data = d.copied()
-	if !old {
+	if b[0] > recordFormatOld {
 		d.proofs(&r)
+	}
+	if b[0] == recordFormatHosts {
+		d.hosts(&r)
+		d.bad = d.bad || !r.spans() // it would be of format 2
 	}
 	if d.bad || len(d.rest) > 0 {
 		return Record{}, ErrDamaged
@@ -142,6 +164,19 @@ func (d *decoder) proofs(r *Record) {
 	}
 	r.Actor = string(d.bytes())
 	r.Proof, r.Mark = d.copied(), d.copied()
+}
+
+// hosts reads the fields that only format 3 has.
+func (d *decoder) hosts(r *Record) {
+	r.Host = string(d.bytes())
+	n := d.uvarint()
+	if n > hostsMax {
+		d.skip(0)
+		return
+	}
+	for range n {
+		r.Hosts = append(r.Hosts, HostID{Host: string(d.bytes()), Key: string(d.bytes())})
+	}
 }
 
 // copied returns a copy of the next field of bytes; nil if it is empty.

@@ -40,7 +40,7 @@ func (m *Manager) EndReason(r *http.Request) (reason string, ended bool) {
 	if err != nil {
 		return "", false
 	}
-	if _, err := m.lookup(r.Context(), p.key, p.ring, now); !errors.Is(err, ErrNotFound) {
+	if _, err := m.lookupFor(r, p, now); !errors.Is(err, ErrNotFound) {
 		return "", false
 	}
 	g, ok := m.gone.get(p.key)

@@ -16,7 +16,7 @@ import (
 const purgeBatch = 250
 
 // List yields the sessions that q selects, in the order of their keys, except those that
-// have ended. Damaged records are logged and left out. After an error it yields nothing
+// have ended. A session on several hosts is one, with its Hosts. Damaged records are logged and left out. After an error it yields nothing
 // more.
 func (m *Manager) List(ctx context.Context, q Query) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
@@ -39,7 +39,7 @@ func (m *Manager) present(ctx context.Context, q Query) iter.Seq2[Info, error] {
 			case err != nil:
 				yield(Info{}, fmt.Errorf("list sessions: %w", err))
 				return
-			case e.over(m.now()):
+			case e.over(m.now()), e.Host != "":
 				continue
 			}
 			if !yield(newInfo(e.Key, &e.Record), err) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"log/slog"
 	"slices"
@@ -62,6 +63,9 @@ func (s *Session) Login(ctx context.Context, l Login) error {
 	defer s.mu.Unlock()
 	if err := s.load(ctx); err != nil {
 		return err
+	}
+	if s.rec.Host != "" || s.bound && s.host != s.m.o.LoginHost {
+		return fmt.Errorf("sessions: a login on %q, which is not the login host", s.host)
 	}
 	if s.m.o.MaxPerUser > 0 { // count after creating, one at a time: two logins at once must not end each other
 		mu := s.m.loginLock(l.User)

@@ -30,6 +30,11 @@ type Options struct {
 	// Secure, HttpOnly and SameSite=Lax.
 	Cookie Cookie
 
+	// LoginHost is the one host on which sessions of users count, and other hosts
+	// have ids of their own for them: see NewCode and Enter. "": every session counts
+	// on the host that its cookie comes to.
+	LoginHost string
+
 	// IdleTimeout is how long a session lives after its last use (Django's
 	// SESSION_COOKIE_AGE). 0: as long as Lifetime says.
 	IdleTimeout time.Duration
@@ -128,7 +133,12 @@ type Info struct {
 	Idle    time.Duration
 	Addr    string
 	Agent   string
-	Data    bool // there are data, which only the cookie decrypts
+	Data    bool // there are data, which only the cookie decrypts; with Host, on that host
+
+	// Host is the host whose id the cookie has, set by Find with Options.LoginHost.
+	// "": the cookie has the session's own id.
+	Host  string
+	Hosts []HostID // the session's ids on other hosts; shared: must not be changed
 
 	// StaleSignature is set by Find when an older secret has signed the cookie;
 	// see Refresh.
@@ -140,6 +150,10 @@ type Info struct {
 	Actor    string
 
 	ring *ring // set by Find and Lookup: authenticates the record; nil in lists
+	link *link // with Host: where the cookie leads; else nil
+
+	hostIdle time.Duration // Idle and Seen of the host's id, with Host
+	hostSeen time.Time
 }
 
 const handleLen = 16
@@ -155,6 +169,7 @@ func newInfo(key string, r *Record) Info {
 		Created: r.Created, Login: r.Login, Seen: r.Seen, Expires: r.ends(), Limit: r.Limit, Idle: r.Idle,
 		Addr: r.Addr, Agent: r.Agent, Data: len(r.Data) > 0,
 		AuthTime: r.AuthTime, Level: r.Level, Methods: r.Methods, Actor: r.Actor,
+		Host: r.Host, Hosts: r.Hosts,
 	}
 }
 
@@ -266,9 +281,23 @@ func (m *Manager) Find(r *http.Request) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	i, err := m.lookup(r.Context(), p.key, p.ring, now)
+	i, err := m.lookupFor(r, p, now)
 	i.StaleSignature = p.old && err == nil
 	return i, err
+}
+
+// lookupFor returns the session that a cookie of the request opens on its host.
+func (m *Manager) lookupFor(r *http.Request, p proof, now time.Time) (Info, error) {
+	i, err := m.lookup(r.Context(), p.key, p.ring, now)
+	switch {
+	case err != nil, m.o.LoginHost == "" && i.Host == "":
+		return i, err
+	case !m.countsOn(m.hostOf(r), i.User, i.Host):
+		return Info{}, ErrNotFound
+	case i.Host != "":
+		return m.follow(r.Context(), i, now)
+	}
+	return i, nil
 }
 
 // Lookup returns what is known now of a session that Find has returned before, by
@@ -276,7 +305,15 @@ func (m *Manager) Find(r *http.Request) (Info, error) {
 // ask again and again whether their session still lives. Its errors are those of
 // Find.
 func (m *Manager) Lookup(ctx context.Context, i Info) (Info, error) {
-	return m.lookup(ctx, i.Key, i.ring, m.now())
+	now := m.now()
+	if i.link == nil {
+		return m.lookup(ctx, i.Key, i.ring, now)
+	}
+	own, err := m.lookup(ctx, i.link.own, i.link.ownRing, now)
+	if err != nil {
+		return Info{}, err
+	}
+	return m.follow(ctx, own, now)
 }
 
 func (m *Manager) lookup(ctx context.Context, key string, k *ring, now time.Time) (Info, error) {
@@ -303,6 +340,11 @@ func (m *Manager) lookup(ctx context.Context, key string, k *ring, now time.Time
 	}
 	i := newInfo(key, r)
 	i.ring = k
+	if i.Host != "" {
+		if i.link, err = m.linkOf(key, k, rec); err != nil {
+			return Info{}, err
+		}
+	}
 	return i, nil
 }
 
@@ -336,8 +378,12 @@ func later(start time.Time, passed time.Duration, wall time.Time) time.Time {
 // ended takes note of a session that has just been removed, and tells
 // Options.OnEnd.
 func (m *Manager) ended(key string, r *Record, reason string) {
-	m.gone.put(key, goneBy(r, reason))
 	m.quota.add(-len(r.Data))
+	if r.Host != "" {
+		return // no session has ended
+	}
+	m.gone.put(key, goneBy(r, reason))
+	m.removeHosts(r.Hosts, nil)
 	if m.o.OnEnd != nil {
 		m.o.OnEnd(newInfo(key, r), reason)
 	}

@@ -66,6 +66,7 @@ func (s *Session) replace(ctx context.Context, key string) error {
 	if err := s.m.store.Update(ctx, key, r); err != nil {
 		return err
 	}
+	s.m.removeHosts(s.rec.Hosts, r.Hosts)
 	r.Version++
 	s.stored(r)
 	return nil
@@ -108,7 +109,7 @@ func (s *Session) create(ctx context.Context) error {
 	s.loaded = true
 	r := s.rec
 	now := s.m.now()
-	if r.User == "" && r.Version == 0 && s.m.o.Lifetime > 0 { // a login has set its own
+	if r.User == "" && r.Host == "" && r.Version == 0 && s.m.o.Lifetime > 0 { // a login has set its own
 		r.Limit = now.Add(s.m.o.Lifetime)
 	}
 	s.apply(&r, now)
@@ -152,6 +153,11 @@ func (s *Session) apply(r *Record, now time.Time) {
 		r.Idle, r.Expires = 0, own.At
 	case own.After != 0:
 		r.Idle, r.Expires = max(0, own.After), now.Add(own.After)
+	case r.Host != "":
+		r.Idle, r.Expires = 0, r.Limit
+		if r.Limit.IsZero() {
+			r.Expires = now.Add(forever)
+		}
 	case s.content.Remember || o.IdleTimeout == 0:
 		r.Idle, r.Expires = 0, r.Limit
 		if r.Limit.IsZero() { // not stored yet, or stored under other Options
@@ -197,9 +203,12 @@ func (s *Session) cycle(ctx context.Context, proved bool) error {
 		return err
 	}
 	oldKey := keyOf(oldID)
+	s.moveHosts(ctx)
 	old, err := s.m.store.Delete(ctx, oldKey)
 	switch {
 	case err == nil:
+		s.m.removeHosts(old.Hosts, s.rec.Hosts)
+		old.Hosts = nil
 		s.m.ended(oldKey, &old, "replaced")
 		return nil
 	case errors.Is(err, ErrNotFound) && proved:

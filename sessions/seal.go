@@ -52,6 +52,14 @@ type content struct {
 	Values   map[string]json.RawMessage `json:"values,omitempty"`
 	Expiry   *Expiry                    `json:"expiry,omitempty"`
 	Remember bool                       `json:"remember,omitempty"`
+
+	Session string   `json:"session,omitempty"` // the id of the session, in the record of a host's id or of a code
+	Passage *passage `json:"passage,omitempty"` // in the record of a code
+}
+
+// empty reports whether there is nothing to encrypt.
+func (c *content) empty() bool {
+	return len(c.Values) == 0 && c.Expiry == nil && !c.Remember && c.Session == "" && c.Passage == nil
 }
 
 // errCorrupted means that data were not encrypted by us for this session, or with a
@@ -70,7 +78,7 @@ const (
 // cannot be moved to another session. by is the index of the secret. It returns nil
 // if there is no content.
 func (m *Manager) seal(id, key string, by int, c content) ([]byte, error) {
-	if len(c.Values) == 0 && c.Expiry == nil && !c.Remember {
+	if c.empty() {
 		return nil, nil
 	}
 	plain, err := json.Marshal(c)

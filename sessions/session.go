@@ -24,6 +24,8 @@ type Session struct {
 	ctx    context.Context //nolint:containedctx // of the request, whose part a Session is: Commit has no other
 	secure bool            // the answer carries a Secure cookie
 	sent   sent            // the cookies of the request, which may have to be deleted
+	bound  bool            // it counts on the host of the request only, or where countsOn says
+	host   string          // of the request, if Options.LoginHost is set
 	old    bool            // it was signed with an older secret
 
 	mu       sync.Mutex
@@ -64,7 +66,10 @@ type Expiry struct {
 // store is asked at the first use of the session, so Open costs little on a page
 // that may not use it.
 func (m *Manager) Open(r *http.Request) *Session {
-	s := &Session{m: m, ctx: r.Context(), secure: m.secure(r), sent: m.sentBy(r)}
+	s := &Session{m: m, ctx: r.Context(), secure: m.secure(r), sent: m.sentBy(r), bound: true}
+	if m.o.LoginHost != "" {
+		s.host = m.hostOf(r)
+	}
 	value, _, err := m.find(r, m.now())
 	if err != nil {
 		return s // a store that could not tell cannot at the first use either
@@ -267,9 +272,31 @@ func (s *Session) load(ctx context.Context) error {
 		s.id = ""
 	case err != nil:
 		return err
+	case s.bound:
+		ok, err := s.counts(ctx, &rec, c.Session)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			s.id, rec, c = "", Record{}, content{}
+		}
 	}
 	s.rec, s.content, s.loaded = rec, c, true
 	return nil
+}
+
+// counts reports whether the record counts on the request's host. of is the id of the
+// session that the id of a host belongs to.
+func (s *Session) counts(ctx context.Context, rec *Record, of string) (bool, error) {
+	if !s.m.countsOn(s.host, rec.User, rec.Host) {
+		return false, nil
+	}
+	if rec.Host == "" {
+		return true, nil
+	}
+	session := s.m.OpenByID(of)
+	err := session.load(ctx)
+	return session.rec.User != "", err
 }
 
 // read returns what the store has under the session's id.

@@ -90,7 +90,7 @@ func (m *Manager) choose(r *http.Request, now time.Time, names ...string) (value
 		if len(list) == 1 {
 			return c.value, c.proof, nil
 		}
-		switch _, err := m.lookup(r.Context(), c.key, c.ring, now); {
+		switch _, err := m.lookupFor(r, c.proof, now); {
 		case err == nil:
 			found = append(found, c)
 		case !errors.Is(err, ErrNotFound):

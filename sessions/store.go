@@ -116,6 +116,11 @@ type Record struct {
 	Methods  []string  // and by which, in the names of RFC 8176 ("pwd", "otp"); nil: nobody has
 	Actor    string    // who acts in the name of User; "": User
 
+	// A session that spans several hosts has an id of its own on each of them; see
+	// Options.LoginHost.
+	Host  string   // the record is such an id, or a code that leads to one, and this is its host; "": it is a session
+	Hosts []HostID // the session's ids on other hosts, sorted by host; nil: none
+
 	// Proof and Mark show that a Manager with the session's id and one of the
 	// secrets has written the record. A record without Proof is of format 1; see
 	// Options.LegacyUntil.
@@ -163,7 +168,14 @@ func (r *Record) clone() Record {
 		*b = append([]byte(nil), *b...)
 	}
 	c.Methods = append([]string(nil), r.Methods...)
+	c.Hosts = append([]HostID(nil), r.Hosts...)
 	return c
+}
+
+// A HostID is where the record of a session's id on another host is found.
+type HostID struct {
+	Host string // the name of the host, without a port
+	Key  string // the key of its record, whose field Host is the same
 }
 
 // stored returns t as stores keep times: in UTC, in whole microseconds. The zero

@@ -21,11 +21,12 @@ func (m *Manager) Values(r *http.Request, i Info, namespace string) (map[string]
 	if !i.Data && !m.behind() {
 		return nil, nil
 	}
-	id, ok := m.idOf(r, i.Key)
+	key := i.cookieKey()
+	id, ok := m.idOf(r, key)
 	if !ok {
 		return nil, nil
 	}
-	_, c, _, err := m.unseal(r.Context(), id, i.Key)
+	_, c, _, err := m.unseal(r.Context(), id, key)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return nil, nil
@@ -46,16 +47,17 @@ func (m *Manager) Values(r *http.Request, i Info, namespace string) (map[string]
 // After any other error it is not known. ChangeValues goes on when the client has
 // gone, for 5 seconds at most.
 func (m *Manager) ChangeValues(r *http.Request, i Info, namespace string, used bool, change func(map[string]string) bool) error {
-	id, ok := m.idOf(r, i.Key)
+	key := i.cookieKey()
+	id, ok := m.idOf(r, key)
 	if !ok {
 		return ErrNotFound
 	}
 	ctx, cancel := detach(r.Context())
 	defer cancel()
 	for {
-		err := m.changeValues(ctx, id, i.Key, namespace, used, change)
+		err := m.changeValues(ctx, id, key, namespace, used, change)
 		if !errors.Is(err, ErrConflict) {
-			return wrap("keep values of", i.Key, err)
+			return wrap("keep values of", key, err)
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("keep values of session %s: %w: %w", i.Handle, err, ctx.Err())
@@ -123,6 +125,7 @@ func (m *Manager) write(id, key string, by int, r *Record, c content, version ui
 	if r.Data, err = m.seal(id, key, by, c); err != nil {
 		return err
 	}
+	r.Hosts = c.hosts()
 	k.prove(by, key, r, version)
 	return nil
 }

@@ -22,7 +22,16 @@ func rowValues(r *sessions.Record, version uint64) []any {
 		nullTime(n.Created), nullTime(n.Login), nullTime(n.Seen), n.Expires, nullTime(n.Limit),
 		n.Idle, n.Browser, escapeText(n.Addr), escapeText(n.Agent), n.Data,
 		nullTime(n.AuthTime), n.Level, escapeTexts(n.Methods), escapeText(n.Actor), n.Proof, n.Mark,
+		escapeText(n.Host), escapeTexts(pairs(n.Hosts)),
 	}
+}
+
+// pairs returns host and key of each, in turn.
+func pairs(hosts []sessions.HostID) (texts []string) {
+	for _, h := range hosts {
+		texts = append(texts, h.Host, h.Key)
+	}
+	return texts
 }
 
 // scanRow reads a row of columns. If it holds what rowValues does not make, scanRow returns
@@ -30,13 +39,14 @@ func rowValues(r *sessions.Record, version uint64) []any {
 // ends the answer after a row that could not be read.
 func scanRow(row postgres.Row) (e sessions.Entry, err error) {
 	var created, login, seen, expires, ends, proved pgtype.Timestamptz
-	var methods pgtype.FlatArray[pgtype.Text]
+	var methods, hosts pgtype.FlatArray[pgtype.Text]
 	var version int64
-	texts := []*string{&e.User, &e.Source, &e.Stamp, &e.Addr, &e.Agent, &e.Actor}
+	texts := []*string{&e.User, &e.Source, &e.Stamp, &e.Addr, &e.Agent, &e.Actor, &e.Host}
 	dest := []any{
 		&e.Key, &version, texts[0], texts[1], texts[2], &created, &login, &seen, &expires, &ends,
 		&e.Idle, &e.Browser, texts[3], texts[4], &e.Data,
 		&proved, &e.Level, &methods, texts[5], &e.Proof, &e.Mark,
+		texts[6], &hosts,
 	}
 	if err := row.Scan(dest...); err != nil {
 		return sessions.Entry{}, err
@@ -55,6 +65,17 @@ func scanRow(row postgres.Row) (e sessions.Entry, err error) {
 	}
 	for i := range e.Methods {
 		texts = append(texts, &e.Methods[i])
+	}
+	if len(hosts)%2 != 0 {
+		hosts, bad = nil, sessions.ErrDamaged
+	}
+	for i := 0; i < len(hosts); i += 2 {
+		if e.Hosts = append(e.Hosts, sessions.HostID{Host: hosts[i].String, Key: hosts[i+1].String}); !hosts[i].Valid || !hosts[i+1].Valid {
+			bad = sessions.ErrDamaged
+		}
+	}
+	for i := range e.Hosts {
+		texts = append(texts, &e.Hosts[i].Host, &e.Hosts[i].Key)
 	}
 	for _, text := range texts {
 		*text, err = unescapeText(*text)

@@ -46,7 +46,7 @@ func New(db *postgres.DB) *Store {
 }
 
 // columns are the columns in the order of scanRow and rowValues.
-const columns = `key, version, user_name, source, stamp, created, login, seen, expires, ends, idle, browser, addr, agent, data, auth_time, level, methods, actor, proof, mark`
+const columns = `key, version, user_name, source, stamp, created, login, seen, expires, ends, idle, browser, addr, agent, data, auth_time, level, methods, actor, proof, mark, host, hosts`
 
 // announce is to be joined with changed rows, and announces the key of each.
 const announce = `LATERAL pg_notify('` + channel + `', key) AS told`
@@ -80,7 +80,7 @@ func (s *Store) Load(ctx context.Context, key string) (sessions.Record, error) {
 // Create serves sessions.Store.
 func (s *Store) Create(ctx context.Context, key string, r sessions.Record) error {
 	const sql = `INSERT INTO gatehouse.sessions (` + columns + `)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) ON CONFLICT (key) DO NOTHING`
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) ON CONFLICT (key) DO NOTHING`
 	n, err := s.exec(ctx, sql, append([]any{key}, rowValues(&r, 1)...)...)
 	if err == nil && n == 0 {
 		return sessions.ErrExists
@@ -93,7 +93,7 @@ func (s *Store) Update(ctx context.Context, key string, r sessions.Record) error
 	const sql = `WITH changed AS (UPDATE gatehouse.sessions SET
 			version = $4, user_name = $5, source = $6, stamp = $7, created = $8, login = $9, seen = $10,
 			expires = $11, ends = $12, idle = $13, browser = $14, addr = $15, agent = $16, data = $17,
-			auth_time = $18, level = $19, methods = $20, actor = $21, proof = $22, mark = $23
+			auth_time = $18, level = $19, methods = $20, actor = $21, proof = $22, mark = $23, host = $24, hosts = $25
 		WHERE key = $1 AND ` + alive + ` AND version = $3 RETURNING key)
 		SELECT FROM changed, ` + announce
 	args := []any{key, s.now(), signedVersion(r.Version)}

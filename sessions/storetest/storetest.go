@@ -92,6 +92,8 @@ func tests() []test {
 		{"of n creates of one key exactly one succeeds", suite.racingCreates},
 		{"of n deletes of one record exactly one succeeds", suite.racingDeletes},
 		{"after delete no load succeeds without a create", suite.racingAll},
+		{"one session on several hosts", suite.severalHosts},
+		{"of n who bring one code exactly one enters", suite.racingCodes},
 	}
 }
 
@@ -121,6 +123,7 @@ func record(user string, now time.Time) sessions.Record {
 		Expires: now.Add(time.Hour), Limit: now.Add(12 * time.Hour), Idle: time.Hour,
 		Browser: true, Addr: "192.0.2.7", Agent: "agent/1.0",
 		AuthTime: now.Add(-time.Minute), Level: 2, Methods: []string{"pwd", "otp"}, Actor: "root",
+		Host: "wiki.example.com", Hosts: []sessions.HostID{{Host: "shop.example.org", Key: Key(1)}, {Host: "wiki.example.com", Key: Key(2)}},
 		Proof: []byte("proof of " + user), Mark: []byte("mark of " + user),
 	}
 }
