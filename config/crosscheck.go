@@ -65,6 +65,7 @@ func (c *Config) checkTogether(x *crossCheck) {
 	c.checkPublic(x)
 	c.checkAccounts(x)
 	c.checkConnection(x)
+	c.checkLoginHost(x)
 	c.checkLoops(x)
 	c.checkSticky(x)
 	c.checkDataDir(x)
@@ -144,7 +145,7 @@ func (c *Config) checkSticky(x *crossCheck) {
 		}
 		key := index("routes", i) + ".sticky"
 		kind, ours := strings.CutPrefix(strings.ToLower(r.Sticky), strings.ToLower(c.Cookie.Name))
-		if ours && (kind == "" || kind == "_csrf" || kind == "_device" || kind == "_notice" || kind == "_lang") {
+		if ours && (kind == "" || kind == "_csrf" || kind == "_device" || kind == "_notice" || kind == "_lang" || kind == "_enter") {
 			x.Errorf(key, "%s is the name of a cookie of ours; choose another, such as app_upstream", quote(r.Sticky))
 			continue
 		}

@@ -92,8 +92,7 @@ func addresses(host string) []netip.Addr {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a.Unmap()}
 	}
-	name := strings.ToLower(strings.TrimSuffix(host, "."))
-	if name == "localhost" || strings.HasSuffix(name, ".localhost") { // RFC 6761, 6.3
+	if isLocalhost(strings.ToLower(strings.TrimSuffix(host, "."))) {
 		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), resolveTime)
@@ -106,6 +105,12 @@ func addresses(host string) []netip.Addr {
 		list[i] = list[i].Unmap()
 	}
 	return list
+}
+
+// isLocalhost reports whether the name, in lower case, is localhost or below it, which
+// is this machine without any look-up (RFC 6761, 6.3).
+func isLocalhost(name string) bool {
+	return name == "localhost" || strings.HasSuffix(name, ".localhost")
 }
 
 // reaches reports whether a listener at the address at accepts connections to the
