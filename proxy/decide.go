@@ -16,8 +16,9 @@ import (
 type Decision struct {
 	ruling
 
-	// OwnPage reports whether the path is one of the gate's own pages. There is no
-	// route then, no rule is evaluated, and Outcome is meaningless.
+	// OwnPage reports whether the request is for one of the gate's own pages: by its
+	// path, or because every path of the login host is theirs. There is no route then,
+	// no rule is evaluated, and Outcome is meaningless.
 	OwnPage bool
 
 	// Identity is the person who makes the request. It is nil if nobody is signed
@@ -76,7 +77,7 @@ func (p *Proxy) fill(d *Decision, in *incoming, input *decisionInput, identify i
 	if err != nil {
 		return err
 	}
-	if d.OwnPage = in.target.isOwn(); d.OwnPage {
+	if d.OwnPage = p.table.isLogin(in.host) || in.target.isOwn(); d.OwnPage {
 		return nil
 	}
 	if err := input.read(routes, &in.target, access.Facts{Method: in.in.Method, Client: in.info.Client}); err != nil {

@@ -68,6 +68,8 @@ func (p *Proxy) Explain(ctx context.Context, q ExplainRequest) Explanation {
 	switch {
 	case err != nil:
 		e = explainError(err)
+	case d.OwnPage && p.table.isLogin(in.host):
+		e.Decision, e.Why = "own-page", "the host is login.host, which has our own pages and no application"
 	case d.OwnPage:
 		e.Decision, e.Why = "own-page", "our own pages are on every host, and need no route"
 	default:

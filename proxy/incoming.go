@@ -17,9 +17,9 @@ type incoming struct {
 	target target         // parsed from the request line
 }
 
-// read parses the target and the host and returns the routes of that host. It
-// refuses what never passes, whatever the rules say: certain methods (405), a
-// malformed target or host (400), and a host without a route (421).
+// read parses the target and the host and returns the routes of that host, nil for
+// the login host. It refuses what never passes, whatever the rules say: certain
+// methods (405), a malformed target or host (400), and a host without a route (421).
 func (r *incoming) read(t *routeTable) (*hostRoutes, error) {
 	if err := checkMethod(r.in.Method); err != nil {
 		return nil, err
@@ -35,6 +35,9 @@ func (r *incoming) read(t *routeTable) (*hostRoutes, error) {
 		return nil, web.Refuse(http.StatusBadRequest, "")
 	}
 	r.info.Host = r.host.Text
+	if t.isLogin(r.host) {
+		return nil, r.checkAuthority(t)
+	}
 	routes := t.find(r.host)
 	if routes == nil {
 		return nil, misdirected(errors.New("no route has this host"))
@@ -43,9 +46,9 @@ func (r *incoming) read(t *routeTable) (*hostRoutes, error) {
 }
 
 // checkAuthority refuses (421) an absolute-form target unless its host equals the
-// Host and a route names that host. Such requests are meant for forward proxies,
-// and the gate must not look like one where a route takes any host. (net/http has
-// replaced the Host header by the authority.)
+// Host, and a route names that host or it is the login host. Such requests are meant
+// for forward proxies, and the gate must not look like one where a route takes any
+// host. (net/http has replaced the Host header by the authority.)
 func (r *incoming) checkAuthority(t *routeTable) error {
 	if r.target.authority == "" {
 		return nil

@@ -25,6 +25,7 @@ import (
 
 	"gatehouse/auth"
 	"gatehouse/internal/audit"
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/metrics"
 	"gatehouse/internal/problem"
 	"gatehouse/sessions"
@@ -49,8 +50,9 @@ type Authenticator interface {
 
 // Pages are the gate's own pages. *portal.Portal implements it.
 type Pages interface {
-	// ServeHTTP serves the paths below auth.Prefix. If it returns an error it has
-	// written nothing, and its caller answers.
+	// ServeHTTP serves the paths below auth.Prefix, and every path of the login host,
+	// where paths are not checked before. If it returns an error it has written
+	// nothing, and its caller answers.
 	ServeHTTP(w http.ResponseWriter, r *http.Request) error
 	// Challenge answers a request that lacks what need names, usually with a
 	// redirect to the sign-in page.
@@ -70,8 +72,12 @@ type Options struct {
 	Identity IdentityConfig
 
 	Auth Authenticator // required
-	// Pages serve the paths below auth.Prefix. Required.
-	Pages   Pages
+	// Pages serve the paths below auth.Prefix, and all of LoginHost. Required.
+	Pages Pages
+	// LoginHost is the host whose every path is for Pages, whatever its port and
+	// whatever routes match it: a name as httpfield.Host.Name has it. "": none.
+	LoginHost string
+
 	Audit   *audit.Log       // nil: no audit
 	Metrics *metrics.Metrics // nil: nothing is counted
 	Log     *slog.Logger     // nil: nothing is logged
@@ -128,6 +134,9 @@ func New(o Options) (*Proxy, error) {
 	if o.Auth == nil || o.Pages == nil {
 		return nil, errors.New("proxy: no Auth or no Pages")
 	}
+	if h, err := httpfield.ParseHost(o.LoginHost, ""); o.LoginHost != "" && (err != nil || h.Name != o.LoginHost) {
+		return nil, fmt.Errorf("proxy: LoginHost %q is not a name in lower case", o.LoginHost)
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -136,6 +145,7 @@ func New(o Options) (*Proxy, error) {
 		activity: newActivity(o.Activity), sessionData: o.SessionData, anonymous: newAnonymousLimit(),
 		cookies:    cookies{names: slices.Clone(o.Pages.CookieNames())},
 		via:        newVia(o.Pseudonym),
+		table:      routeTable{login: o.LoginHost},
 		unreadTime: unreadTime,
 	}
 	if err := p.cookies.addSticky(o.Routes); err != nil {

@@ -16,6 +16,7 @@ type routeTable struct {
 	below map[string]*hostRoutes // by suffix, such as .example.com or .example.com:8443
 	any   *hostRoutes            // for every other host; nil: there are none
 	first string                 // the first host that a route names; "": none does
+	login string                 // the name of the login host, which has no routes; "": there is none
 }
 
 // find returns the routes of the most specific host that matches h: a host with the
@@ -35,10 +36,14 @@ func (t *routeTable) find(h httpfield.Host) *hostRoutes {
 	return t.any
 }
 
-// known reports whether a route names the host explicitly.
+// isLogin reports whether h is the login host, on any port. None of its paths may be
+// looked up, since a wildcard or a route for any host may match it.
+func (t *routeTable) isLogin(h httpfield.Host) bool { return h.Name == t.login }
+
+// known reports whether a route names the host explicitly, or it is the login host.
 func (t *routeTable) known(h httpfield.Host) bool {
 	hr := t.find(h)
-	return hr != nil && hr != t.any
+	return hr != nil && hr != t.any || t.isLogin(h)
 }
 
 // hostOfHTTP10 returns the host for an HTTP/1.0 request without Host, which load

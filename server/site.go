@@ -125,7 +125,7 @@ func (p *shared) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages
 	if err != nil {
 		return fmt.Errorf("login: %w", err)
 	}
-	looks, err := proxy.NewLoginLooks(c.Routes)
+	index, err := proxy.NewRouteIndex(c.Routes)
 	if err != nil {
 		return fmt.Errorf("routes: %w", err)
 	}
@@ -144,7 +144,7 @@ func (p *shared) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages
 		Auth: s.auth, Sessions: s.sessions, Cookies: cookies, Accounts: s.accounts, Hasher: p.hasher,
 		Remember: c.Session.RememberMe.D(), PasswordMin: c.Login.PasswordMin,
 		Title: c.Login.Title, Face: brandingOf(c), LoginHTML: html,
-		LoginFor: looks.For, Log: p.log,
+		LoginFor: index.LoginFor, Log: p.log,
 	})
 	if err != nil {
 		return fmt.Errorf("login: %w", err)
@@ -153,6 +153,7 @@ func (p *shared) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages
 		Routes: c.Routes, Identity: c.Identity, Auth: s.auth, Pages: s.portal,
 		Audit: p.audit, Metrics: p.metrics, Log: p.log, Live: p.live,
 		Activity: c.Session.Activity, SessionData: s.sessions, Pseudonym: p.pseudonym,
+		LoginHost: c.Login.ASCIIHost(),
 	})
 	if err != nil {
 		return fmt.Errorf("routes: %w", err)
