@@ -11,7 +11,7 @@ import (
 )
 
 // Cookies reads and sets our small cookies other than the session's: for the device,
-// the CSRF nonce, the notice and the language. None of them identifies a person.
+// the CSRF nonce, the notice, the way in from the login host, and the language. None of them identifies a person.
 // Safe for concurrent use.
 type Cookies struct {
 	base   string // begins all names
@@ -43,13 +43,14 @@ func (c *Cookies) Base() string { return c.base }
 const (
 	CookieCSRF   = "csrf"
 	CookieNotice = "notice"
+	CookieEnter  = "enter"
 	cookieDevice = "device"
 )
 
 // Names returns the names of all our cookies except the session's, both with and
 // without "__Host-". None of them may be sent to an upstream, or accepted from one.
 func (c *Cookies) Names() (names []string) {
-	for _, kind := range []string{CookieCSRF, cookieDevice, CookieNotice, web.LanguageCookie} {
+	for _, kind := range []string{CookieCSRF, cookieDevice, CookieNotice, CookieEnter, web.LanguageCookie} {
 		names = append(names, c.base+"_"+kind, "__Host-"+c.base+"_"+kind)
 	}
 	return names

@@ -97,7 +97,7 @@ func (p *shared) assemble(c *config.Config, keys [][]byte) (*site, error) {
 	}
 	cookie := cookieOf(&c.Cookie)
 	s.sessions, err = sessions.NewManager(sessions.Options{
-		Store: p.storage.store, Secrets: keys, Cookie: cookie,
+		Store: p.storage.store, Secrets: keys, Cookie: cookie, LoginHost: c.Login.ASCIIHost(),
 		IdleTimeout: c.Session.IdleTimeout.D(), Lifetime: c.Session.MaxAge.D(), RememberLifetime: c.Session.RememberMe.D(),
 		SessionCookie: c.Session.BrowserSession, MaxPerUser: c.Session.MaxPerUser, SlideAnonymous: true, DataLimit: int64(c.Session.DataLimit),
 		OnEnd: p.ended, OnInvalidRecord: p.rejected, LegacyUntil: p.storage.formerUntil, Log: p.log,
@@ -145,6 +145,7 @@ func (p *shared) buildAuth(s *site, keys [][]byte, cookie sessions.Cookie, pages
 		Remember: c.Session.RememberMe.D(), PasswordMin: c.Login.PasswordMin,
 		Title: c.Login.Title, Face: brandingOf(c), LoginHTML: html,
 		LoginFor: index.LoginFor, Log: p.log,
+		LoginHost: c.Login.ASCIIHost(), LogoutHost: c.Login.Logout == "host", Serves: index.Serves,
 	})
 	if err != nil {
 		return fmt.Errorf("login: %w", err)

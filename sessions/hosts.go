@@ -93,43 +93,46 @@ func codeKey(code string) string {
 }
 
 // Enter takes a code of NewCode, and puts the cookie of the request's host into h. It
-// returns the next of NewCode. The code is used up, whatever comes of it.
+// returns the session as it is on this host, and the next of NewCode. The code is used
+// up, whatever comes of it.
 //
-// The values that the browser's session on this host had stay, if it was nobody's or
-// the same session's. The error is ErrNotFound if the code is unknown, too old or for
+// The data that the browser's session on this host had stay, except the keys spent, if
+// it was nobody's or the same session's. The error is ErrNotFound if the code is unknown, too old or for
 // another host, and if its session has ended; ErrOtherBrowser, with next, if only the
 // state is another one. After any other error it is not known. Nothing has changed for
 // the request then.
-func (m *Manager) Enter(r *http.Request, h http.Header, code, state string) (next string, err error) {
+func (m *Manager) Enter(r *http.Request, h http.Header, code, state string, spent ...string) (i Info, next string, err error) {
 	ctx, cancel := detach(r.Context())
 	defer cancel()
 	rec, c, err := m.takeCode(ctx, code)
 	if err != nil {
-		return "", err
+		return Info{}, "", err
 	}
 	if host := m.hostOf(r); rec.Host != host {
-		return "", fmt.Errorf("the code is for %s, and came to %.100q: %w", rec.Host, host, ErrNotFound)
+		return Info{}, "", fmt.Errorf("the code is for %s, and came to %.100q: %w", rec.Host, host, ErrNotFound)
 	}
 	if subtle.ConstantTimeCompare([]byte(c.Passage.State), []byte(state)) != 1 || state == "" {
-		return c.Passage.Next, ErrOtherBrowser
+		return Info{}, c.Passage.Next, ErrOtherBrowser
 	}
 	of := m.OpenByID(c.Session)
 	of.mu.Lock()
 	defer of.mu.Unlock()
 	if err := of.load(ctx); err != nil {
-		return "", err
+		return Info{}, "", err
 	}
 	if of.rec.User == "" {
-		return "", fmt.Errorf("the session that the code was made for has ended: %w", ErrNotFound)
+		return Info{}, "", fmt.Errorf("the session that the code was made for has ended: %w", ErrNotFound)
 	}
 	s := m.Open(r)
 	s.ctx = ctx
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.branch(ctx, rec.Host, of); err != nil {
-		return "", err
+	if err := s.branch(ctx, rec.Host, of, spent); err != nil {
+		return Info{}, "", err
 	}
-	return c.Passage.Next, s.sendCookie(h)
+	i = newInfo(keyOf(of.id), &of.rec)
+	i.Host = rec.Host
+	return i, c.Passage.Next, s.sendCookie(h)
 }
 
 // takeCode removes the code from the store, and returns what it holds if it counts.
@@ -166,13 +169,16 @@ func (m *Manager) takeCode(ctx context.Context, code string) (rec Record, c cont
 
 // branch makes s the id of the session of on the host, under a new id. s is what the
 // browser has had on this host. The caller holds the locks of both.
-func (s *Session) branch(ctx context.Context, host string, of *Session) error {
+func (s *Session) branch(ctx context.Context, host string, of *Session, spent []string) error {
 	if err := s.load(ctx); err != nil {
 		return err
 	}
 	before := s.state
 	if s.rec.User != "" || s.rec.Host != "" && s.content.Session != of.id {
 		s.content = content{}
+	}
+	for _, key := range spent {
+		delete(s.content.Values, key)
 	}
 	s.content.Session, s.content.Remember = of.id, of.content.Remember
 	s.rec = Record{Host: host, Limit: of.rec.Limit}
@@ -311,6 +317,14 @@ func (m *Manager) follow(ctx context.Context, own Info, now time.Time) (Info, er
 // Covers reports whether the end of i is the end of j: they are of the same session,
 // and i is all of it, or what it is on the host of j.
 func (i *Info) Covers(j *Info) bool { return i.Key == j.Key && (i.Host == "" || i.Host == j.Host) }
+
+// HostNames returns the other hosts that the session spans, sorted; nil: none.
+func (i *Info) HostNames() (names []string) {
+	for _, h := range i.Hosts {
+		names = append(names, h.Host)
+	}
+	return names
+}
 
 // cookieKey returns the key of the record that the request's cookie leads to.
 func (i *Info) cookieKey() string {

@@ -63,7 +63,7 @@ func (v *visitor) code(host string) string {
 func (v *visitor) enter(host string) {
 	v.tb.Helper()
 	h := http.Header{}
-	next, err := v.m.Enter(v.to(host), h, v.code(host), "state")
+	_, next, err := v.m.Enter(v.to(host), h, v.code(host), "state")
 	if err != nil || next != "/next" {
 		v.tb.Fatalf("Enter = %q, %v", next, err)
 	}
@@ -126,7 +126,7 @@ func TestCodeOpensNothing(t *testing.T) {
 		want   error
 	}{
 		"a second time": {before: func(v *visitor, code string) {
-			_, err := v.m.Enter(v.to(wikiHost), http.Header{}, code, "state")
+			_, _, err := v.m.Enter(v.to(wikiHost), http.Header{}, code, "state")
 			check(v.tb, err)
 		}},
 		"too late":           {before: func(*visitor, string) { time.Sleep(time.Minute) }},
@@ -170,14 +170,14 @@ func TestCodeOpensNothing(t *testing.T) {
 					want = test.want
 				}
 				h := http.Header{}
-				_, err := m.Enter(v.to(host), h, brought, state)
+				_, _, err := m.Enter(v.to(host), h, brought, state)
 				if !errors.Is(err, want) || len(h) > 0 {
 					t.Errorf("Enter: %v, header %v", err, h)
 				}
 				if err != nil && code != "" && strings.Contains(err.Error(), code) {
 					t.Errorf("the error tells the code: %v", err)
 				}
-				if _, err := m.Enter(v.to(wikiHost), h, code, "state"); test.change == nil && err == nil {
+				if _, _, err := m.Enter(v.to(wikiHost), h, code, "state"); test.change == nil && err == nil {
 					t.Error("the code counts afterwards")
 				}
 				wantNobody(t, m, v.to(wikiHost), "the browser")
@@ -190,7 +190,7 @@ func TestCodeWithoutStateOpensNothing(t *testing.T) {
 	m, v := hosted(t, Options{})
 	code, err := m.NewCode(v.to(gateHost), wikiHost, "", "/")
 	check(t, err)
-	if _, err := m.Enter(v.to(wikiHost), http.Header{}, code, ""); !errors.Is(err, ErrOtherBrowser) {
+	if _, _, err := m.Enter(v.to(wikiHost), http.Header{}, code, ""); !errors.Is(err, ErrOtherBrowser) {
 		t.Errorf("Enter: %v", err)
 	}
 }

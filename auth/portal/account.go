@@ -52,6 +52,7 @@ type accountPage struct {
 // A sessionRow is a session in the list of the account page.
 type sessionRow struct {
 	Handle, Agent, Addr string
+	Hosts               string    // the hosts that it spans besides this one, separated by commas; "": none
 	Login, Seen         time.Time // in UTC
 	This                bool      // it is the session that the page was requested with
 }
@@ -131,6 +132,7 @@ func (p *Portal) accountForm(w http.ResponseWriter, r *http.Request, id *auth.Id
 		data.Sessions = append(data.Sessions, sessionRow{
 			Handle: info.Handle, Agent: info.Agent, Addr: info.Addr,
 			Login: info.Login.UTC(), Seen: info.Seen.UTC(), This: info.Key == id.Session.Key,
+			Hosts: strings.Join(info.HostNames(), ", "),
 		})
 	}
 	slices.SortStableFunc(data.Sessions, func(x, y sessionRow) int {

@@ -16,10 +16,11 @@ import (
 //
 // The return-to address of a GET or HEAD is its own target. Another method cannot
 // be repeated by a redirect, so it returns to the page that it was sent from. The
-// redirect is relative: it contains nothing that the client said about the host.
+// redirect is relative: it contains nothing that the client said about the host. With
+// a login host it leads there, with an address of this host, which a route has.
 func (p *Portal) Challenge(w http.ResponseWriter, r *http.Request, _ auth.Need) error {
 	web.AddVary(w.Header(), "Cookie")
-	if ended := p.forget(w, r); ended != "" {
+	if ended := p.forget(w, r); ended != "" && !p.onAppHost(r) {
 		p.leaveNotice(w, r, ended)
 	}
 	if !web.IsNavigation(r) {
@@ -29,6 +30,13 @@ func (p *Portal) Challenge(w http.ResponseWriter, r *http.Request, _ auth.Need) 
 		}
 		web.WriteProblem(w, r, web.Problem{Status: http.StatusUnauthorized, Detail: "Please sign in.", LoginURL: login})
 		return nil
+	}
+	if p.onAppHost(r) {
+		next := cameFrom(r)
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			next, _ = SafeNext(target(r))
+		}
+		return p.leave(w, r, next)
 	}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		next, _ := SafeNext(target(r))
@@ -60,8 +68,15 @@ func (p *Portal) forget(w http.ResponseWriter, r *http.Request) notice {
 // redirect responds with a redirect that must not be cached. location must be a
 // path of ours or a result of SafeNext.
 func redirect(w http.ResponseWriter, r *http.Request, code int, location string) {
+	redirectAs(w, r, code, location, "same-origin")
+}
+
+// redirectAs is redirect with a Referrer-Policy, which the browser follows in the
+// request that comes of it.
+func redirectAs(w http.ResponseWriter, r *http.Request, code int, location, referrer string) {
 	h := w.Header()
 	web.PageHeaders(r, h)
+	h.Set("Referrer-Policy", referrer)
 	h.Set("Location", location)
 	h.Set("Content-Length", "0")
 	w.WriteHeader(code)

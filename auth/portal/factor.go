@@ -32,7 +32,8 @@ type halfLogin struct {
 	account.Ref // the account at that time; a later change ends the login
 
 	Remember bool
-	Next     string // the return-to address, a safe path
+	Next     string // the return-to address, which safe accepts
+	State    string // that the login page was asked for with; "": none
 	Begun    time.Time
 	Wrong    int // wrong codes so far
 }
@@ -166,8 +167,8 @@ func (p *Portal) postFactor(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p.setCSRF(w, r)
-	next, _ := SafeNext(half.Next)
-	redirect(w, r, http.StatusSeeOther, next)
+	next, _ := p.safe(r, half.Next)
+	redirect(w, r, http.StatusSeeOther, onward(next, half.State))
 	return nil
 }
 

@@ -72,6 +72,9 @@ type gate struct {
 
 	passwordMin int
 	face        web.Branding
+
+	loginHost  string // people sign in there for wiki.test and shop.test; "": everywhere
+	logoutHost bool
 }
 
 type safeBuffer struct {
@@ -171,7 +174,7 @@ func newGate(tb testing.TB, change ...func(*gate)) *gate {
 	logger := slog.New(slog.NewJSONHandler(g.log, nil))
 	look := sessions.Cookie{SameSite: g.same, Secure: func(r *http.Request) bool { return web.From(r.Context()).Secure() }}
 	g.manager, err = sessions.NewManager(sessions.Options{
-		Store: g.store, Secrets: g.secrets, Cookie: look, IdleTimeout: cmp.Or(g.age, 30*time.Minute), Lifetime: 12 * time.Hour, RememberLifetime: g.remember,
+		Store: g.store, Secrets: g.secrets, LoginHost: g.loginHost, Cookie: look, IdleTimeout: cmp.Or(g.age, 30*time.Minute), Lifetime: 12 * time.Hour, RememberLifetime: g.remember,
 	})
 	if err != nil {
 		tb.Fatal(err)
@@ -206,6 +209,7 @@ func (g *gate) build(tb testing.TB, people *account.Sources, look sessions.Cooki
 	g.portal, err = portal.New(portal.Options{
 		Auth: g.auth, Sessions: g.manager, Cookies: cookies, Accounts: people, Hasher: g.hasher,
 		Remember: g.remember, PasswordMin: g.passwordMin, Title: "Sign in", LoginHTML: g.html, Face: g.face, BodyTime: g.bodyTime, Log: logger,
+		LoginHost: g.loginHost, LogoutHost: g.logoutHost, Serves: func(host string) bool { return host == "wiki.test" || host == "shop.test" },
 	})
 	if err != nil {
 		tb.Fatal(err)
@@ -241,7 +245,7 @@ func (g *gate) serve(tb testing.TB, logger *slog.Logger) {
 }
 
 func (g *gate) answer(w http.ResponseWriter, r *http.Request) error {
-	if strings.HasPrefix(r.URL.Path+"/", auth.Prefix) {
+	if strings.HasPrefix(r.URL.Path+"/", auth.Prefix) || g.loginHost != "" && strings.HasPrefix(r.Host, g.loginHost+":") {
 		return g.portal.ServeHTTP(w, r)
 	}
 	id, err := g.auth.Identify(r)

@@ -83,24 +83,43 @@ func (p *Portal) notKept(r *http.Request, err error) string {
 	return "/"
 }
 
-// safeNext is SafeNext for a value that came back from the client and may be a
+// safeNext is safe for a value that came back from the client and may be a
 // reference. It returns "/" and false if the reference is unknown.
 func (p *Portal) safeNext(r *http.Request, next string) (string, bool) {
+	if !strings.HasPrefix(next, keptPrefix) {
+		return p.safe(r, next)
+	}
+	next, ok := resolveNext(p.keptList(r), next)
+	if !ok {
+		return "/", false
+	}
+	return p.safe(r, next)
+}
+
+// keptList returns the addresses that are stored in the visitor's session.
+func (p *Portal) keptList(r *http.Request) (list []kept) {
+	if _, err := p.o.Sessions.Open(r).Get(r.Context(), keptKey, &list); err != nil {
+		p.notKept(r, err)
+		return nil
+	}
+	return list
+}
+
+// resolveNext returns the address that next stands for, if it is a reference to one of
+// list; else next itself. It returns "/" and false if the reference is unknown. The
+// caller checks the address.
+func resolveNext(list []kept, next string) (string, bool) {
 	id, ok := strings.CutPrefix(next, keptPrefix)
 	if !ok {
-		return SafeNext(next)
+		return next, true
 	}
 	id, fragment, _ := strings.Cut(id, "#") // added by the page's script, since browsers do not send it
 	if fragment != "" {
 		fragment = "#" + fragment
 	}
-	var list []kept
-	if _, err := p.o.Sessions.Open(r).Get(r.Context(), keptKey, &list); err != nil {
-		return p.notKept(r, err), false
-	}
 	for _, k := range list {
 		if k.ID == id {
-			return SafeNext(k.Next + fragment)
+			return k.Next + fragment, true
 		}
 	}
 	return "/", false

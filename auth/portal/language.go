@@ -24,26 +24,26 @@ func (p *Portal) setLanguage(w http.ResponseWriter, r *http.Request) error {
 	if l := lang.Find(q.Get("lang")); l != nil && site(r).Check(r.Header) == nil {
 		p.o.Cookies.Set(w, r, web.LanguageCookie, l.Tag, languageAge)
 	}
-	redirect(w, r, http.StatusFound, back(q.Get("next")))
+	redirect(w, r, http.StatusFound, p.back(r, q.Get("next")))
 	return nil
 }
 
 // back returns the address of the page that the language menu was on. For our own
-// pages, which SafeNext refuses, it keeps nothing but the query's next; all other
-// addresses must pass SafeNext, or become "/".
-func back(here string) string {
+// pages, which SafeNext refuses, it keeps nothing but the query's next and state; all
+// other addresses must pass SafeNext, or become "/".
+func (p *Portal) back(r *http.Request, here string) string {
 	path, query, _ := strings.Cut(here, "?")
 	switch path {
 	case prefix:
 		return path
 	case prefix + "login", prefix + "logout":
 		values, _ := url.ParseQuery(query) // malformed fields are ignored
-		next, ok := SafeNext(values.Get("next"))
+		next, ok := p.safe(r, values.Get("next"))
 		if strings.HasPrefix(values.Get("next"), keptPrefix) {
 			next, ok = values.Get("next"), true // the page itself looks it up
 		}
 		if ok {
-			return path + "?next=" + quote(next)
+			return path + "?next=" + quote(next) + stateQuery(stateIn(values))
 		}
 		return path
 	}

@@ -82,6 +82,9 @@ func (p *Portal) showLogin(w http.ResponseWriter, r *http.Request) error {
 	}
 	next, _ := p.nextOf(r)
 	if q := r.URL.Query(); id != nil && (q.Has("next") || q.Has("rd")) {
+		if isAway(next) {
+			return p.sendAway(w, r, next)
+		}
 		return seeOther(w, r, next)
 	}
 	n := p.takeNotice(w, r)
@@ -132,6 +135,10 @@ func (p *Portal) loginPage(w http.ResponseWriter, r *http.Request, session, next
 		PageData: p.frame(r, withNext("login", short)), Title: p.o.Title, Action: prefix + "login", Next: short,
 		CSRFToken: p.formToken(w, r, session),
 	}
+	if state := stateOfQuery(r); state != "" && isAway(next) {
+		data.Here += stateQuery(state)
+		data.Action += "?state=" + state
+	}
 	if p.o.LoginFor != nil {
 		own := p.o.LoginFor(r, next)
 		data.Title, data.Logo = cmp.Or(own.Title, data.Title), cmp.Or(own.LogoURL, data.Logo)
@@ -163,7 +170,7 @@ func (p *Portal) postLogin(w http.ResponseWriter, r *http.Request) error {
 	session := sessionOf(id)
 	switch known := p.loginToken(r, f["csrf_token"], session); {
 	case known == tokenSpent:
-		return seeOther(w, r, next)
+		return seeOther(w, r, onward(next, stateOfQuery(r)))
 	case known != tokenGood:
 		say, why := p.tokenTrouble(r, f["csrf_token"])
 		p.noteForged(r, why)
@@ -175,7 +182,7 @@ func (p *Portal) postLogin(w http.ResponseWriter, r *http.Request) error {
 		remember := f["remember"] != "" && p.o.Remember > 0
 		switch half, err = p.o.Auth.NeedsFactor(r.Context(), found); {
 		case half:
-			return p.beginSecondStep(w, r, halfLogin{Ref: found.Ref(), Remember: remember, Next: next})
+			return p.beginSecondStep(w, r, halfLogin{Ref: found.Ref(), Remember: remember, Next: next, State: stateOfQuery(r)})
 		case err == nil:
 			err = p.o.Auth.SignIn(w, r, auth.SignIn{Account: found, Remember: remember, Spent: []string{keptKey, halfLoginKey}})
 		}
@@ -190,6 +197,6 @@ func (p *Portal) postLogin(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p.setCSRF(w, r)
-	redirect(w, r, http.StatusSeeOther, next)
+	redirect(w, r, http.StatusSeeOther, onward(next, stateOfQuery(r)))
 	return nil
 }

@@ -2,6 +2,7 @@ package portal
 
 import (
 	_ "embed" // the page
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/web"
 	"gatehouse/internal/web/lang"
+	"gatehouse/sessions"
 )
 
 //go:embed logout.html
@@ -43,7 +45,7 @@ func (p *Portal) showLogout(w http.ResponseWriter, r *http.Request) error {
 		next = ""
 	}
 	if id == nil {
-		return seeOther(w, r, afterLogout(next))
+		return seeOther(w, r, p.afterLogout(r, next))
 	}
 	frame := p.frame(r, withNext("logout", next))
 	return p.logout.Write(w, r, http.StatusOK, logoutPage{PageData: frame, Name: id.Name, Next: next, CSRFToken: p.formToken(w, r, id.Session.Key)})
@@ -62,41 +64,76 @@ func (p *Portal) postLogout(w http.ResponseWriter, r *http.Request) error {
 		}
 	} else if p.o.Sessions.HasCookie(r) {
 		p.o.Sessions.ClearCookies(r, w.Header())
-		p.leaveNotice(w, r, noticeLogout)
+		p.noteLogout(w, r)
 	}
 	next, given := p.nextIn(f, r)
 	if !given {
 		next = ""
 	}
-	redirect(w, r, http.StatusSeeOther, afterLogout(next))
+	redirect(w, r, http.StatusSeeOther, p.afterLogout(r, next))
 	return nil
 }
 
-// endOwn ends the session that the request came with, and leaves a notice for the
-// login page.
+// noteLogout leaves a notice for the login page. That of another host finds out by
+// itself; see endOf.
+func (p *Portal) noteLogout(w http.ResponseWriter, r *http.Request) {
+	if !p.onAppHost(r) {
+		p.leaveNotice(w, r, noticeLogout)
+	}
+}
+
+// endOwn ends the session that the request came with, or what it is on this host, and
+// leaves a notice for the login page.
 func (p *Portal) endOwn(w http.ResponseWriter, r *http.Request, id *auth.Identity) error {
-	s := p.o.Sessions.Open(r)
-	if err := s.Logout(r.Context()); err != nil {
+	if err := p.end(w, r, id); err != nil {
 		return couldNot("sign out", err)
 	}
-	if err := p.o.Sessions.Commit(s, w.Header(), http.StatusSeeOther); err != nil {
-		return couldNot("sign out", err)
-	}
-	p.leaveNotice(w, r, noticeLogout)
+	p.noteLogout(w, r)
 	if web.From(r.Context()).Secure() {
 		// The Back button must not show cached pages. Browsers accept this
 		// header over https only.
 		w.Header().Set("Clear-Site-Data", `"cache"`)
 	}
-	p.event(r, audit.Logout, slog.String("user", id.Name), slog.String("session", id.Session.Handle))
+	attrs := []slog.Attr{slog.String("user", id.Name), slog.String("session", id.Session.Handle)}
+	if id.Session.Host != "" {
+		attrs = append(attrs, slog.String("host", id.Session.Host))
+	}
+	p.event(r, audit.Logout, attrs...)
+	return nil
+}
+
+// end ends the session of the request, and deletes its cookie. On the host of an
+// application, Options.LogoutHost ends what it is there.
+func (p *Portal) end(w http.ResponseWriter, r *http.Request, id *auth.Identity) error {
+	switch {
+	case id.Session.Host == "":
+		s := p.o.Sessions.Open(r)
+		if err := s.Logout(r.Context()); err != nil {
+			return err
+		}
+		return p.o.Sessions.Commit(s, w.Header(), http.StatusSeeOther)
+	case p.o.LogoutHost:
+		return p.o.Sessions.LeaveHost(r, w.Header(), id.Session)
+	}
+	if _, err := p.o.Sessions.Revoke(r.Context(), id.Session.Key, "logout"); err != nil && !errors.Is(err, sessions.ErrNotFound) {
+		return err
+	}
+	p.o.Sessions.ClearCookies(r, w.Header())
 	return nil
 }
 
 // afterLogout returns where to go after a logout: next, or the login page if it is
-// "".
-func afterLogout(next string) string {
-	if next == "" {
+// "". Whoever has left one host alone is still signed in on the login host, and goes
+// to the account page.
+func (p *Portal) afterLogout(r *http.Request, next string) string {
+	switch {
+	case next != "":
+		return next
+	case !p.onAppHost(r):
 		return prefix + "login"
+	case p.o.LogoutHost:
+		return p.loginOrigin(r) + prefix
+	default:
+		return p.loginOrigin(r) + prefix + "login"
 	}
-	return next
 }

@@ -29,7 +29,7 @@ const (
 // Manager.EndReason. A reason without a text of its own becomes noticeEnded.
 func noticeOf(reason string) notice {
 	switch reason {
-	case "idle", "max_age", "revoked", "password":
+	case "idle", "max_age", "revoked", "password", "logout":
 		return notice(reason)
 	case "limit": // too many sessions: a login elsewhere has ended it
 		return noticeRevoked

@@ -57,6 +57,15 @@ type Options struct {
 	// LoginHTML is the template of the login page: login.html or the operator's own.
 	// For its data see LoginPage. Required.
 	LoginHTML string
+	// LoginHost is the one host on which people sign in, and have their account, for
+	// the hosts of all routes. It is a name in lower case, and the same as that of
+	// Sessions. "": the pages are on every host, for that host.
+	LoginHost string
+	// LogoutHost limits what signing out on another host ends to that host.
+	LogoutHost bool
+	// Serves reports whether a host has a route. Required with LoginHost. It must be
+	// safe for concurrent use.
+	Serves func(host string) bool
 	// BodyTime limits how long a client may take to send the body of a request to
 	// one of our pages. Default (0): 10 seconds.
 	BodyTime time.Duration
@@ -84,6 +93,9 @@ type Portal struct {
 func New(o Options) (*Portal, error) {
 	if o.Auth == nil || o.Sessions == nil || o.Cookies == nil || o.Accounts == nil || o.Hasher == nil {
 		return nil, errors.New("portal: auth, sessions, cookies, accounts and a hasher are required")
+	}
+	if o.LoginHost != "" && o.Serves == nil {
+		return nil, errors.New("portal: a login host without hosts of routes")
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -118,6 +130,7 @@ var table = map[string]func(*Portal) (page, error){
 	"logout":              openLogout,
 	"password":            openPassword,
 	"session":             openSession,
+	"enter":               openEnter,
 	"sessions/end":        openEnd,
 	"sessions/end-others": openEndOthers,
 	"language":            openLanguage,
@@ -138,6 +151,10 @@ var table = map[string]func(*Portal) (page, error){
 //	session               GET        JSON for scripts
 //	language              GET        lang (a tag), next: remembers the language, and goes back
 //	static/               GET        style.css, logo.svg, favicon.svg
+//	enter                 GET        code: comes from the login host to this one
+//
+// With Options.LoginHost, other hosts have enter, logout, session, language and
+// static/ alone, and the rest leads to the login host; that has no enter.
 //
 // The prefix without its final slash, and a GET of an address that is only for POST
 // (after a reload, for example), redirect to the account page. Only session and
@@ -163,9 +180,16 @@ func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	if path == strings.TrimSuffix(prefix, "/") {
 		return page{get: toAccount}.serve(w, r)
 	}
+	if p.o.LoginHost != "" && !strings.HasPrefix(path, prefix) {
+		return p.own(w, r)
+	}
+	name := strings.TrimPrefix(path, prefix)
 	found, ok := p.pages[path]
-	if !ok {
+	switch away := p.onAppHost(r); {
+	case !ok, name == "enter" && !away:
 		return web.Refuse(http.StatusNotFound, "")
+	case away && !hostPages[name]:
+		return p.elsewhere(w, r, name)
 	}
 	return found.serve(w, r)
 }

@@ -17,6 +17,7 @@ const (
 	LoginSpraying   = "login.spraying"
 	FactorFailure   = "factor.failure"
 	Logout          = "logout"
+	SessionEntered  = "session.entered" // a host of an application, by a code of the login host
 	SessionRevoked  = "session.revoked"
 	SessionExpired  = "session.expired"
 	SessionRejected = "session.rejected"

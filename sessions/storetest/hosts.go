@@ -73,7 +73,7 @@ func (t suite) enter(m *sessions.Manager, b browser, host string) {
 		t.Fatal(err)
 	}
 	h := http.Header{}
-	if next, err := m.Enter(b.request(host), h, code, "state"); next != "/next" || err != nil {
+	if _, next, err := m.Enter(b.request(host), h, code, "state"); next != "/next" || err != nil {
 		t.Fatalf("Enter %s = %q, %v", host, next, err)
 	}
 	b.take(t, host, h)
@@ -158,7 +158,7 @@ func (t suite) racingCodes() {
 		var wg sync.WaitGroup
 		for n := range 8 {
 			wg.Go(func() {
-				switch _, err := nodes[n%2].Enter(b.request(wiki), http.Header{}, code, "state"); {
+				switch _, _, err := nodes[n%2].Enter(b.request(wiki), http.Header{}, code, "state"); {
 				case err == nil:
 					entered.Add(1)
 				case !errors.Is(err, sessions.ErrNotFound):
