@@ -22,14 +22,14 @@ func (p *cli) connect(ctx context.Context) (*admin.Admin, error) {
 }
 
 // admin returns the Admin of the running server, or one that works on the files
-// if no server runs. The caller closes it. It also remembers the configuration's
-// least length of passwords.
+// if no server runs. The caller closes it. It also remembers of the configuration
+// the least length of passwords, and whether sessions span several hosts.
 func (p *cli) admin(ctx context.Context) (*admin.Admin, error) {
 	c, err := p.loadConfig()
 	if err != nil {
 		return nil, err
 	}
-	p.passwordMin = c.Login.PasswordMin
+	p.passwordMin, p.severalHosts = c.Login.PasswordMin, c.Login.Host != ""
 	client, err := admin.Dial(ctx, c)
 	if err == nil {
 		return client, nil

@@ -68,6 +68,9 @@ type cli struct {
 	// passwordMin is login.password_min of the configuration that was read; 0 if
 	// none was read, which means the default.
 	passwordMin int
+
+	// severalHosts reports that the configuration that was read has login.host.
+	severalHosts bool
 }
 
 // The groups of commands in the help.

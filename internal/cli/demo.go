@@ -27,36 +27,53 @@ const demoListen = "127.0.0.1:8080"
 // demoCommand returns the command "gatehouse demo".
 func (p *cli) demoCommand() *cobra.Command {
 	var listen, upstream string
+	var hosts bool
 	cmd := &cobra.Command{
 		Use: "demo", Short: "Show the gate at work: no file needed", Args: noArguments,
 		Long: `Put a small built-in legacy application, or your own with --upstream, behind the
 gate. There is one account; its random password is printed here. What is kept
-lies in a temporary folder, which is removed at the end (Ctrl-C).`,
+lies in a temporary folder, which is removed at the end (Ctrl-C).
+
+With --hosts, it stands on two hosts, wiki.localhost and shop.localhost, and
+people sign in once for both, on a third one, gate.localhost.`,
 		Example: `  gatehouse demo
+  gatehouse demo --hosts
   gatehouse demo --upstream http://127.0.0.1:3000`,
 		RunE: work(func(cmd *cobra.Command, _ []string) error {
-			return p.demo(cmd.Context(), listen, upstream, cmd.Flags().Changed("listen"))
+			return p.demo(cmd.Context(), demoOptions{listen, upstream, hosts, cmd.Flags().Changed("listen")})
 		}),
 	}
 	cmd.Flags().StringVar(&listen, "listen", demoListen, "`ADDR` to listen on")
 	cmd.Flags().StringVar(&upstream, "upstream", "", "`URL` of your own application, in place of the built-in one")
+	cmd.Flags().BoolVar(&hosts, "hosts", false, "two hosts, and one sign-in for both on a third")
 	return cmd
 }
 
+// A demoOptions says what the demo shows.
+type demoOptions struct {
+	listen   string
+	upstream string // the application behind it; "": the built-in one
+	hosts    bool   // it is on several hosts
+	fixed    bool   // listen was given by the user: a port that is taken is an error
+}
+
+// The hosts of the demo. Browsers find every name below localhost on this machine.
+const demoLoginHost = "gate.localhost"
+
+var demoHosts = []string{"wiki.localhost", "shop.localhost"}
+
 // demo runs a gate with a configuration in memory and all files in a temporary
-// folder, which it removes at the end. upstream is the application behind it; ""
-// means the built-in one. fixed means that listen was given by the user: then a
-// port that is taken is an error.
-func (p *cli) demo(ctx context.Context, listen, upstream string, fixed bool) (err error) {
+// folder, which it removes at the end.
+func (p *cli) demo(ctx context.Context, o demoOptions) (err error) {
 	dir, err := os.MkdirTemp("", "gatehouse-demo-")
 	if err != nil {
 		return fmt.Errorf("make a temporary folder: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if !fixed && busy(ctx, listen) {
-		listen = "127.0.0.1:0" // the usual port is taken, and for a demo any port will do
+	if !o.fixed && busy(ctx, o.listen) {
+		o.listen = "127.0.0.1:0" // the usual port is taken, and for a demo any port will do
 	}
-	access := ""
+	access, upstream := "", o.upstream
 	if upstream == "" {
 		stop, err := startDemoApplication(ctx, filepath.Join(dir, "app.sock"))
 		if err != nil {
@@ -75,15 +92,22 @@ func (p *cli) demo(ctx context.Context, listen, upstream string, fixed bool) (er
 	if err != nil {
 		return err
 	}
+	loginHost, routes := "", fmt.Sprintf("  - upstream: %q%s\n", upstream, access)
+	if o.hosts {
+		loginHost, routes = demoLoginHost, ""
+		for _, host := range demoHosts {
+			routes += fmt.Sprintf("  - host: %s\n    upstream: %q%s\n", host, upstream, access)
+		}
+	}
 	c, err := config.Parse("demo", fmt.Appendf(nil, `version: 1
 listen: %q
 data_dir: %q
 log: {level: warn, format: text, access: false}
+login: {host: %q}
 users:
   - {name: demo, display_name: Demo, email: demo@example.com, groups: [staff], password_hash: %q}
 routes:
-  - upstream: %q%s
-`, listen, filepath.Join(dir, "data"), hash.Reveal(), upstream, access))
+%s`, o.listen, filepath.Join(dir, "data"), loginHost, hash.Reveal(), routes))
 	if err != nil {
 		return err
 	}
@@ -92,23 +116,47 @@ routes:
 		if access == "" {
 			behind = upstream
 		}
-		p.tellDemo(f.URLs[0], chosen, behind)
+		addresses := []string{f.URLs[0]}
+		if o.hosts {
+			addresses = onHosts(f.URLs[0], demoHosts)
+		}
+		p.tellDemo(addresses, chosen, behind)
 	}})
 }
 
-// tellDemo prints the address, the name and the password. It ignores errors: the
+// onHosts returns the address with each of the hosts in place of its own.
+func onHosts(address string, hosts []string) (all []string) {
+	scheme, at, _ := strings.Cut(address, "://")
+	_, port, err := net.SplitHostPort(at)
+	for _, host := range hosts {
+		if err == nil {
+			host = net.JoinHostPort(host, port)
+		}
+		all = append(all, scheme+"://"+host)
+	}
+	return all
+}
+
+// tellDemo prints the addresses, the name and the password. It ignores errors: the
 // gate works without a reader.
-func (p *cli) tellDemo(url, password, behind string) {
+func (p *cli) tellDemo(addresses []string, password, behind string) {
 	s := screenOf(p.Out)
+	open := ""
+	for i, address := range addresses {
+		label := "Open"
+		if i > 0 {
+			label = "... then"
+		}
+		open += fmt.Sprintf("  %-10s %s\n", label, s.paint(bold, address+"/"))
+	}
 	_, _ = fmt.Fprintf(p.Out, `
-  Open       %s
-  Name       %s
+%s  Name       %s
   Password   %s
 
   Behind it  %s
   End        Ctrl-C: everything is removed
 
-`, s.paint(bold, url+"/"), s.paint(bold, "demo"), s.paint(bold, password), behind)
+`, open, s.paint(bold, "demo"), s.paint(bold, password), behind)
 }
 
 // startDemoApplication serves the demo application on a unix socket until stop is

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -83,8 +84,11 @@ func (p *cli) listSessions(ctx context.Context, a *admin.Admin, q admin.SessionQ
 	if limit > 0 {
 		q.Limit++ // the one more shows that there is another page
 	}
-	t := newTable(p.Out, asJSON, column{"ID", 0}, column{"USER", 8}, column{"SIGNED IN", 0},
-		column{"LAST USED", 0}, column{"ENDS", 0}, column{"ADDRESS", 15}, column{"AGENT", 5})
+	columns := []column{{"ID", 0}, {"USER", 8}, {"SIGNED IN", 0}, {"LAST USED", 0}, {"ENDS", 0}, {"ADDRESS", 15}, {"AGENT", 5}}
+	if p.severalHosts {
+		columns = append(columns, column{"HOSTS", 10})
+	}
+	t := newTable(p.Out, asJSON, columns...)
 	n, last := 0, ""
 	for s, err := range a.Sessions(ctx, q) {
 		if err != nil {
@@ -94,7 +98,11 @@ func (p *cli) listSessions(ctx context.Context, a *admin.Admin, q admin.SessionQ
 			break
 		}
 		last = s.ID
-		if err := t.row(s, s.ID, s.User, t.relativeTime(s.Login), t.relativeTime(s.Seen), t.relativeTime(s.Expires), s.Addr, s.Agent); err != nil {
+		cells := []string{s.ID, s.User, t.relativeTime(s.Login), t.relativeTime(s.Seen), t.relativeTime(s.Expires), s.Addr, s.Agent}
+		if p.severalHosts {
+			cells = append(cells, strings.Join(s.Hosts, " "))
+		}
+		if err := t.row(s, cells...); err != nil {
 			return err
 		}
 	}
@@ -136,7 +144,7 @@ func (p *cli) sessionShow() *cobra.Command {
 			}
 			return writeFields(p.Out, "id", s.ID, "user", s.User, "source", s.Source,
 				"signed in", formatTime(s.Login), "last used", formatTime(s.Seen), "ends", formatTime(s.Expires),
-				"ends at the latest", formatTime(s.Limit), "address", s.Addr, "agent", s.Agent)
+				"ends at the latest", formatTime(s.Limit), "address", s.Addr, "agent", s.Agent, "hosts", strings.Join(s.Hosts, " "))
 		}),
 		ValidArgsFunction: onlyFirst(p.sessionIDs),
 	}

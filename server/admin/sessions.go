@@ -27,13 +27,14 @@ type Session struct {
 	Limit   time.Time `json:"ends_at_the_latest,omitzero"` // when it ends even if it is used; zero: no such limit
 	Addr    string    `json:"address"`                     // from which the user signed in; "": unknown
 	Agent   string    `json:"agent"`                       // the User-Agent at that time; "": it sent none
+	Hosts   []string  `json:"hosts,omitempty"`             // the applications' hosts that it spans, sorted, with login.host
 }
 
 // publicSession returns what administrators may see of a session.
 func publicSession(i sessions.Info) Session {
 	return Session{
 		ID: i.Handle, User: i.User, Source: i.Source, Login: i.Login, Seen: i.Seen,
-		Expires: i.Expires, Limit: i.Limit, Addr: i.Addr, Agent: i.Agent,
+		Expires: i.Expires, Limit: i.Limit, Addr: i.Addr, Agent: i.Agent, Hosts: i.HostNames(),
 	}
 }
 
