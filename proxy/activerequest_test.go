@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gatehouse/internal/e2e"
+	"gatehouse/sessions"
 )
 
 // slow is an application that reads a request to its end, says so, and answers
@@ -196,8 +197,8 @@ func TestBytesThatMoveAreUse(t *testing.T) {
 					t.Fatal(err)
 				}
 				if tt.want {
-					until(t, fmt.Sprintf("%s, piece %d: a use", tt.name, i), func() bool { return live.Moved(key) })
-				} else if live.Moved(key) {
+					until(t, fmt.Sprintf("%s, piece %d: a use", tt.name, i), func() bool { return live.Moved(sessions.Info{Key: key}) })
+				} else if live.Moved(sessions.Info{Key: key}) {
 					t.Errorf("%s, piece %d is a use", tt.name, i)
 				}
 			}
@@ -219,9 +220,9 @@ func TestUploadIsUse(t *testing.T) {
 		key := people["alice"].Session.Key
 		for range 3 {
 			_, _ = io.WriteString(c, strings.Repeat("x", 10000))
-			until(t, "a use", func() bool { return live.Moved(key) })
+			until(t, "a use", func() bool { return live.Moved(sessions.Info{Key: key}) })
 		}
-		for live.Moved(key) { // until all that was sent is counted
+		for live.Moved(sessions.Info{Key: key}) { // until all that was sent is counted
 			time.Sleep(time.Millisecond)
 		}
 	})
@@ -275,7 +276,7 @@ func TestSocketIsUse(t *testing.T) {
 			if _, err := io.CopyN(io.Discard, in, int64(len(tt.frame))); err != nil { // it has been through
 				t.Fatal(err)
 			}
-			if got := live.Moved(key); got != tt.want {
+			if got := live.Moved(sessions.Info{Key: key}); got != tt.want {
 				t.Errorf("%.10q: moved is %v, want %v", tt.frame, got, tt.want)
 			}
 		}

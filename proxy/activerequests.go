@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,26 +18,26 @@ type ActiveRequests struct {
 	list map[string]*activeRequest // the head of a list, by Session.Key
 }
 
-// Cut interrupts the requests of the session with this Key, which has ended. A
-// request that may have changed something is answered first, within a limit (see
-// activeRequest.cut), so the caller must call Cut again as long as Sessions returns
-// the session. It does nothing for an unknown key.
-func (l *ActiveRequests) Cut(key string) {
+// Cut interrupts the requests of a session that has ended, on its host if it has one
+// (Info.Covers). A request that may have changed something is answered first, within
+// a limit (see activeRequest.cut), so the caller must call Cut again as long as
+// Sessions returns the session. It does nothing for an unknown session.
+func (l *ActiveRequests) Cut(ended sessions.Info) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	for a := l.list[key]; a != nil; a = a.next {
+	for a := range l.of(&ended) {
 		a.cut(now)
 	}
 }
 
-// Moved reports whether any request of the session with this Key has, since the
-// last call for it, transferred bytes that are a use of the session.
-func (l *ActiveRequests) Moved(key string) bool {
+// Moved reports whether any request of the session, on its host if it has one, has
+// transferred bytes since the last call for it that are a use of the session.
+func (l *ActiveRequests) Moved(session sessions.Info) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	moved := false
-	for a := l.list[key]; a != nil; a = a.next {
+	for a := range l.of(&session) {
 		if n := a.moved(); n != a.counted {
 			a.counted, moved = n, true
 		}
@@ -43,14 +45,30 @@ func (l *ActiveRequests) Moved(key string) bool {
 	return moved
 }
 
-// Sessions returns the sessions that have requests in flight, each once, in no
-// particular order.
+// of yields the requests of a session. The caller holds l.mu.
+func (l *ActiveRequests) of(session *sessions.Info) iter.Seq[*activeRequest] {
+	return func(yield func(*activeRequest) bool) {
+		for a := l.list[session.Key]; a != nil; a = a.next {
+			if session.Covers(a.session) && !yield(a) {
+				return
+			}
+		}
+	}
+}
+
+// Sessions returns the sessions that have requests in flight, each once for each of
+// its hosts, in no particular order.
 func (l *ActiveRequests) Sessions() []sessions.Info {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := make([]sessions.Info, 0, len(l.list))
 	for _, a := range l.list {
-		all = append(all, *a.session)
+		first := len(all)
+		for ; a != nil; a = a.next {
+			if !slices.ContainsFunc(all[first:], func(i sessions.Info) bool { return i.Host == a.session.Host }) {
+				all = append(all, *a.session)
+			}
+		}
 	}
 	return all
 }

@@ -374,7 +374,29 @@ func cutAll(t *testing.T, live *ActiveRequests) {
 		}
 	}
 	for _, i := range live.Sessions() {
-		live.Cut(i.Key)
+		live.Cut(i)
+	}
+}
+
+// Whoever leaves one host goes on with what is under way on the others; the end of the
+// session ends it all.
+func TestEndOfAHostCutsItsRequestsAlone(t *testing.T) {
+	live := new(ActiveRequests)
+	wiki, wikiToo, shop := of("k"), of("k"), of("k")
+	wiki.session.Host, wikiToo.session.Host, shop.session.Host = "wiki", "wiki", "shop"
+	for _, a := range []*activeRequest{wiki, shop, wikiToo} {
+		live.add(a)
+	}
+	if n := len(live.Sessions()); n != 2 {
+		t.Errorf("%d sessions are asked about, want one for each host", n)
+	}
+	live.Cut(*wiki.session)
+	if !wiki.breaker.Broken() || !wikiToo.breaker.Broken() || shop.breaker.Broken() {
+		t.Errorf("broken: %v %v %v, want the first two", wiki.breaker.Broken(), wikiToo.breaker.Broken(), shop.breaker.Broken())
+	}
+	live.Cut(sessions.Info{Key: "k"})
+	if !shop.breaker.Broken() {
+		t.Error("the end of the session does not cut what is under way on a host")
 	}
 }
 
@@ -385,7 +407,7 @@ func TestLiveKeepsItsLists(t *testing.T) {
 		live.add(s)
 	}
 	live.remove(b)
-	live.Cut("k")
+	live.Cut(sessions.Info{Key: "k"})
 	if !a.breaker.Broken() || b.breaker.Broken() || c.breaker.Broken() {
 		t.Errorf("broken: %v %v %v, want only the first", a.breaker.Broken(), b.breaker.Broken(), c.breaker.Broken())
 	}

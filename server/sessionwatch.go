@@ -47,8 +47,8 @@ func (s *Server) cutEnded(ctx context.Context, counts func(ctx context.Context, 
 				switch ok, err := counts(ctx, i); {
 				case err != nil:
 				case !ok:
-					s.shared.live.Cut(i.Key)
-				case s.shared.live.Moved(i.Key):
+					s.shared.live.Cut(i)
+				case s.shared.live.Moved(i):
 					used(ctx, i)
 				}
 			}

@@ -224,7 +224,7 @@ func (s *site) retire() {
 // themselves (expired, or over the limit of a user) are audited here.
 func (p *shared) ended(i sessions.Info, reason string) {
 	p.metrics.SessionEnded(reason)
-	p.live.Cut(i.Key)
+	p.live.Cut(i)
 	var event string
 	switch reason {
 	case "expired":
