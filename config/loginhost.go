@@ -51,10 +51,11 @@ func (c *Config) checkAppHost(x *crossCheck, route int, login string) {
 	}
 }
 
-// mayHaveHTTPS reports whether visitors may come over https: to this server, to a proxy
-// that tells of it, or to one that cookie.secure vouches for.
+// mayHaveHTTPS reports whether visitors may come over https: to this server, or to a
+// proxy that tells of it. A proxy that is not trusted is not enough, whatever
+// cookie.secure says: the addresses of the way in have the scheme of the request.
 func (c *Config) mayHaveHTTPS() bool {
-	return c.TLS.CertFile != "" || c.TLS.KeyFile != "" || len(c.TrustedProxies) > 0 || c.Cookie.Secure == "true"
+	return c.TLS.CertFile != "" || c.TLS.KeyFile != "" || len(c.TrustedProxies) > 0
 }
 
 // checkHostCookie reports attributes with which the cookies of the login host and of the

@@ -74,7 +74,7 @@ func TestLoginHost(t *testing.T) {
 		{"plain http, and the name only ends like it", login("gatelocalhost.example") + app, `login.host: "gatelocalhost.example" is on plain http`, ""},
 		{"TLS", "tls: {cert_file: files/cert.pem, key_file: files/key.pem}\n" + gate + app, "", ""},
 		{"half of TLS", "tls: {cert_file: files/cert.pem}\n" + gate + app, "tls.key_file: is missing", ""},
-		{"https somewhere in front", "cookie: {secure: 'true'}\n" + gate + app, "", "cookie.secure: browsers do not keep a Secure cookie from plain http"},
+		{"https somewhere in front, of which nothing is known", "cookie: {secure: 'true'}\n" + gate + app, `login.host: "gate.example.com" is on plain http`, ""},
 
 		{
 			"a cookie for the domain", https + "cookie: {domain: example.com}\n" + gate + app,
