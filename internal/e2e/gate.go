@@ -78,7 +78,7 @@ func New(tb testing.TB, m Mode, config string) *Gate {
 	g := &Gate{Mode: m, Addr: FreeAddr(tb), Dir: dir, Program: Program(), CA: NewCA(tb, dir), secrets: []string{Password}}
 	g.base = fmt.Sprintf("version: 1\nlisten: %s\ndata_dir: %s\n", g.Addr, filepath.Join(dir, "data"))
 	if m.TLS {
-		g.CA.Issue(tb, Host, "wiki.example.test", "127.0.0.1")
+		g.CA.Issue(tb, Host, "wiki.example.test", "*.example.com", "*.example.org", "*.example.net", "127.0.0.1")
 		g.base += fmt.Sprintf("tls: {cert_file: %s, key_file: %s}\n", g.CA.CertFile, g.CA.KeyFile)
 	}
 	g.Configure(tb, config)
