@@ -27,10 +27,14 @@ const (
 // origin, so a script of an application could otherwise read a page with its CSRF
 // token, and use it. A script cannot forge Sec-Fetch-Mode and Sec-Fetch-Dest. A
 // client that sends neither is an older browser or none, and is let through.
+//
+// On an application's host, beside a login host, a navigation may come by a service
+// worker that answers for the host, with the destination empty: the application has been
+// allowed one, and nothing is typed there.
 func (p *Portal) visited(r *http.Request) error {
 	for _, f := range []struct{ name, want string }{{"Sec-Fetch-Mode", "navigate"}, {"Sec-Fetch-Dest", "document"}} {
 		for _, v := range r.Header[f.name] {
-			if v != f.want {
+			if v != f.want && !(f.name == "Sec-Fetch-Dest" && v == "empty" && p.onAppHost(r)) {
 				return p.refused(r, web.Fail(http.StatusForbidden, msgVisit, fmt.Errorf("a page of ours was not visited, but asked for: %s is %.40q", f.name, v)))
 			}
 		}

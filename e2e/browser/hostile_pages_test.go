@@ -16,7 +16,7 @@ import (
 )
 
 // spy is a service worker that sees every request of its pages, and tells of them at
-// /seen.
+// /seen. The last line may have it answer them.
 const spy = `
 const seen = [];
 self.addEventListener("install", e => e.waitUntil(self.skipWaiting()));
@@ -24,12 +24,18 @@ self.addEventListener("activate", e => e.waitUntil(self.clients.claim()));
 self.addEventListener("fetch", e => {
 	if (new URL(e.request.url).pathname == "/seen") return e.respondWith(new Response(JSON.stringify(seen)));
 	e.waitUntil(e.request.clone().text().catch(() => "").then(body => seen.push(e.request.method + " " + e.request.url + " " + body)));
+	%s
 });`
+
+func (w world) watchingWorker(t *testing.T) { w.serviceWorker(t, "") }
+
+func (w world) answeringWorker(t *testing.T) { w.serviceWorker(t, "e.respondWith(fetch(e.request));") }
 
 // serviceWorker lets alice sign out and in again, while the wiki has a worker that the
 // operator has allowed for all of its host.
-func (w world) serviceWorker(t *testing.T) {
-	w.wiki.serve("/sw.js", "text/javascript", spy)
+func (w world) serviceWorker(t *testing.T, answers string) {
+	t.Helper()
+	w.wiki.serve("/sw.js", "text/javascript", fmt.Sprintf(spy, answers))
 	p := w.alice(t)
 	if got := p.settled(`{
 		await navigator.serviceWorker.register("/sw.js");

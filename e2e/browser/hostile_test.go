@@ -24,7 +24,8 @@ func TestHostileApplicationBesideALoginHost(t *testing.T) {
 		name string
 		test func(world, *testing.T)
 	}{
-		{"a service worker at the root", world.serviceWorker},
+		{"a service worker at the root, which watches", world.watchingWorker},
+		{"a service worker at the root, which answers as the network does", world.answeringWorker},
 		{"fetches of the login host", world.fetches},
 		{"the login host as a script, an image and a socket", world.embeds},
 		{"the login host in a frame", world.frames},
