@@ -375,6 +375,32 @@ func TestUnknownCode(t *testing.T) {
 	b.one(http.MethodGet, b.at("wiki.test", "/_gate/enter?code="+strings.Repeat("A", 43)), nil).want(t, http.StatusBadRequest, "")
 }
 
+// A proxy in front says how visitors reach the gate; all hosts are reached alike.
+func TestWayInBehindAProxy(t *testing.T) {
+	g := newGate(t, func(g *gate) { g.loginHost = "gate.test" })
+	b := g.browser(t)
+	ask := func(host, path string, more ...string) string {
+		r := b.request(http.MethodGet, path, nil)
+		r.Host = host
+		r.Header.Set("X-Forwarded-Proto", "https")
+		for i := 0; i+1 < len(more); i += 2 {
+			r.Header.Set(more[i], more[i+1])
+		}
+		return b.do(r).Header.Get("Location")
+	}
+	for want, to := range map[string]string{
+		"https://gate.test/_gate/login?next=https%3A//wiki.test/x&":                   ask("wiki.test", "/x"),
+		"https://gate.test/_gate/login?next=https%3A//wiki.test/y&":                   ask("wiki.test:443", "/y"),
+		"https://gate.test:8443/_gate/login?next=https%3A//wiki.test%3A8443/x&":       ask("wiki.test:8443", "/x"),
+		"https://gate.test:8443/_gate/login?next=https%3A//wiki.test%3A8443/a/b%3Fc&": ask("wiki.test", "/a/b?c", "X-Forwarded-Port", "8443"),
+		"https://wiki.test/z": ask("wiki.test", "/z", "X-Forwarded-Proto", "http"), // its cookie is for https
+	} {
+		if !strings.HasPrefix(to, want) {
+			t.Errorf("led to %s, want %s...", to, want)
+		}
+	}
+}
+
 // A script asks; it is told where its page has to go, which is on its own host.
 func TestScriptsAreToldTheWayIn(t *testing.T) {
 	b := newGate(t, withLoginHost).traveller(t)

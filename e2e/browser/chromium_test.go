@@ -25,11 +25,11 @@ import (
 // chromium is Debian's; make setup installs it.
 const chromium = "/usr/bin/chromium"
 
-// startDemo runs `gatehouse demo` and reads from the terminal what a person
-// would read.
-func startDemo(t *testing.T) (url, name, password string) {
+// startDemo runs `gatehouse demo` with more arguments, and reads from the terminal what
+// a person would read. url is the first address.
+func startDemo(t *testing.T, more ...string) (url, name, password string) {
 	t.Helper()
-	cmd := exec.CommandContext(context.Background(), e2e.Program(), "demo", "--listen", "127.0.0.1:0") //nolint:gosec // the program under test
+	cmd := exec.CommandContext(context.Background(), e2e.Program(), append([]string{"demo", "--listen", "127.0.0.1:0"}, more...)...) //nolint:gosec // the program under test
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func startDemo(t *testing.T) (url, name, password string) {
 			t.Errorf("log of the demo:\n%s", log.String())
 		}
 	})
-	shown := regexp.MustCompile(`(?s)Open\s+(http://\S+)\s+Name\s+(\S+)\s+Password\s+(\S+)\n`)
+	shown := regexp.MustCompile(`(?s)Open\s+(http://\S+)\s+(?:\.\.\. then\s+http://\S+\s+)?Name\s+(\S+)\s+Password\s+(\S+)\n`)
 	var text strings.Builder
 	for in := bufio.NewReader(out); ; {
 		line, err := in.ReadString('\n')
@@ -222,6 +222,32 @@ func TestInABrowser(t *testing.T) {
 		}
 	}
 	p.do("open the application again", chromedp.Navigate(url), chromedp.WaitVisible(passwordField))
+}
+
+// TestDemoOnSeveralHosts: who signs in on the way to one of the two hosts is known on the
+// other, and signing out there ends both.
+func TestDemoOnSeveralHosts(t *testing.T) {
+	t.Parallel()
+	wiki, name, password := startDemo(t, "--hosts")
+	shop, gate := strings.Replace(wiki, "wiki.", "shop.", 1), strings.Replace(wiki, "wiki.", "gate.", 1)
+	p := openBrowser(t)
+	p.do("open the first host", chromedp.Navigate(wiki+"form?a=b"), chromedp.WaitVisible(passwordField))
+	if at := p.url(); !strings.HasPrefix(at, gate+"_gate/login?next=") {
+		t.Errorf("the browser is at %s, want the sign-in page of the login host", at)
+	}
+	p.signIn(name, password)
+	p.do("arrive", chromedp.WaitVisible(chromedp.CSS("#subject")))
+	if at := p.url(); at != wiki+"form?a=b" {
+		t.Errorf("the browser is at %s", at)
+	}
+	p.do("open the second host", chromedp.Navigate(shop+"form"), chromedp.WaitVisible(chromedp.CSS("#subject")))
+	if at, who := p.url(), p.text("#user"); at != shop+"form" || who != name {
+		t.Errorf("the browser is at %s as %q", at, who)
+	}
+	p.signOut(strings.TrimSuffix(shop, "/"))
+	for _, host := range []string{wiki, shop} {
+		p.do("open "+host, chromedp.Navigate(host), chromedp.WaitVisible(passwordField))
+	}
 }
 
 // TestPagesWithoutScript: every page of ours works with JavaScript switched
