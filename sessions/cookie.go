@@ -99,6 +99,11 @@ func findCookie(lines []string, name string) (value string, n int) {
 // it. Each value has one spelling: base64 that a decoder would merely tolerate is
 // refused, so that no two values open the same session.
 func (m *Manager) verify(value string) (id string, signed int64, by int, ok bool) {
+	return m.verifyAs(m.o.Cookie.Name, value)
+}
+
+// verifyAs is verify for a value that was signed under the name.
+func (m *Manager) verifyAs(name, value string) (id string, signed int64, by int, ok bool) {
 	if len(value) != cookieLen || strings.ContainsAny(value, "\r\n") {
 		return "", 0, 0, false
 	}
@@ -110,7 +115,7 @@ func (m *Manager) verify(value string) (id string, signed int64, by int, ok bool
 		var b []byte
 		// Every error means that the value is not ours. securecookie fails for one
 		// other reason, a codec that was set up wrongly; see deriveKeys.
-		if c.Decode(m.o.Cookie.Name, value, &b) != nil {
+		if c.Decode(name, value, &b) != nil {
 			continue
 		}
 		at, _, _ := strings.Cut(string(raw), "|")

@@ -2,10 +2,8 @@ package sessions
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -35,6 +33,9 @@ const (
 	// codeLife is how long a code counts. It travels in one redirect.
 	codeLife = time.Minute
 
+	// codeName is the name under which codes are signed, which no cookie can have.
+	codeName = "session code"
+
 	purposeCode = "gatehouse session code v1 "
 
 	// hostKeyPrefix begins the names of the values with the ids of other hosts, in the
@@ -52,7 +53,7 @@ type passage struct {
 	Next  string `json:"next"`
 }
 
-// NewCode returns a code of 256 random bits with which the browser of the request can
+// NewCode returns a signed code of 256 random bits with which the browser of the request can
 // enter another host by the request's session: once, within a minute, and only where
 // it brings the same state. next is what Enter shall return. ErrNotFound means that
 // nobody is signed in.
@@ -66,14 +67,15 @@ func (m *Manager) NewCode(r *http.Request, host, state, next string) (code strin
 	case host == "" || host == m.o.LoginHost:
 		return "", fmt.Errorf("sessions: a code for %q, which has no ids of its own", host)
 	}
-	var b [idBytes]byte
-	_, _ = rand.Read(b[:]) // never fails, see its documentation
-	code = base64.RawURLEncoding.EncodeToString(b[:])
+	id := newID()
+	if code, err = m.codecs[0].Encode(codeName, []byte(id)); err != nil {
+		return "", fmt.Errorf("sign a code: %w", err)
+	}
 	now := m.now()
 	rec := Record{Host: host, Created: now, Seen: now, Expires: now.Add(codeLife), Limit: now.Add(codeLife)}
 	c := content{Session: i.ring.id, Passage: &passage{state, next}}
-	key := codeKey(code)
-	if err := m.write(code, key, 0, &rec, c, 1); err != nil {
+	key := codeKey(id)
+	if err := m.write(id, key, 0, &rec, c, 1); err != nil {
 		return "", err
 	}
 	ctx, cancel := detach(r.Context())
@@ -85,10 +87,10 @@ func (m *Manager) NewCode(r *http.Request, host, state, next string) (code strin
 	return code, nil
 }
 
-// codeKey returns the key under which the store has the code. It differs from the one
-// that a session with this id would have.
-func codeKey(code string) string {
-	sum := sha256.Sum256([]byte(purposeCode + code))
+// codeKey returns the key under which the store has the code with the id. It differs from
+// the one that a session with this id would have.
+func codeKey(id string) string {
+	sum := sha256.Sum256([]byte(purposeCode + id))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -136,12 +138,14 @@ func (m *Manager) Enter(r *http.Request, h http.Header, code, state string, spen
 }
 
 // takeCode removes the code from the store, and returns what it holds if it counts.
-// Of several who bring it at the same time, one gets it.
+// Of several who bring it at the same time, one gets it. What we did not sign costs the
+// store nothing.
 func (m *Manager) takeCode(ctx context.Context, code string) (rec Record, c content, err error) {
-	if !validID(code) {
+	id, _, _, ok := m.verifyAs(codeName, code)
+	if !ok {
 		return Record{}, content{}, fmt.Errorf("not a code of ours: %w", ErrNotFound)
 	}
-	key := codeKey(code)
+	key := codeKey(id)
 	rec, err = m.store.Delete(ctx, key)
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -150,7 +154,7 @@ func (m *Manager) takeCode(ctx context.Context, code string) (rec Record, c cont
 		return Record{}, content{}, fmt.Errorf("take a code: %w", err)
 	}
 	m.quota.add(-len(rec.Data))
-	k, err := m.ringOf(code)
+	k, err := m.ringOf(id)
 	if err != nil {
 		return Record{}, content{}, err
 	}
@@ -161,7 +165,7 @@ func (m *Manager) takeCode(ctx context.Context, code string) (rec Record, c cont
 	if rec.over(m.now()) {
 		return Record{}, content{}, fmt.Errorf("the code is too old: %w", ErrNotFound)
 	}
-	if c, err = m.open(code, key, rec.Data); err != nil || c.Passage == nil {
+	if c, err = m.open(id, key, rec.Data); err != nil || c.Passage == nil {
 		return Record{}, content{}, fmt.Errorf("the code holds nothing: %w", errors.Join(err, ErrNotFound))
 	}
 	return rec, c, nil

@@ -40,6 +40,11 @@ func (v *visitor) to(host string, from ...string) *http.Request {
 	return r
 }
 
+// brought returns the session's cookie with a value, as a request brings it.
+func brought(value string) *http.Cookie {
+	return &http.Cookie{Name: "__Host-gatehouse", Value: value} //nolint:gosec // G124: requests have no attributes
+}
+
 func (v *visitor) take(host string, h http.Header) {
 	for _, line := range h["Set-Cookie"] {
 		c, err := http.ParseSetCookie(line)
@@ -142,10 +147,9 @@ func TestCodeOpensNothing(t *testing.T) {
 			}
 			return "A" + code[1:]
 		}},
-		"cut":                   {change: func(code string) string { return code[1:] }},
-		"empty":                 {change: func(string) string { return "" }},
-		"as an id":              {change: func(string) string { return newID() }},
-		"the id of the session": {change: func(string) string { return "" }},
+		"cut":   {change: func(code string) string { return code[1:] }},
+		"empty": {change: func(string) string { return "" }},
+		"an id": {change: func(string) string { return newID() }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -198,8 +202,23 @@ func TestCodeWithoutStateOpensNothing(t *testing.T) {
 func TestCodeIsNoCookie(t *testing.T) {
 	m, v := hosted(t, Options{})
 	r := v.to(wikiHost, "none")
-	r.AddCookie(&http.Cookie{Name: "__Host-gatehouse", Value: mustSign(t, m, v.code(wikiHost))})
+	code := v.code(wikiHost)
+	r.AddCookie(brought(code))
 	wantNobody(t, m, r, "a code as a cookie")
+	id, _, _, ok := m.verifyAs(codeName, code)
+	if _, _, _, cookie := m.verify(code); !ok || cookie {
+		t.Errorf("the code is one: %t, a cookie: %t", ok, cookie)
+	}
+	r = v.to(wikiHost, "none")
+	r.AddCookie(brought(mustSign(t, m, id)))
+	wantNobody(t, m, r, "the id of a code, signed as a cookie")
+	for _, host := range []string{gateHost, wikiHost} {
+		if _, _, err := m.Enter(v.to(wikiHost), http.Header{}, v.cookies[host].Value, "state"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("the cookie of %s as a code: %v", host, err)
+		}
+	}
+	wantUser(t, m, v.to(gateHost), "alice")
+	wantUser(t, m, v.to(wikiHost), "alice")
 }
 
 func TestOnlyTheLoginHostMakesCodes(t *testing.T) {
@@ -339,7 +358,7 @@ func TestBasketOfAHostSurvivesTheLogin(t *testing.T) {
 	v.enter(wikiHost)
 	wantValues(t, m, v.to(wikiHost), "app", map[string]string{"basket": "7"})
 	r := v.to(wikiHost, "none")
-	r.AddCookie(&http.Cookie{Name: "__Host-gatehouse", Value: before})
+	r.AddCookie(brought(before))
 	wantNobody(t, m, r, "the id before the login")
 }
 

@@ -34,7 +34,8 @@ const (
 func (p *Portal) visited(r *http.Request) error {
 	for _, f := range []struct{ name, want string }{{"Sec-Fetch-Mode", "navigate"}, {"Sec-Fetch-Dest", "document"}} {
 		for _, v := range r.Header[f.name] {
-			if v != f.want && !(f.name == "Sec-Fetch-Dest" && v == "empty" && p.onAppHost(r)) {
+			worker := f.name == "Sec-Fetch-Dest" && v == "empty" && p.onAppHost(r)
+			if v != f.want && !worker {
 				return p.refused(r, web.Fail(http.StatusForbidden, msgVisit, fmt.Errorf("a page of ours was not visited, but asked for: %s is %.40q", f.name, v)))
 			}
 		}

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -40,3 +41,9 @@ func (p *Portal) Person(r *http.Request) (*auth.Identity, error) { return p.pers
 
 // SetHalfway sets how long there is for the second step of a login.
 func (p *Portal) SetHalfway(d time.Duration) { p.halfway = d }
+
+// Safe is safe, for a request of the login host over https.
+func (p *Portal) Safe(next string) (string, bool) {
+	r := (&http.Request{}).WithContext(web.With(context.Background(), &web.Info{Scheme: "https", Host: p.o.LoginHost}))
+	return p.safe(r, next)
+}

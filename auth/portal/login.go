@@ -83,7 +83,7 @@ func (p *Portal) showLogin(w http.ResponseWriter, r *http.Request) error {
 	next, _ := p.nextOf(r)
 	if q := r.URL.Query(); id != nil && (q.Has("next") || q.Has("rd")) {
 		if isAway(next) {
-			return p.sendAway(w, r, next)
+			return p.sendAway(w, r, id, next)
 		}
 		return seeOther(w, r, next)
 	}

@@ -15,6 +15,7 @@ import (
 	"gatehouse/auth"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/httpfield"
+	"gatehouse/internal/limit"
 	"gatehouse/internal/web"
 	"gatehouse/sessions"
 )
@@ -30,6 +31,9 @@ import (
 // The code counts once, for a minute, on that host, and only in the browser whose nonce
 // has the hash in state: nobody can be signed in by a link that somebody else has made.
 // A browser has one nonce for a host, so that its tabs do not get in each other's way.
+
+// codeRate limits how many codes a session gets, since each is a write to the store.
+var codeRate = limit.Rate{Count: 300, Per: 10 * time.Minute}
 
 // hostPages are the pages that the hosts of applications have. All others are on the
 // login host alone.
@@ -108,7 +112,7 @@ func (p *Portal) leave(w http.ResponseWriter, r *http.Request, next string) erro
 	if !info.Secure() && !isLocal(p.o.LoginHost) { // a way in over http would end without a cookie
 		return seeOther(w, r, "https://"+hostName(r)+next)
 	}
-	nonce, _ := p.enterNonce(r)
+	nonce := p.enterNonce(r)
 	if nonce == nil {
 		nonce = make([]byte, nonceLen)
 		_, _ = rand.Read(nonce) // never fails: the process ends instead
@@ -125,15 +129,15 @@ func (p *Portal) leave(w http.ResponseWriter, r *http.Request, next string) erro
 }
 
 // enterNonce returns the nonce of the visitor's cookie for this host; nil if there is
-// none with our signature. clash reports that there are two that differ.
-func (p *Portal) enterNonce(r *http.Request) (nonce []byte, clash bool) {
-	value, clash := p.o.Cookies.Read(r, auth.CookieEnter, func(b []byte) bool {
+// none with our signature, or there are two that differ.
+func (p *Portal) enterNonce(r *http.Request) []byte {
+	value, _ := p.o.Cookies.Read(r, auth.CookieEnter, func(b []byte) bool {
 		return len(b) == tokenLen && p.o.Cookies.Verify(b[nonceLen:], "enter cookie", b[:nonceLen], []byte(hostName(r)))
 	})
 	if value == nil {
-		return nil, clash
+		return nil
 	}
-	return value[:nonceLen], false
+	return value[:nonceLen]
 }
 
 // stateOf returns what the other host may know of a nonce; "" for nil.
@@ -212,9 +216,12 @@ func onward(next, state string) string {
 	return next
 }
 
-// sendAway leads somebody who is signed in on the login host to next on another one,
-// with a code.
-func (p *Portal) sendAway(w http.ResponseWriter, r *http.Request, next string) error {
+// sendAway leads somebody who is signed in on the login host, id, to next on another
+// one, with a code.
+func (p *Portal) sendAway(w http.ResponseWriter, r *http.Request, id *auth.Identity, next string) error {
+	if ok, wait := p.keeping.Take(limit.Bucket{Key: limit.KeyOf("code", id.Session.Key), Rate: codeRate}); !ok {
+		return web.Later(http.StatusTooManyRequests, "", wait, errors.New("too many codes for one session"))
+	}
 	u, err := url.Parse(next)
 	if err != nil {
 		return couldNot("read the way back", err)
@@ -249,7 +256,7 @@ func (p *Portal) enter(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	nonce, _ := p.enterNonce(r)
+	nonce := p.enterNonce(r)
 	keptHere := p.keptList(r)
 	entered, next, err := p.o.Sessions.Enter(r, w.Header(), r.URL.Query().Get("code"), stateOf(nonce), keptKey)
 	if resolved, ok := resolveNext(keptHere, next); ok {

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"gatehouse/auth/portal"
 )
 
 // A traveller is a browser that knows all hosts of a gate with a login host, and goes
@@ -235,13 +237,13 @@ func TestLogoutOfOneHost(t *testing.T) {
 	b.wantForm(b.visit(b.at("shop.test", "/")))
 }
 
-// codeFor signs alice in, and returns the address that would let her in at the wiki.
-func (b *traveller) codeFor(host string) string {
+// code signs alice in, and returns the address that would let her in at the wiki.
+func (b *traveller) code() string {
 	b.t.Helper()
 	b.signIn(b.visit(b.at("gate.test", "/")))
-	out := b.one(http.MethodGet, b.at(host, "/secret"), nil).Header.Get("Location")
+	out := b.one(http.MethodGet, b.at("wiki.test", "/secret"), nil).Header.Get("Location")
 	enter := b.one(http.MethodGet, out, nil).Header.Get("Location")
-	if !strings.HasPrefix(enter, b.at(host, "/_gate/enter?code=")) {
+	if !strings.HasPrefix(enter, b.at("wiki.test", "/_gate/enter?code=")) {
 		b.t.Fatalf("%q leads to %q", out, enter)
 	}
 	return enter
@@ -262,7 +264,7 @@ func TestSomebodyElsesCodeSignsNobodyIn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			mallory, b := g.traveller(t), g.traveller(t)
-			enter := mallory.codeFor("wiki.test")
+			enter := mallory.code()
 			victim(b)
 			b.one(http.MethodGet, enter, nil)
 			b.wantNobody("wiki.test")
@@ -280,14 +282,14 @@ func TestCodeDoesNotReplaceASession(t *testing.T) {
 	g := newGate(t, withLoginHost)
 	mallory, b := g.traveller(t), g.traveller(t)
 	b.wantHello(b.signIn(b.visit(b.at("wiki.test", "/"))), "wiki.test", "/")
-	b.wantHello(b.visit(mallory.codeFor("wiki.test")), "wiki.test", "/secret")
+	b.wantHello(b.visit(mallory.code()), "wiki.test", "/secret")
 	b.wantHello(b.visit(b.at("wiki.test", "/_gate/enter?code=x")), "wiki.test", "/")
 	b.wantHello(b.visit(b.at("wiki.test", "/_gate/enter")), "wiki.test", "/")
 }
 
 func TestCodeIsForItsHost(t *testing.T) {
 	b := newGate(t, withLoginHost).traveller(t)
-	enter := b.codeFor("wiki.test")
+	enter := b.code()
 	b.one(http.MethodGet, b.at("shop.test", "/"), nil)
 	b.one(http.MethodGet, strings.Replace(enter, "wiki.test", "shop.test", 1), nil)
 	b.wantNobody("shop.test")
@@ -298,7 +300,7 @@ func TestCodeIsForItsHost(t *testing.T) {
 func TestCodeIsNotLogged(t *testing.T) {
 	g := newGate(t, withLoginHost)
 	b := g.traveller(t)
-	enter := b.codeFor("wiki.test")
+	enter := b.code()
 	a := b.one(http.MethodGet, enter, nil)
 	if got := a.Header.Get("Referrer-Policy"); got != "no-referrer" {
 		t.Errorf("Referrer-Policy: %q", got)
@@ -314,9 +316,22 @@ func TestCodeIsNotLogged(t *testing.T) {
 // A look at an address by a chat or a scanner uses no code up.
 func TestHeadTakesNoCode(t *testing.T) {
 	b := newGate(t, withLoginHost).traveller(t)
-	enter := b.codeFor("wiki.test")
+	enter := b.code()
 	b.one(http.MethodHead, enter, nil).want(t, http.StatusMethodNotAllowed, "")
 	b.wantHello(b.visit(enter), "wiki.test", "/secret")
+}
+
+// Each code is a write to the store.
+func TestFloodOfCodesEnds(t *testing.T) {
+	b := newGate(t, withLoginHost).traveller(t)
+	b.code()
+	last := 0
+	for range 310 {
+		last = b.one(http.MethodGet, b.at("gate.test", "/_gate/login?next="+url.QueryEscape(b.at("wiki.test", "/"))), nil).StatusCode
+	}
+	if last != http.StatusTooManyRequests {
+		t.Errorf("after 310 codes: %d", last)
+	}
 }
 
 func TestNextOfTheLoginHost(t *testing.T) {
@@ -357,6 +372,47 @@ func TestNextOfTheLoginHost(t *testing.T) {
 			t.Errorf("%s leads to %q", next, to)
 		}
 	}
+}
+
+// Whatever next says, two readers of addresses agree that it leads to a host of a route,
+// or nowhere.
+func FuzzNextOfTheLoginHost(f *testing.F) {
+	p := newGate(f, withLoginHost).portal
+	for _, s := range []string{
+		"https://wiki.test/a?b#c", "https://wiki.test", "https://WIKI.test.:443/", "https://wiki.test:1/", "https://wiki.test@evil.test/",
+		"https://evil.test/", "https://gate.test/", `https://wiki.test\@evil.test/`, "https://wiki.test/_gate/logout", "//wiki.test/", "/x", "https:wiki.test",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, next string) {
+		got, ok := p.Safe(next)
+		if !ok {
+			if got != "/" {
+				t.Fatalf("%q is refused and comes out as %q", next, got)
+			}
+			return
+		}
+		if again, ok := p.Safe(got); !ok || again != got {
+			t.Errorf("%q is safe once and %q, %v afterwards", next, again, ok)
+		}
+		if got[0] == '/' {
+			if same, ok := portal.SafeNext(next); !ok || same != got {
+				t.Errorf("%q leads to %q here", next, got)
+			}
+			return
+		}
+		origin := "https://wiki.test"
+		if !strings.HasPrefix(got, origin) {
+			origin = "https://shop.test"
+		}
+		path, found := strings.CutPrefix(got, origin)
+		if safe, ok := portal.SafeNext(path); !found || !ok || safe != path {
+			t.Errorf("%q leads to %q", next, got)
+		}
+		if u, err := url.Parse(got); err == nil && (u.Scheme+"://"+u.Host != origin || u.User != nil) {
+			t.Errorf("%q leads net/url to %s", next, u)
+		}
+	})
 }
 
 // On the host of an application, next stays there.

@@ -92,12 +92,13 @@ func (p *cli) demo(ctx context.Context, o demoOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	loginHost, routes := "", fmt.Sprintf("  - upstream: %q%s\n", upstream, access)
+	loginHost, hosts := "", []string{""}
 	if o.hosts {
-		loginHost, routes = demoLoginHost, ""
-		for _, host := range demoHosts {
-			routes += fmt.Sprintf("  - host: %s\n    upstream: %q%s\n", host, upstream, access)
-		}
+		loginHost, hosts = demoLoginHost, demoHosts
+	}
+	var routes strings.Builder
+	for _, host := range hosts {
+		fmt.Fprintf(&routes, "  - host: %q\n    upstream: %q%s\n", host, upstream, access)
 	}
 	c, err := config.Parse("demo", fmt.Appendf(nil, `version: 1
 listen: %q
@@ -107,7 +108,7 @@ login: {host: %q}
 users:
   - {name: demo, display_name: Demo, email: demo@example.com, groups: [staff], password_hash: %q}
 routes:
-%s`, o.listen, filepath.Join(dir, "data"), loginHost, hash.Reveal(), routes))
+%s`, o.listen, filepath.Join(dir, "data"), loginHost, hash.Reveal(), routes.String()))
 	if err != nil {
 		return err
 	}
@@ -141,13 +142,13 @@ func onHosts(address string, hosts []string) (all []string) {
 // gate works without a reader.
 func (p *cli) tellDemo(addresses []string, password, behind string) {
 	s := screenOf(p.Out)
-	open := ""
+	var open strings.Builder
 	for i, address := range addresses {
 		label := "Open"
 		if i > 0 {
 			label = "... then"
 		}
-		open += fmt.Sprintf("  %-10s %s\n", label, s.paint(bold, address+"/"))
+		fmt.Fprintf(&open, "  %-10s %s\n", label, s.paint(bold, address+"/"))
 	}
 	_, _ = fmt.Fprintf(p.Out, `
 %s  Name       %s
@@ -156,7 +157,7 @@ func (p *cli) tellDemo(addresses []string, password, behind string) {
   Behind it  %s
   End        Ctrl-C: everything is removed
 
-`, open, s.paint(bold, "demo"), s.paint(bold, password), behind)
+`, open.String(), s.paint(bold, "demo"), s.paint(bold, password), behind)
 }
 
 // startDemoApplication serves the demo application on a unix socket until stop is
