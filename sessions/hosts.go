@@ -99,10 +99,10 @@ func codeKey(id string) string {
 // up, whatever comes of it.
 //
 // The data that the browser's session on this host had stay, except the keys spent, if
-// it was nobody's or the same session's. The error is ErrNotFound if the code is unknown, too old or for
-// another host, and if its session has ended; ErrOtherBrowser, with next, if only the
-// state is another one. After any other error it is not known. Nothing has changed for
-// the request then.
+// it was nobody's or the same session's. The error is ErrNotFound if the code is
+// unknown, too old or for another host, and if its session has ended; ErrOtherBrowser,
+// with next, if only the state is another one. After any other error it is not known.
+// Nothing has changed for the request then.
 func (m *Manager) Enter(r *http.Request, h http.Header, code, state string, spent ...string) (i Info, next string, err error) {
 	ctx, cancel := detach(r.Context())
 	defer cancel()

@@ -110,15 +110,14 @@ func (p *Portal) elsewhere(w http.ResponseWriter, r *http.Request, name string) 
 func (p *Portal) leave(w http.ResponseWriter, r *http.Request, next string) error {
 	info := web.From(r.Context())
 	if !info.Secure() && !isLocal(p.o.LoginHost) { // a way in over http would end without a cookie
+		if r.Header.Get("Sec-Fetch-Mode") != "" { // browsers send it over https alone: the same answer would come again and again
+			return web.Fail(http.StatusBadRequest, msgAddress, errors.New("the browser is on https, and the gate does not know: the proxy in front must send X-Forwarded-Proto, and stand in trusted_proxies"))
+		}
 		return seeOther(w, r, "https://"+hostName(r)+next)
 	}
 	nonce := p.enterNonce(r)
 	if nonce == nil {
-		nonce = make([]byte, nonceLen)
-		_, _ = rand.Read(nonce) // never fails: the process ends instead
-		sum := p.o.Cookies.Sign("enter cookie", nonce, []byte(hostName(r)))
-		p.o.Cookies.Set(w, r, auth.CookieEnter, b64.EncodeToString(append(nonce, sum...)), 0)
-		nonce = nonce[:nonceLen]
+		nonce = p.setEnterNonce(w, r)
 	}
 	state := stateOf(nonce)
 	if id, kept := strings.CutPrefix(p.shortNext(w, r, next), keptPrefix); kept {
@@ -138,6 +137,15 @@ func (p *Portal) enterNonce(r *http.Request) []byte {
 		return nil
 	}
 	return value[:nonceLen]
+}
+
+// setEnterNonce sets the cookie with a new nonce, and returns the nonce.
+func (p *Portal) setEnterNonce(w http.ResponseWriter, r *http.Request) []byte {
+	nonce := make([]byte, nonceLen)
+	_, _ = rand.Read(nonce) // never fails: the process ends instead
+	sum := p.o.Cookies.Sign("enter cookie", nonce, []byte(hostName(r)))
+	p.o.Cookies.Set(w, r, auth.CookieEnter, b64.EncodeToString(append(nonce, sum...)), 0)
+	return nonce[:nonceLen]
 }
 
 // stateOf returns what the other host may know of a nonce; "" for nil.
@@ -217,8 +225,12 @@ func onward(next, state string) string {
 }
 
 // sendAway leads somebody who is signed in on the login host, id, to next on another
-// one, with a code.
+// one, with a code. Without a state, as by a bookmark, no code would count: the other
+// host makes a way in with one.
 func (p *Portal) sendAway(w http.ResponseWriter, r *http.Request, id *auth.Identity, next string) error {
+	if stateOfQuery(r) == "" {
+		return seeOther(w, r, next)
+	}
 	if ok, wait := p.keeping.Take(limit.Bucket{Key: limit.KeyOf("code", id.Session.Key), Rate: codeRate}); !ok {
 		return web.Later(http.StatusTooManyRequests, "", wait, errors.New("too many codes for one session"))
 	}
@@ -245,7 +257,10 @@ func (p *Portal) sendAway(w http.ResponseWriter, r *http.Request, id *auth.Ident
 }
 
 // enter takes the code with which a visitor comes from the login host. One that does
-// not count changes nothing; whoever is signed in here goes on all the same.
+// not count changes nothing; whoever is signed in here goes on all the same. A code for
+// another nonce may be this person's, from a page that was open for long or a bookmark:
+// the next way in has the right one. A browser without any nonce gets one, and has to
+// bring it before it is led on, so that one that keeps no cookies is not led in circles.
 func (p *Portal) enter(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet {
 		e := web.Refuse(http.StatusMethodNotAllowed, "") // a HEAD must not use the code up
@@ -257,6 +272,13 @@ func (p *Portal) enter(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	nonce := p.enterNonce(r)
+	if !r.URL.Query().Has("code") {
+		if id == nil && nonce == nil {
+			return p.refused(r, web.Fail(http.StatusBadRequest, msgCookies, fmt.Errorf("the browser has been given a cookie %s, and does not bring it", p.o.Cookies.Name(r, auth.CookieEnter))))
+		}
+		next, _ := p.nextOf(r)
+		return seeOther(w, r, next)
+	}
 	keptHere := p.keptList(r)
 	entered, next, err := p.o.Sessions.Enter(r, w.Header(), r.URL.Query().Get("code"), stateOf(nonce), keptKey)
 	if resolved, ok := resolveNext(keptHere, next); ok {
@@ -272,12 +294,14 @@ func (p *Portal) enter(w http.ResponseWriter, r *http.Request) error {
 		p.event(r, audit.SessionEntered, slog.String("user", entered.User), slog.String("session", entered.Handle), slog.String("host", entered.Host))
 	case !errors.Is(err, sessions.ErrNotFound):
 		return couldNot("enter by a code", err)
-	case errors.Is(err, sessions.ErrOtherBrowser) && (id != nil || nonce != nil):
-		// Where nobody is signed in, the next way in has the right nonce.
+	case errors.Is(err, sessions.ErrOtherBrowser):
+		p.noteForged(r, err)
+		if id == nil && nonce == nil {
+			p.setEnterNonce(w, r)
+			next = withNext("enter", next)
+		}
 	case id != nil:
 		next = "/"
-	case errors.Is(err, sessions.ErrOtherBrowser):
-		return p.refused(r, web.Fail(http.StatusBadRequest, msgCookies, fmt.Errorf("%w: it brings no cookie %s", err, p.o.Cookies.Name(r, auth.CookieEnter))))
 	default:
 		return p.refused(r, web.Fail(http.StatusBadRequest, msgStale, err))
 	}
