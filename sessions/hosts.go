@@ -139,17 +139,20 @@ func (m *Manager) Enter(r *http.Request, h http.Header, code, state string, spen
 
 // takeCode removes the code from the store, and returns what it holds if it counts.
 // Of several who bring it at the same time, one gets it. What we did not sign costs the
-// store nothing.
+// store nothing, and a code that was used costs it no write.
 func (m *Manager) takeCode(ctx context.Context, code string) (rec Record, c content, err error) {
 	id, _, _, ok := m.verifyAs(codeName, code)
 	if !ok {
 		return Record{}, content{}, fmt.Errorf("not a code of ours: %w", ErrNotFound)
 	}
 	key := codeKey(id)
-	rec, err = m.store.Delete(ctx, key)
+	if _, err = m.store.Load(ctx, key); err == nil {
+		rec, err = m.store.Delete(ctx, key)
+	}
+	err = m.damagedIs(key, err)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return Record{}, content{}, fmt.Errorf("the code is unknown, or was used: %w", ErrNotFound)
+		return Record{}, content{}, fmt.Errorf("the code was used, or is too old: %w", ErrNotFound)
 	case err != nil:
 		return Record{}, content{}, fmt.Errorf("take a code: %w", err)
 	}

@@ -1,11 +1,13 @@
 package sessions
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -521,4 +523,35 @@ func TestOldSecretsGoOnAHost(t *testing.T) {
 	check(t, both.Refresh(v.to(wikiHost), h))
 	v.take(wikiHost, h)
 	wantUser(t, newManager(t, Options{Store: store, LoginHost: gateHost, Secrets: [][]byte{fresh}}), v.to(wikiHost), "alice")
+}
+
+// A countedStore counts the calls of Delete.
+type countedStore struct {
+	Store
+
+	deletes atomic.Int32
+}
+
+func (s *countedStore) Delete(ctx context.Context, key string) (Record, error) {
+	s.deletes.Add(1)
+	return s.Store.Delete(ctx, key)
+}
+
+// Codes that do not count were writes, which anybody could cause.
+func TestUsedCodeIsNoWrite(t *testing.T) {
+	store := &countedStore{Store: NewMemory()}
+	m, v := hosted(t, Options{Store: store})
+	code := v.code(wikiHost)
+	_, _, err := m.Enter(v.to(wikiHost), http.Header{}, code, "state")
+	check(t, err)
+	m.Close()
+	before := store.deletes.Load()
+	for _, brought := range []string{code, strings.Repeat("A", len(code)), ""} {
+		if _, _, err := m.Enter(v.to(wikiHost), http.Header{}, brought, "state"); !errors.Is(err, ErrNotFound) {
+			t.Error(err)
+		}
+	}
+	if n := store.deletes.Load() - before; n != 0 {
+		t.Errorf("%d writes", n)
+	}
 }
