@@ -11,8 +11,8 @@ import (
 )
 
 // Cookies reads and sets our small cookies other than the session's: for the device,
-// the CSRF nonce, the notice, the way in from the login host, and the language. None of them identifies a person.
-// Safe for concurrent use.
+// the CSRF nonce, the notice, the way in from the login host, and the language. None
+// of them identifies a person. Safe for concurrent use.
 type Cookies struct {
 	base   string // begins all names
 	secure func(*http.Request) bool

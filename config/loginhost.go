@@ -17,7 +17,7 @@ func (c *Config) checkLoginHost(x *crossCheck) {
 	for i := range c.Routes {
 		c.checkAppHost(x, i, login)
 	}
-	if !isLocalhost(login) && !c.mayHaveHTTPS() {
+	if !httpfield.IsLocalhost(login) && !c.mayHaveHTTPS() {
 		x.Errorf("login.host", "%s is on plain http, where anybody on the way can take the sign-ins that pass from host to host; write tls.cert_file and tls.key_file, or name the proxy with https in trusted_proxies", quote(c.Login.Host))
 	}
 	c.checkHostCookie(x, login)
@@ -67,7 +67,7 @@ func (c *Config) checkHostCookie(x *crossCheck, login string) {
 	if c.Cookie.SameSite == "strict" {
 		x.Errorf("cookie.same_site", "strict: browsers do not send such a cookie on the way from another site to login.host and back; write lax")
 	}
-	if c.Cookie.Secure == "false" && !isLocalhost(login) {
+	if c.Cookie.Secure == "false" && !httpfield.IsLocalhost(login) {
 		x.Errorf("cookie.secure", "false: with login.host, anybody on the way could take the sign-in for each host; write auto")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/internal/httpfield"
 	"gatehouse/internal/problem"
 )
 
@@ -92,7 +93,7 @@ func addresses(host string) []netip.Addr {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a.Unmap()}
 	}
-	if isLocalhost(strings.ToLower(strings.TrimSuffix(host, "."))) {
+	if httpfield.IsLocalhost(strings.ToLower(strings.TrimSuffix(host, "."))) {
 		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), resolveTime)
@@ -105,12 +106,6 @@ func addresses(host string) []netip.Addr {
 		list[i] = list[i].Unmap()
 	}
 	return list
-}
-
-// isLocalhost reports whether the name, in lower case, is localhost or below it, which
-// is this machine without any look-up (RFC 6761, 6.3).
-func isLocalhost(name string) bool {
-	return name == "localhost" || strings.HasSuffix(name, ".localhost")
 }
 
 // reaches reports whether a listener at the address at accepts connections to the

@@ -49,6 +49,13 @@
 // durable when they return, as far as the store promises it. A Touch may be lost
 // in a crash, which ends a session early, never late.
 //
+// # Several hosts
+//
+// With Options.LoginHost, a session of a user counts on that host alone, and each
+// other host gets an id of its own for it: [Manager.NewCode] on the login host makes a
+// code, and [Manager.Enter] on the other one takes it. Find returns the same session on
+// all of them.
+//
 // # Stores
 //
 // [Memory] and [Bolt] are here. sessions/redisstore and sessions/pgstore have

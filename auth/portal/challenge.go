@@ -12,7 +12,8 @@ import (
 // Challenge responds to a request that lacks what the auth.Need says; today that is
 // always a login. A navigation is redirected to the login page, with a return-to
 // address in next. Everything else gets a 401 problem+json with login_url
-// (contract.md: Answers of the gate). It always responds and returns nil.
+// (contract.md: Answers of the gate). If it returns an error it has written nothing:
+// with a login host, where the browser and the gate do not agree about https.
 //
 // The return-to address of a GET or HEAD is its own target. Another method cannot
 // be repeated by a redirect, so it returns to the page that it was sent from. The

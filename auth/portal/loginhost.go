@@ -109,7 +109,7 @@ func (p *Portal) elsewhere(w http.ResponseWriter, r *http.Request, name string) 
 // come back to next, a safe path of this host.
 func (p *Portal) leave(w http.ResponseWriter, r *http.Request, next string) error {
 	info := web.From(r.Context())
-	if !info.Secure() && !isLocal(p.o.LoginHost) { // a way in over http would end without a cookie
+	if !info.Secure() && !httpfield.IsLocalhost(p.o.LoginHost) { // a way in over http would end without a cookie
 		if r.Header.Get("Sec-Fetch-Mode") != "" { // browsers send it over https alone: the same answer would come again and again
 			return web.Fail(http.StatusBadRequest, msgAddress, errors.New("the browser is on https, and the gate does not know: the proxy in front must send X-Forwarded-Proto, and stand in trusted_proxies"))
 		}
@@ -177,10 +177,6 @@ func stateQuery(state string) string {
 	}
 	return "&state=" + state
 }
-
-// isLocal reports whether the name is that of this machine, for which browsers treat
-// plain http as secure.
-func isLocal(name string) bool { return name == "localhost" || strings.HasSuffix(name, ".localhost") }
 
 // safe is SafeNext; on the login host, next may also be an address of an application:
 // its scheme and port are those of the request, its host is that of a route, and what

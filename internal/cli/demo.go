@@ -57,7 +57,7 @@ type demoOptions struct {
 	fixed    bool   // listen was given by the user: a port that is taken is an error
 }
 
-// The hosts of the demo. Browsers find every name below localhost on this machine.
+// The hosts of the demo. Chromium finds every name below localhost on this machine.
 const demoLoginHost = "gate.localhost"
 
 var demoHosts = []string{"wiki.localhost", "shop.localhost"}

@@ -100,6 +100,13 @@ func validHostName(s string) bool {
 	return label > 0
 }
 
+// IsLocalhost reports whether the name of a host, as Host.Name has it, is localhost or
+// below it: this machine without any look-up (RFC 6761, 6.3), for which browsers treat
+// plain http as secure.
+func IsLocalhost(name string) bool {
+	return name == "localhost" || strings.HasSuffix(name, ".localhost")
+}
+
 // Origin returns scheme://host[:port] as browsers write it in Origin.
 func (h Host) Origin(scheme string) string {
 	if h.Port == "" {
