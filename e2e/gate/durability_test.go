@@ -240,6 +240,7 @@ func TestStartWithManySessions(t *testing.T) {
 	gate.Run(t) // makes the secrets, once
 	gate.Stop(t)
 	gate.Run(t)
+	defer gate.Stop(t)
 	cost := e2e.CPU(t, gate.PID())
 	if got := strings.Count(gate.Must(t, "", "session", "list", "--user", "user42"), "user42"); got != 100 {
 		t.Errorf("user42 has %d sessions, want 100", got)

@@ -76,6 +76,7 @@ func New(tb testing.TB, m Mode, config string) *Gate {
 	}
 	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
 	g := &Gate{Mode: m, Addr: FreeAddr(tb), Dir: dir, Program: Program(), CA: NewCA(tb, dir), secrets: []string{Password}}
+	tb.Cleanup(func() { g.mustHaveEnded(tb) })
 	g.base = fmt.Sprintf("version: 1\nlisten: %s\ndata_dir: %s\n", g.Addr, filepath.Join(dir, "data"))
 	if m.TLS {
 		g.CA.Issue(tb, Host, "wiki.example.test", "*.example.com", "*.example.org", "*.example.net", "127.0.0.1")
@@ -244,6 +245,21 @@ func (g *Gate) Kill(tb testing.TB) {
 	tb.Helper()
 	g.Signal(tb, syscall.SIGKILL)
 	g.Ended(tb)
+}
+
+// mustHaveEnded kills a process that the test has left running, and fails the
+// test for it.
+func (g *Gate) mustHaveEnded(tb testing.TB) {
+	tb.Helper()
+	if g.ended == nil {
+		return // it was never started
+	}
+	select {
+	case <-g.ended:
+	default:
+		tb.Errorf("the test has left its gate running")
+		g.Kill(tb)
+	}
 }
 
 // end stops the gate if it still runs, and checks what must hold for every one.
