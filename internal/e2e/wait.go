@@ -9,7 +9,7 @@ import (
 
 // Patience is how long a test waits for something that should happen at once. A
 // machine that does other things at the same time may need that long.
-const Patience = 20 * time.Second
+const Patience = time.Minute
 
 // Eventually calls f until it returns nil, and fails the test when it does not do
 // so within Patience.
