@@ -338,10 +338,27 @@ func (b *flowBrowser) csrf() string {
 // keyOfCookie is the id in a cookie: a new signature makes no new session.
 func keyOfCookie(cookie string) string {
 	raw, err := base64.URLEncoding.DecodeString(cookie)
-	if parts := strings.SplitN(string(raw), "|", 3); err == nil && len(parts) == 3 {
-		return parts[1]
+	parts := strings.SplitN(string(raw), "|", 3)
+	if err != nil || len(parts) < 3 {
+		return cookie
 	}
-	return cookie
+	if _, err := strconv.ParseInt(parts[0], 10, 64); err != nil {
+		return cookie
+	}
+	return parts[1]
+}
+
+// A key of Django's is base64 as well, and one in two hundred decodes to something
+// with two bars in it.
+func TestAKeyOfDjangosIsNoCookieOfOurs(t *testing.T) {
+	const key = "lyoivr29j1ips3x8xgqr4mv501u8yp22"
+	if got := keyOfCookie(key); got != key {
+		t.Errorf("the key is taken for %q", got)
+	}
+	ours := base64.URLEncoding.EncodeToString([]byte("1795938495|the id|the signature"))
+	if got := keyOfCookie(ours); got != "the id" {
+		t.Errorf("the id of a cookie of ours is taken for %q", got)
+	}
 }
 
 // value gives what a check looks at, as the file writes it.
