@@ -52,6 +52,9 @@ type Gate struct {
 	// Run. nil (the default): it is collected for Log.
 	Stderr *os.File
 
+	// Env is added to the environment of the process.
+	Env []string
+
 	// Program is the path of the program that Run starts: by default the built
 	// gatehouse.
 	Program string
@@ -138,7 +141,7 @@ func (g *Gate) Exec(tb testing.TB) {
 	if g.Stderr != nil {
 		g.cmd.Stderr = g.Stderr
 	}
-	g.cmd.Env = append(os.Environ(), "GORACE="+RaceOptions)
+	g.cmd.Env = append(append(os.Environ(), "GORACE="+RaceOptions), g.Env...)
 	if err := g.cmd.Start(); err != nil {
 		tb.Fatal(err)
 	}
